@@ -1,0 +1,94 @@
+"""Keep a report through the MCP server, as an agent does.
+
+    python examples/keep_a_report.py [--root DIR]
+
+Spawns the server over stdio, then creates, changes, reads and reverts a report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from typing import Any
+
+import anyio
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters
+
+
+async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """One call; the answer is JSON text, and so is an error."""
+    result = await client.call_tool(tool, arguments)
+    answer: dict[str, Any] = json.loads(result.content[0].text)
+    return answer
+
+
+async def keep(root: str) -> None:
+    server = StdioServerParameters(
+        command=sys.executable, args=["-m", "living_reports", "serve", "--root", root]
+    )
+    async with Client(server) as client:
+        # A report starts with a title; sections hold prose and ranked, cited insights.
+        insight = {
+            "summary": "Errors doubled after the May release",
+            "importance": 8,
+            "citations": [{"url": "https://status.example.org/may"}],
+            "review_by": "+4w",
+        }
+        created = await call(
+            client,
+            "create_report",
+            title="Checkout health",
+            sections=[{"title": "Errors", "content": "12 % of orders fail.", "insights": [insight]}],
+        )
+        report = created["report_id"]
+        print(f"created   version {created['version']}")
+
+        # Several changes make one version: all of them apply, or none does.
+        updated = await call(
+            client,
+            "update_report",
+            report=report,
+            expected_version=created["version"],
+            reason="June figures",
+            changes=[
+                {"op": "edit_text", "section": "Errors", "find": "12 %", "replace": "6 %"},
+                {"op": "add_section", "title": "Latency", "content": "p95 is 340 ms."},
+            ],
+        )
+        print(f"updated   version {updated['version']}, {updated['applied']} changes")
+
+        # What makes no sense is refused, with a code and what to do; nothing has changed.
+        refused = await call(
+            client,
+            "update_report",
+            report=report,
+            changes=[{"op": "append_text", "section": "Costs", "text": "?"}],
+        )
+        print(f"refused   {refused['error']['code']}: {refused['error']['message']}")
+
+        # Any version can be brought back, as a new version.
+        reverted = await call(
+            client, "revert_report", report=report, to_version=created["version"], reason="Figures were wrong"
+        )
+        print(f"reverted  version {reverted['version']}")
+
+        # Who, what and why; and whether the whole history is intact.
+        audit = await call(client, "audit_report", report=report)
+        for event in audit["events"]:
+            print(f"event     version {event['version']}: {event['action_type']}, {event.get('reason', '-')}")
+        verified = (await call(client, "audit_report", report=report, verify=True))["verified"]
+        print(f"verified  {'ok' if verified['ok'] else verified['findings']}, {verified['events']} events")
+    print(f"files     {root}/by_id/{report}")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--root", default="", metavar="DIR", help="where to keep the report (default: a new folder)"
+    )
+    anyio.run(keep, parser.parse_args().root or tempfile.mkdtemp(prefix="living-reports-"))

@@ -1,0 +1,542 @@
+"""From parsed changes to the outline that they lead to.
+
+Rules:
+
+- Pure: the argument stays as it is, time and new ids come in as arguments. The first change
+  that cannot be made raises, and then none was made.
+- Each op is a function from the outline so far to the next one. An op that alters nothing
+  gives back the same object; items that no op touched are shared with the argument.
+- An item's `updated_at` is set once, at the end, and only if the item differs from what it
+  was: an item that was changed and changed back is the old object again. A section differs
+  also when its list of insights does.
+- The outline's own `updated_at` and `outline_version` belong to the commit.
+
+    >>> changes = parse_changes([{"op": "append_text", "section": "Risks", "text": "None new."}])
+    >>> apply_changes(outline, changes, now="2026-11-23T10:00:00+00:00", new_id=new_id).applied
+    1
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from operator import attrgetter, is_
+from typing import Any, TypeVar
+
+from ..errors import AmbiguousSelectorError, ItemNotFoundError
+from ..models import ActionType, Citation, Insight, Outline, Section, canonical, normalised
+from ..selectors import find_insight, find_section, quoted
+from .parse import OPS, Change
+from .text import appended, replaced
+from .values import (
+    MAX_SECTION_BYTES,
+    MAX_TAGS,
+    Position,
+    complete_citation,
+    refuse,
+    settled,
+    too_large,
+)
+
+DEFAULT_IMPORTANCE = 5
+_CITATION_CANDIDATES = 10
+
+Item = TypeVar("Item", Section, Insight)
+Created = dict[str, list[dict[str, str]]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the changes led to.
+
+    `applied` counts the changes that altered something, and is 0 if all of them together
+    altered nothing; then `outline` is the same as before. `created` gives the whole ids of
+    new items that are still there. `warnings` name changes that asked for nothing.
+    """
+
+    outline: Outline
+    created: Created
+    applied: int
+    action_type: ActionType
+    warnings: list[str]
+
+
+def apply_changes(
+    outline: Outline, changes: Sequence[Change], *, now: str, new_id: Callable[[], str]
+) -> Outcome:
+    """Make all changes, in order, or raise at the first that cannot be made.
+
+    `now` is ISO 8601 in UTC; `new_id` gives a fresh UUID each time.
+
+    Raises:
+        ItemNotFoundError, AmbiguousSelectorError: A selector names no item, or several.
+        InvalidInputError: A change does not fit the outline as it is then.
+        TooLargeError: A section or the list of tags would pass its limit.
+    """
+    start = normalised(outline)
+    run = _Run(start, now, new_id)
+    applied = 0
+    for change in changes:
+        before = run.outline
+        run.outline = _HANDLERS[change.op](run, change)
+        applied += run.outline is not before
+    result = _settle(start, run.outline, now)
+    return Outcome(
+        outline=result,
+        created=_created(result, run.new_sections, run.new_insights),
+        applied=0 if result is start else applied,
+        action_type=_action_type({change.op for change in changes}),
+        warnings=[_asks_nothing(change) for change in changes if _is_empty_edit(change)],
+    )
+
+
+@dataclass
+class _Run:
+    """The outline so far, and what later changes of the same call may refer to."""
+
+    outline: Outline
+    now: str
+    new_id: Callable[[], str]
+    new_sections: dict[str, str] = field(default_factory=dict)  # id -> ref
+    new_insights: dict[str, str] = field(default_factory=dict)
+
+    def section(self, selector: str, path: str) -> Section:
+        return find_section(self.outline, _id_of_ref(selector, self.new_sections) or selector, path)
+
+    def insight(self, selector: str, path: str) -> Insight:
+        return find_insight(self.outline, _id_of_ref(selector, self.new_insights) or selector, path)
+
+
+Handler = Callable[[_Run, Change], Outline]
+
+
+def _id_of_ref(ref: str, new: dict[str, str]) -> str | None:
+    return next((item_id for item_id, name in new.items() if name == ref), None)
+
+
+# --- The report ---------------------------------------------------------------------------
+
+
+def _set_title(run: _Run, change: Change) -> Outline:
+    title = change.fields["title"]
+    return run.outline if title == run.outline.title else run.outline.model_copy(update={"title": title})
+
+
+def _set_status(run: _Run, change: Change) -> Outline:
+    status = change.fields["status"]
+    return run.outline if status == run.outline.status else _with_metadata(run.outline, {"status": status})
+
+
+def _add_tags(run: _Run, change: Change) -> Outline:
+    tags = run.outline.tags
+    new = [tag for tag in change.fields["tags"] if tag not in tags]
+    if new and len(tags) + len(new) > MAX_TAGS:
+        raise too_large(change.at("tags"), MAX_TAGS, "tags a report")
+    return _with_metadata(run.outline, {"tags": [*tags, *new]}) if new else run.outline
+
+
+def _remove_tags(run: _Run, change: Change) -> Outline:
+    tags = run.outline.tags
+    kept = [tag for tag in tags if tag not in change.fields["tags"]]
+    return run.outline if kept == tags else _with_metadata(run.outline, {"tags": kept})
+
+
+def _set_metadata(run: _Run, change: Change) -> Outline:
+    key, value = change.fields["key"], change.fields["value"]
+    metadata = run.outline.metadata
+    if value is not None:
+        same = key in metadata and _same_json(metadata[key], value)
+        return run.outline if same else _with_metadata(run.outline, {key: value})
+    if key not in metadata:
+        return run.outline
+    rest = {name: old for name, old in metadata.items() if name != key}
+    return run.outline.model_copy(update={"metadata": rest})
+
+
+def _with_metadata(outline: Outline, values: dict[str, Any]) -> Outline:
+    return outline.model_copy(update={"metadata": outline.metadata | values})
+
+
+def _same_json(one: Any, other: Any) -> bool:
+    """Equal as JSON, where 1, 1.0 and true are three values."""
+    return json.dumps(canonical(one)) == json.dumps(canonical(other))
+
+
+# --- Sections -----------------------------------------------------------------------------
+
+
+def _add_section(run: _Run, change: Change) -> Outline:
+    asked = change.fields
+    insights = [_new_insight(run, each) for each in asked.get("insights", ())]
+    section = Section(
+        section_id=run.new_id(),
+        title=asked["title"],
+        insight_ids=[insight.insight_id for insight in insights],
+        notes=asked.get("notes"),
+        content=asked.get("content"),
+        content_format=asked.get("content_format", "markdown"),
+        created_at=run.now,
+        updated_at=run.now,
+    )
+    _require_fits(section, 0, change.at("content" if "content" in asked else "notes"))
+    sections = _placed_section(run, change, [*run.outline.sections, section], section)
+    run.new_sections[section.section_id] = asked.get("ref", "")
+    return run.outline.model_copy(
+        update={"sections": sections, "insights": [*run.outline.insights, *insights]}
+    )
+
+
+def _edit_section(run: _Run, change: Change) -> Outline:
+    section = _section_of(run, change)
+    values = {name: value for name, value in change.fields.items() if name != "section"}
+    new = _updated(section, values | dict.fromkeys(change.clear))
+    _require_fits(new, _prose_bytes(section), change.at("content" if "content" in values else "notes"))
+    return _replaced_section(run.outline, section, new)
+
+
+def _edit_text(run: _Run, change: Change) -> Outline:
+    section, asked = _section_of(run, change), change.fields
+    content, find, replace = section.content or "", asked["find"], asked["replace"]
+    growth = content.count(find) * (len(replace.encode()) - len(find.encode()))
+    if growth > 0 and _prose_bytes(section) + growth > MAX_SECTION_BYTES:
+        raise too_large(change.at("replace"), MAX_SECTION_BYTES, "bytes a section")
+    text = replaced(
+        content,
+        find,
+        replace,
+        everywhere=asked.get("all", False),
+        path=change.at("find"),
+        if_missed=_where_instead(section, find),
+    )
+    return _replaced_section(run.outline, section, _updated(section, {"content": text or None}))
+
+
+def _where_instead(section: Section, find: str) -> str:
+    """What to do about words that the section's content does not contain."""
+    if find in (section.notes or ""):
+        return "Its notes contain it; edit_section replaces notes as a whole."
+    return "" if section.content else "It has no content yet; append_text or edit_section writes some."
+
+
+def _append_text(run: _Run, change: Change) -> Outline:
+    section = _section_of(run, change)
+    new = _updated(section, {"content": appended(section.content or "", change.fields["text"])})
+    _require_fits(new, _prose_bytes(section), change.at("text"))
+    return _replaced_section(run.outline, section, new)
+
+
+def _move_section(run: _Run, change: Change) -> Outline:
+    sections = _placed_section(run, change, run.outline.sections, _section_of(run, change))
+    if sections is run.outline.sections:
+        return run.outline
+    return run.outline.model_copy(update={"sections": sections})
+
+
+def _remove_section(run: _Run, change: Change) -> Outline:
+    section = _section_of(run, change)
+    if "insights_to" not in change.fields:
+        gone = set(section.insight_ids)
+        insights = [insight for insight in run.outline.insights if insight.insight_id not in gone]
+        outline = run.outline.model_copy(update={"insights": insights}) if gone else run.outline
+    else:
+        heir = run.section(change.fields["insights_to"], change.at("insights_to"))
+        if heir is section:
+            raise refuse(change.at("insights_to"), "this is the section to be removed.")
+        new = _updated(heir, {"insight_ids": heir.insight_ids + section.insight_ids})
+        outline = _replaced_section(run.outline, heir, new)
+    sections = [each for each in outline.sections if each is not section]
+    return outline.model_copy(update={"sections": sections})
+
+
+def _section_of(run: _Run, change: Change) -> Section:
+    return run.section(change.fields["section"], change.at("section"))
+
+
+def _placed_section(run: _Run, change: Change, sections: list[Section], section: Section) -> list[Section]:
+    """The sections with this one of them at the change's position."""
+    ids = [each.section_id for each in sections]
+    placed = _placed(ids, section.section_id, change, lambda s, path: run.section(s, path).section_id)
+    if placed == ids:
+        return sections
+    by_id = {each.section_id: each for each in sections}
+    return [by_id[section_id] for section_id in placed]
+
+
+def _replaced_section(outline: Outline, old: Section, new: Section) -> Outline:
+    if new is old:
+        return outline
+    sections = [new if section is old else section for section in outline.sections]
+    return outline.model_copy(update={"sections": sections})
+
+
+def _prose_bytes(section: Section) -> int:
+    return len((section.content or "").encode()) + len((section.notes or "").encode())
+
+
+def _require_fits(section: Section, before: int, path: str) -> None:
+    """A section may not grow past its limit; one that came larger may still be edited."""
+    if before < _prose_bytes(section) > MAX_SECTION_BYTES:
+        raise too_large(path, MAX_SECTION_BYTES, "bytes a section")
+
+
+# --- Insights -----------------------------------------------------------------------------
+
+
+def _new_insight(run: _Run, change: Change) -> Insight:
+    """The insight that the change describes, not yet part of the outline."""
+    asked = change.fields
+    dates = {name: settled(asked[name], run.now) for name in _DATES if name in asked}
+    insight = Insight(
+        insight_id=run.new_id(),
+        importance=asked.get("importance", DEFAULT_IMPORTANCE),
+        status=asked.get("status", "active"),
+        summary=asked["summary"],
+        citations=_complete(asked.get("citations", ()), run.now),
+        created_at=run.now,
+        updated_at=run.now,
+        metadata=dates,
+    )
+    run.new_insights[insight.insight_id] = asked.get("ref", "")
+    return insight
+
+
+def _add_insight(run: _Run, change: Change) -> Outline:
+    section = _section_of(run, change)
+    insight = _new_insight(run, change)
+    outline = run.outline.model_copy(update={"insights": [*run.outline.insights, insight]})
+    ids = _placed_insight(run, change, [*section.insight_ids, insight.insight_id], insight)
+    return _replaced_section(outline, section, _updated(section, {"insight_ids": ids}))
+
+
+def _edit_insight(run: _Run, change: Change) -> Outline:
+    insight, asked = _insight_of(run, change), change.fields
+    plain = ("summary", "importance", "status")
+    new = _updated(insight, {name: asked[name] for name in plain if name in asked})
+    dates = {name: settled(asked[name], run.now) for name in _DATES if name in asked}
+    kept = {name: value for name, value in new.metadata.items() if name not in change.clear}
+    new = _updated(new, {"metadata": kept | dates})
+    if "citations" in asked or "citations" in change.clear:
+        new = _cited(new, _complete(asked.get("citations", ()), run.now))
+    return _replaced_insight(run.outline, insight, new)
+
+
+def _move_insight(run: _Run, change: Change) -> Outline:
+    if not change.fields.keys() & {"section", "position"}:
+        problem = "move_insight needs a position, or the section to move to."
+        raise refuse(change.at("position"), problem, allowed=["first", "last", "before:…", "after:…"])
+    insight = _insight_of(run, change)
+    home = _home(run.outline, insight)
+    target = _section_of(run, change) if "section" in change.fields else home
+    if target is None:
+        raise refuse(change.at("section"), "the insight is in no section yet: say which.")
+    if target is home:
+        ids = _placed_insight(run, change, home.insight_ids, insight)
+        return _replaced_section(run.outline, home, _updated(home, {"insight_ids": ids}))
+    ids = _placed_insight(run, change, [*target.insight_ids, insight.insight_id], insight)
+    moved = _updated(target, {"insight_ids": ids})
+    return _replaced_section(_detached(run.outline, insight, home), target, moved)
+
+
+def _remove_insight(run: _Run, change: Change) -> Outline:
+    insight = _insight_of(run, change)
+    outline = _detached(run.outline, insight, _home(run.outline, insight))
+    insights = [each for each in outline.insights if each is not insight]
+    return outline.model_copy(update={"insights": insights})
+
+
+def _add_citation(run: _Run, change: Change) -> Outline:
+    insight = _insight_of(run, change)
+    new = complete_citation(change.fields["citation"], run.now)
+    cited = insight if new in insight.citations else insight.with_citations([*insight.citations, new])
+    return _replaced_insight(run.outline, insight, cited)
+
+
+def _remove_citation(run: _Run, change: Change) -> Outline:
+    insight, asked = _insight_of(run, change), change.fields["citation"]
+    matches = [c for c in insight.citations if all(getattr(c, n) == v for n, v in asked.items())]
+    path = change.at("citation")
+    if not matches:
+        raise ItemNotFoundError(
+            f"{path}: no citation of this insight has these fields.",
+            hint="Name fields exactly as get_report shows them; near lists its citations.",
+            path=path,
+            near=_citation_rows(insight.citations),
+        )
+    if any(match != matches[0] for match in matches):
+        raise AmbiguousSelectorError(
+            f"{path}: {len(matches)} citations of this insight have these fields.",
+            hint="Name more fields, until only one has them.",
+            path=path,
+            candidates=_citation_rows(matches),
+        )
+    rest = [citation for citation in insight.citations if citation is not matches[0]]
+    return _replaced_insight(run.outline, insight, insight.with_citations(rest))
+
+
+_DATES = ("as_of", "review_by")
+
+
+def _insight_of(run: _Run, change: Change) -> Insight:
+    return run.insight(change.fields["insight"], change.at("insight"))
+
+
+def _home(outline: Outline, insight: Insight) -> Section | None:
+    wanted = insight.insight_id
+    return next((section for section in outline.sections if wanted in section.insight_ids), None)
+
+
+def _detached(outline: Outline, insight: Insight, home: Section | None) -> Outline:
+    """The outline with the insight in no section."""
+    if home is None:
+        return outline
+    ids = [each for each in home.insight_ids if each != insight.insight_id]
+    return _replaced_section(outline, home, _updated(home, {"insight_ids": ids}))
+
+
+def _placed_insight(run: _Run, change: Change, ids: list[str], insight: Insight) -> list[str]:
+    return _placed(ids, insight.insight_id, change, lambda s, path: run.insight(s, path).insight_id)
+
+
+def _replaced_insight(outline: Outline, old: Insight, new: Insight) -> Outline:
+    if new is old:
+        return outline
+    insights = [new if insight is old else insight for insight in outline.insights]
+    return outline.model_copy(update={"insights": insights})
+
+
+def _complete(stated: Iterable[dict[str, str]], now: str) -> list[Citation]:
+    """The citations, each once."""
+    found: list[Citation] = []
+    for each in stated:
+        citation = complete_citation(each, now)
+        if citation not in found:
+            found.append(citation)
+    return found
+
+
+def _cited(insight: Insight, citations: list[Citation]) -> Insight:
+    return insight if citations == insight.citations else insight.with_citations(citations)
+
+
+def _citation_rows(citations: list[Citation]) -> list[dict[str, Any]]:
+    return [citation.model_dump(exclude_none=True) for citation in citations[:_CITATION_CANDIDATES]]
+
+
+# --- What the ops share -------------------------------------------------------------------
+
+
+def _updated(item: Item, values: dict[str, Any]) -> Item:
+    """The item with these values: the same object where they are what it has."""
+    changed = {name: value for name, value in values.items() if getattr(item, name) != value}
+    return item.model_copy(update=changed) if changed else item
+
+
+def _placed(ids: list[str], item_id: str, change: Change, find: Callable[[str, str], str]) -> list[str]:
+    """The ids with this one of them at the change's position, by default the last."""
+    position: Position = change.fields.get("position", Position("last"))
+    others = [each for each in ids if each != item_id]
+    if position.where == "first":
+        return [item_id, *others]
+    if position.where == "last":
+        return [*others, item_id]
+    path = change.at("position")
+    anchor = find(position.selector, path)
+    if anchor == item_id:
+        return ids
+    if anchor not in others:
+        raise refuse(path, f"{quoted(position.selector)} is in another section, or in none.")
+    index = others.index(anchor) + (position.where == "after")
+    return [*others[:index], item_id, *others[index:]]
+
+
+_HANDLERS: dict[str, Handler] = {
+    "set_title": _set_title,
+    "set_status": _set_status,
+    "add_tags": _add_tags,
+    "remove_tags": _remove_tags,
+    "set_metadata": _set_metadata,
+    "add_section": _add_section,
+    "edit_section": _edit_section,
+    "edit_text": _edit_text,
+    "append_text": _append_text,
+    "move_section": _move_section,
+    "remove_section": _remove_section,
+    "add_insight": _add_insight,
+    "edit_insight": _edit_insight,
+    "move_insight": _move_insight,
+    "remove_insight": _remove_insight,
+    "add_citation": _add_citation,
+    "remove_citation": _remove_citation,
+}
+
+
+# --- After the last change ----------------------------------------------------------------
+
+
+def _settle(start: Outline, end: Outline, now: str) -> Outline:
+    """The end as it is to be kept: timestamps set, and `start` itself if nothing differs."""
+    sections = _stamped(start.sections, end.sections, now, attrgetter("section_id"))
+    insights = _stamped(start.insights, end.insights, now, attrgetter("insight_id"))
+    same = sections is start.sections and insights is start.insights and end.title == start.title
+    if same and (end.metadata is start.metadata or _same_json(end.metadata, start.metadata)):
+        return start
+    result = end.model_copy(update={"sections": sections, "insights": insights})
+    return result if sections is start.sections else normalised(result)
+
+
+def _stamped(before: list[Item], after: list[Item], now: str, id_of: Callable[[Item], str]) -> list[Item]:
+    """The items after, with the old object for each that is as it was; `before` if all are."""
+    if after is before:
+        return before
+    pairs = list(zip_longest(before, after))
+    olds = {id_of(old): old for old, new in pairs if old is not new and old is not None}
+    items = [
+        new if new is old else _settled_item(olds.get(id_of(new)), new, now)
+        for old, new in pairs
+        if new is not None
+    ]
+    return before if len(items) == len(before) and all(map(is_, items, before)) else items
+
+
+def _settled_item(old: Item | None, item: Item, now: str) -> Item:
+    """The old item if nothing differs, else the new one with its time."""
+    if old is not None and (item is old or item == old):
+        return old
+    return item.model_copy(update={"updated_at": now})
+
+
+def _created(outline: Outline, sections: dict[str, str], insights: dict[str, str]) -> Created:
+    """The new items that the outline holds, in its order; a kind without any is left out."""
+    new_sections = [
+        {"section_id": section.section_id, "title": section.title}
+        for section in outline.sections
+        if section.section_id in sections
+    ]
+    new_insights = [
+        {"insight_id": insight_id, "section_id": section.section_id}
+        for section in outline.sections
+        for insight_id in section.insight_ids
+        if insight_id in insights
+    ]
+    created = {"sections": new_sections, "insights": new_insights}
+    return {kind: rows for kind, rows in created.items() if rows}
+
+
+def _action_type(ops: set[str]) -> ActionType:
+    if ops == {"set_title"}:
+        return "rename"
+    if ops == {"set_status"}:
+        return "status_change"
+    return "tag_update" if ops and ops <= {"add_tags", "remove_tags"} else "evolve"
+
+
+def _is_empty_edit(change: Change) -> bool:
+    spec = OPS[change.op]
+    return bool(spec.clearable) and not change.clear and change.fields.keys() == set(spec.required)
+
+
+def _asks_nothing(change: Change) -> str:
+    fields = ", ".join(OPS[change.op].clearable)
+    return f"{change.path} states nothing to change; to empty a field say clear ({fields})."

@@ -1,0 +1,237 @@
+"""What a careful reader would find wrong with a report: freshness and structure.
+
+Rules:
+
+- A finding has a stable code, a severity (`error`: something is broken; `warning`: a reader may
+  be misled; `info`: worth a look), the address of the item, a message and a hint. The hint names
+  the change that mends it, as `update_report` takes it.
+- Days are UTC days and count to their end: what is due on the 23rd is stale on the 24th.
+- Only active insights go stale or need citations; references have to hold for all of them.
+- Findings are sorted by severity, then as they come in the document.
+
+    >>> [finding["code"] for finding in findings(outline, date(2026, 11, 24))]
+    ['bad_reference', 'stale', 'uncited']
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+from living_reports.brief import cut, short_ids
+from living_reports.models import Citation, Insight, Outline, Section, parse_uuid
+from living_reports.selectors import folded
+
+Severity = Literal["error", "warning", "info"]
+
+SEVERITIES: dict[str, Severity] = {
+    "bad_reference": "error",
+    "stale": "warning",
+    "unreadable_date": "warning",
+    "uncited": "warning",
+    "orphaned_insight": "warning",
+    "duplicate_title": "warning",
+    "empty_section": "info",
+}
+"""Every code with its severity."""
+
+_RANKS: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
+
+_NEEDS = {"url": ("url",), "document": ("path", "url"), "api": ("endpoint", "url")}
+"""What a citation of each kind must have one of, to lead anywhere."""
+
+
+class _Problem(NamedTuple):
+    """Something found: cheap to make, so that counting needs no messages."""
+
+    code: str
+    item: Section | Insight
+    about: Any = None
+
+
+def findings(outline: Outline, today: date) -> list[dict[str, str]]:
+    """Everything found on this day (UTC): `{code, severity, at, message, hint}` each."""
+    names = short_ids(outline)
+    described = [_described(problem, outline, names) for problem in _problems(outline, today)]
+    return sorted(described, key=lambda finding: _RANKS[SEVERITIES[finding["code"]]])
+
+
+def counts(outline: Outline, today: date) -> dict[str, int]:
+    """How many findings there are of each code, worst first; codes without any are left out."""
+    found = Counter(problem.code for problem in _problems(outline, today))
+    return {code: found[code] for code in SEVERITIES if found[code]}
+
+
+def is_stale(insight: Insight, today: date) -> bool:
+    """Whether an active insight's `review_by` has passed; one that cannot be read has not."""
+    due = insight.metadata.get("review_by")
+    if not due or insight.status != "active":
+        return False
+    day = utc_day(due)
+    return day is not None and day < today
+
+
+def utc_day(value: Any) -> date | None:
+    """The UTC day of an ISO 8601 day or time; `None` if it cannot be read."""
+    return _day_of(value) if isinstance(value, str) else None
+
+
+@lru_cache(4096)  # a summary asks for each insight's day several times
+def _day_of(value: str) -> date | None:
+    try:
+        if len(value) == len("2026-11-23"):
+            return date.fromisoformat(value)
+        moment = datetime.fromisoformat(value)
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
+    except (ValueError, OverflowError):
+        return None
+
+
+# --- Finding -----------------------------------------------------------------------------
+
+
+def _problems(outline: Outline, today: date) -> Iterator[_Problem]:
+    """All problems in the order of the document; insights of no section come last."""
+    insights = {insight.insight_id: insight for insight in outline.insights}
+    titles: dict[str, Section] = {}
+    placed: set[str] = set()
+    for section in outline.sections:
+        first = titles.setdefault(folded(section.title), section)
+        if first is not section:
+            yield _Problem("duplicate_title", section, first)
+        present = [insights[i] for i in section.insight_ids if i in insights]
+        if not (present or _has_text(section.content) or _has_text(section.notes)):
+            yield _Problem("empty_section", section)
+        for missing in section.insight_ids:
+            if missing not in insights:
+                yield _Problem("bad_reference", section, missing)
+        for insight in present:
+            if insight.insight_id not in placed:
+                yield from _insight_problems(insight, today)
+        placed.update(section.insight_ids)
+    for insight in outline.insights:
+        if insight.insight_id not in placed:
+            yield _Problem("orphaned_insight", insight)
+            yield from _insight_problems(insight, today)
+
+
+def _insight_problems(insight: Insight, today: date) -> Iterator[_Problem]:
+    if is_stale(insight, today):
+        yield _Problem("stale", insight)
+    for field in ("as_of", "review_by"):
+        value = insight.metadata.get(field)
+        if value and utc_day(value) is None:
+            yield _Problem("unreadable_date", insight, field)
+    if not insight.citations and insight.status == "active":
+        yield _Problem("uncited", insight)
+    for citation in insight.citations:
+        if not _leads_somewhere(citation):
+            yield _Problem("bad_reference", insight, citation)
+
+
+def _leads_somewhere(citation: Citation) -> bool:
+    needed = _NEEDS.get(citation.source)
+    if needed and not any(getattr(citation, field) for field in needed):
+        return False
+    scheme, _, rest = (citation.url or "").partition("://")
+    return scheme.casefold() != "report" or _names_report(rest)
+
+
+def _names_report(rest: str) -> bool:
+    """Whether what follows `report://` begins with a report's id."""
+    report = rest
+    for mark in "/#?@":
+        report = report.partition(mark)[0]
+    try:
+        return bool(parse_uuid(report))
+    except ValueError:
+        return False
+
+
+def _has_text(text: str | None) -> bool:
+    return bool(text and not text.isspace())
+
+
+# --- Describing --------------------------------------------------------------------------
+
+
+def _described(problem: _Problem, outline: Outline, names: dict[str, str]) -> dict[str, str]:
+    item = problem.item
+    if isinstance(item, Section):
+        short = names[item.section_id]
+        message, hint = _about_section(problem, item, short, names)
+        at = f"sections/{short}"
+    else:
+        short = names[item.insight_id]
+        message, hint = _about_insight(problem, item, short, outline, names)
+        at = f"insights/{short}"
+    severity = SEVERITIES[problem.code]
+    return {"code": problem.code, "severity": severity, "at": at, "message": message, "hint": hint}
+
+
+def _about_section(problem: _Problem, section: Section, short: str, names: dict[str, str]) -> tuple[str, str]:
+    title = cut(section.title, 80)
+    if problem.code == "duplicate_title":
+        first = names[problem.about.section_id]
+        return (
+            f"The title “{title}” is also that of section {first}, so it names neither.",
+            _change("edit_section", section=short, title=cut(section.title, 480) + " (2)"),
+        )
+    if problem.code == "empty_section":
+        return (
+            f"The section “{title}” has no content, notes or insights.",
+            _change("append_text", section=short, text="…")
+            + " or "
+            + _change("remove_section", section=short),
+        )
+    return (
+        f"The section “{title}” names an insight that is not in the report: {cut(problem.about, 40)}.",
+        "Bring it back with revert_report and its id as item, or take the id out of insight_ids "
+        "in outline.json.",
+    )
+
+
+def _about_insight(
+    problem: _Problem, insight: Insight, short: str, outline: Outline, names: dict[str, str]
+) -> tuple[str, str]:
+    summary = cut(insight.summary, 80)
+    match problem.code:
+        case "stale":
+            due = insight.metadata["review_by"]
+            return f"Review was due by {due}: “{summary}”", _change(
+                "edit_insight", insight=short, review_by="+30d"
+            )
+        case "unreadable_date":
+            value = cut(str(insight.metadata[problem.about]), 40)
+            hint = _change("edit_insight", **{"insight": short, problem.about: "2026-01-31"})
+            return f"{problem.about} is not a day or a time: {value}", f"With the right day: {hint}"
+        case "uncited":
+            hint = _change("add_citation", insight=short, citation={"url": "https://…"})
+            return f"No citation says where this comes from: “{summary}”", hint
+        case "orphaned_insight":
+            home = names[outline.sections[0].section_id] if outline.sections else ""
+            hint = _change("move_insight", insight=short, section=home) if home else "Add a section first."
+            return f"No section shows this insight: “{summary}”", hint
+        case _:
+            return _about_citation(problem.about, short, summary)
+
+
+def _about_citation(citation: Citation, short: str, summary: str) -> tuple[str, str]:
+    given = citation.model_dump(exclude_none=True)
+    needed = _NEEDS.get(citation.source, ("url",))
+    problem = (
+        f"the address {cut(citation.url, 80)} does not begin with report:// and a report's id"
+        if citation.url
+        else f"a citation of kind {citation.source} needs {' or '.join(needed)}"
+    )
+    removal = _change("remove_citation", insight=short, citation=given)
+    hint = f"{removal}, then {_change('add_citation', insight=short, citation={needed[0]: '…'})}"
+    return f"A citation leads nowhere: {problem}. It stands at “{summary}”", hint
+
+
+def _change(op: str, **fields: Any) -> str:
+    return json.dumps({"op": op, **fields}, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,71 @@
+"""The command `living-reports`: the tools' verbs for a person, the server, and the demo.
+
+Rules:
+
+- The words are the tools' words: `update_report(to_version=3)` is `revert --to-version 3`.
+- A person gets readable text; `--json` gives the library's answer, or its error, as one
+  line of JSON on stdout.
+- The exit code says what to do next: 0 done; 2 mend the command; 3 nothing answers to this
+  name; 4 the report has moved on; 5 the report stayed locked; 6 the files are damaged or
+  the disk refused; 1 anything else.
+- Imports are light: nothing is loaded that the command does not need.
+
+    $ living-reports create "Log4j guidance" --section Summary --tag security
+    $ living-reports get "Log4j guidance" --version 1 --json
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+
+from living_reports.errors import ReportError
+
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Raises:
+        SystemExit: The command line makes no sense (code 2), or asked for help (code 0).
+    """
+    from living_reports.cli.parser import build_parser
+
+    options = build_parser().parse_args(arguments)
+    try:
+        code = _command(options.command)(options)
+        sys.stdout.flush()
+    except ReportError as error:
+        _tell(error, as_json=getattr(options, "json", False))
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader (head, less) has gone: nothing is left to say, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return code
+
+
+def _command(name: str) -> Callable[[Namespace], int]:
+    if name == "serve":
+        from living_reports.cli.serve import run
+    elif name == "demo":
+        from living_reports.cli.demo import run
+    else:
+        from living_reports.cli.commands import run
+    return run
+
+
+def _tell(error: ReportError, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(error.answer(), ensure_ascii=False, separators=(",", ":")), flush=True)
+        return
+    from living_reports.cli.show import refusal
+    from living_reports.terminal import Terminal
+
+    refusal(Terminal(sys.stderr), error.answer()["error"])

@@ -1,0 +1,89 @@
+"""A Markdown page at a terminal.
+
+Rules: piped or redirected, the Markdown goes out exactly as it is. On a terminal, headings
+stand out, prose is wrapped, tables are aligned, and fenced text is left alone. This is a
+way to show Markdown, not a parser of all of it: what is not known stays as written.
+
+    >>> show_markdown(Terminal(sys.stdout), "# Health\\n\\nAll **well**.")
+    Health
+    <BLANKLINE>
+    All well.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+
+from living_reports.terminal import Terminal, cells, clean, wrap
+
+_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
+_ITEM = re.compile(r"(\s*)([-*+]|\d+[.)])(\s+)(.*)")
+_RULE = re.compile(r"\|?[\s:|-]*-[\s:|-]*$")
+_MARKS = re.compile(r"\*\*(?P<bold>[^*\n]+)\*\*|`(?P<code>[^`\n]+)`|<(?P<url>https?://[^>\s]+)>")
+
+
+def show_markdown(terminal: Terminal, text: str) -> None:
+    """Print the page: as it is where it is not for a screen."""
+    if not terminal.is_tty:
+        terminal.line(text.removesuffix("\n"))
+        return
+    fenced = False
+    lines = clean(text).removesuffix("\n").split("\n")
+    for is_table, group in groupby(lines, key=lambda line: line.startswith("|")):
+        block = list(group)
+        if is_table and not fenced:
+            _table(terminal, block)
+            continue
+        for line in block:
+            if line.lstrip().startswith("```"):
+                fenced = not fenced
+            elif fenced:
+                terminal.line("    " + line, "dim")
+            else:
+                _prose(terminal, line)
+
+
+def _prose(terminal: Terminal, line: str) -> None:
+    if heading := _HEADING.match(line):
+        terminal.line(heading[2], *(("bold", "cyan") if len(heading[1]) == 1 else ("bold",)))
+    elif item := _ITEM.match(line):
+        _wrapped(terminal, item[4], f"{item[1]}{item[2]}{item[3]}")
+    elif line.startswith("> "):
+        _wrapped(terminal, line[2:], "  │ ", rest="  │ ")
+    else:
+        _wrapped(terminal, line, "")
+
+
+def _wrapped(terminal: Terminal, text: str, first: str, rest: str | None = None) -> None:
+    follow = " " * cells(first) if rest is None else rest
+    for number, piece in enumerate(wrap(text, terminal.width - cells(first))):
+        terminal.line((follow if number else first) + _styled(terminal, piece))
+
+
+def _styled(terminal: Terminal, text: str) -> str:
+    def show(mark: re.Match[str]) -> str:
+        if mark["bold"]:
+            return terminal.style(mark["bold"], "bold")
+        return terminal.style(mark["code"], "cyan") if mark["code"] else mark["url"]
+
+    return _MARKS.sub(show, text)
+
+
+def _table(terminal: Terminal, lines: Sequence[str]) -> None:
+    rows = [_cells(line) for line in lines if not _RULE.match(line)]
+    columns = max(len(row) for row in rows) if rows else 0
+    filled = [row + [""] * (columns - len(row)) for row in rows]
+    if filled:
+        terminal.table(filled[1:], heads=filled[0])
+
+
+def _cells(line: str) -> list[str]:
+    inner = line.strip().removeprefix("|").removesuffix("|")
+    parts = re.split(r"(?<!\\)\|", inner)
+    return [_plain(part.strip()).replace("\\|", "|") for part in parts]
+
+
+def _plain(text: str) -> str:
+    return _MARKS.sub(lambda mark: mark[mark.lastgroup or 0], text)

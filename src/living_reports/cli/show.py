@@ -1,0 +1,285 @@
+"""The library's answers as a person reads them.
+
+Rules: what an answer says is shown, nothing is added to it; ids are cut to what a person
+types; what was cut is said, with the option that goes on.
+
+    >>> updated(Terminal(sys.stdout), {"title": "Health", "version": 4, "applied": 1, …})
+    Health is now at version 4: 1 change
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from living_reports.cli.page import show_markdown
+from living_reports.terminal import Terminal, cells, clean, cut, one_line, pad
+
+Answer = dict[str, Any]
+SHORT_ID = 8
+MOST_CHANGED = 12
+
+
+def short_time(stamp: str) -> str:
+    """An ISO timestamp to the second, as it stands in UTC: `2026-11-23 10:00:00`."""
+    return stamp[:19].replace("T", " ")
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 change`, `2 changes`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+# --- Writing ------------------------------------------------------------------------------
+
+
+def created(terminal: Terminal, answer: Answer) -> None:
+    """What `create_report` made, with the ids of what is in it."""
+    terminal.line(terminal.style("Created ", "green") + terminal.style(clean(answer["title"]), "bold"))
+    terminal.fields([("report", answer["report_id"]), ("version", str(answer["version"]))])
+    _new_items(terminal, answer.get("created", {}))
+    _warnings(terminal, answer)
+
+
+def updated(terminal: Terminal, answer: Answer) -> None:
+    """What `update_report` or `revert_report` did, or would do."""
+    title = terminal.style(one_line(answer["title"]), "bold")
+    changes = counted(answer.get("applied", len(answer.get("changed", []))), "change")
+    if answer.get("dry_run"):
+        terminal.line(f"{title}: a dry run of {changes}; nothing was written")
+    elif answer.get("applied") == 0:
+        terminal.line(f"{title} stays at version {answer['version']}: it already is as asked")
+    else:
+        terminal.line(f"{title} is now at version {answer['version']}: {changes}")
+    changed(terminal, answer.get("changed", []))
+    _new_items(terminal, answer.get("created", {}))
+    _warnings(terminal, answer)
+
+
+def deleted(terminal: Terminal, answer: Answer) -> None:
+    """Where a report went."""
+    terminal.line(f"{terminal.style(one_line(answer['title']), 'bold')} is in the trash")
+    terminal.fields([("path", answer["path"]), ("back", f"living-reports restore {answer['report_id']}")])
+
+
+def restored(terminal: Terminal, answer: Answer) -> None:
+    """A report that came back."""
+    title = terminal.style(one_line(answer["title"]), "bold")
+    terminal.line(f"{title} is back, at version {answer['version']}")
+    terminal.fields([("report", answer["report_id"])])
+    _warnings(terminal, answer)
+
+
+def changed(terminal: Terminal, rows: Sequence[Mapping[str, Any]], indent: int = 2) -> None:
+    """The edits of a version, one a line: `~ title  "Old" → "New"`."""
+    wide = max((cells(row["at"]) for row in rows[:MOST_CHANGED]), default=0)
+    for row in rows[:MOST_CHANGED]:
+        mark, style = _mark(row)
+        head = f"{' ' * indent}{mark} {pad(clean(row['at']), wide)}  "
+        room = max(terminal.width - len(head), 20)
+        terminal.line(terminal.style(head, style) + cut(_old_and_new(row, room), room))
+    if len(rows) > MOST_CHANGED:
+        terminal.line(f"{' ' * indent}… and {len(rows) - MOST_CHANGED} more", "dim")
+
+
+def _mark(row: Mapping[str, Any]) -> tuple[str, str]:
+    if "old" not in row:
+        return "+", "green"
+    return ("~", "yellow") if "new" in row else ("-", "red")
+
+
+def _old_and_new(row: Mapping[str, Any], room: int) -> str:
+    if "old" in row and "new" in row:
+        half = max((room - 3) // 2, 8)
+        return f"{cut(value(row['old']), half)} → {cut(value(row['new']), half)}"
+    return value(row.get("new", row.get("old")))
+
+
+def value(data: Any) -> str:
+    """A value on one line: text as it is, an item by its title or summary, else JSON."""
+    if isinstance(data, str):
+        return one_line(data)
+    if isinstance(data, dict) and (name := data.get("title") or data.get("summary")):
+        return one_line(str(name))
+    return one_line(json.dumps(data, ensure_ascii=False))
+
+
+def _new_items(terminal: Terminal, items: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
+    rows = [["section", item["section_id"][:SHORT_ID], item["title"]] for item in items.get("sections", [])]
+    rows += [
+        ["insight", item["insight_id"][:SHORT_ID], f"in section {item['section_id'][:SHORT_ID]}"]
+        for item in items.get("insights", [])
+    ]
+    if rows:
+        terminal.table(rows, styles=["dim", "cyan", ""])
+
+
+def _warnings(terminal: Terminal, answer: Answer) -> None:
+    for warning in answer.get("warnings", []):
+        text = warning if isinstance(warning, str) else value(warning)
+        terminal.paragraph(text, "yellow", first="warning: ")
+
+
+# --- Reading ------------------------------------------------------------------------------
+
+
+def reports(terminal: Terminal, answer: Answer) -> None:
+    """The catalogue, one report a line."""
+    rows = [_report_row(entry) for entry in answer["reports"]]
+    if not rows:
+        terminal.line("No report matches.")
+    else:
+        heads = ["ID", "VERSION", "STATUS", "UPDATED (UTC)", "TITLE"]
+        terminal.table(rows, heads, ["cyan", "", "dim", "dim", "bold"], indent=0, right=[1])
+        if answer.get("total", len(rows)) > len(rows):
+            terminal.line(f"{len(rows)} of {answer['total']} reports", "dim")
+    _more(terminal, answer)
+
+
+def _report_row(entry: Mapping[str, Any]) -> list[str]:
+    tags = "".join(f" #{tag}" for tag in entry.get("tags", []))
+    updated_at = short_time(entry["updated_at"])[:16]
+    return [
+        entry["report_id"][:SHORT_ID],
+        str(entry["version"]),
+        entry.get("status", "active"),
+        updated_at,
+        entry["title"] + tags,
+    ]
+
+
+def events(terminal: Terminal, answer: Answer) -> None:
+    """The audit trail, newest first: who, when, why, and what."""
+    rows = answer["events"]
+    if not rows:
+        terminal.line("No event matches.")
+    names = [f"{row['actor']} {row.get('client', '')}".strip() for row in rows]
+    wide = min(max(map(len, names), default=0), 30)
+    for row, name in zip(rows, names, strict=True):
+        version = terminal.style(f"v{row['version']}".ljust(5), "bold")
+        when = terminal.style(short_time(row["ts"]), "dim")
+        action = terminal.style(row["action_type"], "cyan")
+        terminal.line(f"{version} {when}  {cut(clean(name), wide).ljust(wide)}  {action}")
+        if row.get("reason"):
+            terminal.paragraph(row["reason"], first="      ")
+        changed(terminal, row.get("changed", []), indent=6)
+        if more := row.get("changed_more"):
+            terminal.line(f"      … and {more} more", "dim")
+    _more(terminal, answer)
+
+
+def verified(terminal: Terminal, answer: Answer) -> None:
+    """Whether the history is whole, and where it is not."""
+    result = answer["verified"]
+    number = counted(result["events"], "event")
+    if result["ok"]:
+        terminal.line(terminal.style("ok", "green", "bold") + f"  {number}, every one in its place")
+    else:
+        found = counted(len(result["findings"]), "finding")
+        terminal.line(terminal.style("not ok", "red", "bold") + f"  {found} in {number}")
+    terminal.fields([("report", answer["report_id"]), ("head", result["head_sha256"])])
+    for finding in result["findings"]:
+        place = f"line {finding['line']}  " if finding.get("line") else ""
+        terminal.line("  " + terminal.style(place, "bold") + terminal.style(finding["code"], "red"))
+        terminal.paragraph(finding["message"], first="    ")
+
+
+def report(terminal: Terminal, answer: Answer) -> None:
+    """A report in any view; the markdown view as a page."""
+    if (text := answer.get("text")) is not None:
+        show_markdown(terminal, text)
+    else:
+        _heading(terminal, answer)
+        _items(terminal, answer)
+    _warnings(terminal, answer)
+    _more(terminal, answer)
+
+
+def _heading(terminal: Terminal, answer: Answer) -> None:
+    terminal.line(clean(answer["title"]), "bold")
+    rows = [("report", answer["report_id"]), ("version", f"{answer['version']}, {answer['status']}")]
+    rows.append(("updated", short_time(answer["updated_at"])))
+    if answer.get("tags"):
+        rows.append(("tags", ", ".join(answer["tags"])))
+    terminal.fields(rows)
+
+
+HEADING_FIELDS = {"report_id", "title", "version", "status", "updated_at", "tags", "next_cursor", "warnings"}
+
+
+def _items(terminal: Terminal, answer: Answer) -> None:
+    for name, data in answer.items():
+        if name in HEADING_FIELDS:
+            continue
+        terminal.heading(name.replace("_", " "))
+        tree(terminal, data, 2)
+
+
+def tree(terminal: Terminal, data: Any, indent: int) -> None:
+    """Any JSON data, indented, names dim, long text wrapped."""
+    if isinstance(data, dict):
+        plain = [(name, item) for name, item in data.items() if not isinstance(item, dict | list)]
+        terminal.fields([(name, _scalar(item)) for name, item in plain], indent)
+        for name, item in data.items():
+            if isinstance(item, dict | list) and item:
+                terminal.line(" " * indent + clean(name), "dim")
+                tree(terminal, item, indent + 2)
+    elif isinstance(data, list) and _are_rows(data, terminal.width - indent):
+        names = list(dict.fromkeys(name for row in data for name in row))
+        heads = [name.replace("_", " ").upper() for name in names]
+        terminal.table([[_scalar(row.get(name, "")) for name in names] for row in data], heads, indent=indent)
+    elif isinstance(data, list):
+        for number, item in enumerate(data):
+            if isinstance(item, dict) and number:
+                terminal.line()
+            tree(terminal, item, indent)
+    else:
+        terminal.paragraph(_scalar(data), first=" " * indent)
+
+
+def _are_rows(data: Sequence[Any], width: int) -> bool:
+    """Whether these are flat objects that fit into the columns of a table whole."""
+    if not data or not all(isinstance(row, dict) for row in data):
+        return False
+    columns: dict[str, int] = {}
+    for row in data:
+        for name, item in row.items():
+            if isinstance(item, dict | list) or "\n" in (text := _scalar(item)):
+                return False
+            columns[name] = max(columns.get(name, cells(name)), cells(text))
+    return sum(columns.values()) + 2 * len(columns) <= width
+
+
+def _scalar(data: Any) -> str:
+    return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+
+
+def _more(terminal: Terminal, answer: Answer) -> None:
+    if cursor := answer.get("next_cursor"):
+        terminal.line(f"There is more: --cursor {cursor}", "dim")
+
+
+# --- Errors -------------------------------------------------------------------------------
+
+
+def refusal(terminal: Terminal, error: Mapping[str, Any]) -> None:
+    """Why a command was refused, what to do, and what there is instead."""
+    terminal.line(terminal.style(f"{error['code']}: ", "red", "bold") + clean(error["message"]))
+    if error.get("hint"):
+        terminal.paragraph(error["hint"], first="  ")
+    common = {"code", "message", "hint", "retry"}
+    for name, data in error.items():
+        if name in common:
+            continue
+        if isinstance(data, list) and data and isinstance(data[0], dict):
+            terminal.line(f"  {name.replace('_', ' ')}", "dim")
+            _candidates(terminal, data)
+        else:
+            text = ", ".join(map(_scalar, data)) if isinstance(data, list) else _scalar(data)
+            terminal.fields([(name.replace("_", " "), text)])
+
+
+def _candidates(terminal: Terminal, rows: Sequence[Mapping[str, Any]]) -> None:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    terminal.table([[value(row.get(name, "")) for name in names] for row in rows], indent=4)

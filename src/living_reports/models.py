@@ -1,0 +1,373 @@
+"""What a report is made of, and the bytes that stand for it.
+
+Rules:
+
+- Field names and enums are those of igloo-mcp's living reports, so that its folders open
+  unchanged and it can read ours. Unknown top-level keys of an outline are kept.
+- The same outline always gives the same bytes: keys in model order, the keys of free-form
+  objects (`metadata`) sorted, absent optional fields left out, two spaces of indent, UTF-8
+  as is, one newline at the end.
+- Models are values: nothing in this package changes one in place. A change makes a copy
+  that shares whatever stayed the same, so that comparing two versions is cheap.
+- No clock, no disk, no random ids here: an item without a timestamp has its outline's
+  `created_at`.
+
+    >>> outline = parse_outline(b'{"report_id": "5f9d…", "title": "Health", …}')
+    >>> outline_bytes(outline) == outline_bytes(parse_outline(outline_bytes(outline)))
+    True
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
+
+Actor = Literal["cli", "agent", "human"]
+ActionType = Literal[
+    "create",
+    "evolve",
+    "revert",
+    "rename",
+    "tag_update",
+    "render",
+    "manual_edit_detected",
+    "backup",
+    "status_change",
+    "fork",
+    "synthesize",
+    "archive",
+    "delete",
+]
+ReportStatus = Literal["active", "archived", "deleted"]
+InsightStatus = Literal["active", "archived", "killed"]
+ContentFormat = Literal["markdown", "html", "plain"]
+CitationSource = Literal["query", "api", "url", "observation", "document"]
+
+MAX_DEPTH = 64
+"""How deep a free-form value may nest; deeper ones are refused, not truncated."""
+
+
+def parse_uuid(text: str) -> str:
+    """The canonical form of a UUID (lower case, with dashes).
+
+    Raises:
+        ValueError: `text` is not a UUID in its usual form, with or without dashes.
+    """
+    plain = text.replace("-", "")
+    if len(plain) != 32 or not all(c in "0123456789abcdefABCDEF" for c in plain):
+        raise ValueError("not a UUID")
+    return str(uuid.UUID(plain))
+
+
+def canonical(value: Any, depth: int = 0) -> Any:
+    """A free-form JSON value with the keys of every object sorted.
+
+    Raises:
+        ValueError: The value is not JSON: another type, a number that is not finite,
+            text that is not Unicode, or nesting deeper than `MAX_DEPTH`.
+    """
+    if isinstance(value, str):
+        value.encode()  # a lone surrogate has no UTF-8 form
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("a number must be finite")
+    elif depth >= MAX_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+    elif isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise ValueError("the keys of an object must be text")
+        return {key: canonical(value[key], depth + 1) for key in sorted(value)}
+    elif isinstance(value, list | tuple):
+        return [canonical(item, depth + 1) for item in value]
+    elif value is not None and not isinstance(value, bool | int):
+        raise ValueError(f"{type(value).__name__} is not a JSON value")
+    return value
+
+
+def _none_is(default: Any) -> BeforeValidator:
+    return BeforeValidator(lambda value: default if value is None else value)
+
+
+Uuid = Annotated[str, Field(pattern=r"^[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}$")]
+JsonObject = Annotated[
+    dict[str, Any],
+    AfterValidator(canonical),
+    PlainSerializer(canonical, return_type=dict[str, Any]),
+]
+
+
+class Model(BaseModel):
+    """The base of everything on disk: unknown fields are refused."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True)
+
+
+class DatasetSource(Model):
+    """A legacy reference to a query; kept in step with the insight's query citations."""
+
+    model_config = ConfigDict(extra="forbid", validate_assignment=True, populate_by_name=True)
+
+    execution_id: str | None = None
+    sql_sha256: str | None = None
+    cache_manifest: str | None = None
+    cache_only: bool = False
+    profile: str | None = None
+    warehouse: str | None = None
+    database: str | None = None
+    db_schema: str | None = Field(default=None, alias="schema")
+    role: str | None = None
+
+
+class Citation(Model):
+    """Where an insight comes from. `source` says which of the other fields matter."""
+
+    source: CitationSource
+    provider: str | None = None
+    description: str | None = None
+    execution_id: str | None = None
+    query_id: str | None = None
+    sql_sha256: str | None = None
+    cache_manifest: str | None = None
+    url: str | None = None
+    title: str | None = None
+    accessed_at: str | None = None
+    endpoint: str | None = None
+    response_hash: str | None = None
+    path: str | None = None
+    page: str | None = None
+    observed_at: str | None = None
+
+
+def queries_of(citations: Iterable[Citation], known: Iterable[DatasetSource] = ()) -> list[DatasetSource]:
+    """The legacy `supporting_queries` that say the same as these citations.
+
+    An entry of `known` that refers to the same query is taken over with all its fields.
+    """
+    by_query = {(q.execution_id, q.sql_sha256, q.cache_manifest): q for q in known}
+    cited = [
+        (c.execution_id, c.sql_sha256, c.cache_manifest)
+        for c in citations
+        if c.source == "query" and (c.execution_id or c.sql_sha256 or c.cache_manifest)
+    ]
+    return [
+        by_query.get(key) or DatasetSource(execution_id=key[0], sql_sha256=key[1], cache_manifest=key[2])
+        for key in dict.fromkeys(cited)
+    ]
+
+
+class Insight(Model):
+    """One finding: what was found, how much it matters, and where it comes from."""
+
+    insight_id: Uuid
+    importance: int = Field(ge=0, le=10)
+    status: InsightStatus = "active"
+    summary: str = Field(min_length=1)
+    supporting_queries: list[DatasetSource] = Field(default_factory=list)
+    citations: list[Citation] = Field(default_factory=list)
+    created_at: str = ""
+    updated_at: str = ""
+    draft_changes: JsonObject | None = None
+    metadata: JsonObject = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _keep_citations_in_step(self) -> Self:
+        if self.supporting_queries and not self.citations:
+            fields = ("execution_id", "sql_sha256", "cache_manifest")
+            self.__dict__["citations"] = [
+                Citation(source="query", provider="snowflake", **{f: getattr(query, f) for f in fields})
+                for query in self.supporting_queries
+            ]
+        elif self.citations and not self.supporting_queries:
+            self.__dict__["supporting_queries"] = queries_of(self.citations)
+        return self
+
+    def with_citations(self, citations: list[Citation]) -> Insight:
+        """A copy with these citations, its legacy queries brought in step."""
+        queries = queries_of(citations, self.supporting_queries)
+        return self.model_copy(update={"citations": citations, "supporting_queries": queries})
+
+
+class Section(Model):
+    """A titled piece of prose with its insights in order."""
+
+    section_id: Uuid
+    title: str = Field(min_length=1)
+    order: int = Field(default=0, ge=0)
+    insight_ids: list[str] = Field(default_factory=list)
+    notes: str | None = None
+    content: str | None = None
+    content_format: Annotated[ContentFormat, _none_is("markdown")] = "markdown"
+    created_at: str = ""
+    updated_at: str = ""
+    metadata: JsonObject = Field(default_factory=dict)
+
+
+class Outline(Model):
+    """The whole content of a report at one version."""
+
+    model_config = ConfigDict(extra="allow", validate_assignment=True)
+
+    report_id: Uuid
+    title: str = Field(min_length=1)
+    created_at: str
+    updated_at: str
+    version: str = "1.0"
+    outline_version: int = Field(default=1, ge=1)
+    sections: list[Section] = Field(default_factory=list)
+    insights: list[Insight] = Field(default_factory=list)
+    metadata: JsonObject = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        _require_unique("section_id", (section.section_id for section in self.sections))
+        _require_unique("insight_id", (insight.insight_id for insight in self.insights))
+        items: list[Section | Insight] = [*self.sections, *self.insights]
+        for item in items:
+            created_at = item.created_at or self.created_at
+            item.__dict__.update(created_at=created_at, updated_at=item.updated_at or created_at)
+        if self.__pydantic_extra__:
+            extra = canonical({k: v for k, v in self.__pydantic_extra__.items() if v is not None})
+            object.__setattr__(self, "__pydantic_extra__", extra)
+        return self
+
+    @property
+    def tags(self) -> list[str]:
+        """The report's tags, in the order they were given."""
+        tags = self.metadata.get("tags")
+        return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+
+    @property
+    def status(self) -> ReportStatus:
+        """`active`, `archived` or `deleted`; anything else in the file counts as active."""
+        status = self.metadata.get("status")
+        return status if status in ("active", "archived", "deleted") else "active"
+
+    def get_section(self, section_id: str) -> Section:
+        """The section with this id.
+
+        Raises:
+            ValueError: There is none.
+        """
+        for section in self.sections:
+            if section.section_id == section_id:
+                return section
+        raise ValueError(f"Section not found: {section_id}")
+
+    def get_insight(self, insight_id: str) -> Insight:
+        """The insight with this id.
+
+        Raises:
+            ValueError: There is none.
+        """
+        for insight in self.insights:
+            if insight.insight_id == insight_id:
+                return insight
+        raise ValueError(f"Insight not found: {insight_id}")
+
+
+def _require_unique(name: str, ids: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for item_id in ids:
+        if item_id in seen:
+            raise ValueError(f"{name} {item_id} occurs twice")
+        seen.add(item_id)
+
+
+def normalised(outline: Outline) -> Outline:
+    """The outline as it is saved: `order` is the position, each insight in one section.
+
+    An insight that several sections name stays in the first. What is already as it should
+    be is shared with the argument, not copied.
+    """
+    placed: set[str] = set()
+    sections = []
+    for position, section in enumerate(outline.sections):
+        ids = [i for i in dict.fromkeys(section.insight_ids) if i not in placed]
+        placed.update(ids)
+        if section.order != position or ids != section.insight_ids:
+            section = section.model_copy(update={"order": position, "insight_ids": ids})
+        sections.append(section)
+    if all(new is old for new, old in zip(sections, outline.sections, strict=True)):
+        return outline
+    return outline.model_copy(update={"sections": sections})
+
+
+def outline_bytes(outline: Outline) -> bytes:
+    """The bytes of `outline.json` for this outline."""
+    return outline.model_dump_json(indent=2, exclude_none=True, by_alias=True).encode() + b"\n"
+
+
+def outline_data(outline: Outline) -> dict[str, Any]:
+    """The same as plain JSON data, as the log stores it."""
+    return outline.model_dump(exclude_none=True, by_alias=True)
+
+
+def parse_outline(data: bytes) -> Outline:
+    """Read `outline.json`.
+
+    Raises:
+        ValueError: The bytes are not JSON, or not an outline.
+    """
+    try:
+        return Outline.model_validate_json(data)
+    except ValidationError as error:
+        raise ValueError(describe(error)) from error
+
+
+def describe(error: ValidationError) -> str:
+    """The first thing wrong, in one line: where it is and what is expected."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = "/".join(str(part) for part in first["loc"])
+    return f"{where}: {first['msg']}" if where else first["msg"]
+
+
+def sha256_hex(data: bytes) -> str:
+    """The sha256 of the bytes, as `sha256sum` prints it."""
+    return hashlib.sha256(data).hexdigest()
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who makes a change: the kind of actor, and the client or the person's name."""
+
+    actor: Actor
+    client: str = ""
+
+
+class AuditEvent(Model):
+    """One line of `audit.jsonl`: who did what, when, why, and the edits that did it."""
+
+    action_id: Uuid
+    report_id: Uuid
+    ts: str
+    actor: Actor
+    action_type: ActionType
+    request_id: str | None = None
+    payload: dict[str, Any] = Field(default_factory=dict)
+
+
+class IndexEntry(Model):
+    """One line of `index.jsonl`: what a list needs to know of a report."""
+
+    report_id: Uuid
+    current_title: str = Field(min_length=1)
+    created_at: str
+    updated_at: str
+    tags: list[str] = Field(default_factory=list)
+    status: ReportStatus = "active"
+    path: str

@@ -1,0 +1,1 @@
+"""Pages made of a report. Each module turns an outline into one format and knows nothing else."""

@@ -1,0 +1,169 @@
+"""A report as one Markdown page.
+
+Rules:
+
+- The same outline and day always give the same text.
+- Prose in Markdown is taken as it is; a code fence that it leaves open is closed, so that it
+  swallows nothing. HTML and plain text are shown as code.
+- The insights of a section are ranked: by importance, then in the section's order.
+- Citations are numbered in the order of the page and listed once, at the end.
+
+    >>> print(markdown(outline, date(2026, 11, 23)))
+    # Platform health
+    <BLANKLINE>
+    *Version 4 · updated 2026-11-20 · active · tags: platform, q4*
+    …
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import date
+
+from living_reports.check import is_stale
+from living_reports.models import Citation, Insight, Outline, Section
+
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
+_TICKS = re.compile(r"`+")
+
+_PLACES = ("url", "path", "endpoint", "execution_id", "query_id", "sql_sha256", "cache_manifest")
+"""Where a citation leads, the first that is there."""
+
+
+def markdown(outline: Outline, today: date, *, status: str = "active") -> str:
+    """The page. `status` limits the insights to those of one status; `all` shows every one."""
+    sources = _Sources()
+    insights = {i.insight_id: i for i in outline.insights if status in ("all", i.status)}
+    blocks = [f"# {_one_line(outline.title)}", f"*{_meta(outline)}*"]
+    for section in outline.sections:
+        placed = [insights.pop(i) for i in section.insight_ids if i in insights]
+        blocks += [*_section(section), *_insights(placed, today, sources)]
+    if insights:
+        heading = "## Other insights" if outline.sections else "## Insights"
+        blocks += [heading, *_insights(insights.values(), today, sources)]
+    if sources.lines:
+        blocks += ["## Sources", "\n".join(sources.lines)]
+    return "\n\n".join(blocks) + "\n"
+
+
+class _Sources:
+    """The numbered list of citations; equal ones share a number."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def number(self, citation: Citation) -> int:
+        """The citation's number; a new one gets the next, and its line."""
+        key = citation.model_dump_json()
+        if key not in self._numbers:
+            self._numbers[key] = len(self._numbers) + 1
+            self.lines.append(f"{self._numbers[key]}. {_source(citation)}")
+        return self._numbers[key]
+
+
+def _meta(outline: Outline) -> str:
+    facts = [f"Version {outline.outline_version}", f"updated {outline.updated_at[:10]}", outline.status]
+    if outline.tags:
+        facts.append("tags: " + ", ".join(_one_line(tag) for tag in outline.tags))
+    return " · ".join(facts)
+
+
+# --- Sections ----------------------------------------------------------------------------
+
+
+def _section(section: Section) -> Iterator[str]:
+    yield f"## {_one_line(section.title)}"
+    content = (section.content or "").strip("\n")
+    if content.strip():
+        if section.content_format == "markdown":
+            yield _closed(content)
+        else:
+            yield _code(content, "html" if section.content_format == "html" else "text")
+    if section.notes and section.notes.strip():
+        yield "\n".join(f"> {line}".rstrip() for line in section.notes.strip().splitlines())
+
+
+def _closed(text: str) -> str:
+    """The text, with a fence added at its end where it leaves one open."""
+    fence = ""
+    for line in text.splitlines():
+        found = _FENCE.match(line)
+        if not found:
+            continue
+        marks, info = found.groups()
+        if not fence:
+            fence = "" if marks[0] == "`" and "`" in info else marks
+        elif marks.startswith(fence) and not info.strip():
+            fence = ""
+    return f"{text}\n{fence}" if fence else text
+
+
+def _code(text: str, language: str) -> str:
+    """The text as a code block whose fence is longer than any in it."""
+    longest = max((len(ticks) for ticks in _TICKS.findall(text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _one_line(text: str) -> str:
+    """The text for a heading or a list: on one line, its angle brackets no tags."""
+    return " ".join(text.split()).replace("<", "\\<")
+
+
+# --- Insights ----------------------------------------------------------------------------
+
+
+def _insights(insights: Iterable[Insight], today: date, sources: _Sources) -> Iterator[str]:
+    """The insights as one ranked list, if there are any."""
+    ranked = sorted(insights, key=lambda insight: -insight.importance)
+    if ranked:
+        lines = (f"{rank}. {_insight(insight, today, sources)}" for rank, insight in enumerate(ranked, 1))
+        yield "\n".join(lines)
+
+
+def _insight(insight: Insight, today: date, sources: _Sources) -> str:
+    numbers = dict.fromkeys(sources.number(citation) for citation in insight.citations)
+    marks = "".join(f"[{number}]" for number in numbers)
+    lines = [line.strip() for line in insight.summary.strip().splitlines()]
+    summary = "\n    ".join(line for line in lines if line)
+    words = [f"**[{insight.importance}/10]**", summary, marks, *_freshness(insight, today)]
+    return " ".join(word for word in words if word)
+
+
+def _freshness(insight: Insight, today: date) -> Iterator[str]:
+    if insight.status != "active":
+        yield f"*({insight.status})*"
+    if as_of := insight.metadata.get("as_of"):
+        yield f"*(as of {as_of})*"
+    if is_stale(insight, today):
+        yield f"**(stale: review was due by {insight.metadata['review_by']})**"
+
+
+def _source(citation: Citation) -> str:
+    """A citation in one line: what it is, where it leads, and when it was seen."""
+    place = next((value for name in _PLACES if (value := getattr(citation, name))), "")
+    seen = citation.accessed_at or citation.observed_at
+    kind = f"{citation.source}, {citation.provider}" if citation.provider else citation.source
+    facts = [
+        citation.title and _one_line(citation.title),
+        citation.description and _one_line(citation.description),
+        place and _place(place),
+        citation.page and f"page {_one_line(citation.page)}",
+        seen and f"seen {seen}",
+    ]
+    return " — ".join(fact for fact in facts if fact) + f" ({kind})" if any(facts) else f"({kind})"
+
+
+def _place(place: str) -> str:
+    if place.startswith(("http://", "https://")) and not re.search(r"[\s<>]", place):
+        return f"<{place}>"
+    return _code_span(" ".join(place.split()))
+
+
+def _code_span(text: str) -> str:
+    longest = max((len(ticks) for ticks in _TICKS.findall(text)), default=0)
+    ticks = "`" * (longest + 1)
+    pad = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{ticks}{pad}{text}{pad}{ticks}"

@@ -1,0 +1,174 @@
+"""From a call's raw arguments to those of the library's method.
+
+Rules:
+
+- The tool's own input schema says what there is; here is no second list.
+- Models fill flat objects: an argument that is absent, `null`, `""`, `[]` or, for versions,
+  0 is not stated, and is left out.
+- An unknown name is refused with the nearest known one, never dropped. So is a value of
+  another type; only digits count as a whole number too.
+- What a value means is the library's to judge, and so is what stands inside an object.
+
+    >>> check_arguments(BY_NAME["get_report"], {"report": "Health", "version": "3", "find": ""})
+    {'report': 'Health', 'version': 3}
+    >>> check_arguments(BY_NAME["get_report"], {"report_id": "Health"})
+    InvalidInputError: get_report has no parameter "report_id".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from living_reports.errors import InvalidInputError
+
+VERSIONS = frozenset({"version", "expected_version", "to_version", "since"})
+"""Parameters for which 0 is not stated either."""
+
+VERSION_OR_TIME = frozenset({"since"})
+"""Declared as text, since schemas have one type each, but a version number is as good."""
+
+MAX_DIGITS = 18
+MAX_QUOTED = 60
+
+
+def check_arguments(tool: dict[str, Any], raw: dict[str, Any] | None) -> dict[str, Any]:
+    """The stated arguments, each of the type that the tool's input schema names.
+
+    Raises:
+        InvalidInputError: A name is unknown, a type is wrong, or a required one is missing.
+            Details: `path`, and where they help `allowed` and `did_you_mean`.
+    """
+    properties = tool["inputSchema"]["properties"]
+    checked = {}
+    for name, value in (raw or {}).items():
+        if name not in properties:
+            raise _unknown_parameter(tool["name"], name, properties)
+        if not _is_blank(value) and not _is_blank(clean := _check(name, value, properties[name])):
+            checked[name] = clean
+    for name in VERSIONS & checked.keys():
+        if checked[name] == 0:
+            del checked[name]
+    for name in tool["inputSchema"].get("required", ()):
+        if name not in checked:
+            raise InvalidInputError(
+                f"{tool['name']} needs {name}.", hint=f"Call {tool['name']} again with {name}.", path=name
+            )
+    return checked
+
+
+def _is_blank(value: Any) -> bool:
+    return value is None or value in ("", [])
+
+
+def _unknown_parameter(tool: str, name: str, properties: Iterable[str]) -> InvalidInputError:
+    allowed = list(properties)
+    near = _nearest(name, allowed)
+    return InvalidInputError(
+        f'{tool} has no parameter "{_quoted(name)}".',
+        hint=f"Did you mean {near}?" if near else "Leave it out, or use one of the allowed ones.",
+        path=_quoted(name),
+        allowed=allowed,
+        did_you_mean=near,
+    )
+
+
+def _check(path: str, value: Any, schema: dict[str, Any]) -> Any:
+    if path in VERSION_OR_TIME and not isinstance(value, str):
+        return _integer(path, value, schema)
+    return CHECKS[schema["type"]](path, value, schema)
+
+
+def _string(path: str, value: Any, schema: dict[str, Any]) -> Any:
+    if not isinstance(value, str):
+        raise _wrong_type(path, value, "text")
+    allowed = schema.get("enum")
+    if allowed and value not in allowed:
+        near = _nearest(value, allowed)
+        raise InvalidInputError(
+            f'{path} cannot be "{_quoted(value)}".',
+            hint=f"Use one of: {', '.join(allowed)}.",
+            path=path,
+            allowed=allowed,
+            did_you_mean=near,
+        )
+    return _digits(value) if path in VERSION_OR_TIME else value
+
+
+def _digits(text: str) -> int | str:
+    """The number that these digits are, or the text where it is something else."""
+    is_number = text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS
+    return int(text) if is_number else text
+
+
+def _integer(path: str, value: Any, schema: dict[str, Any]) -> int:
+    number = _digits(value.strip()) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 10**MAX_DIGITS:
+        raise _wrong_type(path, value, "a whole number, 0 or more")
+    return number
+
+
+def _boolean(path: str, value: Any, schema: dict[str, Any]) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong_type(path, value, "true or false")
+    return value
+
+
+def _array(path: str, value: Any, schema: dict[str, Any]) -> list[Any]:
+    items = schema["items"]
+    expected = "an array of texts" if items["type"] == "string" else "an array of objects"
+    if not isinstance(value, list):
+        raise _wrong_type(path, value, expected)
+    return [
+        CHECKS[items["type"]](f"{path}[{position}]", item, items)
+        for position, item in enumerate(value)
+        if not _is_blank(item)
+    ]
+
+
+def _object(path: str, value: Any, schema: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise _wrong_type(path, value, "an object")
+    return value
+
+
+CHECKS: dict[str, Callable[[str, Any, dict[str, Any]], Any]] = {
+    "string": _string,
+    "integer": _integer,
+    "boolean": _boolean,
+    "array": _array,
+    "object": _object,
+}
+
+
+def _wrong_type(path: str, value: Any, expected: str) -> InvalidInputError:
+    hint = f"Give {path} as {expected}."
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
+        hint = f"Give {path} as JSON itself, not as text that holds JSON."
+    return InvalidInputError(f"{path} must be {expected}, not {_kind(value)}.", hint=hint, path=path)
+
+
+def _kind(value: Any) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return f"{value:.6g}" if isinstance(value, float) else "that number"
+        case str():
+            return f'the text "{_quoted(value)}"'
+        case list():
+            return "an array"
+        case None:
+            return "null"
+    return "an object"
+
+
+def _quoted(text: str) -> str:
+    return text if len(text) <= MAX_QUOTED else f"{text[: MAX_QUOTED - 1]}…"
+
+
+def _nearest(text: str, known: list[str]) -> str | None:
+    import difflib  # only a wrong name needs it
+
+    near = difflib.get_close_matches(text[:MAX_QUOTED].casefold(), known, n=1)
+    return near[0] if near else None

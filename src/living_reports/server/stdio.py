@@ -1,0 +1,209 @@
+"""Serving one client over stdin and stdout, and leaving cleanly.
+
+Rules:
+
+- Nothing but protocol on stdout; the log is on stderr.
+- Every request that was read is answered before the process goes, also when stdin ends right
+  behind it.
+- The process leaves when stdin ends, on SIGTERM, on SIGINT, and when its parent is gone. In the
+  last three cases it stops reading and has `GRACE_SECONDS` for what is running; a second signal
+  ends it at once. Even then nothing is lost: a commit is whole, or it is not there.
+- It leaves with code 0, after SIGINT with 130.
+- A line that is no message is logged, and refused where it has an id.
+
+    $ living-reports serve < requests.jsonl > answers.jsonl
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import Any, cast
+
+import anyio
+import mcp_types as types
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
+from anyio.streams.memory import MemoryObjectReceiveStream
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+from mcp.shared.message import SessionMessage
+from pydantic import ValidationError
+
+from living_reports.server.app import build_server, log_to_stderr
+from living_reports.server.lines import read_stdin
+from living_reports.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 5.0
+PARENT_POLL_SECONDS = 1.0
+INTERRUPTED = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def serve_stdio(settings: Settings, name: str = "") -> None:
+    """Serve the client at stdin and stdout until one of the two sides leaves.
+
+    Raises:
+        KeyboardInterrupt: SIGINT ended it.
+    """
+    log_to_stderr()
+    if anyio.run(_serve, build_server(settings, name)) == INTERRUPTED:
+        raise KeyboardInterrupt
+
+
+async def _serve(server: Server[Any]) -> int:
+    """Serve, and return the exit code."""
+    sender, lines = anyio.create_memory_object_stream[bytes]()
+    way_out = WayOut(sender.close)
+    way_out.watch_signals()
+    read_stdin(sender)
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(way_out.watch_parent)
+            await _serve_lines(server, lines)
+            tasks.cancel_scope.cancel()
+    except* BrokenPipeError:
+        # The client no longer listens. What it asked for is done; there is nobody to tell.
+        logger.info("stdout was closed")
+    return way_out.code
+
+
+class WayOut:
+    """How the process leaves before its client does: it stops reading, with a deadline for the rest."""
+
+    def __init__(self, stop_reading: Callable[[], None]) -> None:
+        self._stop_reading = stop_reading
+        self.code = 0
+
+    def leave(self, code: int = 0) -> None:
+        """Stop reading, and end the process after `GRACE_SECONDS` even if a call still runs."""
+        self.code = code
+        self._stop_reading()
+        # A thread and a hard exit, since what is stuck may be the event loop's own worker threads.
+        deadline = threading.Timer(GRACE_SECONDS, os._exit, [code])
+        deadline.daemon = True
+        deadline.start()
+
+    def watch_signals(self) -> None:
+        """Leave on SIGINT and SIGTERM; a second one has its usual, immediate effect."""
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            if sys.platform == "win32":  # its event loop takes no signal handlers
+                signal.signal(number, lambda n, _: loop.call_soon_threadsafe(self._signalled, n))
+            else:
+                loop.add_signal_handler(number, self._signalled, number)
+
+    def _signalled(self, number: int) -> None:
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        self.leave(INTERRUPTED if number == signal.SIGINT else 0)
+
+    async def watch_parent(self) -> None:
+        """Leave when the process that started this one is gone."""
+        parent = os.getppid()
+        while os.getppid() == parent:
+            await anyio.sleep(PARENT_POLL_SECONDS)
+        self.leave()
+
+
+async def _serve_lines(server: Server[Any], lines: MemoryObjectReceiveStream[bytes]) -> None:
+    """Serve what the lines ask for, until they end and everything asked for is answered."""
+    to_server, requests = anyio.create_memory_object_stream[SessionMessage | Exception]()
+    answers, from_server = anyio.create_memory_object_stream[SessionMessage]()
+    unanswered = Unanswered()
+    # The SDK's own reader would decode text itself and read on without limits: it gets our lines.
+    async with (
+        stdio_server(stdin=cast("anyio.AsyncFile[str]", lines)) as (incoming, outgoing),
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(_pass_in, incoming, to_server, answers.clone(), unanswered)
+        tasks.start_soon(_pass_out, from_server, outgoing, unanswered)
+        # The SDK points descriptor 1 at stderr meanwhile; but what waits in Python's own buffer
+        # would come out on the wire at the end, when it has put the descriptor back.
+        with redirect_stdout(sys.stderr):
+            await server.run(requests, answers, server.create_initialization_options())
+
+
+class Unanswered:
+    """The requests that were read and have no answer yet: the SDK drops them when its input ends."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()  # as text: the SDK takes 7 and "7" for the same request, too
+        self._settled = anyio.Event()
+
+    def note_incoming(self, message: types.JSONRPCMessage) -> None:
+        """A request waits for its answer, unless the client takes it back."""
+        if isinstance(message, types.JSONRPCRequest):
+            self._ids.add(str(message.id))
+        elif isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
+            self._settle((message.params or {}).get("requestId"))
+
+    def note_outgoing(self, message: types.JSONRPCMessage) -> None:
+        """An answer or an error settles its request."""
+        if isinstance(message, types.JSONRPCResponse | types.JSONRPCError):
+            self._settle(message.id)
+
+    def _settle(self, request_id: object) -> None:
+        self._ids.discard(str(request_id))
+        self._settled.set()
+
+    async def all_settled(self) -> None:
+        """Wait until every request has its answer."""
+        while self._ids:
+            self._settled = anyio.Event()
+            await self._settled.wait()
+
+
+async def _pass_in(
+    incoming: Any,
+    to_server: ObjectSendStream[SessionMessage | Exception],
+    answers: ObjectSendStream[SessionMessage],
+    unanswered: Unanswered,
+) -> None:
+    async with to_server, answers:
+        async for item in incoming:
+            if isinstance(item, Exception):
+                if refusal := _refusal(item):
+                    await answers.send(SessionMessage(refusal))
+                continue
+            unanswered.note_incoming(item.message)
+            await to_server.send(item)
+        await unanswered.all_settled()
+
+
+async def _pass_out(
+    from_server: ObjectReceiveStream[SessionMessage], outgoing: Any, unanswered: Unanswered
+) -> None:
+    async with from_server, outgoing:
+        async for item in from_server:
+            await outgoing.send(item)
+            unanswered.note_outgoing(item.message)
+
+
+def _refusal(error: Exception) -> types.JSONRPCError | None:
+    """The answer to a line that is no message, where its id can be made out.
+
+    A cut emoji is enough for that: JavaScript writes half of one as a lone surrogate, which is
+    no Unicode. Without an answer the client would wait for its time-out.
+    """
+    if not isinstance(error, ValidationError):
+        raise error
+    first = error.errors(include_url=False)[0]
+    logger.warning("a line on stdin is no message: %s", first["msg"])
+    try:
+        message = json.loads(bytes(first["input"]).decode(errors="replace"))
+        request_id = message["id"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None
+    if isinstance(request_id, bool) or not isinstance(request_id, int | str):
+        return None
+    data = types.ErrorData(code=types.PARSE_ERROR, message=f"Parse error: {first['msg']}")
+    return types.JSONRPCError(jsonrpc="2.0", id=request_id, error=data)

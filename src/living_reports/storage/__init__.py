@@ -1,0 +1,28 @@
+"""The files of a reports directory, and the guarantees that hold for them.
+
+Read in this order: `durable` (the only writer of bytes), `lock` (one writer at a time),
+`audit` (the log and its chain), `history` (any version read back), `state` and `recovery`
+(what a crash or a person left), `report` (the commit), `index` (the catalogue), `root`.
+"""
+
+from living_reports.errors import LockTimeoutError, StorageError
+from living_reports.storage.audit import Note, Record, utc_now
+from living_reports.storage.index import ReportIndex
+from living_reports.storage.lock import ReportLock
+from living_reports.storage.report import Edit, ReportStorage
+from living_reports.storage.root import GlobalStorage
+from living_reports.storage.state import State
+
+__all__ = [
+    "Edit",
+    "GlobalStorage",
+    "LockTimeoutError",
+    "Note",
+    "Record",
+    "ReportIndex",
+    "ReportLock",
+    "ReportStorage",
+    "State",
+    "StorageError",
+    "utc_now",
+]

@@ -1,0 +1,315 @@
+"""The only writer of bytes: every write, rename, link, cut and sync of the package is here.
+
+Rules:
+
+- Each helper says what it guarantees when it returns, and what it leaves to its caller.
+- "Synced" means: handed to the disk, so that it survives a power cut. On Linux that is
+  `fdatasync` for files and `fsync` for folders, on macOS `fcntl(F_FULLFSYNC)` (where
+  `fsync` does not reach the disk), on Windows `FlushFileBuffers` (no folder sync there).
+- No helper follows a symbolic link in the last part of a path it writes to.
+- A failed sync is reported and never tried again: the kernel may have dropped the pages,
+  and a second call would say "fine" about bytes that are not there.
+- Nothing here is "best effort": what fails raises `OSError`.
+
+Every operation is announced to `observer` before it happens. Tests set it, to record
+what is done, to make an operation fail, or to die just before it.
+
+    >>> write_new(folder / "a.tmp", b"text")          # synced
+    >>> replace(folder / "a.tmp", folder / "a.json")  # atomic; the folder is not synced
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+if sys.platform == "darwin":
+    import fcntl
+
+Observer = Callable[[str, tuple[Any, ...]], None]
+observer: Observer | None = None
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
+_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+_FLAGS = _NOFOLLOW | _BINARY | _CLOEXEC
+
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
+_SHARING_RETRIES = 50
+_SHARING_PAUSE_SECONDS = 0.02
+
+
+def _announce(operation: str, *details: Any) -> None:
+    if observer is not None:
+        observer(operation, details)
+
+
+# --- Syncs --------------------------------------------------------------------------------
+
+
+def _sync(fd: int, path: Path) -> None:
+    _announce("sync", path)
+    if sys.platform == "darwin":
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+    elif sys.platform == "win32":
+        os.fsync(fd)
+    else:
+        os.fdatasync(fd)
+
+
+def sync_folder(path: Path) -> None:
+    """Sync the names in a folder: what was created, renamed or removed in it before.
+
+    On Windows folders cannot be synced; NTFS journals its names.
+    """
+    _announce("sync_folder", path)
+    if sys.platform == "win32":
+        return
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | _CLOEXEC)
+    try:
+        if sys.platform == "darwin":
+            fcntl.fcntl(fd, fcntl.F_FULLFSYNC)
+        else:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+# --- Whole files --------------------------------------------------------------------------
+
+
+def _write_all(fd: int, data: bytes, path: Path) -> None:
+    view = memoryview(data)
+    while view:
+        _announce("write", path, bytes(view) if observer is not None else None)
+        view = view[os.write(fd, view) :]
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Create a file with these bytes, synced. Refuses an existing one.
+
+    If anything fails the file is removed again. Leaves to its caller: syncing the folder,
+    where the name itself has to survive.
+    """
+    _announce("create", path)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o666)
+    try:
+        _write_all(fd, data, path)
+        _sync(fd, path)
+    except BaseException:
+        os.close(fd)
+        remove(path)
+        raise
+    os.close(fd)
+
+
+def write_hint(path: Path, data: bytes) -> None:
+    """Overwrite a small advisory file in place, neither synced nor atomic.
+
+    For files whose reader treats anything unexpected as absent.
+    """
+    _announce("create", path)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | _FLAGS, 0o666)
+    try:
+        _write_all(fd, data, path)
+        _announce("truncate", path, len(data))
+        os.ftruncate(fd, len(data))
+    finally:
+        os.close(fd)
+
+
+def touch(path: Path) -> None:
+    """Make sure that an empty file is there. Not synced."""
+    _announce("create", path)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | _FLAGS, 0o666))
+
+
+# --- Logs ---------------------------------------------------------------------------------
+
+
+class CutFailedError(OSError):
+    """An append failed and could not be taken back: its outcome is unknown."""
+
+
+def append(path: Path, data: bytes) -> None:
+    """Append to a log, synced; a log that did not exist has its name synced too.
+
+    If the write or the sync fails, the log is cut back to where it was and the cut synced
+    before the error goes on. Leaves to its caller: holding the lock that makes this
+    process the only writer.
+
+    Raises:
+        CutFailedError: The append failed and so did the cut.
+        OSError: The append failed and nothing of it is left.
+    """
+    is_new = not path.exists()
+    if is_new:
+        _announce("create", path)
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _FLAGS, 0o666)
+    try:
+        size = os.fstat(fd).st_size
+        try:
+            _write_all(fd, data, path)
+            _sync(fd, path)
+            if is_new:
+                sync_folder(path.parent)
+        except OSError as error:
+            _cut_back(fd, path, size, error)
+            raise
+    finally:
+        os.close(fd)
+
+
+def _cut_back(fd: int, path: Path, size: int, cause: OSError) -> None:
+    try:
+        _announce("truncate", path, size)
+        os.ftruncate(fd, size)
+        _sync(fd, path)
+    except OSError as error:
+        message = "an append could be neither made nor undone"
+        raise CutFailedError(error.errno or errno.EIO, message) from cause
+
+
+def append_hint(path: Path, data: bytes) -> None:
+    """Append to a derived file that can be made again. Not synced, may tear in a crash."""
+    if not path.exists():
+        _announce("create", path)
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _FLAGS, 0o666)
+    try:
+        _write_all(fd, data, path)
+    finally:
+        os.close(fd)
+
+
+def rewrite(path: Path, offset: int, data: bytes) -> None:
+    """Write bytes into an existing file at an offset, synced.
+
+    Recovery uses it to write again what it found, because a line that can be read may
+    still be missing on the disk: a process may have died, or a sync failed, before it.
+    """
+    fd = os.open(path, os.O_WRONLY | _FLAGS)
+    try:
+        os.lseek(fd, offset, os.SEEK_SET)
+        _announce("rewrite", path, offset, data)
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        _sync(fd, path)
+    finally:
+        os.close(fd)
+
+
+def cut(path: Path, size: int) -> None:
+    """Shorten a file to `size` bytes, synced."""
+    fd = os.open(path, os.O_WRONLY | _FLAGS)
+    try:
+        _announce("truncate", path, size)
+        os.ftruncate(fd, size)
+        _sync(fd, path)
+    finally:
+        os.close(fd)
+
+
+# --- Names --------------------------------------------------------------------------------
+
+
+def replace(source: Path, target: Path) -> None:
+    """Give `source` the name `target`, atomically, whatever had that name before.
+
+    Guarantees that a reader of `target` sees the old file or the new one. Leaves to its
+    caller: syncing the source's bytes before, and the folder after where the name has to
+    survive. Both names must not be links to one file: the kernel then does nothing.
+    """
+    _announce("rename", source, target)
+    _past_sharing_violations(lambda: os.replace(source, target))
+
+
+def _past_sharing_violations(rename: Callable[[], None]) -> None:
+    """On Windows a scanner or an editor may hold the file open for a moment: try for a second."""
+    for _ in range(_SHARING_RETRIES if sys.platform == "win32" else 0):
+        try:
+            return rename()
+        except PermissionError:
+            time.sleep(_SHARING_PAUSE_SECONDS)
+    return rename()
+
+
+def move_folder(source: Path, target: Path) -> None:
+    """Rename a folder; an existing non-empty target is refused. Leaves the syncs to its caller."""
+    _announce("rename", source, target)
+    _past_sharing_violations(lambda: os.rename(source, target))
+
+
+def link(source: Path, target: Path) -> None:
+    """Give the file a second name, or copy it where the file system has no hard links.
+
+    An existing target stays as it is. Not synced.
+    """
+    _announce("link", source, target)
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        return
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copyfile(source, target, follow_symlinks=False)
+
+
+def remove(path: Path) -> None:
+    """Remove a file if it is there. Not synced."""
+    _announce("remove", path)
+    path.unlink(missing_ok=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Remove a folder with all that is in it. Links in it are removed, not followed."""
+    _announce("remove_folder", path)
+    shutil.rmtree(path)
+
+
+# --- Folders ------------------------------------------------------------------------------
+
+
+def make_folder(path: Path) -> None:
+    """Make sure that a folder is there and is a real one. Its name is not synced.
+
+    Raises:
+        NotADirectoryError: The name belongs to a file or to a symbolic link.
+    """
+    if not is_real_folder(path):
+        _announce("make_folder", path)
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            if not is_real_folder(path):
+                raise NotADirectoryError(errno.ENOTDIR, "not a folder of its own", path.name) from None
+
+
+def make_root(path: Path) -> None:
+    """Make sure that a folder and those above it are there; each new name is synced."""
+    if path.is_dir():
+        return
+    make_root(path.parent)
+    make_folder(path)
+    sync_folder(path.parent)
+
+
+def is_real_folder(path: Path) -> bool:
+    """True for a folder that is not a symbolic link."""
+    try:
+        return stat.S_ISDIR(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+def open_lock_file(path: Path) -> int:
+    """Open a lock file for writing, made where it is missing; its folder must exist."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)

@@ -1,0 +1,224 @@
+"""One writer at a time: the lock of a report.
+
+Rules:
+
+- Every operation takes a new `ReportLock`. One thread of a process goes for the file lock
+  at a time, the others queue in front of it: a file lock is held by a process, not by a
+  thread, and one lock object shared by two threads lets both in.
+- A waiter really waits, for the whole time-out, and gets a freed lock at once: after one
+  plain attempt a helper thread blocks in the kernel's own queue, which is fair. A lock that
+  comes after its waiter gave up is released at once.
+- The lock belongs to the folder, not to the path: after acquiring, the file behind the
+  descriptor is compared with the one behind the path, and if the folder was moved or the
+  lock file replaced meanwhile, the lock is taken again on what is there now.
+- The lock file is never deleted. The kernel frees the lock of a process that dies.
+
+    >>> with hold(folder / ".lock", timeout_seconds=5.0):
+    ...     ...  # the only writer of this report, in this process and any other
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import portalocker
+
+from living_reports.errors import LockTimeoutError
+from living_reports.storage import durable
+
+DEFAULT_TIMEOUT_SECONDS = 30.0
+
+
+class _Gate:
+    """The queue of this process's threads in front of one file lock."""
+
+    def __init__(self) -> None:
+        self.mutex = threading.Lock()
+        self.users = 0
+
+
+_gates: dict[str, _Gate] = {}
+_gates_mutex = threading.Lock()
+
+
+def _enter_gate(key: str, timeout_seconds: float) -> bool:
+    with _gates_mutex:
+        gate = _gates.setdefault(key, _Gate())
+        gate.users += 1
+    if gate.mutex.acquire(timeout=max(timeout_seconds, 0.0)):
+        return True
+    _forget_gate(key, gate)
+    return False
+
+
+def _leave_gate(key: str) -> None:
+    gate = _gates[key]
+    gate.mutex.release()
+    _forget_gate(key, gate)
+
+
+def _forget_gate(key: str, gate: _Gate) -> None:
+    with _gates_mutex:
+        gate.users -= 1
+        if gate.users == 0:
+            del _gates[key]
+
+
+class _Waiter:
+    """A blocking wait for a file lock that its owner can give up."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._mutex = threading.Lock()
+        self._done = threading.Event()
+        self._abandoned = False
+        self._error: BaseException | None = None
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """True once the lock is held; after False the descriptor is not the caller's any more."""
+        threading.Thread(target=self._block, name="report-lock", daemon=True).start()
+        if self._done.wait(max(timeout_seconds, 0.0)):
+            return self._outcome()
+        with self._mutex:
+            self._abandoned = not self._done.is_set()
+        return not self._abandoned and self._outcome()
+
+    def _outcome(self) -> bool:
+        if self._error is not None:
+            os.close(self._fd)
+            raise self._error
+        return True
+
+    def _block(self) -> None:
+        try:
+            portalocker.lock(self._fd, portalocker.LockFlags.EXCLUSIVE)
+        except (OSError, portalocker.exceptions.BaseLockException) as error:
+            self._error = error
+        with self._mutex:
+            self._done.set()
+            if self._abandoned:
+                os.close(self._fd)  # which releases a lock that came too late
+
+
+class ReportLock:
+    """The exclusive lock on one report, across threads and processes.
+
+    Args:
+        lock_path: The report's `.lock`. It is made where it is missing; its folder is not.
+        timeout_seconds: How long `acquire` waits.
+    """
+
+    def __init__(self, lock_path: Path, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
+        self.lock_path = Path(lock_path)
+        self.timeout_seconds = timeout_seconds
+        self._key = os.path.abspath(self.lock_path)
+        self._fd = -1
+
+    def acquire(self) -> None:
+        """Wait for the lock.
+
+        Raises:
+            LockTimeoutError: Another holder kept it for the whole time-out.
+            OSError: The lock file cannot be opened: the folder is gone, or not writable.
+        """
+        start = time.monotonic()
+        if not _enter_gate(self._key, self.timeout_seconds):
+            raise self._timeout(start)
+        try:
+            while self._fd < 0:
+                self._fd = self._attempt(start)
+        except BaseException:
+            _leave_gate(self._key)
+            raise
+
+    def _attempt(self, start: float) -> int:
+        """A locked descriptor of the file that the path names now, or -1 if it moved meanwhile."""
+        fd = durable.open_lock_file(self.lock_path)
+        try:
+            portalocker.lock(fd, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+        except portalocker.exceptions.AlreadyLocked:
+            if not _Waiter(fd).wait(self.timeout_seconds - (time.monotonic() - start)):
+                raise self._timeout(start) from None
+        except BaseException:
+            os.close(fd)
+            raise
+        if _same_file(fd, self.lock_path):
+            return fd
+        os.close(fd)
+        return -1
+
+    def _timeout(self, start: float) -> LockTimeoutError:
+        waited = round(time.monotonic() - start, 3)
+        return LockTimeoutError(
+            f"The report was busy for {waited:g} seconds: another writer holds it.",
+            hint="Nothing was changed. Send the same call again.",
+            waited_seconds=waited,
+        )
+
+    def still_held(self) -> bool:
+        """False if somebody deleted or replaced the lock file under us."""
+        return self._fd >= 0 and _same_file(self._fd, self.lock_path)
+
+    def release(self) -> None:
+        """Let the next one in. Does nothing if the lock is not held."""
+        if self._fd >= 0:
+            fd, self._fd = self._fd, -1
+            os.close(fd)  # the kernel drops the lock with its only descriptor
+            _leave_gate(self._key)
+
+    def __enter__(self) -> ReportLock:
+        self.acquire()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
+def _same_file(fd: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(fd), os.lstat(path))
+    except FileNotFoundError:
+        return False
+
+
+class _Held(threading.local):
+    """The locks that the current thread holds, by path, with how often it asked for each."""
+
+    def __init__(self) -> None:
+        self.locks: dict[str, tuple[ReportLock, int]] = {}
+
+
+_held = _Held()
+
+
+@contextmanager
+def hold(lock_path: Path, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> Iterator[ReportLock]:
+    """Hold the lock for the block; a thread that holds it already goes straight through.
+
+    Raises:
+        LockTimeoutError: Another holder kept it for the whole time-out.
+        OSError: The lock file cannot be opened.
+    """
+    key = os.path.abspath(lock_path)
+    lock, depth = _held.locks.get(key, (ReportLock(lock_path, timeout_seconds), 0))
+    if depth == 0:
+        lock.acquire()
+    _held.locks[key] = (lock, depth + 1)
+    try:
+        yield lock
+    finally:
+        if depth == 0:
+            del _held.locks[key]
+            lock.release()
+        else:
+            _held.locks[key] = (lock, depth)
+
+
+def is_held(lock_path: Path) -> bool:
+    """True if the current thread holds the lock."""
+    return os.path.abspath(lock_path) in _held.locks

@@ -1,0 +1,293 @@
+"""Bringing a report back to a settled state after a crash, a restored copy, or a person's edit.
+
+Rules:
+
+- `state.diagnose` decides, this module acts, under the report's lock.
+- Before anything is published, answered or chained to, the end of the log is written again
+  in place and synced: a line that can be read may still be missing on the disk.
+- Nothing is thrown away: a torn line goes to `audit.torn`, an outline that loses to the log
+  is set aside beside it, and the answer says where.
+- The log decides. What recovery puts in place has the hash that its event names.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace as replaced
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from living_reports.delta import DeltaError, apply
+from living_reports.errors import CorruptReportError
+from living_reports.models import Author, Outline, normalised, outline_bytes, parse_uuid, sha256_hex
+from living_reports.storage import durable
+from living_reports.storage.audit import Note, Record
+from living_reports.storage.history import backup_names, version_in
+from living_reports.storage.state import (
+    Confirm,
+    Damaged,
+    Foreign,
+    Found,
+    HandEdit,
+    LogWins,
+    RollForward,
+    State,
+    Torn,
+    diagnose,
+    outlines,
+)
+
+if TYPE_CHECKING:
+    from living_reports.storage.report import ReportStorage
+
+logger = logging.getLogger(__name__)
+
+_OLDER_VERSIONS_TRIED = 50
+
+
+def settled_state(found: Found, warnings: tuple[str, ...] = ()) -> State:
+    """The state of a report whose outline is the one its last event names."""
+    assert found.outline is not None
+    assert found.last is not None
+    return State(
+        outline=outlines.parse(found.outline, found.sha256),
+        data=found.outline,
+        record=found.last,
+        last=found.last,
+        log_size=found.log_size,
+        floor=found.last.version,
+        warnings=warnings,
+    )
+
+
+def settle(storage: ReportStorage) -> State:
+    """Do what has to be done, and give the state that follows. Takes a held lock.
+
+    Raises:
+        FileNotFoundError: There is no such report.
+        CorruptReportError: No version of it can be read.
+        OSError: The disk refused.
+    """
+    found = storage.look()
+    if found.is_settled:
+        return settled_state(found)
+    case = diagnose(found, storage.log, lambda outline: _belongs(storage, outline))
+    logger.info("recovering %s: %s", storage.report_id, type(case).__name__)
+    match case:
+        case Foreign():
+            return _foreign(storage, found, case)
+        case Damaged():
+            return _damaged(storage, found, case)
+        case Torn():
+            _cut_torn(storage, case.line)
+            return settle(storage)
+        case Confirm():
+            _confirm(storage, case.record)
+            return _published(storage, case.record)
+        case RollForward():
+            _confirm(storage, case.record)
+            return _roll_forward(storage, case)
+        case LogWins():
+            _confirm(storage, case.record)
+            return _log_wins(storage, case)
+        case HandEdit():
+            _confirm(storage, case.record)
+            return _commit_hand_edit(storage, found, case)
+
+
+def state_without_writing(storage: ReportStorage) -> State:
+    """The state of a report in a place that cannot be written: what the log gives, nothing mended.
+
+    Raises:
+        FileNotFoundError: There is no such report.
+        CorruptReportError: No version of it can be read.
+    """
+    found = storage.look()
+    case = diagnose(found, storage.log, lambda outline: _belongs(storage, outline))
+    match case:
+        case Foreign():
+            return _foreign(storage, found, case)
+        case Damaged():
+            return _damaged(storage, found, case)
+        case _:
+            unfinished = Damaged(storage.log.last_ours(), "the last change is not finished")
+            return _damaged(storage, found, unfinished)
+
+
+def _belongs(storage: ReportStorage, outline: Outline) -> bool:
+    try:
+        return parse_uuid(storage.report_id) == parse_uuid(outline.report_id)
+    except ValueError:
+        return True  # a folder that is not named by an id
+
+
+# --- Reading only -------------------------------------------------------------------------
+
+
+def _foreign(storage: ReportStorage, found: Found, case: Foreign) -> State:
+    """Another writer's report: its sections in the order of their `order`, as that writer shows them."""
+    outline = case.outline
+    sections = sorted(outline.sections, key=lambda section: section.order)
+    return State(
+        outline=outline.model_copy(update={"sections": sections}),
+        data=found.outline or b"",
+        record=None,
+        last=found.last,
+        log_size=found.log_size,
+        floor=_highest_version(storage, outline),
+    )
+
+
+def _highest_version(storage: ReportStorage, outline: Outline) -> int:
+    named = [record.payload.get("outline_version") for record in storage.log.forwards()]
+    kept = [version_in(storage.backups_dir / name) for name in backup_names(storage.backups_dir)]
+    return max([outline.outline_version, *kept, *(v for v in named if isinstance(v, int))])
+
+
+def _damaged(storage: ReportStorage, found: Found, case: Damaged) -> State:
+    """The newest version that can still be read, with the reason why nothing may be written."""
+    good = _newest_good(storage, case.record)
+    damage = f"The report is damaged: {case.damage}."
+    refusal = CorruptReportError(
+        damage,
+        hint=_restore_hint(good),
+        damaged=case.damage,
+        newest_good_version=good.outline_version if good else None,
+    )
+    if good is None or case.record is None:
+        raise refusal
+    return State(
+        outline=good,
+        data=outline_bytes(good),
+        record=case.record,
+        last=found.last,
+        log_size=found.log_size,
+        floor=max(case.floor, case.record.version),
+        warnings=(f"{damage} This is version {good.outline_version}, the last good one.",),
+        refusal=refusal,
+    )
+
+
+def _restore_hint(good: Outline | None) -> str:
+    if good is None:
+        return "No version can be read back from the log. Restore the folder from a backup of your own."
+    version = good.outline_version
+    return f"Reads give version {version}; revert_report with to_version={version} puts it in place again."
+
+
+def _newest_good(storage: ReportStorage, record: Record | None) -> Outline | None:
+    version = record.version if record is not None else 0
+    for candidate in range(version, max(0, version - _OLDER_VERSIONS_TRIED), -1):
+        if storage.log.find_version(candidate) is not None:
+            try:
+                return storage.history.outline_at(candidate)
+            except CorruptReportError:
+                continue
+    return None
+
+
+# --- Acting -------------------------------------------------------------------------------
+
+
+def _cut_torn(storage: ReportStorage, line: Record) -> None:
+    durable.append(storage.report_dir / "audit.torn", line.raw + b"\n")
+    durable.cut(storage.audit_path, line.offset)
+
+
+def _confirm(storage: ReportStorage, record: Record) -> None:
+    """Write the log again from our last event on, the newline it may lack included, and sync it."""
+    lines = b"".join(line.raw + b"\n" for line in storage.log.forwards(record.offset))
+    durable.rewrite(storage.audit_path, record.offset, lines)
+
+
+def _published(storage: ReportStorage, record: Record, *warnings: str) -> State:
+    """Say in `.head` and in the index what the log says, and look again."""
+    durable.write_hint(storage.head_path, head_of(record))
+    found = storage.look()
+    assert found.outline is not None
+    state = State(
+        outline=outlines.parse(found.outline, found.sha256),
+        data=found.outline,
+        record=record,
+        last=found.last,
+        log_size=found.log_size,
+        floor=record.version,
+        warnings=warnings,
+    )
+    storage.announce(state.outline)
+    _remove_temporaries(storage)
+    return state
+
+
+def head_of(record: Record) -> bytes:
+    """What `.head` says of the event that was published last."""
+    return f"{record.version}:{record.sha256}\n".encode()
+
+
+def _remove_temporaries(storage: ReportStorage) -> None:
+    for path in storage.report_dir.glob(".outline.*.tmp"):
+        durable.remove(path)
+
+
+def _roll_forward(storage: ReportStorage, case: RollForward) -> State:
+    """Finish a commit: the event is there, its outline follows from the one before."""
+    try:
+        outline = apply(case.before, case.record.delta)
+    except DeltaError:
+        outline = storage.history.outline_at(case.record.version)
+    data = outline_bytes(outline)
+    if sha256_hex(data) != case.record.outline_sha256:
+        outline = storage.history.outline_at(case.record.version)
+        data = outline_bytes(outline)
+    storage.publish(_temporary(storage, data, case.record), outline, case.record)
+    return settle(storage)
+
+
+def _temporary(storage: ReportStorage, data: bytes, record: Record) -> Path:
+    path = storage.report_dir / f".outline.{record.event.action_id}.tmp"
+    durable.remove(path)
+    durable.write_new(path, data)
+    return path
+
+
+def _log_wins(storage: ReportStorage, case: LogWins) -> State:
+    """Put the log's version in place of an outline that is older or missing."""
+    outline = storage.history.outline_at(case.record.version)
+    where = _set_aside(storage) if case.keep else ""
+    temporary = _temporary(storage, outline_bytes(outline), case.record)
+    durable.replace(temporary, storage.outline_path)
+    return _published(storage, case.record, f"{case.why}; the log's version was put in place.{where}")
+
+
+def _set_aside(storage: ReportStorage) -> str:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S_%f")
+    name = f"outline.{stamp}.aside.json"
+    durable.link(storage.outline_path, storage.report_dir / name)
+    return f" The file that was found is kept as {name} in the report's folder."
+
+
+def _commit_hand_edit(storage: ReportStorage, found: Found, case: HandEdit) -> State:
+    """Commit what a person saved as a version of its own; their bytes become its backup."""
+    current = storage.history.outline_at(case.record.version)
+    edited = normalised(case.outline)
+    if _same_content(current, edited):
+        formatted = LogWins(case.record, "outline.json was only formatted anew", keep=False)
+        return _log_wins(storage, formatted)
+    state = State(
+        outline=current,
+        data=found.outline or b"",
+        record=case.record,
+        last=storage.look().last,
+        log_size=storage.log.size(),
+        floor=max(case.record.version, edited.outline_version),
+    )
+    note = Note("manual_edit_detected", Author("human"), "outline.json was edited by hand")
+    storage.commit(state, edited.model_copy(update={"updated_at": note.ts}), note)
+    warning = "outline.json was edited by hand; the edit is a version of its own."
+    return replaced(settle(storage), warnings=(warning,))
+
+
+def _same_content(current: Outline, edited: Outline) -> bool:
+    version = {"outline_version": current.outline_version}
+    return edited.model_copy(update=version) == current

@@ -1,0 +1,262 @@
+"""A report as it was found on disk, and what has to happen to it: decided here, done elsewhere.
+
+Rules:
+
+- The log is the truth. `outline.json` follows from it; where they disagree, the log wins,
+  unless the outline is a person's valid edit of the current version.
+- What cannot be explained is never guessed at and never cut: the report is damaged, reads
+  give the last good version with a warning, and writes are refused.
+- This module reads what it is given and the log; it changes nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from living_reports.errors import CorruptReportError
+from living_reports.models import Outline, parse_outline, sha256_hex
+from living_reports.storage.audit import AuditLog, Record
+
+MAX_TORN_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Found:
+    """The bytes of a report as one look under the lock found them."""
+
+    outline: bytes | None
+    last: Record | None
+    head: str
+    log_size: int
+
+    @cached_property
+    def sha256(self) -> str:
+        """The sha256 of `outline.json`; empty where there is none."""
+        return sha256_hex(self.outline) if self.outline is not None else ""
+
+    @property
+    def is_settled(self) -> bool:
+        """True if the last event was made and published: nothing has to be recovered."""
+        last = self.last
+        if last is None or not last.is_complete or not last.is_ours or not last.is_event:
+            return False
+        return last.outline_sha256 == self.sha256 and self._is_published(last)
+
+    def _is_published(self, last: Record) -> bool:
+        version, _, sha256 = self.head.partition(":")
+        if sha256 == last.sha256 and version == str(last.version):
+            return True
+        # The outline takes its name after the event is synced, so an outline that matches a
+        # version-making event proves that it was; an event without a version needs its head.
+        behind = not self.head or sha256 == last.payload.get("prev_sha256")
+        return behind and last.makes_version
+
+
+@dataclass(frozen=True)
+class State:
+    """A report that is ready to be read, and to be written unless `refusal` says why not.
+
+    `record` is the newest event of ours, `None` in a folder that only another writer has
+    written. `floor` is the highest version number ever seen in the folder.
+    """
+
+    outline: Outline
+    data: bytes
+    record: Record | None
+    last: Record | None
+    log_size: int
+    floor: int
+    warnings: tuple[str, ...] = ()
+    refusal: CorruptReportError | None = None
+
+    @property
+    def version(self) -> int:
+        """The current version."""
+        return self.outline.outline_version
+
+
+# --- Outlines already parsed ---------------------------------------------------------------
+
+_CACHE_BYTES = 8_000_000
+
+
+class OutlineCache:
+    """The outlines read or written last, by the hash of their bytes. They are values: nobody changes them."""
+
+    def __init__(self, limit_bytes: int = _CACHE_BYTES) -> None:
+        self._limit_bytes = limit_bytes
+        self._held_bytes = 0
+        self._outlines: OrderedDict[str, tuple[Outline, int]] = OrderedDict()
+        self._mutex = threading.Lock()
+
+    def parse(self, data: bytes, sha256: str) -> Outline:
+        """The outline of these bytes.
+
+        Raises:
+            ValueError: They are not one.
+        """
+        with self._mutex:
+            if sha256 in self._outlines:
+                self._outlines.move_to_end(sha256)
+                return self._outlines[sha256][0]
+        outline = parse_outline(data)
+        self.put(outline, sha256, len(data))
+        return outline
+
+    def put(self, outline: Outline, sha256: str, size: int) -> None:
+        """Remember an outline, and forget the oldest where there are too many."""
+        with self._mutex:
+            if size > self._limit_bytes or sha256 in self._outlines:
+                return
+            self._outlines[sha256] = (outline, size)
+            self._held_bytes += size
+            while self._held_bytes > self._limit_bytes:
+                self._held_bytes -= self._outlines.popitem(last=False)[1][1]
+
+
+outlines = OutlineCache()
+
+
+# --- What to do: one class for each case --------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """Only another writer's files: taken as they are until the first write adopts them."""
+
+    outline: Outline
+
+
+@dataclass(frozen=True)
+class Torn:
+    """The last line was never finished: put it aside and cut it off."""
+
+    line: Record
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """The log's end may not be on the disk yet: write it again from here, then look again."""
+
+    record: Record
+
+
+@dataclass(frozen=True)
+class RollForward:
+    """The last event is committed, its outline not yet in place: make it from the one before."""
+
+    record: Record
+    before: Outline
+
+
+@dataclass(frozen=True)
+class LogWins:
+    """The outline is an old or a missing one: put the log's version in place."""
+
+    record: Record
+    why: str
+    keep: bool
+
+
+@dataclass(frozen=True)
+class HandEdit:
+    """A person edited the current version: commit it as a version of its own."""
+
+    record: Record
+    outline: Outline
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """Nothing explains what is there. `record` is the newest good event, if any."""
+
+    record: Record | None
+    damage: str
+    floor: int = 0
+
+
+Case = Foreign | Torn | Confirm | RollForward | LogWins | HandEdit | Damaged
+
+
+def diagnose(found: Found, log: AuditLog, is_outline_of: Callable[[Outline], bool]) -> Case:
+    """What has to be done with a report that is not settled.
+
+    `is_outline_of` tells whether an outline belongs into this folder.
+
+    Raises:
+        FileNotFoundError: There is neither an outline nor a history.
+    """
+    record = log.last_ours()
+    outline, problem = _parsed(found.outline, is_outline_of)
+    if record is None:
+        return _diagnose_foreign(found, outline, problem)
+    if found.last is not None and not found.last.is_event:
+        return _diagnose_bad_end(found, found.last, log, outline)
+    if found.sha256 == record.outline_sha256:
+        return Confirm(record)
+    if found.outline is None:
+        return LogWins(record, "outline.json was missing", keep=False)
+    if outline is None:
+        return Damaged(record, f"outline.json is not a valid outline ({problem})")
+    return _diagnose_outline(found, log, record, outline)
+
+
+def _parsed(data: bytes | None, is_outline_of: Callable[[Outline], bool]) -> tuple[Outline | None, str]:
+    if data is None:
+        return None, "the file is missing"
+    try:
+        outline = parse_outline(data)
+    except ValueError as error:
+        return None, str(error)
+    if not is_outline_of(outline):
+        return None, f"it belongs to report {outline.report_id}"
+    return outline, ""
+
+
+def _diagnose_foreign(found: Found, outline: Outline | None, problem: str) -> Case:
+    if outline is not None:
+        return Foreign(outline)
+    if found.outline is None:
+        raise FileNotFoundError("no outline.json and no history of it")
+    return Damaged(None, f"outline.json is not a valid outline ({problem})")
+
+
+def _diagnose_bad_end(found: Found, line: Record, log: AuditLog, outline: Outline | None) -> Case:
+    """A last line that does not parse was torn, if the outline shows that nobody built on it."""
+    record = log.last_ours()
+    if found.sha256 and outline is not None and len(line.raw) <= MAX_TORN_BYTES:
+        event = log.find_version(outline.outline_version)
+        if event is not None and event.outline_sha256 == found.sha256:
+            return Torn(line)
+    floor = outline.outline_version if outline else 0
+    return Damaged(record, "the last line of audit.jsonl is damaged", floor)
+
+
+def _diagnose_outline(found: Found, log: AuditLog, record: Record, outline: Outline) -> Case:
+    """A valid outline that is not the one of the last event."""
+    version = outline.outline_version
+    event = log.find_version(version)
+    if event is not None and event.outline_sha256 == found.sha256:
+        newest = log.find_version(record.version)
+        if newest is not None and _version_before(log, newest) == version:
+            return RollForward(newest, outline)
+        return LogWins(record, f"outline.json was version {version}, an older one", keep=True)
+    last = found.last
+    explained = last is not None and not last.is_ours
+    if version == record.version or (version > record.version and explained):
+        return HandEdit(record, outline)
+    if version > record.version:
+        damage = f"outline.json says version {version}, but the log ends at {record.version}"
+        return Damaged(record, damage, version)
+    return LogWins(record, f"outline.json was an edit of version {version}, an older one", keep=True)
+
+
+def _version_before(log: AuditLog, event: Record) -> int:
+    for record in log.backwards(event.offset):
+        if record.is_ours:
+            return record.version
+    return 0

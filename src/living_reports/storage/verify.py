@@ -1,0 +1,156 @@
+"""Is a report what its log says? A check of the files as they are found, before any recovery.
+
+Rules:
+
+- Covered: every line's form and its place in the chain, the run of versions, the outline, the
+  kept backups and the head. Replaying every version is another, longer check.
+- Each finding names the line of `audit.jsonl` (from 1) where it shows, or 0 for another file.
+- A chain alone cannot show that everything was rewritten, or that the end was cut off
+  together with the outline. `.head` shows it, unless it was rewritten, too: note
+  `head_sha256` elsewhere to be sure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from living_reports.models import parse_uuid, sha256_hex
+from living_reports.storage.audit import EMPTY_SHA256, Record
+from living_reports.storage.history import backup_names, version_in
+
+if TYPE_CHECKING:
+    from living_reports.storage.report import ReportStorage
+
+MAX_FINDINGS = 50
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be."""
+
+    line: int
+    code: str
+    message: str
+
+
+@dataclass
+class _Walk:
+    """What is known of the lines so far."""
+
+    lines: int = 0
+    events: int = 0
+    previous: Record | None = None
+    newest: Record | None = None
+    hashes: dict[int, str] = field(default_factory=dict)
+    """The outline's hash at each version."""
+    seen: set[str] = field(default_factory=set)
+    """The hash of every line."""
+    action_ids: set[str] = field(default_factory=set)
+    strangers: set[str] = field(default_factory=set)
+    """Backups of bytes that no event made: another writer's, or a person's."""
+
+
+def verify(storage: ReportStorage) -> dict[str, Any]:
+    """Check one report. The answer is JSON-ready: `ok events head_sha256 findings[{line code message}]`."""
+    walk = _Walk()
+    findings: list[Finding] = []
+    for record in storage.log.forwards():
+        findings += _line_findings(walk, record, storage)
+    for check in (_outline_findings, _head_findings, _backup_findings):
+        findings += check(walk, storage)
+    verified: dict[str, Any] = {
+        "ok": not findings,
+        "events": walk.events,
+        "head_sha256": walk.previous.sha256 if walk.previous else EMPTY_SHA256,
+        "findings": [vars(finding) for finding in findings[:MAX_FINDINGS]],
+    }
+    if len(findings) > MAX_FINDINGS:
+        verified["more_findings"] = len(findings) - MAX_FINDINGS
+    return verified
+
+
+def _line_findings(walk: _Walk, record: Record, storage: ReportStorage) -> Iterator[Finding]:
+    walk.lines += 1
+    line, previous = walk.lines, walk.previous
+    walk.previous = record
+    walk.seen.add(record.sha256)
+    if not record.is_complete:
+        yield Finding(line, "torn_line", "The last line has no end: a write was cut short.")
+    if not record.is_event:
+        yield Finding(line, "bad_line", "The line is not an audit event.")
+        return
+    walk.events += 1
+    yield from _identity_findings(walk, record, storage, line)
+    if record.is_ours:
+        if record.payload.get("prev_sha256") != (previous.sha256 if previous else EMPTY_SHA256):
+            message = f"The line does not follow line {line - 1}: one of the two was altered."
+            yield Finding(line, "chain_broken", message)
+        yield from _version_findings(walk, record, line)
+        walk.newest = record
+
+
+def _identity_findings(walk: _Walk, record: Record, storage: ReportStorage, line: int) -> Iterator[Finding]:
+    event = record.event
+    if event.action_id in walk.action_ids:
+        yield Finding(line, "repeated_event", f"Event {event.action_id} occurs twice.")
+    walk.action_ids.add(event.action_id)
+    folder = storage.report_id.partition("_")[0]  # in the trash, a time follows the id
+    if _is_uuid(folder) and parse_uuid(event.report_id) != parse_uuid(folder):
+        yield Finding(line, "wrong_report", f"The event belongs to report {event.report_id}.")
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return bool(parse_uuid(text))
+    except ValueError:
+        return False
+
+
+def _version_findings(walk: _Walk, record: Record, line: int) -> Iterator[Finding]:
+    newest, version = walk.newest, record.version
+    if not record.makes_version:
+        if newest is not None and (version, record.outline_sha256) != (newest.version, newest.outline_sha256):
+            yield Finding(
+                line, "version_gap", f"The event makes no version, but names another one ({version})."
+            )
+        return
+    if newest is not None and version <= newest.version:
+        yield Finding(line, "version_gap", f"Version {version} follows version {newest.version}.")
+    walk.hashes[version] = record.outline_sha256
+    if record.event.action_type == "manual_edit_detected" or record.payload.get("adopted"):
+        walk.strangers.add(str(record.payload.get("backup_filename")))
+
+
+def _outline_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
+    if walk.newest is None:
+        return
+    try:
+        sha256 = sha256_hex(storage.outline_path.read_bytes())
+    except FileNotFoundError:
+        yield Finding(0, "outline_missing", "outline.json is missing.")
+        return
+    if sha256 != walk.newest.outline_sha256:
+        message = f"outline.json is not what version {walk.newest.version} left."
+        yield Finding(0, "outline_mismatch", message)
+
+
+def _head_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
+    head = storage.look().head
+    version, _, sha256 = head.partition(":")
+    if len(sha256) == 64 and sha256 not in walk.seen:
+        message = f".head names an event of version {version} that the log lacks: it was cut or rewritten."
+        yield Finding(0, "head_mismatch", message)
+
+
+def _backup_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
+    for name in backup_names(storage.backups_dir):
+        if name in walk.strangers:
+            continue
+        path = storage.backups_dir / name
+        version = version_in(path)
+        if walk.hashes.get(version) != sha256_hex(path.read_bytes()):
+            yield Finding(
+                0, "backup_mismatch", f"backups/{name} is not version {version or 'of any number'}."
+            )

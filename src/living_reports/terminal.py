@@ -1,0 +1,211 @@
+"""Text for a person at a terminal: colour, columns, wrapping, and a sign of life.
+
+Rules:
+
+- Colour only where the stream is a terminal, `NO_COLOR` is unset and `TERM` is not `dumb`;
+  what is piped or redirected is plain text.
+- Nothing is wider than the terminal, nor than `MAX_WIDTH`; the widest column of a table gives
+  way. Widths count what a terminal shows: a CJK character takes two cells, a
+  combining mark none.
+- Control characters of a report's text never reach the terminal.
+
+    >>> terminal = Terminal(sys.stdout)
+    >>> terminal.table([["v2", "evolve", "new figures"]], styles=["bold"])
+    v2  evolve  new figures
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import threading
+import time
+import unicodedata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+MAX_WIDTH = 100
+NARROWEST = 12
+CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
+PATIENCE_SECONDS = 1.0
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+class Terminal:
+    """Where a command writes what a person reads."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self.is_tty = stream.isatty()
+        self.colour = self.is_tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self.width = min(shutil.get_terminal_size((MAX_WIDTH, 24)).columns, MAX_WIDTH)
+
+    def style(self, text: str, *names: str) -> str:
+        """The text in these styles, or as it is where there is no colour."""
+        if not (self.colour and names and text):
+            return text
+        return f"\x1b[{';'.join(CODES[name] for name in names)}m{text}\x1b[0m"
+
+    def line(self, text: str = "", *names: str) -> None:
+        """Write one line, cut at nothing."""
+        print(self.style(text, *names) if names else text, file=self.stream)
+
+    def heading(self, text: str) -> None:
+        """A line that a reader finds again when scrolling."""
+        self.line()
+        self.line(clean(text), "bold")
+
+    def paragraph(self, text: str, *names: str, first: str = "", rest: str | None = None) -> None:
+        """Wrapped text; `first` stands before the first line, `rest` before the others."""
+        follow = " " * cells(first) if rest is None else rest
+        for number, piece in enumerate(wrap(clean(text), self.width - cells(first))):
+            self.line((follow if number else first) + self.style(piece, *names) if piece else first.rstrip())
+
+    def fields(self, rows: Sequence[tuple[str, str]], indent: int = 2) -> None:
+        """Names in a dim column, values beside them."""
+        wide = max((cells(name) for name, _ in rows), default=0)
+        for name, value in rows:
+            label = " " * indent + pad(clean(name), wide) + "  "
+            pieces = wrap(clean(value), self.width - cells(label))
+            self.line(self.style(label, "dim") + pieces[0])
+            for piece in pieces[1:]:
+                self.line(" " * cells(label) + piece)
+
+    def table(
+        self,
+        rows: Sequence[Sequence[str]],
+        heads: Sequence[str] = (),
+        styles: Sequence[str] = (),
+        indent: int = 2,
+        right: Sequence[int] = (),
+    ) -> None:
+        """Aligned columns; the widest is cut where the line is too short.
+
+        `styles` names one style per column ("" for none), `right` the columns that are
+        aligned to the right.
+        """
+        texts = [[one_line(cell) for cell in row] for row in rows]
+        widths = self._widths([list(heads), *texts] if heads else texts, indent)
+        if heads:
+            self._row(heads, widths, ["dim"] * len(heads), indent, right)
+        for row in texts:
+            self._row(row, widths, styles, indent, right)
+
+    def _widths(self, rows: Sequence[Sequence[str]], indent: int) -> list[int]:
+        widths = [max(cells(cell) for cell in column) for column in zip(*rows, strict=True)]
+        while (excess := indent + sum(widths) + 2 * (len(widths) - 1) - self.width) > 0:
+            widest = max(range(len(widths)), key=widths.__getitem__)
+            if widths[widest] <= NARROWEST:
+                break
+            widths[widest] = max(widths[widest] - excess, NARROWEST)
+        return widths
+
+    def _row(
+        self, row: Sequence[str], widths: list[int], styles: Sequence[str], indent: int, right: Sequence[int]
+    ) -> None:
+        parts = []
+        for column, (cell, width) in enumerate(zip(row, widths, strict=True)):
+            text = pad(cut(cell, width), width, right=column in right)
+            style = styles[column] if column < len(styles) else ""
+            parts.append(self.style(text, style) if style else text)
+        self.line((" " * indent + "  ".join(parts)).rstrip())
+
+
+def clean(text: str) -> str:
+    """The text without control characters; tabs become spaces."""
+    return _CONTROL.sub("", text.replace("\t", "    "))
+
+
+def one_line(text: str) -> str:
+    """The text on one line, runs of blanks as one."""
+    return " ".join(clean(text).split())
+
+
+def cells(text: str) -> int:
+    """How many columns a terminal needs for the text."""
+    if text.isascii():
+        return len(text)
+    return sum(_cell(char) for char in text)
+
+
+def _cell(char: str) -> int:
+    if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def pad(text: str, width: int, right: bool = False) -> str:
+    """The text with blanks up to this width."""
+    blanks = " " * max(width - cells(text), 0)
+    return blanks + text if right else text + blanks
+
+
+def cut(text: str, width: int) -> str:
+    """The text, or its beginning and an ellipsis where it is too wide."""
+    if cells(text) <= width:
+        return text
+    kept, used = [], 1
+    for char in text:
+        used += _cell(char)
+        if used > width:
+            break
+        kept.append(char)
+    return "".join(kept).rstrip() + "…"
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """The text in lines of at most this width where its words allow; line breaks stay."""
+    lines = []
+    for line in text.split("\n"):
+        blanks = line[: len(line) - len(line.lstrip())]
+        current = blanks
+        for word in line.split():
+            joined = f"{current} {word}" if current.strip() else current + word
+            if cells(joined) > max(width, 12) and current.strip():
+                lines.append(current)
+                joined = blanks + word
+            current = joined
+        lines.append(current)
+    return lines
+
+
+def size(count: int) -> str:
+    """A number of bytes as a person says it: `1.2 MB`."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 999.5 or unit == "GB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
+
+
+@contextmanager
+def sign_of_life(what: str) -> Iterator[None]:
+    """Show on stderr how long the work has taken, once it takes over a second.
+
+    Nothing is shown where stderr is no terminal.
+    """
+    if not sys.stderr.isatty():
+        yield
+        return
+    done = threading.Event()
+    ticker = threading.Thread(target=_tick, args=(what, done), daemon=True)
+    ticker.start()
+    try:
+        yield
+    finally:
+        done.set()
+        ticker.join()
+
+
+def _tick(what: str, done: threading.Event) -> None:
+    began = time.monotonic()
+    if done.wait(PATIENCE_SECONDS):
+        return
+    while not done.wait(0.2):
+        print(f"\r{what} … {time.monotonic() - began:.0f} s", end="", file=sys.stderr, flush=True)
+    print("\r\x1b[K", end="", file=sys.stderr, flush=True)
