@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 from typing import Any
@@ -16,18 +17,23 @@ from typing import Any
 import anyio
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
+from mcp.types import TextContent
 
 
 async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     """One call; the answer is JSON text, and so is an error."""
     result = await client.call_tool(tool, arguments)
-    answer: dict[str, Any] = json.loads(result.content[0].text)
+    [content] = result.content
+    assert isinstance(content, TextContent)
+    answer: dict[str, Any] = json.loads(content.text)
     return answer
 
 
 async def keep(root: str) -> None:
     server = StdioServerParameters(
-        command=sys.executable, args=["-m", "living_reports", "serve", "--root", root]
+        command=sys.executable,
+        args=["-m", "living_reports", "serve", "--root", root],
+        env=dict(os.environ),
     )
     async with Client(server) as client:
         # A report starts with a title; sections hold prose and ranked, cited insights.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from typing import Any
 import anyio
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
+from mcp.types import TextContent
 
 TITLE = "Shared notes"
 WRITERS = ("ada", "grace")
@@ -26,13 +28,17 @@ LINES = 10
 
 def server(root: str, name: str) -> StdioServerParameters:
     return StdioServerParameters(
-        command=sys.executable, args=["-m", "living_reports", "serve", "--root", root, "--as", name]
+        command=sys.executable,
+        args=["-m", "living_reports", "serve", "--root", root, "--as", name],
+        env=dict(os.environ),
     )
 
 
 async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     result = await client.call_tool(tool, arguments)
-    answer: dict[str, Any] = json.loads(result.content[0].text)
+    [content] = result.content
+    assert isinstance(content, TextContent)
+    answer: dict[str, Any] = json.loads(content.text)
     return answer
 
 
@@ -40,8 +46,10 @@ async def write(root: str, name: str) -> None:
     """One writer: so many lines, each acknowledged before the next."""
     conflicts = 0
     async with Client(server(root, name)) as client:
+        print("ready", flush=True)
+        sys.stdin.readline()
         for number in range(1, LINES + 1):
-            change = {"op": "append_text", "section": "Lines", "text": f"{name} {number}\n"}
+            change = {"op": "append_text", "section": "Lines", "text": f"{name} {number}"}
             while True:
                 seen = await call(client, "get_report", report=TITLE)
                 answer = await call(
@@ -63,7 +71,7 @@ async def create(root: str) -> None:
 async def count(root: str) -> None:
     async with Client(server(root, "editor")) as client:
         answer = await call(client, "get_report", report=TITLE, sections=["Lines"])
-        lines = answer["sections"][0]["content"].split("\n")[:-1]
+        lines = answer["sections"][0]["content"].split("\n\n")
         verified = (await call(client, "audit_report", report=TITLE, verify=True))["verified"]
     expected = {f"{name} {number}" for name in WRITERS for number in range(1, LINES + 1)}
     lost = len(expected - set(lines))
@@ -74,10 +82,19 @@ async def count(root: str) -> None:
 def main(root: str) -> None:
     anyio.run(create, root)
     command = [sys.executable, __file__, "--root", root, "--writer"]
-    writers = [subprocess.Popen([*command, name]) for name in WRITERS]
-    codes = [writer.wait() for writer in writers]
-    if any(codes):
-        raise SystemExit("a writer failed")
+    pipe = subprocess.PIPE
+    writers = [subprocess.Popen([*command, name], stdin=pipe, stdout=pipe, text=True) for name in WRITERS]
+    for writer in writers:
+        assert writer.stdout
+        writer.stdout.readline()  # "ready": so that they begin together
+    for writer in writers:
+        assert writer.stdin
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        print(writer.communicate()[0], end="")
+        if writer.returncode:
+            raise SystemExit("a writer failed")
     anyio.run(count, root)
 
 

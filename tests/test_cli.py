@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from living_reports import __version__
+from living_reports.cli import main
 
 
-def run(root: Path, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "LIVING_REPORTS_ROOT": str(root), "COLUMNS": "100"}
-    command = [sys.executable, "-m", "living_reports", *arguments]
-    return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, env=environment)
+@dataclass(frozen=True)
+class Done:
+    """What a command left: its exit code and what it wrote."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(root: Path, *arguments: str, stdin: str = "") -> Done:
+    """Run one command in this process, which is what the command does in its own."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("LIVING_REPORTS_ROOT", str(root))
+        patch.setenv("COLUMNS", "100")
+        patch.setattr(sys, "stdin", io.StringIO(stdin))
+        try:
+            code = main(arguments)
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
 
 
 def ok(root: Path, *arguments: str, stdin: str = "") -> str:
@@ -246,9 +267,10 @@ def test_root_wins_over_the_environment(root: Path, health: str, tmp_path: Path)
     assert answer(root, "list", "--root", str(tmp_path / "other"))["reports"] == []
 
 
-def test_version() -> None:
-    done = run(Path("unused"), "--version")
-    assert done.stdout == f"living-reports {__version__}\n"
+def test_the_module_is_the_command() -> None:
+    command = [sys.executable, "-m", "living_reports", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, f"living-reports {__version__}\n")
 
 
 def test_a_reader_that_goes_away_is_no_error_message(root: Path, health: str) -> None:

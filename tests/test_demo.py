@@ -21,11 +21,15 @@ from living_reports.demo.environment import Conflict, Environment, Package
 from living_reports.demo.findings import CONFLICTS, LICENCES, differences, topics, versions
 
 
-def demo(root: Path, site: Path) -> str:
+def run_demo(root: Path, site: Path) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": path, "COLUMNS": "100"}
     command = [sys.executable, "-m", "living_reports", "demo", "--root", str(root)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+
+
+def demo(root: Path, site: Path) -> str:
+    done = run_demo(root, site)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -96,6 +100,7 @@ def test_two_runs_keep_one_report(tmp_path: Path) -> None:
 
     third = demo(root, site)
     assert "nothing was installed, removed, upgraded or downgraded" in third
+    assert "1 of 9 changes altered something" in third
     assert re.search(r"verified +ok, 6 events", third)
 
 
@@ -115,6 +120,16 @@ def test_every_insight_has_its_source_and_a_review_day(tmp_path: Path) -> None:
         assert insight["metadata"]["review_by"]
 
 
+def test_a_refusal_ends_it_with_what_the_server_said(tmp_path: Path) -> None:
+    root, site = tmp_path / "r", tmp_path / "site"
+    demo(root, site)
+    (report_folder(root) / "outline.json").write_text("{")
+    done = run_demo(root, site)
+    assert done.returncode == 1
+    assert done.stderr.startswith("corrupt_report: ")
+    assert "Traceback" not in done.stderr
+
+
 # --- Findings -----------------------------------------------------------------------------
 
 
@@ -127,13 +142,13 @@ def environment(*packages: Package, conflicts: tuple[Conflict, ...] = ()) -> Env
 
 
 def topic(title: str, seen: Environment) -> tuple[str, int]:
-    found = next(topic for topic in topics(seen, "2026-11-23T10:00:00+00:00") if topic.title == title)
+    found = next(topic for topic in topics(seen, "2026-11-23") if topic.title == title)
     return found.summary, found.importance
 
 
 def test_the_table_of_packages_reads_back() -> None:
     seen = environment(package("a"), package("b", "2.0rc1"))
-    assert versions(topics(seen, "2026-11-23T10:00:00+00:00")[0].content) == {"a": "1.0", "b": "2.0rc1"}
+    assert versions(topics(seen, "2026-11-23")[0].content) == {"a": "1.0", "b": "2.0rc1"}
 
 
 def test_differences() -> None:

@@ -46,7 +46,7 @@ def test_two_writers(tmp_path: Path) -> None:
     clients = [event["payload"]["client"] for event in log_of(tmp_path)[1:]]
     assert sum("ada" in client for client in clients) == 10
     assert sum("grace" in client for client in clients) == 10
-    lines = outline_of(tmp_path)["sections"][0]["content"].splitlines()
+    lines = outline_of(tmp_path)["sections"][0]["content"].split("\n\n")
     assert [line for line in lines if line.startswith("ada")] == [f"ada {n}" for n in range(1, 11)]
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import sys
+import threading
 from collections.abc import Sequence
 
 import pytest
 
+from living_reports import terminal
 from living_reports.cli.page import show_markdown
-from living_reports.terminal import Terminal, cells, clean, cut, size, wrap
+from living_reports.terminal import Terminal, cells, clean, cut, sign_of_life, size, wrap
 
 
 class Screen(io.StringIO):
@@ -71,11 +74,45 @@ def test_the_widest_column_gives_way(plain_screen: Screen) -> None:
     assert lines[0].index("end") == lines[1].index("end")
 
 
+def test_a_table_can_be_shown_whole(plain_screen: Screen) -> None:
+    Terminal(plain_screen).table([["id1", "some words that do not fit on one line", "end"]], whole=True)
+    lines = plain_screen.getvalue().splitlines()
+    assert lines == ["  id1  some words that do not fit    end", "       on one line"]
+
+
 def test_colour_only_for_a_terminal_that_wants_it(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Terminal(screen).style("x", "red") == "\x1b[31mx\x1b[0m"
     assert Terminal(io.StringIO()).style("x", "red") == "x"
     monkeypatch.setenv("NO_COLOR", "1")
     assert Terminal(screen).style("x", "red") == "x"
+
+
+class Watched(Screen):
+    """A terminal that says when something was written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = threading.Event()
+
+    def write(self, text: str) -> int:
+        self.written.set()
+        return super().write(text)
+
+
+def test_a_sign_of_life_comes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched()
+    monkeypatch.setattr(sys, "stderr", watched)
+    monkeypatch.setattr(terminal, "PATIENCE_SECONDS", 0)
+    with sign_of_life("verify Health"):
+        assert watched.written.wait(10)
+    assert watched.getvalue().startswith("\rverify Health … ")
+    assert watched.getvalue().endswith("\r\x1b[K")
+
+
+def test_no_sign_of_life_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    with sign_of_life("verify Health"):
+        pass
+    assert capsys.readouterr().err == ""
 
 
 PAGE = """# Health

@@ -525,6 +525,11 @@ def event(delta: Any, **payload: Any) -> AuditEvent:
     )  # fmt: skip
 
 
+def test_ids_of_any_shape_are_told_apart() -> None:
+    delta = [{"at": f"insights/{i}/importance", "old": 1, "new": 2} for i in ("a" * 8, "a" * 9, "b")]
+    assert [row["at"].split("/")[1] for row in brief_edits(delta)] == ["a" * 8, "a" * 9, "b"]
+
+
 def test_an_event_as_a_row() -> None:
     delta = [{"at": AT + "/importance", "old": 6, "new": 8}, {"at": "outline_version", "old": 11, "new": 12}]
     assert event_row(event(delta, reason="New figures", prev_sha256="0")) == {

@@ -59,7 +59,8 @@ def _unique_starts(ids: Iterable[str]) -> dict[str, str]:
     needed = dict.fromkeys(known, ID_CHARS)
     for one, other in pairwise(known):
         if one[:ID_CHARS] == other[:ID_CHARS]:
-            shared = next(n for n, (a, b) in enumerate(zip(one, other, strict=False), 1) if a != b)
+            differ = (n for n, (a, b) in enumerate(zip(one, other, strict=False), 1) if a != b)
+            shared = next(differ, len(other))
             needed[one], needed[other] = max(needed[one], shared), max(needed[other], shared)
     return {item_id: item_id[:length] for item_id, length in needed.items()}
 

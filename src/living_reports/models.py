@@ -89,8 +89,10 @@ def canonical(value: Any, depth: int = 0) -> Any:
     elif depth >= MAX_DEPTH:
         raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
     elif isinstance(value, dict):
-        if not all(isinstance(key, str) for key in value):
-            raise ValueError("the keys of an object must be text")
+        for key in value:
+            if not isinstance(key, str):
+                raise ValueError("the keys of an object must be text")
+            key.encode()
         return {key: canonical(value[key], depth + 1) for key in sorted(value)}
     elif isinstance(value, list | tuple):
         return [canonical(item, depth + 1) for item in value]
@@ -299,8 +301,10 @@ def normalised(outline: Outline) -> Outline:
     for position, section in enumerate(outline.sections):
         ids = [i for i in dict.fromkeys(section.insight_ids) if i not in placed]
         placed.update(ids)
-        if section.order != position or ids != section.insight_ids:
-            section = section.model_copy(update={"order": position, "insight_ids": ids})
+        if ids != section.insight_ids:
+            section = section.model_copy(update={"insight_ids": ids})
+        if section.order != position:
+            section = section.model_copy(update={"order": position})
         sections.append(section)
     if all(new is old for new, old in zip(sections, outline.sections, strict=True)):
         return outline

@@ -15,7 +15,7 @@ Rules:
     >>> body = {"sections": [{"section_id": "ab12cd34", "content": "word " * 200}]}
     >>> answer, rest = fit({"version": 1}, body, [], 500, lambda position: "…")
     >>> answer["sections"][0]["cut"], rest
-    (True, [0, 0, 1, 425])
+    (True, [0, 0, 1, 405])
 """
 
 from __future__ import annotations
@@ -33,15 +33,17 @@ ID_KEYS = ("section_id", "insight_id")
 
 CUT = ',"cut":true'
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 
 def size(value: Any) -> int:
     """The number of characters of the value's compact JSON text."""
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return len(_JSON.encode(value))
 
 
 def size_bytes(value: Any) -> int:
     """The number of bytes of that text in UTF-8."""
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+    return len(_JSON.encode(value).encode())
 
 
 def fit(

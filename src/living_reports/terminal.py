@@ -25,6 +25,7 @@ import time
 import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import TextIO
 
 MAX_WIDTH = 100
@@ -82,18 +83,20 @@ class Terminal:
         styles: Sequence[str] = (),
         indent: int = 2,
         right: Sequence[int] = (),
+        whole: bool = False,
     ) -> None:
-        """Aligned columns; the widest is cut where the line is too short.
+        """Aligned columns; the widest gives way where the line is too short.
 
         `styles` names one style per column ("" for none), `right` the columns that are
-        aligned to the right.
+        aligned to the right. What does not fit is cut, or goes on below if it is to be `whole`.
         """
         texts = [[one_line(cell) for cell in row] for row in rows]
         widths = self._widths([list(heads), *texts] if heads else texts, indent)
         if heads:
             self._row(heads, widths, ["dim"] * len(heads), indent, right)
         for row in texts:
-            self._row(row, widths, styles, indent, right)
+            for line in _lines(row, widths) if whole else [row]:
+                self._row(line, widths, styles, indent, right)
 
     def _widths(self, rows: Sequence[Sequence[str]], indent: int) -> list[int]:
         widths = [max(cells(cell) for cell in column) for column in zip(*rows, strict=True)]
@@ -113,6 +116,12 @@ class Terminal:
             style = styles[column] if column < len(styles) else ""
             parts.append(self.style(text, style) if style else text)
         self.line((" " * indent + "  ".join(parts)).rstrip())
+
+
+def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[Sequence[str]]:
+    """The row as lines of cells, each in as many lines as its words need."""
+    columns = [wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
+    yield from zip_longest(*columns, fillvalue="")
 
 
 def clean(text: str) -> str:

@@ -103,6 +103,7 @@ def view_args(
     The size of a page is not part of it: it may change from page to page.
     """
     return {
+        "tool": "get_report",
         "report_id": report_id,
         "view": view,
         "sections": list(sections),

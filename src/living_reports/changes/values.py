@@ -56,8 +56,14 @@ def is_blank(value: object) -> bool:
 
 
 def refuse(path: str, problem: str, *, hint: str = "", **details: Any) -> InvalidInputError:
-    """The error for a value that is not valid, with a message that begins with its path."""
-    return InvalidInputError(f"{path}: {problem}", hint=hint, path=path, **details)
+    """The error for a value that is not valid: its message begins with the path, its hint says what next."""
+    if near := details.get("did_you_mean"):
+        hint = hint or f"Did you mean {near}?"
+    elif "allowed" in details:
+        hint = hint or "Use one of those in allowed."
+    return InvalidInputError(
+        f"{path}: {problem}", hint=hint or "Correct this field and send the call again.", path=path, **details
+    )
 
 
 def too_large(path: str, limit: int, what: str) -> TooLargeError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from shlex import quote
 
 
 def run(options: argparse.Namespace) -> int:
@@ -14,9 +15,15 @@ def run(options: argparse.Namespace) -> int:
     from living_reports.demo.story import tell
     from living_reports.terminal import Terminal
 
+    root = Path(options.root).expanduser()
     try:
-        tell(Path(options.root).expanduser().resolve(), Terminal(sys.stdout))
+        tell(root.resolve(), Terminal(sys.stdout), command=f"{_program()} {{verb}} --root {quote(str(root))}")
     except ToolRefusedError as refused:
         refusal(Terminal(sys.stderr), refused.error)
         return 1
     return 0
+
+
+def _program() -> str:
+    """How this program was called, so that what the demo proposes can be pasted."""
+    return "python -m living_reports" if sys.argv[0].endswith("__main__.py") else quote(sys.argv[0])

@@ -76,7 +76,7 @@ def _table(terminal: Terminal, lines: Sequence[str]) -> None:
     columns = max(len(row) for row in rows) if rows else 0
     filled = [row + [""] * (columns - len(row)) for row in rows]
     if filled:
-        terminal.table(filled[1:], heads=filled[0])
+        terminal.table(filled[1:], heads=filled[0], whole=True)
 
 
 def _cells(line: str) -> list[str]:

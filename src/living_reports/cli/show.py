@@ -19,6 +19,7 @@ from living_reports.terminal import Terminal, cells, clean, cut, one_line, pad
 Answer = dict[str, Any]
 SHORT_ID = 8
 MOST_CHANGED = 12
+MOST_NAME_CELLS = 40
 
 
 def short_time(stamp: str) -> str:
@@ -142,7 +143,7 @@ def _report_row(entry: Mapping[str, Any]) -> list[str]:
     updated_at = short_time(entry["updated_at"])[:16]
     return [
         entry["report_id"][:SHORT_ID],
-        str(entry["version"]),
+        str(entry.get("version", "?")),  # a damaged report may not know it
         entry.get("status", "active"),
         updated_at,
         entry["title"] + tags,
@@ -155,12 +156,12 @@ def events(terminal: Terminal, answer: Answer) -> None:
     if not rows:
         terminal.line("No event matches.")
     names = [f"{row['actor']} {row.get('client', '')}".strip() for row in rows]
-    wide = min(max(map(len, names), default=0), 30)
+    wide = min(max(map(cells, names), default=0), MOST_NAME_CELLS)
     for row, name in zip(rows, names, strict=True):
         version = terminal.style(f"v{row['version']}".ljust(5), "bold")
         when = terminal.style(short_time(row["ts"]), "dim")
         action = terminal.style(row["action_type"], "cyan")
-        terminal.line(f"{version} {when}  {cut(clean(name), wide).ljust(wide)}  {action}")
+        terminal.line(f"{version} {when}  {pad(cut(clean(name), wide), wide)}  {action}")
         if row.get("reason"):
             terminal.paragraph(row["reason"], first="      ")
         changed(terminal, row.get("changed", []), indent=6)
@@ -268,9 +269,8 @@ def refusal(terminal: Terminal, error: Mapping[str, Any]) -> None:
     terminal.line(terminal.style(f"{error['code']}: ", "red", "bold") + clean(error["message"]))
     if error.get("hint"):
         terminal.paragraph(error["hint"], first="  ")
-    common = {"code", "message", "hint", "retry"}
     for name, data in error.items():
-        if name in common:
+        if name in ("code", "message", "hint", "retry") or data in ("", [], {}):
             continue
         if isinstance(data, list) and data and isinstance(data[0], dict):
             terminal.line(f"  {name.replace('_', ' ')}", "dim")

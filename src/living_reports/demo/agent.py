@@ -57,11 +57,21 @@ class Agent:
 
 @asynccontextmanager
 async def connect(root: Path) -> AsyncIterator[Agent]:
-    """Spawn a server that keeps its reports in `root`, and connect to it."""
+    """Spawn a server that keeps its reports in `root`, and connect to it.
+
+    Raises:
+        ToolRefusedError: What was done with the agent raised it.
+    """
     server = StdioServerParameters(
         command=sys.executable,
         args=["-m", "living_reports", "serve"],
         env={**os.environ, ROOT_VARIABLE: str(root)},
     )
+    refused = None
     async with Client(server, client_info=Implementation(name=CLIENT_NAME, version=__version__)) as client:
-        yield Agent(client)
+        try:
+            yield Agent(client)
+        except ToolRefusedError as error:
+            refused = error  # raised in here, the client's task groups would wrap it up
+    if refused:
+        raise refused

@@ -3,7 +3,7 @@
 Rules: pure functions of an `Environment` and of what the report says already. Each topic is
 one section with one insight; its importance says how soon a person should look.
 
-    >>> topics(environment, "2026-11-23T10:00:00+00:00")[3].summary
+    >>> topics(environment, "2026-11-23")[3].summary
     'All 60 requirements that apply here are met.'
 """
 
@@ -41,7 +41,7 @@ class Topic:
 
 
 def topics(environment: Environment, observed_at: str) -> list[Topic]:
-    """What there is to say about this environment, in the order of the report."""
+    """What there is to say about this environment on a day, in the order of the report."""
     seen = {
         "source": "observation",
         "description": f"importlib.metadata of {environment.prefix}",
@@ -186,7 +186,7 @@ def changes(found: Sequence[Topic], known: Mapping[str, str]) -> list[Change]:
 
 def logged(line: str, known: Mapping[str, str]) -> Change:
     """The change that adds a line to the report's own log."""
-    text = f"- {line}\n"
+    text = f"- {line}"
     if LOG in known:
         return {"op": "append_text", "section": LOG, "text": text}
     return {"op": "add_section", "title": LOG, "content": text}

@@ -4,7 +4,7 @@ Rules: a first run creates the report, shows a refusal and a revert; a later run
 root finds the report, brings it up to date and says what changed since. Every line that
 is printed comes from an answer or from a file, none is staged.
 
-    >>> tell(Path("living-reports-demo"), Terminal(sys.stdout))
+    >>> tell(Path("demo"), Terminal(sys.stdout), "living-reports {verb} --root demo")
 """
 
 from __future__ import annotations
@@ -43,17 +43,24 @@ MOST_EVENTS = 8
 Answer = dict[str, Any]
 
 
-def tell(root: Path, terminal: Terminal) -> None:
-    """Run the demo on the reports in `root`.
+def tell(root: Path, terminal: Terminal, command: str) -> None:
+    """Run the demo on the reports in `root`; `command` is how to go on, with a place for the `{verb}`.
 
     Raises:
         ToolRefusedError: The server refused a call that should have worked.
     """
-    anyio.run(_tell, root, terminal)
-
-
-async def _tell(root: Path, terminal: Terminal) -> None:
     screen = Screen(terminal)
+    report_id = anyio.run(_tell, screen, root)
+    show_files(screen, root, report_id)
+    terminal.line()
+    terminal.line("Go on; the demo, run once more, says what changed since:", "dim")
+    terminal.line(f"   {command.format(verb=f'get {report_id[:8]}')}")
+    terminal.line(f"   {command.format(verb='demo')}")
+
+
+async def _tell(screen: Screen, root: Path) -> str:
+    """All steps that need the server; the id of the report."""
+    terminal = screen.terminal
     terminal.line("Living Reports: an agent keeps a report", "bold", "cyan")
     terminal.paragraph(
         "What follows is real: a client of the MCP SDK spawns the server and speaks to it over stdio. "
@@ -66,16 +73,16 @@ async def _tell(root: Path, terminal: Terminal) -> None:
     began = time.monotonic()
     async with connect(root) as agent:
         await greet(screen, agent, root, time.monotonic() - began)
-        found = topics(environment, _now())
+        found = topics(environment, _now()[:10])
         report = await find(agent)
         if report is None:
             report = await first_run(screen, agent, root, found)
         else:
-            await later_run(screen, agent, report, found)
+            await later_run(screen, agent, report["report_id"], found)
         await read_back(screen, agent, report["report_id"])
         await show_trail(screen, agent, report["report_id"])
         await verify(screen, agent, root, report["report_id"])
-    show_files(screen, root, report["report_id"])
+        return str(report["report_id"])
 
 
 class Screen:
@@ -197,21 +204,17 @@ def folder(root: Path, report_id: str) -> Path:
 
 
 def show_files(screen: Screen, root: Path, report_id: str) -> None:
-    """Say what is where, and what to do next."""
+    """Say what is where."""
     screen.step("The files are yours")
     home = folder(root, report_id)
     backups = [file.stat().st_size for file in (home / "backups").glob("*.bak")]
-    screen.tell(folder=str(home))
+    screen.terminal.line(f"{' ' * INDENT}{home}")
     rows = [
         ["outline.json", size((home / "outline.json").stat().st_size), "the report as it is now"],
         ["audit.jsonl", size((home / "audit.jsonl").stat().st_size), "every change, one a line"],
         ["backups/", size(sum(backups)), f"{len(backups)} earlier states"],
     ]
     screen.table(rows, ["", "dim", ""], right=[1])
-    screen.terminal.line()
-    screen.terminal.line("Go on with", "dim")
-    screen.terminal.line(f"   living-reports get {report_id[:8]} --root {root}")
-    screen.terminal.line(f"   living-reports demo --root {root}    once more: it says what changed since")
 
 
 # --- The first run ------------------------------------------------------------------------
@@ -288,9 +291,8 @@ async def bad_call(screen: Screen, agent: Agent, root: Path, report: Answer, ver
     try:
         await agent.call("update_report", report=report["report_id"], changes=asked)
     except ToolRefusedError as refused:
-        names = ("code", "path", "message", "hint", "retry")
-        rows = [(name, str(refused.error[name])) for name in names if refused.error.get(name)]
-        screen.terminal.fields([(f"{name:<8}", text) for name, text in rows], INDENT)
+        stated = {name: str(refused.error.get(name, "")) for name in ("path", "message", "allowed", "hint")}
+        screen.tell(refused=refused.error["code"], **{name: text for name, text in stated.items() if text})
     after = hashlib.sha256(outline.read_bytes()).hexdigest()
     now = await agent.call("get_report", report=report["report_id"])
     untouched = "untouched" if (before, version) == (after, now["version"]) else "CHANGED"
@@ -318,15 +320,16 @@ async def mistake(screen: Screen, agent: Agent, report: Answer, version: int) ->
 # --- A later run --------------------------------------------------------------------------
 
 
-async def later_run(screen: Screen, agent: Agent, report: Answer, found: Sequence[Topic]) -> None:
+async def later_run(screen: Screen, agent: Agent, report_id: str, found: Sequence[Topic]) -> None:
     """Bring the report up to date, and tell from its history what changed."""
-    report_id, before = report["report_id"], int(report["version"])
     screen.step("Find the report of an earlier run")
-    screen.tell(call=f'list_reports "{TITLE}"')
-    screen.tell(answer=f"version {before} of {_minute(report['updated_at'])} UTC, report {report_id}")
+    screen.tell(call=f'list_reports "{TITLE}", then get_report for its summary')
+    summary = await agent.call("get_report", report=report_id, view="summary")
+    before = int(summary["version"])
+    screen.tell(answer=f"version {before} of {_minute(summary['updated_at'])} UTC, report {report_id}")
 
     screen.step("Bring it up to date")
-    known = await known_insights(agent, report_id)
+    known = await known_insights(agent, summary)
     earlier = await packages_at(agent, report_id, before)
     asked = [*changes(found, known), logged(_log_line(earlier, found), known)]
     screen.tell(call=f"update_report expecting version {before}: {_ops(asked)}")
@@ -359,12 +362,11 @@ def _log_line(earlier: Mapping[str, str], found: Sequence[Topic]) -> str:
     return f"{_minute(_now())} UTC: {'; '.join(news) if news else 'looked again, no package changed'}"
 
 
-async def known_insights(agent: Agent, report_id: str) -> dict[str, str]:
+async def known_insights(agent: Agent, summary: Answer) -> dict[str, str]:
     """The titles of the report's sections, each with the id of its insight, or ""."""
-    outline = await agent.call("get_report", report=report_id, view="summary")
-    pages = [page async for page in read_pages(agent, report=report_id, view="insights")]
+    pages = [page async for page in read_pages(agent, report=summary["report_id"], view="insights")]
     insights = {item.get("section_id"): item["insight_id"] for page in pages for item in page["insights"]}
-    return {section["title"]: insights.get(section["section_id"], "") for section in outline["sections"]}
+    return {section["title"]: insights.get(section["section_id"], "") for section in summary["sections"]}
 
 
 async def packages_at(agent: Agent, report_id: str, version: int) -> dict[str, str]:

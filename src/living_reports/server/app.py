@@ -34,7 +34,7 @@ from living_reports import __version__
 from living_reports.errors import InternalError, ReportError
 from living_reports.server.arguments import check_arguments
 from living_reports.server.gate import ReportGate
-from living_reports.server.tools import BY_NAME, INSTRUCTIONS, TOOLS
+from living_reports.server.tools import BY_NAME, INSTRUCTIONS, TOOLS, Tool
 from living_reports.settings import Settings
 
 if TYPE_CHECKING:
@@ -104,9 +104,7 @@ class ToolCalls:
             hint = "This is a defect of the server; its log on stderr has the details."
             return _refusal(InternalError("The server failed.", hint=hint))
 
-    async def _ask(
-        self, tool: dict[str, Any], raw: dict[str, Any] | None, context: Context
-    ) -> dict[str, Any]:
+    async def _ask(self, tool: Tool, raw: dict[str, Any] | None, context: Context) -> dict[str, Any]:
         arguments = check_arguments(tool, raw)
         call = partial(self._call, tool, arguments, client_name(context, self._name))
         if "report" not in arguments:
@@ -114,7 +112,7 @@ class ToolCalls:
         async with self._gate.turn(arguments["report"]):
             return await anyio.to_thread.run_sync(call, limiter=self._threads)
 
-    def _call(self, tool: dict[str, Any], arguments: dict[str, Any], client: str) -> dict[str, Any]:
+    def _call(self, tool: Tool, arguments: dict[str, Any], client: str) -> dict[str, Any]:
         from living_reports.models import Author
 
         author = {} if tool["annotations"]["readOnlyHint"] else {"author": Author("agent", client)}

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from living_reports.errors import InvalidInputError
+from living_reports.server.tools import Schema, Tool
 
 VERSIONS = frozenset({"version", "expected_version", "to_version", "since"})
 """Parameters for which 0 is not stated either."""
@@ -32,7 +33,7 @@ MAX_DIGITS = 18
 MAX_QUOTED = 60
 
 
-def check_arguments(tool: dict[str, Any], raw: dict[str, Any] | None) -> dict[str, Any]:
+def check_arguments(tool: Tool, raw: dict[str, Any] | None) -> dict[str, Any]:
     """The stated arguments, each of the type that the tool's input schema names.
 
     Raises:
@@ -73,13 +74,13 @@ def _unknown_parameter(tool: str, name: str, properties: Iterable[str]) -> Inval
     )
 
 
-def _check(path: str, value: Any, schema: dict[str, Any]) -> Any:
+def _check(path: str, value: Any, schema: Schema) -> Any:
     if path in VERSION_OR_TIME and not isinstance(value, str):
         return _integer(path, value, schema)
     return CHECKS[schema["type"]](path, value, schema)
 
 
-def _string(path: str, value: Any, schema: dict[str, Any]) -> Any:
+def _string(path: str, value: Any, schema: Schema) -> Any:
     if not isinstance(value, str):
         raise _wrong_type(path, value, "text")
     allowed = schema.get("enum")
@@ -101,20 +102,20 @@ def _digits(text: str) -> int | str:
     return int(text) if is_number else text
 
 
-def _integer(path: str, value: Any, schema: dict[str, Any]) -> int:
+def _integer(path: str, value: Any, schema: Schema) -> int:
     number = _digits(value.strip()) if isinstance(value, str) else value
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 10**MAX_DIGITS:
         raise _wrong_type(path, value, "a whole number, 0 or more")
     return number
 
 
-def _boolean(path: str, value: Any, schema: dict[str, Any]) -> bool:
+def _boolean(path: str, value: Any, schema: Schema) -> bool:
     if not isinstance(value, bool):
         raise _wrong_type(path, value, "true or false")
     return value
 
 
-def _array(path: str, value: Any, schema: dict[str, Any]) -> list[Any]:
+def _array(path: str, value: Any, schema: Schema) -> list[Any]:
     items = schema["items"]
     expected = "an array of texts" if items["type"] == "string" else "an array of objects"
     if not isinstance(value, list):
@@ -126,13 +127,13 @@ def _array(path: str, value: Any, schema: dict[str, Any]) -> list[Any]:
     ]
 
 
-def _object(path: str, value: Any, schema: dict[str, Any]) -> dict[str, Any]:
+def _object(path: str, value: Any, schema: Schema) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _wrong_type(path, value, "an object")
     return value
 
 
-CHECKS: dict[str, Callable[[str, Any, dict[str, Any]], Any]] = {
+CHECKS: dict[str, Callable[[str, Any, Schema], Any]] = {
     "string": _string,
     "integer": _integer,
     "boolean": _boolean,

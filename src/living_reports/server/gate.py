@@ -62,7 +62,3 @@ class ReportGate:
             hint="Nothing was changed. Send the same call again.",
             waited_seconds=self._timeout_seconds,
         )
-
-    def __len__(self) -> int:
-        """How many reports are being asked for."""
-        return len(self._queues)

@@ -11,6 +11,7 @@ stderr. It leaves on SIGTERM and SIGINT, with `GRACE_SECONDS` for what is runnin
 from __future__ import annotations
 
 import signal
+import sys
 
 import uvicorn
 
@@ -36,4 +37,5 @@ def serve_http(settings: Settings, port: int, name: str = "") -> None:
     )
     # uvicorn raises the signal again once it is done; SIGTERM is a clean end then, not a death.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
+    print(f"living-reports: serving http://{HOST}:{port}/mcp, Ctrl-C ends it", file=sys.stderr, flush=True)
     uvicorn.Server(config).run()

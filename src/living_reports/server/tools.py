@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Any
 
 Schema = dict[str, Any]
+Tool = dict[str, Any]
 
 # --- Words that schemas are made of ------------------------------------------------------
 
@@ -164,7 +165,6 @@ CHANGE: Schema = {
 
 READ_REPORT = _string("id, title or a unique part of it")
 WRITE_REPORT = _string("id or exact title")
-CURSOR = _string("next_cursor")
 
 WRITTEN: dict[str, Schema] = {
     "report_id": STRING,
@@ -176,7 +176,7 @@ WRITTEN: dict[str, Schema] = {
 
 # --- The tools ---------------------------------------------------------------------------
 
-CREATE_REPORT = {
+CREATE_REPORT: Tool = {
     "name": "create_report",
     "description": (
         "Start a report: sections of prose with insights (one finding each, importance 0-10) and citations. "
@@ -199,7 +199,7 @@ CREATE_REPORT = {
     "annotations": _writes(destructive=False, idempotent=False),
 }
 
-UPDATE_REPORT = {
+UPDATE_REPORT: Tool = {
     "name": "update_report",
     "description": """\
 Change a report. All changes apply in order, as one version, or none does. Each is one flat object, \
@@ -237,7 +237,7 @@ Example: {"report":"Health","expected_version":4,"reason":"May","changes":[\
     "annotations": _writes(destructive=True, idempotent=False),
 }
 
-GET_REPORT = {
+GET_REPORT: Tool = {
     "name": "get_report",
     "description": (
         "Read a report, at any version. Begin with the summary (default): sections with ids and sizes, "
@@ -252,10 +252,10 @@ GET_REPORT = {
         insights=STRINGS,
         find=STRING,
         min_importance=INTEGER,
-        status=_string("of insights: active (default), archived, killed, all"),
-        stale=BOOLEAN | {"description": "due for review"},
+        status=_one_of("active", "archived", "killed", "all"),
+        stale=BOOLEAN,
         max_chars=INTEGER,
-        cursor=CURSOR,
+        cursor=STRING,
     ),
     "outputSchema": _output(
         report_id=STRING,
@@ -265,13 +265,18 @@ GET_REPORT = {
         tags=ARRAY,
         updated_at=STRING,
         sections=ARRAY,
+        top_insights=ARRAY,
         insights=ARRAY,
+        text=STRING,
+        findings=OBJECT,
+        last_change=OBJECT,
+        warnings=ARRAY,
         next_cursor=STRING,
     ),
     "annotations": READS,
 }
 
-LIST_REPORTS = {
+LIST_REPORTS: Tool = {
     "name": "list_reports",
     "description": "Find reports by title, tags and status; the last changed first.",
     "inputSchema": _input(
@@ -281,13 +286,13 @@ LIST_REPORTS = {
         status=_one_of("active", "archived", "deleted", "all"),
         sort=_one_of("updated", "created", "title"),
         limit=INTEGER,
-        cursor=CURSOR,
+        cursor=STRING,
     ),
     "outputSchema": _output(reports=ARRAY, total=INTEGER, next_cursor=STRING),
     "annotations": READS,
 }
 
-REVERT_REPORT = {
+REVERT_REPORT: Tool = {
     "name": "revert_report",
     "description": (
         "Bring back an earlier version's content, as a new version: nothing is lost. "
@@ -306,7 +311,7 @@ REVERT_REPORT = {
     "annotations": _writes(destructive=True, idempotent=True),
 }
 
-AUDIT_REPORT = {
+AUDIT_REPORT: Tool = {
     "name": "audit_report",
     "description": (
         "Who changed what in a report, when and why; newest first. verify: are report and history intact?"
@@ -321,7 +326,7 @@ AUDIT_REPORT = {
         action_type=STRING,
         verify=BOOLEAN,
         limit=INTEGER,
-        cursor=CURSOR,
+        cursor=STRING,
     ),
     "outputSchema": _output(
         report_id=STRING,
@@ -333,7 +338,7 @@ AUDIT_REPORT = {
     "annotations": READS,
 }
 
-TOOLS: tuple[dict[str, Any], ...] = (
+TOOLS: tuple[Tool, ...] = (
     CREATE_REPORT,
     UPDATE_REPORT,
     GET_REPORT,
@@ -341,7 +346,7 @@ TOOLS: tuple[dict[str, Any], ...] = (
     REVERT_REPORT,
     AUDIT_REPORT,
 )
-BY_NAME: dict[str, dict[str, Any]] = {tool["name"]: tool for tool in TOOLS}
+BY_NAME: dict[str, Tool] = {tool["name"]: tool for tool in TOOLS}
 
 INSTRUCTIONS = """\
 Living reports are documents that agents and people keep true for months: titled sections of prose, \

@@ -1,0 +1,263 @@
+"""The server as clients meet it: the SDK's own client over real stdio, in both protocol eras."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import mcp_types as types
+import pytest
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp.shared.exceptions import MCPError
+
+from living_reports.library import Library
+from living_reports.models import Author
+from living_reports.server.app import MAX_CLIENT_CHARS, WORKER_THREADS, build_server
+from living_reports.server.tools import BY_NAME, INSTRUCTIONS
+from living_reports.settings import Settings
+from living_reports.storage.lock import hold
+from wire import COMMAND, environment
+
+MODES = pytest.mark.parametrize("mode", ["auto", "legacy"])
+ANN = Author("cli", "ann")
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        with anyio.fail_after(60):
+            await test()
+
+    anyio.run(bounded)
+
+
+@asynccontextmanager
+async def connected(
+    root: Path, *options: str, mode: str = "auto", name: str = "", **variables: str
+) -> AsyncIterator[Client]:
+    """A client of a server process of its own."""
+    server = StdioServerParameters(
+        command=COMMAND[0], args=[*COMMAND[1:], *options], env=environment(root, **variables)
+    )
+    info = types.Implementation(name=name, version="7") if name else None
+    async with Client(stdio_client(server), mode=mode, client_info=info) as client:
+        yield client
+
+
+async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """The answer, the same as text and as structured content, with nothing its schema does not name."""
+    result = await client.call_tool(tool, arguments)
+    [content] = result.content
+    assert isinstance(content, types.TextContent)
+    assert not result.is_error, content.text
+    answer: dict[str, Any] = result.structured_content
+    assert content.text == json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    if arguments.get("view") != "full":
+        assert answer.keys() <= BY_NAME[tool]["outputSchema"]["properties"].keys()
+    return answer
+
+
+async def refused(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """The error, which is all there is."""
+    result = await client.call_tool(tool, arguments)
+    [content] = result.content
+    assert isinstance(content, types.TextContent)
+    assert result.is_error
+    assert result.structured_content is None
+    parsed = json.loads(content.text)
+    assert parsed.keys() == {"error"}
+    assert content.text == json.dumps(parsed, ensure_ascii=False, separators=(",", ":"))
+    error: dict[str, Any] = parsed["error"]
+    assert error.keys() >= {"code", "message", "hint", "retry"}
+    return error
+
+
+@MODES
+def test_the_client_sees_the_tools_as_they_are_written(tmp_path: Path, mode: str) -> None:
+    async def test() -> None:
+        async with connected(tmp_path, mode=mode) as client:
+            listed = (await client.list_tools()).tools
+            as_sent = [tool.model_dump(by_alias=True, exclude_none=True, mode="json") for tool in listed]
+            assert as_sent == list(BY_NAME.values())
+            assert client.instructions == INSTRUCTIONS
+            assert client.server_info is not None
+            assert client.server_info.name == "living-reports"
+
+    run(test)
+
+
+@MODES
+def test_a_report_is_kept_through_all_six_tools(tmp_path: Path, mode: str) -> None:
+    async def test() -> None:
+        async with connected(tmp_path, mode=mode) as client:
+            insight = {
+                "summary": "Errors rose",
+                "importance": 8,
+                "citations": [{"url": "https://example.org"}],
+            }
+            section = {"title": "Errors", "content": "12 % fail.", "insights": [insight]}
+            created = await ask(client, "create_report", title="Health", sections=[section], tags=["ops"])
+            change = {"op": "edit_text", "section": "Errors", "find": "12 %", "replace": "15 %"}
+            updated = await ask(
+                client, "update_report", report="Health", expected_version="1", reason="May", changes=[change]
+            )
+            assert (updated["version"], updated["applied"]) == (2, 1)
+            for view in ("summary", "sections", "insights", "full", "markdown"):
+                assert (await ask(client, "get_report", report="Health", view=view))["version"] == 2
+            [row] = (await ask(client, "list_reports", query="health", tags=["ops"]))["reports"]
+            assert row["report_id"] == created["report_id"]
+            reverted = await ask(client, "revert_report", report="Health", to_version=1)
+            assert reverted["version"] == 3
+            audit = await ask(client, "audit_report", report="Health", verify=True)
+            assert [event["version"] for event in audit["events"]] == [3, 2, 1]
+            assert audit["verified"]["ok"]
+
+    run(test)
+
+
+@MODES
+def test_bad_calls_get_one_clear_error_and_change_nothing(tmp_path: Path, mode: str) -> None:
+    async def test() -> None:
+        async with connected(tmp_path, mode=mode) as client:
+            await ask(client, "create_report", title="Health", sections=[{"title": "Errors"}])
+            before = await ask(client, "get_report", report="Health", view="full")
+            error = await refused(client, "update_report", report="Health", chnges=[])
+            assert (error["code"], error["path"], error["did_you_mean"]) == (
+                "invalid_input", "chnges", "changes",
+            )  # fmt: skip
+            changes = [{"op": "append_text", "section": "Errors", "text": "x"}, {"op": "nonsense"}]
+            error = await refused(client, "update_report", report="Health", changes=changes)
+            assert error["path"] == "changes[1].op"
+            error = await refused(
+                client, "update_report", report="Health", changes=changes[:1], expected_version=9
+            )
+            assert error["code"] == "version_conflict"
+            assert (await refused(client, "get_report", report="Nope"))["code"] == "report_not_found"
+            assert await ask(client, "get_report", report="Health", view="full") == before
+
+    run(test)
+
+
+@MODES
+def test_an_unknown_tool_is_an_error_of_the_protocol(tmp_path: Path, mode: str) -> None:
+    async def test() -> None:
+        async with connected(tmp_path, mode=mode) as client:
+            with pytest.raises(MCPError, match="Unknown tool") as caught:
+                await client.call_tool("delete_report", {"report": "Health"})
+            assert caught.value.code == types.INVALID_PARAMS
+
+    run(test)
+
+
+@MODES
+@pytest.mark.parametrize(
+    ("options", "name", "recorded"),
+    [
+        ((), "editor", "editor/7"),
+        (("--as", "nightly"), "editor", "nightly (editor/7)"),
+        ((), "bad\n\x1b[31mname\u202e", "bad[31mname/7"),
+        ((), "x" * 900, "x" * MAX_CLIENT_CHARS),
+    ],
+)
+def test_the_actor_is_an_agent_with_the_name_of_its_client(
+    tmp_path: Path, mode: str, options: tuple[str, ...], name: str, recorded: str
+) -> None:
+    async def test() -> None:
+        async with connected(tmp_path, *options, mode=mode, name=name) as client:
+            await ask(client, "create_report", title="Health")
+            [event] = (await ask(client, "audit_report", report="Health"))["events"]
+            assert event["actor"] == "agent"
+        stored = next(tmp_path.glob("by_id/*/audit.jsonl")).read_text(encoding="utf-8")
+        assert json.loads(stored)["payload"]["client"] == recorded
+
+    run(test)
+
+
+def test_a_read_creates_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "reports"
+
+    async def test() -> None:
+        async with connected(root) as client:
+            await ask(client, "list_reports")
+            await refused(client, "get_report", report="../../etc/passwd")
+
+    run(test)
+    assert not root.exists()
+
+
+# --- Many calls at once ------------------------------------------------------------------
+
+
+def locked_path(root: Path, report_id: str) -> Path:
+    return root / "by_id" / report_id / ".lock"
+
+
+def test_a_stuck_report_starves_no_other(tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    stuck = library.create_report("Stuck", [{"title": "Log"}], author=ANN)["report_id"]
+    library.create_report("Free", author=ANN)
+
+    async def test() -> None:
+        async with connected(tmp_path) as client, anyio.create_task_group() as tasks:
+
+            async def append() -> None:
+                change = {"op": "append_text", "section": "Log", "text": "x"}
+                await ask(client, "update_report", report=stuck, changes=[change])
+
+            with hold(locked_path(tmp_path, stuck), 5.0):
+                for _ in range(WORKER_THREADS * 2):
+                    tasks.start_soon(append)
+                for _ in range(3):
+                    assert (await ask(client, "get_report", report="Free"))["version"] == 1
+        assert library.get_report(stuck)["version"] == 1 + WORKER_THREADS * 2
+
+    run(test)
+
+
+def test_waiting_calls_time_out_with_an_error(tmp_path: Path) -> None:
+    stuck = Library(tmp_path).create_report("Stuck", author=ANN)["report_id"]
+
+    async def test() -> None:
+        variables = {"LIVING_REPORTS_LOCK_TIMEOUT": "0.3"}
+        async with connected(tmp_path, **variables) as client, anyio.create_task_group() as tasks:
+
+            async def retitle(title: str) -> None:
+                change = {"op": "set_title", "title": title}
+                error = await refused(client, "update_report", report=stuck, changes=[change])
+                assert (error["code"], error["retry"]) == ("lock_timeout", "same")
+                assert error["waited_seconds"] >= 0.25
+
+            with hold(locked_path(tmp_path, stuck), 5.0):
+                async with anyio.create_task_group() as calls:
+                    for title in ("one", "two", "three"):
+                        calls.start_soon(retitle, title)
+            tasks.cancel_scope.cancel()
+
+    run(test)
+
+
+# --- A defect of ours --------------------------------------------------------------------
+
+
+def test_a_defect_is_answered_without_its_insides_and_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(self: Library) -> dict[str, Any]:
+        raise RuntimeError("the insides")
+
+    monkeypatch.setattr(Library, "list_reports", fail)
+
+    async def test() -> None:
+        async with Client(build_server(Settings(tmp_path))) as client:
+            error = await refused(client, "list_reports")
+            assert (error["code"], error["retry"]) == ("internal", "no")
+            assert "insides" not in json.dumps(error)
+
+    with caplog.at_level(logging.ERROR):
+        run(test)
+    assert "the insides" in caplog.text

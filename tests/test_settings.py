@@ -1,0 +1,53 @@
+"""Where the reports live and how long a call waits: the argument, the environment, the platform."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import platformdirs
+import pytest
+
+from living_reports.errors import InvalidInputError
+from living_reports.settings import Settings, load_settings
+
+
+def test_the_argument_wins_over_the_environment(tmp_path: Path) -> None:
+    environ = {"LIVING_REPORTS_ROOT": "/elsewhere"}
+    assert load_settings(tmp_path, environ).root == tmp_path
+    assert load_settings("", environ).root == Path("/elsewhere").absolute()
+
+
+def test_the_platform_knows_a_place_where_nothing_is_stated() -> None:
+    settings = load_settings(environ={"LIVING_REPORTS_ROOT": "", "LIVING_REPORTS_LOCK_TIMEOUT": " "})
+    assert settings == Settings(platformdirs.user_data_path("living-reports", appauthor=False), 30.0)
+
+
+def test_a_root_is_absolute_and_knows_the_home_directory() -> None:
+    assert load_settings("reports", {}).root == Path.cwd() / "reports"
+    assert load_settings("~/reports", {}).root == Path.home() / "reports"
+
+
+def test_nothing_is_created(tmp_path: Path) -> None:
+    load_settings(tmp_path / "new", {})
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("wrong", ["a\0b", "${user_config.root}", "~no-such-user-here/x", __file__])
+def test_a_root_that_makes_no_sense_is_refused(wrong: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        load_settings(wrong, {})
+    assert caught.value.details["path"] == "--root"
+    with pytest.raises(InvalidInputError) as caught:
+        load_settings("", {"LIVING_REPORTS_ROOT": wrong})
+    assert caught.value.details["path"] == "LIVING_REPORTS_ROOT"
+
+
+def test_the_lock_timeout_is_a_number_of_seconds() -> None:
+    assert load_settings("r", {"LIVING_REPORTS_LOCK_TIMEOUT": "2.5"}).lock_timeout_seconds == 2.5
+
+
+@pytest.mark.parametrize("wrong", ["soon", "0", "-1", "nan", "inf", "1e9", "30s"])
+def test_a_lock_timeout_that_makes_no_sense_is_refused(wrong: str) -> None:
+    with pytest.raises(InvalidInputError, match="LIVING_REPORTS_LOCK_TIMEOUT") as caught:
+        load_settings("r", {"LIVING_REPORTS_LOCK_TIMEOUT": wrong})
+    assert caught.value.hint
