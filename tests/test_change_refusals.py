@@ -107,7 +107,7 @@ REFUSED: list[tuple[Any, str, Fields]] = [
     ({"op": "add_insight", "section": S1, "summary": "x", "position": "after:" + I3}, ".position", {}),
     ({"op": "move_insight", "insight": I1}, ".position", {}),
     ({"op": "move_insight", "insight": LOOSE, "position": "first"}, ".section", {}),
-    (EDIT | {"importance": 11}, ".importance", {"allowed": list(range(11))}),
+    (EDIT | {"importance": 11}, ".importance", {"allowed": "0 to 10"}),
     (EDIT | {"importance": -1}, ".importance", {}),
     (EDIT | {"importance": "9" * 5000}, ".importance", {}),
     (EDIT | {"importance": "\u0667"}, ".importance", {}),

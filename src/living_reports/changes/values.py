@@ -153,7 +153,7 @@ def importance(value: object, path: str) -> int:
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10:
         problem = f"an integer from 0 to 10 is expected, not {quoted(value)}."
-        raise refuse(path, problem, allowed=list(range(11)))
+        raise refuse(path, problem, hint="Give a whole number from 0 to 10.", allowed="0 to 10")
     return value
 
 
