@@ -37,16 +37,20 @@ KNOWS = {
     "delta": f"{CONTENT} splices",
     "selectors": CONTENT,
     "changes": f"{CONTENT} selectors",
-    "merge": f"{CONTENT} delta selectors changes",
+    "merge": f"{CONTENT} splices delta",
+    "references": "models",
+    "combine": f"{CONTENT} selectors brief references changes",
+    "templates": f"{CONTENT} selectors changes",
     "cursor": "errors",
     "brief": f"{CONTENT} delta",
     "paging": "errors cursor",
-    "check": f"{CONTENT} delta selectors brief",
+    "check": f"{CONTENT} delta selectors brief references",
     "views": f"{CONTENT} delta selectors {READING} render",
-    "render": f"{CONTENT} delta selectors {READING}",
+    "render": f"{CONTENT} splices delta selectors {READING}",
+    "sources": "errors models",
     "settings": "errors",
     "storage": ALGEBRA,
-    "library": f"{ALGEBRA} storage {READING} views render",
+    "library": f"{ALGEBRA} storage {READING} views render combine templates references sources",
     "server": f"{CONTENT} changes settings library",
     "cli": f"{CONTENT} settings library server demo terminal",
     "demo": "errors settings terminal",
@@ -56,7 +60,10 @@ KNOWS = {
 }
 """What each module or package of the house may import from the others (itself and the version aside)."""
 
-PURE = words("errors models splices delta selectors changes merge cursor brief paging check views render")
+PURE = words(
+    "errors models splices delta selectors changes merge references combine cursor brief paging check views "
+    "render"
+)
 """What knows no clock, no disk and no random ids: they come in as arguments."""
 
 IMPURE_IMPORTS = words(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from living_reports.check import SEVERITIES, counts, findings, is_stale, utc_day
+from living_reports.check import SEVERITIES, cited_reports, counts, findings, is_stale, utc_day
 from living_reports.models import Insight, Outline
 
 TODAY = date(2026, 11, 23)
@@ -157,6 +157,73 @@ def test_times_are_compared_as_utc_days(review_by: Any, stale: bool) -> None:
 @pytest.mark.parametrize("value", ["", "2026-13-01", "2026-1-1", "0001-01-01T00:00:00+14:00", 20261123, None])
 def test_what_is_no_day_is_none(value: Any) -> None:
     assert utc_day(value) is None
+
+
+# --- Reports that are cited ---------------------------------------------------------------
+
+HERE, THERE = uid(0xAAAA), uid(0xBBBB)
+
+
+def citing(*addresses: str, **fields: Any) -> dict[str, Any]:
+    citations = [{"source": "url", "url": address, "title": "Weekly"} for address in addresses]
+    return {"citations": citations} | fields
+
+
+def moved(insights: list[dict[str, Any]], **versions: int) -> list[dict[str, str]]:
+    current = {"here": HERE, "there": THERE}
+    report = outline([section(16, *range(1, len(insights) + 1))], insights)
+    return findings(report, TODAY, {current[name]: version for name, version in versions.items()})
+
+
+def test_a_cited_report_that_has_moved_on_is_found_once_for_all_its_insights() -> None:
+    insights = [insight(1, **citing(f"report://{HERE}/v/4")), insight(2, **citing(f"report://{HERE}/v/4"))]
+    [finding] = moved(insights, here=6)
+    assert (finding["code"], finding["severity"]) == ("source_moved", "info")
+    assert finding["at"] == "insights/00000001"
+    assert finding["message"] == (
+        "The report “Weekly” is at version 6 now, and was cited at 4: "
+        "diff_report says what changed. It is cited for “Finding 1” and 1 more"
+    )
+    assert json.loads(finding["hint"]) == {
+        "op": "add_citation",
+        "insight": "00000001",
+        "citation": {"url": f"report://{HERE}/v/6"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        (citing(f"report://{HERE}/v/4"), 1),
+        (citing(f"REPORT://{HERE.upper()}/v/4#risks"), 1),
+        (citing(f"report://{HERE}/v/4", f"report://{HERE}/v/5"), 1),
+        (citing(f"report://{HERE}/v/4", f"report://{THERE}/v/1"), 2),
+        (citing(f"report://{HERE}/v/6", f"report://{HERE}/v/4"), 0),
+        (citing(f"report://{HERE}/v/7"), 0),
+        (citing(f"report://{HERE}"), 0),
+        (citing(f"report://{HERE}/v/4x"), 0),
+        (citing(f"report://{HERE}/insights/4"), 0),
+        (citing(f"https://example.org/report://{HERE}/v/4"), 0),
+        (citing(f"report://{uid(0xCCCC)}/v/1"), 0),
+        (citing(f"report://{HERE}/v/4", status="archived"), 0),
+    ],
+)
+def test_which_citations_have_moved(fields: dict[str, Any], found: int) -> None:
+    codes = [finding["code"] for finding in moved([insight(1, **fields)], here=6, there=2)]
+    assert codes == ["source_moved"] * found
+
+
+def test_citing_the_newest_version_as_well_mends_it() -> None:
+    first = insight(1, **citing(f"report://{HERE}/v/4"))
+    second = insight(2, **citing(f"report://{HERE}/v/4", f"report://{HERE}/v/6"))
+    [finding] = moved([second, first], here=6)
+    assert finding["at"] == "insights/00000001"
+
+
+def test_without_versions_nothing_is_said_of_other_reports() -> None:
+    report = outline([section(16, 1)], [insight(1, **citing(f"report://{HERE}/v/4"))])
+    assert findings(report, TODAY) == []
+    assert cited_reports(report) == {HERE}
 
 
 def test_a_sound_report_has_no_findings() -> None:

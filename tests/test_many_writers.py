@@ -16,7 +16,6 @@ from living_reports.models import Author
 from wire import SOURCE
 
 PROCESSES = 8
-UPDATES = 50
 
 THROUGH_THE_LIBRARY = """
 from living_reports.errors import VersionConflictError
@@ -76,13 +75,13 @@ print(json.dumps([acknowledged, conflicts]), flush=True)
 """
 
 
-def write_at_once(root: Path, report: str, how: str) -> tuple[dict[int, str], int]:
+def write_at_once(root: Path, report: str, how: str, updates: int) -> tuple[dict[int, str], int]:
     """What was acknowledged, by version, and how often a writer was refused."""
     path = os.pathsep.join([SOURCE, str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
     command = [sys.executable, "-c", WRITER.format(how=how), str(root), report]
     writers = [
         subprocess.Popen(
-            [*command, f"writer{number}", str(UPDATES)],
+            [*command, f"writer{number}", str(updates)],
             env={**os.environ, "PYTHONPATH": path},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -103,8 +102,7 @@ def write_at_once(root: Path, report: str, how: str) -> tuple[dict[int, str], in
     return dict(made), sum(conflicts for _, conflicts in answers)
 
 
-def assert_nothing_lost(library: Library, report: str, acknowledged: dict[int, str]) -> None:
-    total = PROCESSES * UPDATES
+def assert_nothing_lost(library: Library, report: str, acknowledged: dict[int, str], total: int) -> None:
     assert sorted(acknowledged) == list(range(2, total + 2))
     state = library.storage.read(report)
     assert state.version == total + 1
@@ -118,11 +116,18 @@ def assert_nothing_lost(library: Library, report: str, acknowledged: dict[int, s
     assert verified["events"] == total + 1
 
 
-@pytest.mark.parametrize("how", [THROUGH_THE_LIBRARY, THROUGH_SERVERS], ids=["library", "servers"])
-def test_many_writers_lose_nothing(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize(
+    ("how", "updates"),
+    [
+        pytest.param(THROUGH_THE_LIBRARY, 50, id="library"),
+        pytest.param(THROUGH_SERVERS, 10, id="servers"),
+        pytest.param(THROUGH_SERVERS, 50, id="servers, longer", marks=pytest.mark.full),
+    ],
+)
+def test_many_writers_lose_nothing(tmp_path: Path, how: str, updates: int) -> None:
     library = Library(tmp_path)
     sections = [{"title": "Lines", "content": "Begin."}]
     report = library.create_report("Shared", sections, author=Author("cli", "ann"))["report_id"]
-    acknowledged, conflicts = write_at_once(tmp_path, report, how)
+    acknowledged, conflicts = write_at_once(tmp_path, report, how, updates)
     assert conflicts > 0  # they did get in each other's way
-    assert_nothing_lost(library, report, acknowledged)
+    assert_nothing_lost(library, report, acknowledged, PROCESSES * updates)

@@ -131,3 +131,20 @@ def test_a_source_in_one_line(citation: dict[str, str], line: str) -> None:
 
 def test_a_report_of_nothing_is_a_title() -> None:
     assert markdown(outline([]), TODAY).count("\n") == 3
+
+
+def test_front_matter_says_which_report_this_is() -> None:
+    report = outline([]).model_copy(update={"title": 'A: "b" # \u2028\x7f 日本 🙂'})
+    head, page = markdown(report, TODAY, front_matter=True, head_sha256="ab" * 32).split("\n---\n\n")
+    assert head.splitlines() == [
+        "---",
+        'title: "A: \\"b\\" # \\u2028\\u007f 日本 🙂"',
+        f'report_id: "{uid(0xFFFF)}"',
+        "version: 4",
+        "status: active",
+        'tags: ["a", "b"]',
+        'updated_at: "2026-11-20T08:00:00+00:00"',
+        f'head: "{"ab" * 32}"',
+    ]
+    assert page == markdown(report, TODAY)
+    assert "head:" not in markdown(report, TODAY, front_matter=True)

@@ -12,6 +12,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from living_reports.changes.parse import CHANGE_FIELDS, OPS
+from living_reports.changes.section_templates import SECTION_TEMPLATES
 from living_reports.library import Library
 from living_reports.models import Citation
 from living_reports.server import tools
@@ -89,7 +90,6 @@ def test_a_parameter_is_one_of_the_library(tool: Schema) -> None:
 
 def test_a_change_has_the_fields_of_the_ops() -> None:
     assert tools.CHANGE_FIELDS.keys() == set(CHANGE_FIELDS)
-    assert list(tools.OPS) == list(OPS)
 
 
 def described_ops() -> dict[str, list[str]]:
@@ -104,10 +104,16 @@ def described_ops() -> dict[str, list[str]]:
 
 def test_every_op_is_described_with_its_fields() -> None:
     described = described_ops()
-    assert described.keys() == OPS.keys()
+    assert list(described) == list(OPS)
     for op, spec in OPS.items():
         expected = {name if name in spec.required else f"{name}?" for name in spec.names}
         assert set(described[op]) == expected, op
+
+
+def test_every_section_template_is_named() -> None:
+    named = re.search(r"^template \((.*?)\)", tools.UPDATE_REPORT["description"], re.MULTILINE)
+    assert named
+    assert named[1].split(", ") == list(SECTION_TEMPLATES)
 
 
 def test_the_example_is_a_right_call() -> None:

@@ -25,6 +25,12 @@ INITIALIZE = {
     },
 }
 INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+ENVELOPE = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "wire", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+"""What every request carries in the protocol without a handshake, as `_meta`."""
 
 
 def environment(root: Path, **variables: str) -> dict[str, str]:
@@ -33,7 +39,7 @@ def environment(root: Path, **variables: str) -> dict[str, str]:
     return {"PYTHONPATH": path, "LIVING_REPORTS_ROOT": str(root), **variables}
 
 
-def call(request_id: int, tool: str, **arguments: Any) -> dict[str, Any]:
+def call(request_id: int, tool: str, /, **arguments: Any) -> dict[str, Any]:
     params = {"name": tool, "arguments": arguments}
     return {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}
 
@@ -70,16 +76,24 @@ class Wire:
         return [json.loads(line) for line in out.splitlines()]
 
 
+def enveloped(message: dict[str, Any]) -> dict[str, Any]:
+    """The same request in the protocol without a handshake."""
+    return message | {"params": message.get("params", {}) | {"_meta": ENVELOPE}}
+
+
 @contextmanager
-def serving(root: Path, *options: str, stderr: int | None = None, **variables: str) -> Iterator[Wire]:
-    """A server whose client has introduced itself."""
+def serving(
+    root: Path, *options: str, stderr: int | None = None, introduced: bool = True, **variables: str
+) -> Iterator[Wire]:
+    """A server whose client has introduced itself, or has not said anything yet."""
     environ = {**os.environ, **environment(root, **variables)}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": stderr}
     with subprocess.Popen([*COMMAND, *options], env=environ, **pipes) as process:  # type: ignore[call-overload]
         try:
             wire = Wire(process)
-            wire.ask(INITIALIZE)
-            wire.send(INITIALIZED)
+            if introduced:
+                wire.ask(INITIALIZE)
+                wire.send(INITIALIZED)
             yield wire
         finally:
             if process.poll() is None:

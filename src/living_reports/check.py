@@ -7,6 +7,9 @@ Rules:
   the change that mends it, as `update_report` takes it.
 - Days are UTC days and count to their end: what is due on the 23rd is stale on the 24th.
 - Only active insights go stale or need citations; references have to hold for all of them.
+- A source has moved when an active insight cites a report and that report has a newer version
+  than any that the insight cites. The current versions come in as an argument. Each cited
+  version is found once, however many insights cite it.
 - Findings are sorted by severity, then as they come in the document.
 
     >>> [finding["code"] for finding in findings(outline, date(2026, 11, 24))]
@@ -17,13 +20,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 from living_reports.brief import cut, short_ids
-from living_reports.models import Citation, Insight, Outline, Section, parse_uuid
+from living_reports.models import Citation, Insight, Outline, Section
+from living_reports.references import cited_version, is_report_address, report_address, report_of
 from living_reports.selectors import folded
 
 Severity = Literal["error", "warning", "info"]
@@ -36,6 +40,7 @@ SEVERITIES: dict[str, Severity] = {
     "orphaned_insight": "warning",
     "duplicate_title": "warning",
     "empty_section": "info",
+    "source_moved": "info",
 }
 """Every code with its severity."""
 
@@ -43,6 +48,8 @@ _RANKS: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 
 _NEEDS = {"url": ("url",), "document": ("path", "url"), "api": ("endpoint", "url")}
 """What a citation of each kind must have one of, to lead anywhere."""
+
+_NO_VERSIONS: Mapping[str, int] = {}
 
 
 class _Problem(NamedTuple):
@@ -53,10 +60,27 @@ class _Problem(NamedTuple):
     about: Any = None
 
 
-def findings(outline: Outline, today: date) -> list[dict[str, str]]:
-    """Everything found on this day (UTC): `{code, severity, at, message, hint}` each."""
+class _Moved(NamedTuple):
+    """A cited version that is not the report's newest any more."""
+
+    report_id: str
+    title: str
+    cited: int
+    current: int
+    insights: int
+
+
+def findings(
+    outline: Outline, today: date, versions: Mapping[str, int] = _NO_VERSIONS
+) -> list[dict[str, str]]:
+    """Everything found on this day (UTC): `{code, severity, at, message, hint}` each.
+
+    `versions` holds the current version of each report in `cited_reports`, by its id; without
+    it, or where a report is not in it, nothing is said of that report.
+    """
     names = short_ids(outline)
-    described = [_described(problem, outline, names) for problem in _problems(outline, today)]
+    problems = [*_problems(outline, today), *_moved_sources(outline, versions)]
+    described = [_described(problem, outline, names) for problem in problems]
     return sorted(described, key=lambda finding: _RANKS[SEVERITIES[finding["code"]]])
 
 
@@ -64,6 +88,11 @@ def counts(outline: Outline, today: date) -> dict[str, int]:
     """How many findings there are of each code, worst first; codes without any are left out."""
     found = Counter(problem.code for problem in _problems(outline, today))
     return {code: found[code] for code in SEVERITIES if found[code]}
+
+
+def cited_reports(outline: Outline) -> set[str]:
+    """The ids of the reports of which active insights cite a version."""
+    return {report_id for report_id, _ in _citing(outline)}
 
 
 def is_stale(insight: Insight, today: date) -> bool:
@@ -137,19 +166,33 @@ def _leads_somewhere(citation: Citation) -> bool:
     needed = _NEEDS.get(citation.source)
     if needed and not any(getattr(citation, field) for field in needed):
         return False
-    scheme, _, rest = (citation.url or "").partition("://")
-    return scheme.casefold() != "report" or _names_report(rest)
+    url = citation.url or ""
+    return not is_report_address(url) or report_of(url) is not None
 
 
-def _names_report(rest: str) -> bool:
-    """Whether what follows `report://` begins with a report's id."""
-    report = rest
-    for mark in "/#?@":
-        report = report.partition(mark)[0]
-    try:
-        return bool(parse_uuid(report))
-    except ValueError:
-        return False
+def _citing(outline: Outline) -> dict[tuple[str, int], list[tuple[Insight, Citation]]]:
+    """Each cited version of a report, with the active insights for which it is the newest cited."""
+    found: dict[tuple[str, int], list[tuple[Insight, Citation]]] = {}
+    for insight in outline.insights:
+        if insight.status != "active":
+            continue
+        newest: dict[str, tuple[int, Citation]] = {}
+        for citation in insight.citations:
+            report_id, version = cited_version(citation) or ("", 0)
+            if version > newest.get(report_id, (0, citation))[0]:
+                newest[report_id] = (version, citation)
+        for report_id, (version, citation) in newest.items():
+            found.setdefault((report_id, version), []).append((insight, citation))
+    return found
+
+
+def _moved_sources(outline: Outline, versions: Mapping[str, int]) -> Iterator[_Problem]:
+    for (report_id, cited), places in _citing(outline).items():
+        current = versions.get(report_id, cited)
+        if current > cited:
+            insight, citation = places[0]
+            moved = _Moved(report_id, citation.title or "", cited, current, len(places))
+            yield _Problem("source_moved", insight, moved)
 
 
 def _has_text(text: str | None) -> bool:
@@ -216,8 +259,21 @@ def _about_insight(
             home = names[outline.sections[0].section_id] if outline.sections else ""
             hint = _change("move_insight", insight=short, section=home) if home else "Add a section first."
             return f"No section shows this insight: “{summary}”", hint
+        case "source_moved":
+            return _about_moved(problem.about, short, summary)
         case _:
             return _about_citation(problem.about, short, summary)
+
+
+def _about_moved(moved: _Moved, short: str, summary: str) -> tuple[str, str]:
+    title = f" “{cut(moved.title, 80)}”" if moved.title else ""
+    more = f" and {moved.insights - 1} more" if moved.insights > 1 else ""
+    message = (
+        f"The report{title} is at version {moved.current} now, and was cited at {moved.cited}: "
+        f"diff_report says what changed. It is cited for “{summary}”{more}"
+    )
+    address = report_address(moved.report_id, moved.current)
+    return message, _change("add_citation", insight=short, citation={"url": address})
 
 
 def _about_citation(citation: Citation, short: str, summary: str) -> tuple[str, str]:

@@ -2,10 +2,11 @@
 
 `parse_changes` reads what a caller sent and `apply_changes` makes a new outline of it. Both
 are pure. The modules, each with its rules: `values` (one kind of value each), `parse` (which op
-takes which field), `text` (finding and replacing in prose), `apply` (what each op does).
+takes which field), `section_templates` and `markdown` (data written as prose), `text` (finding and
+replacing in prose), `apply` (what each op does).
 """
 
-from .apply import Outcome, apply_changes
+from .apply import Outcome, all_created, apply_changes
 from .parse import (
     CHANGE_FIELDS,
     NEW_INSIGHT,
@@ -45,6 +46,7 @@ __all__ = [
     "Change",
     "OpSpec",
     "Outcome",
+    "all_created",
     "apply_changes",
     "is_blank",
     "parse_changes",

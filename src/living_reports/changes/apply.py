@@ -507,6 +507,12 @@ def _settled_item(old: Item | None, item: Item, now: str) -> Item:
     return item.model_copy(update={"updated_at": now})
 
 
+def all_created(outline: Outline) -> Created:
+    """All items of an outline that is new as a whole, as `Outcome.created` lists new items."""
+    sections = {section.section_id: "" for section in outline.sections}
+    return _created(outline, sections, {insight.insight_id: "" for insight in outline.insights})
+
+
 def _created(outline: Outline, sections: dict[str, str], insights: dict[str, str]) -> Created:
     """The new items that the outline holds, in its order; a kind without any is left out."""
     new_sections = [

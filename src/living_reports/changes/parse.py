@@ -6,6 +6,7 @@ Rules:
   place that says which op takes which field.
 - A field that is absent, `null`, `""` or `[]` is not stated, and then it does not matter
   whether the op knows it. `clear` names the fields to be emptied.
+- `template` and `data` become `content` here, so that what follows knows only prose.
 - A name that no op knows is refused whatever its value, a stated field of another op too:
   nothing is dropped silently.
 
@@ -17,12 +18,13 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 from ..models import ContentFormat, InsightStatus, ReportStatus
 from ..selectors import quoted
 from . import values
+from .section_templates import SECTION_TEMPLATES, written
 from .values import Parser, field_name, is_blank, nearest, refuse
 
 
@@ -66,6 +68,11 @@ class OpSpec:
         return not is_blank(value) or (name in self.blanks and value == self.blanks[name])
 
 
+def _any(value: object, path: str) -> object:
+    """Data as it came: what is right depends on the template, see `_with_content`."""
+    return value
+
+
 def _insights(value: object, path: str) -> list[Change]:
     return [_insight(each, f"{path}[{i}]") for i, each in enumerate(values.items(value, path))]
 
@@ -85,6 +92,7 @@ _PROSE: dict[str, Parser] = {
     "content_format": values.one_of(get_args(ContentFormat)),
 }
 _NEW: dict[str, Parser] = {"position": values.position, "ref": values.ref}
+_WRITTEN: dict[str, Parser] = {"template": values.one_of(tuple(SECTION_TEMPLATES)), "data": _any}
 _SECTION: dict[str, Parser] = {"section": values.selector}
 _WHICH: dict[str, Parser] = {"insight": values.selector}
 
@@ -96,7 +104,7 @@ OPS: dict[str, OpSpec] = {
     "set_metadata": OpSpec(
         {"key": values.key, "value": values.json_value}, ("key", "value"), blanks={"value": None}
     ),
-    "add_section": OpSpec(_PROSE | {"insights": _insights} | _NEW, ("title",)),
+    "add_section": OpSpec(_PROSE | {"insights": _insights} | _NEW | _WRITTEN, ("title",)),
     "edit_section": OpSpec(_SECTION | _PROSE, ("section",), ("notes", "content")),
     "edit_text": OpSpec(
         _SECTION | {"find": values.text, "replace": values.text, "all": values.flag},
@@ -164,7 +172,25 @@ def _change(raw: object, path: str) -> Change:
         problem = "each change needs an op." if is_blank(op) else f"there is no op {quoted(op)}."
         near = nearest(op, OPS) if isinstance(op, str) else None
         raise refuse(f"{path}.op", problem, allowed=list(OPS), did_you_mean=near)
-    return _parsed(op, OPS[op], given, path, op)
+    return _with_content(_parsed(op, OPS[op], given, path, op))
+
+
+def _with_content(change: Change) -> Change:
+    """The change with the content that its template makes of its data, where it states them."""
+    fields = dict(change.fields)
+    template, data = fields.pop("template", None), fields.pop("data", None)
+    if template is None and data is None:
+        return change
+    if template is None:
+        problem, names = "data is written by a template, and none is named.", list(SECTION_TEMPLATES)
+        raise refuse(change.at("template"), problem, allowed=names)
+    if "content" in fields:
+        hint = "State one of the two; append_text adds prose to what a template wrote."
+        raise refuse(change.at("content"), "the template writes the content.", hint=hint)
+    if fields.get("content_format", "markdown") != "markdown":
+        raise refuse(change.at("content_format"), "a template writes Markdown.", allowed=["markdown"])
+    fields["content"] = written(template, data, change.at("data"))
+    return replace(change, fields=fields)
 
 
 def _insight(raw: object, path: str) -> Change:

@@ -4,50 +4,76 @@ Rules:
 
 - Empty optional fields are left out. An answer stays under 20,000 characters of compact
   JSON: what does not fit is left out from the end, and a warning says how to see it.
-- The answer to a repeated call is made of the event alone, so that it is the first one.
+- The answer to a repeated call is made of the event, so that it is the first one again.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
-import pydantic_core
-
 from living_reports.brief import brief_edits, cut
-from living_reports.errors import VersionConflictError
 from living_reports.models import Outline, sha256_hex
+from living_reports.paging import size
 from living_reports.storage import Record
 
 MAX_ANSWER_CHARS = 20_000
 _CREATED_TITLE_CHARS = 80
-_CONFLICTS_SHOWN = 8
-_CONFLICT_CHARS = 120
+_WARNINGS_SHOWN = 20
+_WARNING_CHARS = 400
+_SPARE_CHARS = 300
+"""Room for the words that say what was left out."""
+_NEW_IDS = "new items get other ids when this is done and not only tried"
 
 Row = dict[str, Any]
 
 
-def size(value: Any) -> int:
-    """The characters of the compact JSON text."""
-    return len(pydantic_core.to_json(value).decode())
-
-
 def request_hash(arguments: Row) -> str:
-    """What tells one content from another under the same `request_id`."""
-    canonical = sorted((key, value) for key, value in arguments.items() if value not in (None, "", [], 0))
-    return sha256_hex(pydantic_core.to_json(canonical))
+    """What tells one content from another under the same `request_id`.
+
+    What is not stated does not count, nor does the order in which fields are.
+    """
+    text = json.dumps(_stated(arguments), sort_keys=True, separators=(",", ":"))
+    return sha256_hex(text.encode())
 
 
-def created_answer(record: Record, outline: Outline, warnings: Iterable[str] = ()) -> Row:
+def _stated(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_stated(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    free = "value"  # of set_metadata: any JSON, where null and "" are values
+    return {
+        key: inner if key == free else _stated(inner)
+        for key, inner in value.items()
+        if key == free or inner not in (None, "", [])
+    }
+
+
+def created_answer(record: Record, title: str, warnings: Iterable[str] = ()) -> Row:
     """What `create_report` answers."""
-    return _fitted(_head(record, outline) | _created(record), list(warnings) or _kept_warnings(record))
+    return _fitted(_head(record, title) | _created(record), list(warnings))
 
 
-def changed_answer(record: Record, outline: Outline, warnings: Iterable[str] = ()) -> Row:
+def changed_answer(record: Record, title: str, applied: int, warnings: Iterable[str] = ()) -> Row:
     """What `update_report` and `revert_report` answer after a commit."""
-    changed = brief_edits(record.delta)
-    answer = _head(record, outline) | {"applied": record.payload.get("applied", len(changed))}
-    return _fitted(answer | _created(record) | {"changed": changed}, list(warnings) or _kept_warnings(record))
+    answer = _head(record, title) | {"applied": applied} | _created(record)
+    return _fitted(answer | {"changed": brief_edits(record.delta)}, list(warnings))
+
+
+def remembered(content_hash: str, applied: int, warnings: Iterable[str]) -> Row:
+    """What the event of a call with a `request_id` keeps, so that a repeated call gets the same answer."""
+    kept: Row = {"request_sha256": content_hash, "applied": applied, "warnings": _capped(list(warnings))}
+    return {key: value for key, value in kept.items() if value}
+
+
+def repeated_answer(record: Record, title: str) -> Row:
+    """The answer that an earlier call with the same `request_id` got."""
+    warnings = record.payload.get("warnings", [])
+    if record.is_whole:
+        return created_answer(record, title, warnings)
+    return changed_answer(record, title, record.payload.get("applied", 0), warnings)
 
 
 def preview_answer(
@@ -60,16 +86,18 @@ def preview_answer(
         "version": outline.outline_version,
         "applied": applied,
     }
+    notes = list(warnings)
     if dry_run:
         answer |= {"created": created} if created else {}
         answer |= {"changed": brief_edits(delta), "dry_run": True}
-    return _fitted(answer, list(warnings))
+        notes += [_NEW_IDS] if created else []
+    return _fitted(answer, notes)
 
 
-def _head(record: Record, outline: Outline) -> Row:
+def _head(record: Record, title: str) -> Row:
     return {
-        "report_id": outline.report_id,
-        "title": outline.title,
+        "report_id": record.event.report_id,
+        "title": title,
         "version": record.version,
         "action_id": record.event.action_id,
     }
@@ -78,10 +106,6 @@ def _head(record: Record, outline: Outline) -> Row:
 def _created(record: Record) -> Row:
     created = record.payload.get("created")
     return {"created": created} if created else {}
-
-
-def _kept_warnings(record: Record) -> list[str]:
-    return list(record.payload.get("warnings", ()))
 
 
 def short_created(created: dict[str, list[dict[str, str]]]) -> Row:
@@ -97,19 +121,27 @@ def short_created(created: dict[str, list[dict[str, str]]]) -> Row:
 
 def _fitted(answer: Row, warnings: list[str]) -> Row:
     """Leave out the ends of long lists until the answer is short enough."""
-    lists: list[tuple[str, Row, str]] = [("changed", answer, "diff them with get_report and audit_report")]
+    warnings = _capped(warnings)
+    lists: list[tuple[str, Row]] = [("changed", answer)]
     if isinstance(answer.get("created"), dict):
         answer["created"] = dict(answer["created"])
-        lists += [(kind, answer["created"], "get_report lists them all") for kind in ("insights", "sections")]
-    for name, holder, where in lists:
+        lists += [(kind, answer["created"]) for kind in ("insights", "sections")]
+    for name, holder in lists:
         rows = holder.get(name)
-        if not rows or size(answer) + size(warnings) <= MAX_ANSWER_CHARS:
-            continue
-        holder[name] = _first_fitting(
-            rows, MAX_ANSWER_CHARS - (size(answer) - size(rows)) - size(warnings) - 200
-        )
-        warnings = [*warnings, f"{name}: the first {len(holder[name])} of {len(rows)}; {where}."]
+        room = MAX_ANSWER_CHARS - size(answer) - size(warnings) - _SPARE_CHARS
+        if rows and room < 0:
+            holder[name] = _first_fitting(rows, room + size(rows))
+            shown = f"{name}: the first {len(holder[name])} of {len(rows)} are shown"
+            warnings = [*warnings, f"{shown}; get_report gives the rest."]
     return answer | ({"warnings": warnings} if warnings else {})
+
+
+def _capped(warnings: list[str]) -> list[str]:
+    """The first warnings and a line that counts the rest; a capped list stays as it is."""
+    if len(warnings) > _WARNINGS_SHOWN + 1:
+        more = len(warnings) - _WARNINGS_SHOWN
+        warnings = [*warnings[:_WARNINGS_SHOWN], f"{more} more warnings of this kind"]
+    return [cut(warning, _WARNING_CHARS) for warning in warnings]
 
 
 def _first_fitting(rows: list[Any], room: int) -> list[Any]:
@@ -137,38 +169,3 @@ def by_line(record: Record) -> Row:
 def last_change(record: Record) -> Row:
     """The newest change, as a summary names it."""
     return by_line(record) | {"action_type": record.event.action_type}
-
-
-def version_conflict(
-    expected: int, current: Outline, since: list[tuple[Record, list[Row]]]
-) -> VersionConflictError:
-    """The refusal of a change that was made against another version.
-
-    `since` holds the events after the expected version with their brief edits, newest first.
-    """
-    conflicts = []
-    for record, edits in since:
-        for edit in edits:
-            sides = {
-                "at": edit["at"],
-                "base": edit.get("old"),
-                "current": edit.get("new"),
-                "by": by_line(record),
-            }
-            conflicts.append({key: _short(value) for key, value in sides.items() if value is not None})
-    version = current.outline_version
-    ahead = expected > version
-    return VersionConflictError(
-        f"The report is at version {version}, not {expected}; nothing was changed.",
-        hint=f"There is no version {expected} yet; read the report again."
-        if ahead
-        else f"Read what changed, then send your changes again with expected_version={version}.",
-        expected_version=expected,
-        current_version=version,
-        conflicts=conflicts[:_CONFLICTS_SHOWN],
-        more_conflicts=max(0, len(conflicts) - _CONFLICTS_SHOWN) or None,
-    )
-
-
-def _short(value: Any) -> Any:
-    return cut(value, _CONFLICT_CHARS) if isinstance(value, str) else value

@@ -21,39 +21,53 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from living_reports import cursor as cursors
-from living_reports.brief import brief_edits
 from living_reports.changes import (
-    Outcome,
     apply_changes,
     parse_changes,
-    parse_sections,
-    parse_tags,
-    parse_text,
-    parse_title,
 )
-from living_reports.delta import diff
-from living_reports.errors import InvalidInputError, RequestIdReusedError, TooLargeError
-from living_reports.library import answers, catalogue, trail
+from living_reports.delta import DeltaError
+from living_reports.errors import (
+    CorruptReportError,
+    Happened,
+    InvalidInputError,
+    StorageFailedError,
+)
+from living_reports.library import answers, catalogue, trail, writing
+from living_reports.library.finding import correct_entry, find_report
 from living_reports.library.overwrites import overwrite_warnings
-from living_reports.models import AuditEvent, Author, IndexEntry, Outline, parse_uuid
+from living_reports.library.wording import Mentions
+from living_reports.models import Author, IndexEntry, Outline
+from living_reports.paging import size
 from living_reports.selectors import pick_report
-from living_reports.storage import Edit, GlobalStorage, Note, Record, State, utc_now
-from living_reports.views import report_view, view_args
+from living_reports.storage import Edit, GlobalStorage, Note, State, utc_now
+from living_reports.views import MAX_CHARS, MAX_CHARS_RANGE, report_view, view_args
 
-MAX_REASON_CHARS = 2_000
-MAX_REQUEST_ID_CHARS = 200
 MAX_LIMIT = 100
 _DEFAULT_LIMIT = 20
-_CONFLICT_EVENTS = 20
+_CURSOR_CHARS = 1_200
+"""Room for `next_cursor` and what else goes around the rows of an answer."""
 _REQUESTS = uuid.UUID("6f2d8a52-9f3e-5c0b-8d0e-3b1f6a0c7e11")
 """The namespace in which a `request_id` names the report that it creates."""
 
 Row = dict[str, Any]
+
+
+@contextmanager
+def _disk_errors(happened: Happened) -> Iterator[None]:
+    """What the disk refuses outside of a commit, as an answer; `happened` is what is then true."""
+    try:
+        yield
+    except OSError as error:
+        outcome = "Nothing was changed." if happened == "no" else "Whether it happened is unknown."
+        raise StorageFailedError(
+            f"The disk refused: {error.strerror or type(error).__name__}. {outcome}",
+            happened=happened,
+            hint="Mend the disk or its permissions, then send the same call again.",
+        ) from error
 
 
 class Library:
@@ -69,6 +83,7 @@ class Library:
 
     # --- Writing --------------------------------------------------------------------------
 
+    @_disk_errors("unknown")
     def create_report(
         self,
         title: str,
@@ -87,30 +102,41 @@ class Library:
             RequestIdReusedError: The `request_id` made another report.
             StorageFailedError: The disk refused; the error says whether it happened.
         """
-        reason, request_id = _checked_note(reason, request_id)
+        reason, request_id = writing.checked_note(reason, request_id)
         catalogue.require_choice("template", template or "blank", ("blank",))
-        arguments = {"title": title, "sections": list(sections), "tags": list(tags), "reason": reason}
-        content_hash = answers.request_hash(arguments)
         report_id = str(uuid.uuid5(_REQUESTS, request_id) if request_id else uuid.uuid4())
-        outline, outcome = _new_outline(report_id, title, sections, tags)
+        outline, outcome = writing.new_outline(report_id, title, sections, tags)
+        content_hash = answers.request_hash(
+            {"title": title, "sections": list(sections), "tags": list(tags), "reason": reason}
+        )
         if request_id and (answer := self._first_creation(report_id, content_hash)):
             return answer
-        extra = _remembered(request_id, content_hash, outcome)
+        extra = writing.remembered(request_id, content_hash, outcome, outcome.warnings)
         note = Note("create", author, reason, request_id or None, ts=outline.created_at, extra=extra)
         record = self.storage.create(outline, note)
-        if record is None:
-            return self._first_creation(report_id, content_hash) or {}
-        return answers.created_answer(record, outline, outcome.warnings)
+        if record is not None:
+            return answers.created_answer(record, outline.title, outcome.warnings)
+        if answer := self._first_creation(report_id, content_hash):
+            return answer
+        raise CorruptReportError(
+            "This request_id made a report whose history cannot be read.",
+            hint="Verify the report, or use a new request_id to make another one.",
+            report_id=report_id,
+        )
 
     def _first_creation(self, report_id: str, content_hash: str) -> Row | None:
         """The answer that the same creation got before, wherever its report is now."""
-        found = self.storage.creation_of(report_id)
+        try:
+            found = self.storage.creation_of(report_id)
+        except DeltaError:
+            return None  # its log was tampered with
         if found is None:
             return None
         record, outline = found
-        _require_same_content(record, content_hash)
-        return answers.created_answer(record, outline)
+        writing.require_same_content(record, content_hash)
+        return answers.repeated_answer(record, outline.title)
 
+    @_disk_errors("no")
     def update_report(
         self,
         report: str,
@@ -128,25 +154,28 @@ class Library:
             VersionConflictError: The report is not at `expected_version`.
             ReportError: A selector, a change or the disk; see the classes of `errors`.
         """
-        reason, request_id = _checked_note(reason, request_id)
+        reason, request_id = writing.checked_note(reason, request_id)
         parsed = parse_changes(list(changes))
         content_hash = answers.request_hash({"changes": list(changes), "reason": reason})
-        with self._edit(report) as edit:
-            if request_id and not dry_run and (first := _first_answer(edit, request_id, content_hash)):
+        with self._edit(report, request_id) as edit:
+            if request_id and not dry_run and (first := writing.first_answer(edit, request_id, content_hash)):
                 return first
-            _require_version(edit, expected_version)
+            writing.require_version(
+                edit, expected_version, writing.asked_changes(edit, changes, parsed, reason)
+            )
             now = utc_now()
-            outcome = apply_changes(edit.state.outline, parsed, now=now, new_id=_new_id)
+            outcome = apply_changes(edit.state.outline, parsed, now=now, new_id=writing.new_id)
             warnings = [*edit.state.warnings, *outcome.warnings]
             if not expected_version:
                 warnings += overwrite_warnings(edit, parsed, outcome.outline, author)
             if dry_run or not outcome.applied:
-                return _preview(edit, outcome, warnings, dry_run=dry_run)
-            extra = _remembered(request_id, content_hash, outcome, warnings)
+                return writing.preview(edit, outcome, warnings, dry_run=dry_run)
+            extra = writing.remembered(request_id, content_hash, outcome, warnings)
             note = Note(outcome.action_type, author, reason, request_id or None, ts=now, extra=extra)
             edit.put(outcome.outline.model_copy(update={"updated_at": now}), note)
-        return _changed(edit, warnings)
+        return writing.changed(edit, outcome.applied, warnings)
 
+    @_disk_errors("no")
     def revert_report(
         self,
         report: str,
@@ -165,7 +194,7 @@ class Library:
             VersionConflictError: The report is not at `expected_version`.
             ReportError: A selector or the disk; see the classes of `errors`.
         """
-        reason, request_id = _checked_note(reason, request_id)
+        reason, request_id = writing.checked_note(reason, request_id)
         if to_version < 1:
             raise InvalidInputError(
                 "to_version says which version to go back to.",
@@ -173,34 +202,36 @@ class Library:
                 path="to_version",
             )
         content_hash = answers.request_hash({"to_version": to_version, "reason": reason})
-        with self._edit(report, repair=True) as edit:
-            if request_id and not dry_run and (first := _first_answer(edit, request_id, content_hash)):
+        with self._edit(report, request_id, repair=True) as edit:
+            if request_id and not dry_run and (first := writing.first_answer(edit, request_id, content_hash)):
                 return first
-            _require_version(edit, expected_version)
-            outline = _as_current(edit.outline_at(to_version), edit.state)
-            delta = diff(edit.state.outline, outline)
-            applied = len(brief_edits(delta))
-            outcome = Outcome(outline, {}, applied, "revert", list(edit.state.warnings))
-            if dry_run or not (applied or edit.state.refusal):
-                return _preview(edit, outcome, outcome.warnings, dry_run=dry_run)
-            extra = _remembered(request_id, content_hash, outcome) | {"reverted_to": to_version}
-            note = Note("revert", author, reason, request_id or None, extra=extra)
+            writing.require_version(edit, expected_version, writing.asked_revert(edit, to_version, reason))
+            outline = writing.as_current(edit.outline_at(to_version), edit.state)
+            outcome = writing.reverted(edit.state, outline)
+            if dry_run or not (outcome.applied or edit.state.refusal):
+                return writing.preview(edit, outcome, outcome.warnings, dry_run=dry_run)
+            extra = writing.remembered(request_id, content_hash, outcome, outcome.warnings)
+            note = Note(
+                "revert", author, reason, request_id or None, extra=extra | {"reverted_to": to_version}
+            )
             edit.put(outline.model_copy(update={"updated_at": note.ts}), note)
-        return _changed(edit, outcome.warnings)
+        return writing.changed(edit, outcome.applied, outcome.warnings)
 
+    @_disk_errors("unknown")
     def delete_report(self, report: str, reason: str = "", *, author: Author) -> Row:
         """Move a report into the trash; `restore_report` brings it back.
 
         Raises:
             ReportError: A selector or the disk; see the classes of `errors`.
         """
-        reason, _ = _checked_note(reason, "")
-        report_id = self._resolve(report, writing=True)
+        reason, _ = writing.checked_note(reason, "")
+        report_id = find_report(self.storage, report, writing=True)
         state = self.storage.read(report_id)
-        path = self.storage.trash(report_id, _bare_event("delete", report_id, reason, author))
+        path = self.storage.trash(report_id, writing.bare_event("delete", report_id, reason, author))
         place = path.relative_to(self.storage.reports_root).as_posix()
         return _state_row(state) | {"path": place}
 
+    @_disk_errors("unknown")
     def restore_report(self, report: str, *, author: Author) -> Row:
         """Bring a report back from the trash, by its id or a prefix of it.
 
@@ -209,11 +240,12 @@ class Library:
             ReportError: A selector or the disk; see the classes of `errors`.
         """
         report_id = pick_report(self.storage.trash_entries(), report, True).report_id
-        event = _bare_event("status_change", report_id, "restored from the trash", author)
+        event = writing.bare_event("status_change", report_id, "restored from the trash", author)
         return _state_row(self.storage.restore(report_id, event))
 
     # --- Reading --------------------------------------------------------------------------
 
+    @_disk_errors("no")
     def get_report(
         self,
         report: str,
@@ -248,16 +280,18 @@ class Library:
             version = _cursor_version(cursor, view_args(state.outline.report_id, **asked), version)
         outline = self.storage.outline_at(report_id, version or state.version, state)
         record = self.storage.event_of(report_id, outline.outline_version)
+        warnings = {"warnings": list(state.warnings)} if state.warnings else {}
         answer = report_view(
             outline,
             **asked,
             today=datetime.now(UTC).date(),
-            max_chars=max_chars,
+            max_chars=_less(max_chars, warnings),
             cursor=cursor,
             last_change=answers.last_change(record) if record else None,
         )
-        return answer | ({"warnings": list(state.warnings)} if state.warnings else {})
+        return answer | warnings
 
+    @_disk_errors("no")
     def list_reports(
         self,
         query: str = "",
@@ -277,14 +311,33 @@ class Library:
         catalogue.require_choice("sort", sort, catalogue.SORTS)
         limit = _checked_limit(limit)
         arguments = {"query": query, "tags": list(tags), "status": status, "sort": sort}
-        after = cursors.decode(cursor, arguments)[1] if cursor else None
-        entries = self.storage.entries()
-        fitting = catalogue.matching(entries, query=query, tags=tags, status=status)
-        shown, position = catalogue.page(fitting, sort, after, limit)
-        rows = [catalogue.entry_row(entry, self.storage.stated_version(entry)) for entry in shown]
-        answer: Row = {"reports": rows, "total": len(fitting)}
-        return answer | ({"next_cursor": cursors.encode(0, arguments, position)} if position else {})
+        entries = catalogue.matching(self.storage.entries(), query=query, tags=tags, status=status)
+        begun = max((entry.updated_at for entry in entries), default="")
+        begun, after = cursors.decode(cursor, arguments)[1] if cursor else (begun, None)
+        keys = [(key, entry) for entry in entries if (key := self._sort_key(entry, sort, begun))]
+        rows, last = catalogue.page(
+            catalogue.in_order(keys, sort, after),
+            lambda entry: catalogue.entry_row(entry, self.storage.stated_version(entry)),
+            limit,
+            answers.MAX_ANSWER_CHARS - _CURSOR_CHARS,
+        )
+        answer: Row = {"reports": rows, "total": len(keys)}
+        if last is None:
+            return answer
+        position = [begun, self._sort_key(last, sort, begun)]
+        return answer | {"next_cursor": cursors.encode(0, arguments, position)}
 
+    def _sort_key(self, entry: IndexEntry, sort: str, begun: str) -> catalogue.Key | None:
+        """An entry's place in the order as it was when the listing began; none if it came later."""
+        if sort == "updated" and entry.updated_at > begun:
+            records = self.storage.events(entry.report_id)
+            updated_at = trail.updated_by(records, begun)
+            if not updated_at:
+                return None
+            entry = entry.model_copy(update={"updated_at": updated_at})
+        return catalogue.sort_key(entry, sort)
+
+    @_disk_errors("no")
     def audit_report(
         self,
         report: str,
@@ -305,64 +358,60 @@ class Library:
         """
         limit = _checked_limit(limit)
         moment = trail.parse_since(since)
-        report_id = self._resolve(report, writing=False)
+        wanted = [trail.by_type(action_type)] if action_type else []
+        wanted += [trail.by_actor(actor)] if actor else []
+        report_id = find_report(self.storage, report, writing=False)
         verified = self.storage.verify(report_id) if verify else None  # before any recovery
-        state = self.storage.read(report_id)
-        wanted = trail.filters(
-            outline=state.outline, item=item, text=text, actor=actor, action_type=action_type
-        )
+        state = self._read_if_possible(report_id)
+        if item:
+            outline = state.outline if state else None
+            wanted.append(trail.about(item, outline, self.storage.events(report_id)))
+        if text:
+            wanted.append(self._mentions(report_id, text, state))
         arguments: Row = {"report": report_id, "since": str(since), "item": item, "text": text}
         arguments |= {"actor": actor, "action_type": action_type}
-        version, end = cursors.decode(cursor, arguments) if cursor else (state.version, None)
-        answer: Row = {"report_id": state.outline.report_id, "version": state.version}
+        end = cursors.decode(cursor, arguments)[1] if cursor else None
+        version = state.version if state else trail.newest_version(self.storage.events(report_id))
+        answer: Row = {"report_id": report_id, "version": version}
         if verified is not None:
             answer["verified"] = verified
-        room = answers.MAX_ANSWER_CHARS - answers.size(answer) - 200
+        if state and state.warnings:
+            answer["warnings"] = list(state.warnings)
+        room = answers.MAX_ANSWER_CHARS - size(answer) - _CURSOR_CHARS
         rows, last = trail.page(self.storage.events(report_id, end), wanted, moment, limit, room)
         answer["events"] = rows
         return answer | ({"next_cursor": cursors.encode(version, arguments, last.offset)} if last else {})
 
-    # --- Selectors ------------------------------------------------------------------------
-
-    def _resolve(self, selector: str, *, writing: bool) -> str:
-        """The id of the report that a selector names; a whole id is believed without the index.
-
-        Raises:
-            ReportNotFoundError, AmbiguousSelectorError: None answers to it, or several.
-        """
+    def _read_if_possible(self, report_id: str) -> State | None:
+        """The report, or `None` where no version of it can be read: its events can all the same."""
         try:
-            report_id = parse_uuid(selector.strip())
-        except ValueError:
-            return pick_report(self._living(), selector, writing).report_id
-        if self.storage.exists(report_id):
-            return report_id
-        return pick_report(self._living(), selector, writing).report_id
+            state = self.storage.read(report_id)
+        except CorruptReportError:
+            return None
+        correct_entry(self.storage, report_id, state)
+        return state
 
-    def _living(self) -> list[IndexEntry]:
-        return [entry for entry in self.storage.entries() if not entry.path.startswith(".trash")]
+    def _mentions(self, report_id: str, text: str, state: State | None) -> Mentions:
+        def outline_at(version: int) -> Outline:
+            if state is None:
+                raise CorruptReportError("No version of the report can be read.")
+            return self.storage.outline_at(report_id, version, state)
+
+        return Mentions(text, outline_at)
+
+    # --- One report -----------------------------------------------------------------------
 
     def _read(self, selector: str) -> tuple[str, State]:
-        report_id = self._resolve(selector, writing=False)
-        return report_id, self.storage.read(report_id)
+        report_id = find_report(self.storage, selector, writing=False)
+        state = self.storage.read(report_id)
+        correct_entry(self.storage, report_id, state)
+        return report_id, state
 
     @contextmanager
-    def _edit(self, selector: str, *, repair: bool = False) -> Iterator[Edit]:
-        with self.storage.edit(self._resolve(selector, writing=True), repair=repair) as edit:
+    def _edit(self, selector: str, request_id: str, *, repair: bool = False) -> Iterator[Edit]:
+        report_id = find_report(self.storage, selector, writing=True, request_id=request_id)
+        with self.storage.edit(report_id, repair=repair) as edit:
             yield edit
-
-
-def _new_id() -> str:
-    return str(uuid.uuid4())
-
-
-def _checked_note(reason: str, request_id: str) -> tuple[str, str]:
-    limits = (("reason", reason, MAX_REASON_CHARS), ("request_id", request_id, MAX_REQUEST_ID_CHARS))
-    for name, value, limit in limits:
-        if len(value) > limit:
-            message = f"{name} has {len(value):,} characters; the limit is {limit:,}."
-            raise TooLargeError(message, hint="Say it shorter.", path=name, limit=limit)
-    reason = parse_text(reason, "reason").strip() if reason.strip() else ""
-    return reason, parse_text(request_id, "request_id") if request_id else ""
 
 
 def _checked_limit(limit: int) -> int:
@@ -373,87 +422,11 @@ def _checked_limit(limit: int) -> int:
     return limit or _DEFAULT_LIMIT
 
 
-def _new_outline(
-    report_id: str, title: str, sections: Sequence[Any], tags: Sequence[str]
-) -> tuple[Outline, Outcome]:
-    now = utc_now()
-    clean_tags = parse_tags(list(tags), "tags") if tags else []
-    metadata = {"status": "active"} | ({"tags": clean_tags} if clean_tags else {})
-    empty = Outline(
-        report_id=report_id,
-        title=parse_title(title, "title"),
-        created_at=now,
-        updated_at=now,
-        metadata=metadata,
-    )
-    outcome = apply_changes(
-        empty, parse_sections(list(sections)) if sections else [], now=now, new_id=_new_id
-    )
-    return outcome.outline, outcome
-
-
-def _remembered(request_id: str, content_hash: str, outcome: Outcome, warnings: Sequence[str] = ()) -> Row:
-    """What the event keeps so that a repeated call gets the first answer again."""
-    kept: Row = {"created": answers.short_created(outcome.created)} if outcome.created else {}
-    if request_id:
-        kept |= {"request_sha256": content_hash, "applied": outcome.applied}
-        if warnings or outcome.warnings:
-            kept["warnings"] = list(warnings or outcome.warnings)
-    elif outcome.applied:
-        kept["applied"] = outcome.applied
-    return kept
-
-
-def _require_same_content(record: Record, content_hash: str) -> None:
-    if record.payload.get("request_sha256") != content_hash:
-        raise RequestIdReusedError(
-            f"This request_id was used for another content, in version {record.version}.",
-            hint="Use a new request_id for a new request; repeat one only to send the very same call again.",
-            version=record.version,
-        )
-
-
-def _first_answer(edit: Edit, request_id: str, content_hash: str) -> Row | None:
-    record = edit.find_request(request_id)
-    if record is None:
-        return None
-    _require_same_content(record, content_hash)
-    return answers.changed_answer(record, edit.outline_at(record.version))
-
-
-def _require_version(edit: Edit, expected_version: int) -> None:
-    current = edit.state.version
-    if not expected_version or expected_version == current:
-        return
-    newer = (record for record in edit.events() if record.makes_version)
-    since = []
-    for record in islice(newer, _CONFLICT_EVENTS):
-        if record.version <= expected_version:
-            break
-        since.append((record, brief_edits(record.delta)))
-    raise answers.version_conflict(expected_version, edit.state.outline, since)
-
-
-def _as_current(outline: Outline, state: State) -> Outline:
-    """An earlier outline with the bookkeeping of the current one, so that only content differs."""
-    current = state.outline
-    return outline.model_copy(
-        update={"outline_version": current.outline_version, "updated_at": current.updated_at}
-    )
-
-
-def _preview(edit: Edit, outcome: Outcome, warnings: Sequence[str], *, dry_run: bool) -> Row:
-    delta = diff(edit.state.outline, outcome.outline)
-    created = answers.short_created(outcome.created)
-    return answers.preview_answer(
-        edit.state.outline, outcome.applied, created, delta, warnings, dry_run=dry_run
-    )
-
-
-def _changed(edit: Edit, warnings: Sequence[str]) -> Row:
-    assert edit.record is not None
-    assert edit.draft is not None
-    return answers.changed_answer(edit.record, edit.draft[0], warnings)
+def _less(max_chars: int, warnings: Row) -> int:
+    """What is left of `max_chars` for the view where warnings come with it."""
+    if not warnings or not MAX_CHARS_RANGE[0] <= (limit := max_chars or MAX_CHARS) <= MAX_CHARS_RANGE[1]:
+        return max_chars
+    return max(MAX_CHARS_RANGE[0], limit - size(warnings))
 
 
 def _cursor_version(cursor: str, arguments: Row, version: int) -> int:
@@ -465,18 +438,6 @@ def _cursor_version(cursor: str, arguments: Row, version: int) -> int:
             path="cursor",
         )
     return held
-
-
-def _bare_event(action_type: Any, report_id: str, reason: str, author: Author) -> AuditEvent:
-    payload = {key: value for key, value in (("reason", reason), ("client", author.client)) if value}
-    return AuditEvent(
-        action_id=_new_id(),
-        report_id=report_id,
-        ts=utc_now(),
-        actor=author.actor,
-        action_type=action_type,
-        payload=payload,
-    )
 
 
 def _state_row(state: State) -> Row:

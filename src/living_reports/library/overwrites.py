@@ -6,71 +6,133 @@ Rules:
   who finds and replaces words has shown that it knows them.
 - A warning names the version, the client and the reason of the text that was replaced, and
   the call that brings it back. It is a warning, not a refusal: nothing is ever lost.
-- An item says when it was last touched, so the search for who did it stops there.
+- One walk back along the log answers for all texts of a call. A line is only parsed if its
+  bytes name one of them, and the walk ends with the last text found.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import Any
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
+from living_reports.brief import cut
 from living_reports.changes import Change
+from living_reports.delta import address
+from living_reports.errors import ReportError
 from living_reports.models import Author, Outline
-from living_reports.storage import Edit, Record
+from living_reports.selectors import find_insight, find_section
+from living_reports.storage import Edit, Record, State
 
-_WHOLE_VALUE_OPS = frozenset({"set_title", "edit_section", "edit_insight"})
-_TEXTS = ("title", "content", "notes", "summary")
-_EVENTS_LOOKED_AT = 200
 _WARNINGS = 10
+_REASON_CHARS = 80
+_AT = re.compile(rb'"at":"([^"]*)"')
+_PROSE = ("content", "notes")
+
+
+@dataclass(frozen=True)
+class _Replaced:
+    """A text that a whole-value edit set anew: the address of its item, its field, before and after."""
+
+    item: str
+    field: str
+    old: str
+    new: str
+
+    @property
+    def at(self) -> str:
+        return f"{self.item}/{self.field}" if self.item else self.field
+
+    @property
+    def touched_by(self) -> frozenset[str]:
+        """The addresses of edits that made this text what it was."""
+        return frozenset({self.at, self.item, ""})
+
+    @property
+    def shrinks(self) -> bool:
+        """True for prose that loses more than half of its length."""
+        return self.field in _PROSE and len(self.new) < len(self.old) / 2
 
 
 def overwrite_warnings(edit: Edit, changes: Sequence[Change], new: Outline, author: Author) -> list[str]:
     """One warning for each text that was another client's, or lost more than half of its length."""
-    if not any(change.op in _WHOLE_VALUE_OPS for change in changes):
-        return []
-    replaced = list(_replaced_texts(edit.state.outline, new))
-    warnings = (_warning(edit, at, old, text, author) for at, old, text in replaced)
-    return list(islice((warning for warning in warnings if warning), _WARNINGS))
+    replaced = list(dict.fromkeys(_replaced_texts(edit.state.outline, changes, new)))
+    touched = _last_touches(edit, replaced)
+    warnings = [_warning(edit.state, text, touched.get(text), author) for text in replaced]
+    stated = [warning for warning in warnings if warning]
+    more = len(stated) - _WARNINGS
+    return stated if more <= 0 else [*stated[:_WARNINGS], f"{more} more texts were replaced like that"]
 
 
-def _replaced_texts(old: Outline, new: Outline) -> Iterator[tuple[str, str, str]]:
-    """Address, old and new text of every text that differs and was there before."""
-    if old.title != new.title:
-        yield "title", old.title, new.title
-    pairs: list[tuple[str, dict[str, Any], Sequence[Any]]] = [
-        ("sections", {section.section_id: section for section in old.sections}, new.sections),
-        ("insights", {insight.insight_id: insight for insight in old.insights}, new.insights),
-    ]
-    for kind, before, after in pairs:
-        for item in after:
-            item_id = getattr(item, f"{kind[:-1]}_id")
-            was = before.get(item_id, item)
-            for name in _TEXTS if was is not item else ():
-                text, now = getattr(was, name, None), getattr(item, name, None)
-                if text and text != now:
-                    yield f"{kind}/{item_id}/{name}", text, now or ""
+def _replaced_texts(old: Outline, changes: Iterable[Change], new: Outline) -> Iterator[_Replaced]:
+    sections = {section.section_id: section for section in new.sections}
+    insights = {insight.insight_id: insight for insight in new.insights}
+    for change in changes:
+        try:
+            match change.op:
+                case "set_title":
+                    yield from _texts("", old, new, ("title",))
+                case "edit_section":
+                    section = find_section(old, change.fields["section"], change.path)
+                    place = address("sections", section.section_id)
+                    stated = {*change.fields, *change.clear} & {"title", *_PROSE}
+                    yield from _texts(place, section, sections.get(section.section_id), sorted(stated))
+                case "edit_insight" if "summary" in change.fields:
+                    insight = find_insight(old, change.fields["insight"], change.path)
+                    place = address("insights", insight.insight_id)
+                    yield from _texts(place, insight, insights.get(insight.insight_id), ("summary",))
+        except ReportError:
+            continue  # an item that this very call made or renamed
 
 
-def _warning(edit: Edit, at: str, old: str, new: str, author: Author) -> str:
-    record = _last_touch(edit, at)
-    client = str(record.payload.get("client", "")) if record else ""
-    is_anothers = record is not None and (record.event.actor, client) != (author.actor, author.client)
-    shrinks = len(new) < len(old) / 2
-    if not is_anothers and not shrinks:
+def _texts(item: str, old: object, new: object, fields: Iterable[str]) -> Iterator[_Replaced]:
+    for field in fields:
+        before, after = getattr(old, field), getattr(new, field, None)
+        if new is not None and before and before != after:
+            yield _Replaced(item, field, before, after or "")
+
+
+def _last_touches(edit: Edit, texts: Iterable[_Replaced]) -> dict[_Replaced, Record]:
+    """The newest event that touched each text, or brought its item or the whole outline."""
+    missing = set(texts)
+    found: dict[_Replaced, Record] = {}
+    for record in edit.events() if missing else ():
+        named = {at.decode("utf-8", "replace") for at in _AT.findall(record.raw)}
+        if not any(text.touched_by & named for text in missing):
+            continue
+        touched = {one.get("at") for one in record.delta if isinstance(one, dict)}
+        now = {text for text in missing if text.touched_by & touched}
+        found |= dict.fromkeys(now, record)
+        missing -= now
+        if not missing:
+            break
+    return found
+
+
+def _warning(state: State, text: _Replaced, record: Record | None, author: Author) -> str:
+    """What to say about one text; nothing where it was the caller's own and much of it is left."""
+    whose = _whose(record, author)
+    if not whose and not text.shrinks:
         return ""
-    whose = f" of version {record.version}" if record else ""
-    if record and is_anothers:
-        reason = str(record.payload.get("reason", ""))
-        whose += f" by {client or record.event.actor}" + (f" ({reason[:80]})" if reason else "")
-    what = f"replaced {at}{whose}" if is_anothers else f"{at} shrank from {len(old)} to {len(new)} characters"
-    return f"{what}; revert_report with to_version={edit.state.version} brings it back"
+    what = f"{text.at}: replaced the text" + (f" of version {record.version}" if record else "") + whose
+    if text.shrinks:
+        what += f"; it shrank from {len(text.old):,} to {len(text.new):,} characters"
+    return f"{what}; revert_report with to_version={_version_to_undo_to(state)} brings it back"
 
 
-def _last_touch(edit: Edit, at: str) -> Record | None:
-    """The newest event that touched an address, or brought the item or the whole outline."""
-    above = {at, at.rpartition("/")[0], ""}
-    for record in islice(edit.events(), _EVENTS_LOOKED_AT):
-        if any(one.get("at") in above for one in record.delta if isinstance(one, dict)):
-            return record
-    return None
+def _whose(record: Record | None, author: Author) -> str:
+    """By whom the text was, if that was another client than the caller."""
+    if record is None or not record.is_event:
+        return ""
+    client = str(record.payload.get("client", ""))
+    if record.payload.get("adopted"):
+        return " by another program"
+    if (record.event.actor, client) == (author.actor, author.client):
+        return ""
+    reason = cut(str(record.payload.get("reason", "")), _REASON_CHARS)
+    return f" by {client or record.event.actor}" + (f" ({reason})" if reason else "")
+
+
+def _version_to_undo_to(state: State) -> int:
+    """The version before the change; another writer's text gets one when it is adopted."""
+    return state.version if state.record is not None else max(state.version, state.floor) + 1

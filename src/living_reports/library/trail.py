@@ -2,27 +2,36 @@
 
 Rules:
 
-- Newest first, a page at a time, read from the end of the log: an event that is not asked
-  for and not older than the page is never looked at.
-- Filters are pure predicates over one record.
+- Newest first, a page at a time, read from the end of the log: an event that is older than
+  the page, or than `since`, is never looked at.
+- A filter is a predicate over one record. What it needs to know of the report it is given.
+- An item may be one that is gone: then the history says which one was meant.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, get_args
 
 from living_reports.brief import event_row
 from living_reports.delta import DeltaError, parts
-from living_reports.errors import InvalidInputError
-from living_reports.library.answers import size
-from living_reports.models import ActionType, Outline
-from living_reports.selectors import folded
+from living_reports.errors import InvalidInputError, ItemNotFoundError
+from living_reports.models import ActionType, Actor, Outline
+from living_reports.paging import size
+from living_reports.selectors import find_insight, find_section, folded, quoted
 from living_reports.storage import Record
 
 Wanted = Callable[[Record], bool]
 Row = dict[str, Any]
+Path = list[str]
+
+_ITEMS = ("sections", "insights")
+_MIN_PREFIX = 4
+
+
+# --- Since when --------------------------------------------------------------------------
 
 
 def parse_since(since: str | int) -> int | datetime | None:
@@ -34,13 +43,13 @@ def parse_since(since: str | int) -> int | datetime | None:
     text = str(since).strip()
     if text in ("", "0"):
         return None
-    if text.isdecimal() and len(text) < 8:
+    if text.isascii() and text.isdecimal() and len(text) < 8:
         return int(text)
     try:
         return as_moment(text)
     except ValueError:
         raise InvalidInputError(
-            f"since is {text[:40]!r}, neither a version nor a date.",
+            f"since is {quoted(text)}, neither a version nor a date.",
             hint="Give a version such as 12, a day such as 2026-11-01, or an ISO time.",
             path="since",
         ) from None
@@ -58,97 +67,149 @@ def as_moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def filters(
-    *, outline: Outline, item: str = "", text: str = "", actor: str = "", action_type: str = ""
-) -> list[Wanted]:
-    """The predicates that these arguments ask for.
-
-    Raises:
-        InvalidInputError: There is no such action type.
-    """
-    wanted: list[Wanted] = []
-    if action_type:
-        if action_type not in get_args(ActionType):
-            raise InvalidInputError(
-                f"There is no action type {action_type[:40]!r}.",
-                hint="Leave action_type out to see all events.",
-                path="action_type",
-                allowed=list(get_args(ActionType)),
-            )
-        wanted.append(
-            lambda record: record.data is not None and record.data.get("action_type") == action_type
-        )
-    if actor:
-        wanted.append(lambda record: _is_by(record, folded(actor)))
-    if item:
-        address = _address_of(outline, item)
-        wanted.append(lambda record: any(_touches(edit, address) for edit in record.delta))
-    if text:
-        wanted.append(lambda record: any(_mentions(edit, text) for edit in record.delta))
-    return wanted
-
-
-def _is_by(record: Record, actor: str) -> bool:
-    kind = (record.data or {}).get("actor")
-    client = record.payload.get("client")
-    return kind == actor or (isinstance(client, str) and actor in folded(client))
-
-
-def _address_of(outline: Outline, item: str) -> list[str]:
-    """The parts that an address must begin with; ids may be prefixes, and items may be gone."""
-    wanted = folded(item)
-    for section in outline.sections:
-        if folded(section.title) == wanted or section.section_id == item:
-            return ["sections", section.section_id]
-    try:
-        path = parts(item)
-    except DeltaError:
-        path = [item]
-    return path if path[0] in Outline.model_fields else ["*", item]
-
-
-def _touches(edit: Any, wanted: Sequence[str]) -> bool:
-    if not isinstance(edit, dict) or not isinstance(edit.get("at"), str):
-        return False
-    try:
-        path = parts(edit["at"])
-    except DeltaError:
-        return False
-    if path == [""] or not path:
-        return True  # the whole outline
-    return len(path) >= len(wanted) and all(
-        want in ("*", have) or (index == 1 and have.startswith(want))
-        for index, (want, have) in enumerate(zip(wanted, path, strict=False))
-    )
-
-
-def _mentions(edit: Any, text: str) -> bool:
-    """True if the edit brought or took text that contains this one."""
-    if not isinstance(edit, dict):
-        return False
-    values = [edit.get("old"), edit.get("new"), *(part for s in edit.get("splices") or () for part in s[1:])]
-    return any(folded(text) in folded(words) for value in values for words in _texts(value))
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _texts(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _texts(inner)
-
-
-def is_after(record: Record, since: int | datetime) -> bool:
+def _is_after(record: Record, since: int | datetime) -> bool:
     """True if the event came after the version, or not before the moment."""
     if isinstance(since, int):
         return record.version > since or not record.is_ours
     try:
         return as_moment(str((record.data or {}).get("ts"))) >= since
     except ValueError:
-        return True
+        return True  # another writer's idea of a time
+
+
+# --- By whom, of which type --------------------------------------------------------------
+
+
+def by_type(action_type: str) -> Wanted:
+    """The events of one type.
+
+    Raises:
+        InvalidInputError: There is no such type.
+    """
+    known = get_args(ActionType)
+    if action_type not in known:
+        near = difflib.get_close_matches(action_type[:40].casefold(), known, 1)
+        raise InvalidInputError(
+            f"There is no action type {quoted(action_type)}.",
+            hint="Leave action_type out to see all events.",
+            path="action_type",
+            allowed=list(known),
+            did_you_mean=near[0] if near else None,
+        )
+    return lambda record: (record.data or {}).get("action_type") == action_type
+
+
+def by_actor(actor: str) -> Wanted:
+    """The events of one kind of actor, else of the clients whose name contains the word."""
+    word = folded(actor)
+    if word in get_args(Actor):
+        return lambda record: (record.data or {}).get("actor") == word
+    return lambda record: word in folded(str(record.payload.get("client", "")))
+
+
+# --- About which item --------------------------------------------------------------------
+
+
+def about(item: str, outline: Outline | None, records: Iterable[Record]) -> Wanted:
+    """The events that touched a section, an insight or an address.
+
+    `outline` is the report as it is, if it can be read; `records` are looked through for an
+    item that it does not have.
+
+    Raises:
+        ItemNotFoundError: Nothing of this name is there or was there.
+        AmbiguousSelectorError: Several items answer to it.
+    """
+    address = _address_of(item, outline, records)
+    return lambda record: any(_touches(edit, address) for edit in record.delta)
+
+
+def _address_of(item: str, outline: Outline | None, records: Iterable[Record]) -> Path:
+    problem = ItemNotFoundError(f"item: nothing answers to {quoted(item)}.", path="item")
+    path = _stated_address(item)
+    if outline is not None:
+        try:
+            return ["sections", find_section(outline, item, "item").section_id]
+        except ItemNotFoundError as error:
+            problem = error
+        if path is None:
+            try:
+                return ["insights", find_insight(outline, item, "item", reading=True).insight_id]
+            except ItemNotFoundError as error:
+                problem.details["near"] = [*problem.details["near"], *error.details["near"]]
+    path = path or _gone(item, records)
+    if path is None:
+        message = f"item: no section or insight answers to {quoted(item)}, now or earlier."
+        hint = "Name it by its id, the beginning of its id, a section's title, or an address such as title."
+        raise ItemNotFoundError(message, hint=hint, **problem.details)
+    return path
+
+
+def _stated_address(item: str) -> Path | None:
+    try:
+        path = parts(item.strip())
+    except DeltaError:
+        return None
+    return path if path and path[0] in Outline.model_fields else None
+
+
+def _gone(item: str, records: Iterable[Record]) -> Path | None:
+    """The item that last had this id, title or summary."""
+    plain, words = item.strip().replace("-", "").casefold(), folded(item)
+    for record in records:
+        for path, edit in _edits(record):
+            if len(path) < 2 or path[0] not in _ITEMS:
+                continue
+            sides = [edit.get("old"), edit.get("new")] if len(path) == 2 or path[2:] == ["title"] else []
+            titles = {_title(side) for side in sides}
+            starts = len(plain) >= _MIN_PREFIX and path[1].replace("-", "").casefold().startswith(plain)
+            if starts or (words and words in titles):
+                return path[:2]
+    return None
+
+
+def _title(side: Any) -> str:
+    if isinstance(side, dict):
+        side = side.get("title") or side.get("summary")
+    return folded(side) if isinstance(side, str) else ""
+
+
+def _edits(record: Record) -> Iterator[tuple[Path, Row]]:
+    """The edits of an event with the parts of their addresses; another writer's may be anything."""
+    for edit in record.delta:
+        if isinstance(edit, dict) and isinstance(edit.get("at"), str):
+            try:
+                yield parts(edit["at"]), edit
+            except DeltaError:
+                continue
+
+
+def _touches(edit: Any, wanted: Path) -> bool:
+    if not isinstance(edit, dict) or not isinstance(edit.get("at"), str):
+        return False
+    try:
+        path = parts(edit["at"])
+    except DeltaError:
+        return False
+    if not path:
+        return _holds(edit.get("new"), wanted)
+    return len(path) >= len(wanted) and all(
+        have == want or (index == 1 and path[0] in _ITEMS and have.startswith(want.casefold()))
+        for index, (want, have) in enumerate(zip(wanted, path, strict=False))
+    )
+
+
+def _holds(data: Any, wanted: Path) -> bool:
+    """True if a whole outline has the place."""
+    place = data.get(wanted[0]) if isinstance(data, dict) else None
+    if wanted[0] not in _ITEMS or len(wanted) == 1:
+        return place is not None and (len(wanted) == 1 or not isinstance(place, dict) or wanted[1] in place)
+    id_field = f"{wanted[0][:-1]}_id"
+    rows = place if isinstance(place, list) else []
+    return any(str(row.get(id_field, "")).startswith(wanted[1].casefold()) for row in rows)
+
+
+# --- A page ------------------------------------------------------------------------------
 
 
 def page(
@@ -158,8 +219,10 @@ def page(
     rows: list[Row] = []
     last: Record | None = None
     for record in records:
-        if since is not None and record.is_ours and not is_after(record, since):
-            return rows, None
+        if since is not None and not _is_after(record, since):
+            if record.is_ours:
+                return rows, None
+            continue
         if not record.is_event or not all(want(record) for want in wanted):
             continue
         row = event_row(record.event)
@@ -169,3 +232,20 @@ def page(
         rows.append(row)
         last = record
     return rows, None
+
+
+def newest_version(records: Iterable[Record]) -> int:
+    """The version that the newest event names; 0 where none does."""
+    return next((record.version for record in records if record.is_ours), 0)
+
+
+def updated_by(records: Iterable[Record], moment: str) -> str:
+    """When a report had last been changed at a moment (ISO 8601 in UTC); `""` if it came later."""
+    for record in records:
+        if record.is_whole:  # a creation, or another writer's report as it was adopted
+            outline = record.delta[0].get("new")
+            ts = str(outline.get("updated_at", "")) if isinstance(outline, dict) else ""
+            return ts if ts <= moment else ""
+        if record.makes_version and (ts := record.event.ts) <= moment:
+            return ts
+    return ""

@@ -5,8 +5,7 @@ Rules:
 - The same outline and day always give the same text.
 - Prose in Markdown is taken as it is; a code fence that it leaves open is closed, so that it
   swallows nothing. HTML and plain text are shown as code.
-- The insights of a section are ranked: by importance, then in the section's order.
-- Citations are numbered in the order of the page and listed once, at the end.
+- Insights are ranked and citations numbered as `parts` does it; the list of sources is at the end.
 
     >>> print(markdown(outline, date(2026, 11, 23)))
     # Platform health
@@ -17,12 +16,14 @@ Rules:
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 
 from living_reports.check import is_stale
 from living_reports.models import Citation, Insight, Outline, Section
+from living_reports.render.parts import Citations, parts
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _TICKS = re.compile(r"`+")
@@ -31,36 +32,30 @@ _PLACES = ("url", "path", "endpoint", "execution_id", "query_id", "sql_sha256", 
 """Where a citation leads, the first that is there."""
 
 
-def markdown(outline: Outline, today: date, *, status: str = "active") -> str:
-    """The page. `status` limits the insights to those of one status; `all` shows every one."""
-    sources = _Sources()
-    insights = {i.insight_id: i for i in outline.insights if status in ("all", i.status)}
+def markdown(
+    outline: Outline,
+    today: date,
+    *,
+    status: str = "active",
+    front_matter: bool = False,
+    head_sha256: str = "",
+) -> str:
+    """The page. `status` limits the insights to those of one status; `all` shows every one.
+
+    With `front_matter` it begins with what identifies it, as YAML; `head` is the sha256 of the
+    last line of the report's log, if the caller gives it.
+    """
+    citations = Citations()
     blocks = [f"# {_one_line(outline.title)}", f"*{_meta(outline)}*"]
-    for section in outline.sections:
-        placed = [insights.pop(i) for i in section.insight_ids if i in insights]
-        blocks += [*_section(section), *_insights(placed, today, sources)]
-    if insights:
-        heading = "## Other insights" if outline.sections else "## Insights"
-        blocks += [heading, *_insights(insights.values(), today, sources)]
-    if sources.lines:
-        blocks += ["## Sources", "\n".join(sources.lines)]
+    if front_matter:
+        blocks.insert(0, _front_matter(outline, head_sha256))
+    for part in parts(outline, status):
+        blocks += _section(part.section) if part.section else [f"## {part.title}"]
+        blocks += _insights(part.insights, today, citations)
+    if citations.numbered:
+        lines = (f"{number}. {_source(c)}" for number, c in enumerate(citations.numbered, 1))
+        blocks += ["## Sources", "\n".join(lines)]
     return "\n\n".join(blocks) + "\n"
-
-
-class _Sources:
-    """The numbered list of citations; equal ones share a number."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self._numbers: dict[str, int] = {}
-
-    def number(self, citation: Citation) -> int:
-        """The citation's number; a new one gets the next, and its line."""
-        key = citation.model_dump_json()
-        if key not in self._numbers:
-            self._numbers[key] = len(self._numbers) + 1
-            self.lines.append(f"{self._numbers[key]}. {_source(citation)}")
-        return self._numbers[key]
 
 
 def _meta(outline: Outline) -> str:
@@ -68,6 +63,30 @@ def _meta(outline: Outline) -> str:
     if outline.tags:
         facts.append("tags: " + ", ".join(_one_line(tag) for tag in outline.tags))
     return " · ".join(facts)
+
+
+def _front_matter(outline: Outline, head_sha256: str) -> str:
+    tags = ", ".join(_quoted(tag) for tag in outline.tags)
+    lines = [
+        f"title: {_quoted(outline.title)}",
+        f"report_id: {_quoted(outline.report_id)}",
+        f"version: {outline.outline_version}",
+        f"status: {outline.status}",
+        f"tags: [{tags}]",
+        f"updated_at: {_quoted(outline.updated_at)}",
+    ]
+    if head_sha256:
+        lines.append(f"head: {_quoted(head_sha256)}")
+    return "\n".join(["---", *lines, "---"])
+
+
+def _quoted(text: str) -> str:
+    """The text as YAML in double quotes: JSON's form, and what does not print escaped as well."""
+    return "".join(c if c.isprintable() else _escaped(ord(c)) for c in json.dumps(text, ensure_ascii=False))
+
+
+def _escaped(code: int) -> str:
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
 # --- Sections ----------------------------------------------------------------------------
@@ -115,17 +134,15 @@ def _one_line(text: str) -> str:
 # --- Insights ----------------------------------------------------------------------------
 
 
-def _insights(insights: Iterable[Insight], today: date, sources: _Sources) -> Iterator[str]:
+def _insights(ranked: Iterable[Insight], today: date, citations: Citations) -> Iterator[str]:
     """The insights as one ranked list, if there are any."""
-    ranked = sorted(insights, key=lambda insight: -insight.importance)
-    if ranked:
-        lines = (f"{rank}. {_insight(insight, today, sources)}" for rank, insight in enumerate(ranked, 1))
+    lines = [f"{rank}. {_insight(insight, today, citations)}" for rank, insight in enumerate(ranked, 1)]
+    if lines:
         yield "\n".join(lines)
 
 
-def _insight(insight: Insight, today: date, sources: _Sources) -> str:
-    numbers = dict.fromkeys(sources.number(citation) for citation in insight.citations)
-    marks = "".join(f"[{number}]" for number in numbers)
+def _insight(insight: Insight, today: date, citations: Citations) -> str:
+    marks = "".join(f"[{number}]" for number in citations.numbers(insight))
     lines = [line.strip() for line in insight.summary.strip().splitlines()]
     summary = "\n    ".join(line for line in lines if line)
     words = [f"**[{insight.importance}/10]**", summary, marks, *_freshness(insight, today)]

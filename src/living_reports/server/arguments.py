@@ -17,10 +17,10 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from living_reports.errors import InvalidInputError
+from living_reports.errors import InvalidInputError, TooLargeError
 from living_reports.server.tools import Schema, Tool
 
 VERSIONS = frozenset({"version", "expected_version", "to_version", "since"})
@@ -29,6 +29,10 @@ VERSIONS = frozenset({"version", "expected_version", "to_version", "since"})
 VERSION_OR_TIME = frozenset({"since"})
 """Declared as text, since schemas have one type each, but a version number is as good."""
 
+MAX_TEXT_CHARS = 1_000_000
+"""In a text that is a parameter of its own: what a section may hold."""
+MAX_CALL_CHARS = 16_000_000
+"""In all texts of a call together: what a report may hold."""
 MAX_DIGITS = 18
 MAX_QUOTED = 60
 
@@ -39,8 +43,10 @@ def check_arguments(tool: Tool, raw: dict[str, Any] | None) -> dict[str, Any]:
     Raises:
         InvalidInputError: A name is unknown, a type is wrong, or a required one is missing.
             Details: `path`, and where they help `allowed` and `did_you_mean`.
+        TooLargeError: There is more text than any call needs. Details: `path`, `limit`.
     """
     properties = tool["inputSchema"]["properties"]
+    _require_size(raw or {})
     checked = {}
     for name, value in (raw or {}).items():
         if name not in properties:
@@ -58,6 +64,34 @@ def check_arguments(tool: Tool, raw: dict[str, Any] | None) -> dict[str, Any]:
     return checked
 
 
+def _require_size(raw: dict[str, Any]) -> None:
+    """Refuse at once what is sure to be refused later, before it is copied, folded and compared."""
+    for name, value in raw.items():
+        if isinstance(value, str) and len(value) > MAX_TEXT_CHARS:
+            raise _too_large(_quoted(name), MAX_TEXT_CHARS)
+    if sum(map(len, _texts(raw))) > MAX_CALL_CHARS:
+        raise _too_large("arguments", MAX_CALL_CHARS)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text in a JSON value. It is not nested deeply: the parser saw to that."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, member in value.items():
+            yield name
+            yield from _texts(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _texts(member)
+
+
+def _too_large(path: str, limit: int) -> TooLargeError:
+    return TooLargeError(
+        f"{path}: the limit is {limit:,} characters.", hint="Send less at once.", path=path, limit=limit
+    )
+
+
 def _is_blank(value: Any) -> bool:
     return value is None or value in ("", [])
 
@@ -68,7 +102,7 @@ def _unknown_parameter(tool: str, name: str, properties: Iterable[str]) -> Inval
     return InvalidInputError(
         f'{tool} has no parameter "{_quoted(name)}".',
         hint=f"Did you mean {near}?" if near else "Leave it out, or use one of the allowed ones.",
-        path=_quoted(name),
+        path=_quoted(name) or '""',
         allowed=allowed,
         did_you_mean=near,
     )

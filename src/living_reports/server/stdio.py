@@ -17,14 +17,13 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import redirect_stdout
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, redirect_stdout
 from typing import Any, cast
 
 import anyio
@@ -34,10 +33,10 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
-from pydantic import ValidationError
 
 from living_reports.server.app import build_server, log_to_stderr
-from living_reports.server.lines import read_stdin
+from living_reports.server.lines import Line, read_stdin
+from living_reports.server.messages import NoMessageError, read_message
 from living_reports.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -61,7 +60,7 @@ def serve_stdio(settings: Settings, name: str = "") -> None:
 
 async def _serve(server: Server[Any]) -> int:
     """Serve, and return the exit code."""
-    sender, lines = anyio.create_memory_object_stream[bytes]()
+    sender, lines = anyio.create_memory_object_stream[Line]()
     way_out = WayOut(sender.close)
     way_out.watch_signals()
     read_stdin(sender)
@@ -114,22 +113,31 @@ class WayOut:
         self.leave()
 
 
-async def _serve_lines(server: Server[Any], lines: MemoryObjectReceiveStream[bytes]) -> None:
+async def _serve_lines(server: Server[Any], lines: MemoryObjectReceiveStream[Line]) -> None:
     """Serve what the lines ask for, until they end and everything asked for is answered."""
     to_server, requests = anyio.create_memory_object_stream[SessionMessage | Exception]()
     answers, from_server = anyio.create_memory_object_stream[SessionMessage]()
     unanswered = Unanswered()
-    # The SDK's own reader would decode text itself and read on without limits: it gets our lines.
-    async with (
-        stdio_server(stdin=cast("anyio.AsyncFile[str]", lines)) as (incoming, outgoing),
-        anyio.create_task_group() as tasks,
-    ):
-        tasks.start_soon(_pass_in, incoming, to_server, answers.clone(), unanswered)
+    async with _stdout() as outgoing, anyio.create_task_group() as tasks:
+        tasks.start_soon(_pass_in, lines, to_server, answers.clone(), unanswered)
         tasks.start_soon(_pass_out, from_server, outgoing, unanswered)
         # The SDK points descriptor 1 at stderr meanwhile; but what waits in Python's own buffer
         # would come out on the wire at the end, when it has put the descriptor back.
         with redirect_stdout(sys.stderr):
             await server.run(requests, answers, server.create_initialization_options())
+
+
+@asynccontextmanager
+async def _stdout() -> AsyncIterator[Any]:
+    """The SDK's writer of messages. Its reader gets nothing: it would decode text and read without limits."""
+    sender, nothing = anyio.create_memory_object_stream[str]()
+    sender.close()
+    async with (
+        stdio_server(stdin=cast("anyio.AsyncFile[str]", nothing)) as (incoming, outgoing),
+        nothing,
+        incoming,
+    ):
+        yield outgoing
 
 
 class Unanswered:
@@ -163,19 +171,22 @@ class Unanswered:
 
 
 async def _pass_in(
-    incoming: Any,
+    lines: MemoryObjectReceiveStream[Line],
     to_server: ObjectSendStream[SessionMessage | Exception],
     answers: ObjectSendStream[SessionMessage],
     unanswered: Unanswered,
 ) -> None:
-    async with to_server, answers:
-        async for item in incoming:
-            if isinstance(item, Exception):
-                if refusal := _refusal(item):
+    async with lines, to_server, answers:
+        async for line in lines:
+            try:
+                message = read_message(line)
+            except NoMessageError as error:
+                logger.warning("a line on stdin is no message: %s", error.problem)
+                if refusal := error.refusal():
                     await answers.send(SessionMessage(refusal))
                 continue
-            unanswered.note_incoming(item.message)
-            await to_server.send(item)
+            unanswered.note_incoming(message)
+            await to_server.send(SessionMessage(message))
         await unanswered.all_settled()
 
 
@@ -186,24 +197,3 @@ async def _pass_out(
         async for item in from_server:
             await outgoing.send(item)
             unanswered.note_outgoing(item.message)
-
-
-def _refusal(error: Exception) -> types.JSONRPCError | None:
-    """The answer to a line that is no message, where its id can be made out.
-
-    A cut emoji is enough for that: JavaScript writes half of one as a lone surrogate, which is
-    no Unicode. Without an answer the client would wait for its time-out.
-    """
-    if not isinstance(error, ValidationError):
-        raise error
-    first = error.errors(include_url=False)[0]
-    logger.warning("a line on stdin is no message: %s", first["msg"])
-    try:
-        message = json.loads(bytes(first["input"]).decode(errors="replace"))
-        request_id = message["id"]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    if isinstance(request_id, bool) or not isinstance(request_id, int | str):
-        return None
-    data = types.ErrorData(code=types.PARSE_ERROR, message=f"Parse error: {first['msg']}")
-    return types.JSONRPCError(jsonrpc="2.0", id=request_id, error=data)

@@ -138,6 +138,11 @@ class Record:
         return self.is_ours and bool(self.delta)
 
     @property
+    def is_deletion(self) -> bool:
+        """True for the event after which the report belongs into the trash."""
+        return not self.makes_version and (self.data or {}).get("action_type") == "delete"
+
+    @property
     def is_whole(self) -> bool:
         """True if the delta is a whole outline, so that nothing before it is needed."""
         return self.makes_version and self.delta[0].get("at") == ""

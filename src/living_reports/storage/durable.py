@@ -142,8 +142,8 @@ def append(path: Path, data: bytes) -> None:
     """Append to a log, synced; a log that did not exist has its name synced too.
 
     If the write or the sync fails, the log is cut back to where it was and the cut synced
-    before the error goes on. Leaves to its caller: holding the lock that makes this
-    process the only writer.
+    before the error goes on; a log that did not exist is gone again. Leaves to its caller:
+    holding the lock that makes this process the only writer.
 
     Raises:
         CutFailedError: The append failed and so did the cut.
@@ -162,6 +162,8 @@ def append(path: Path, data: bytes) -> None:
                 sync_folder(path.parent)
         except OSError as error:
             _cut_back(fd, path, size, error)
+            if is_new:
+                remove(path)
             raise
     finally:
         os.close(fd)
@@ -177,13 +179,17 @@ def _cut_back(fd: int, path: Path, size: int, cause: OSError) -> None:
         raise CutFailedError(error.errno or errno.EIO, message) from cause
 
 
-def append_hint(path: Path, data: bytes) -> None:
-    """Append to a derived file that can be made again. Not synced, may tear in a crash."""
+def append_hint(path: Path, data: bytes) -> int:
+    """Append to a derived file that can be made again, and say how long it is now.
+
+    Not synced, may tear in a crash.
+    """
     if not path.exists():
         _announce("create", path)
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _FLAGS, 0o666)
     try:
         _write_all(fd, data, path)
+        return os.fstat(fd).st_size
     finally:
         os.close(fd)
 
@@ -250,7 +256,8 @@ def move_folder(source: Path, target: Path) -> None:
 def link(source: Path, target: Path) -> None:
     """Give the file a second name, or copy it where the file system has no hard links.
 
-    An existing target stays as it is. Not synced.
+    An existing target stays as it is. The name is not synced; the bytes of a copy are, and
+    a copy is whole as soon as it has its name.
     """
     _announce("link", source, target)
     try:
@@ -260,7 +267,14 @@ def link(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        shutil.copyfile(source, target, follow_symlinks=False)
+        _copy(source, target)
+
+
+def _copy(source: Path, target: Path) -> None:
+    unfinished = target.with_name(f".{target.name}.tmp")
+    remove(unfinished)
+    write_new(unfinished, source.read_bytes())
+    replace(unfinished, target)
 
 
 def remove(path: Path) -> None:
@@ -294,12 +308,26 @@ def make_folder(path: Path) -> None:
 
 
 def make_root(path: Path) -> None:
-    """Make sure that a folder and those above it are there; each new name is synced."""
+    """Make sure that a folder and those above it are there, with names that are synced.
+
+    A name is synced before anything is put into its folder; so an empty folder may be one
+    whose maker died before that, and its name is synced now.
+    """
     if path.is_dir():
+        if not os.listdir(path):
+            _sync_known_folder(path.parent)
         return
     make_root(path.parent)
     make_folder(path)
     sync_folder(path.parent)
+
+
+def _sync_known_folder(path: Path) -> None:
+    """Sync a folder, unless it is one that we may not open: then we put nothing into it, either."""
+    try:
+        sync_folder(path)
+    except PermissionError:
+        return
 
 
 def is_real_folder(path: Path) -> bool:

@@ -12,38 +12,19 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from living_reports.delta import DeltaError, apply, invert
 from living_reports.errors import CorruptReportError, NoSuchVersionError
 from living_reports.models import Outline, outline_bytes, parse_outline, sha256_hex
 from living_reports.storage.audit import AuditLog, Record
+from living_reports.storage.backups import backup_names, version_in
 
-BACKUP_NAME = re.compile(r"^outline\.json\.\d{8}T\d{6}_\d{6}\.bak$")
-_VERSION_LINE = re.compile(rb'^  "outline_version": (\d+)', re.MULTILINE)
-_HEAD_BYTES = 8192
-
-
-def backup_names(folder: Path) -> list[str]:
-    """The backups in a folder, oldest first."""
-    try:
-        return sorted(entry.name for entry in folder.iterdir() if BACKUP_NAME.match(entry.name))
-    except FileNotFoundError:
-        return []
-
-
-def version_in(path: Path) -> int:
-    """The `outline_version` that an outline file states, without reading all of it; 0 if none."""
-    try:
-        with path.open("rb") as file:
-            match = _VERSION_LINE.search(file.read(_HEAD_BYTES))
-            return int(match[1]) if match else parse_outline(path.read_bytes()).outline_version
-    except (OSError, ValueError):
-        return 0
+_BACKUPS_TRIED = 8
 
 
 @dataclass(frozen=True)
@@ -121,7 +102,8 @@ class History:
         names = backup_names(self.backups_dir)
         split = bisect_right(names, version, key=lambda name: version_in(self.backups_dir / name))
         for side in (reversed(names[:split]), iter(names[split:])):
-            base = next((base for name in side if (base := self._sound(name))), None)
+            tried = map(self._sound, islice(side, _BACKUPS_TRIED))
+            base = next(filter(None, tried), None)
             if base is not None:
                 yield base
 

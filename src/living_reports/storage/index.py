@@ -3,13 +3,16 @@
 Rules:
 
 - The index is derived: every line can be made again from the reports. It is appended to
-  after a commit and never synced, so after a power cut it may be behind.
+  after a commit, under the report's lock, and never synced. What fails here fails no commit.
 - A report whose commit is under way has an empty file in `.pending/`. Whoever finds such a
   mark looks at that report under its lock before believing the entry.
+- After a power cut the end of the index may be missing, and the marks, too. So the first look
+  after a boot compares every entry with its folder, and marks the reports whose last event is not
+  in place; `.index.lock` holds the id of that boot.
 - Readers take no lock. They follow the tail of the file and start over when it was
   replaced. Appending and replacing happen under `.index.lock`, held briefly and last.
 - A folder in `by_id` that has no entry gets one at the next look; an entry without a folder
-  is not shown.
+  is not shown. A symbolic link is not a folder.
 
     >>> index = ReportIndex(root / "index.jsonl")
     >>> [entry.current_title for entry in index.entries().values()]
@@ -20,19 +23,32 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import ValidationError
 
+from living_reports.errors import LockTimeoutError
 from living_reports.models import IndexEntry, Outline, parse_outline, parse_uuid
 from living_reports.storage import durable
+from living_reports.storage.audit import AuditLog
+from living_reports.storage.backups import version_in
 from living_reports.storage.lock import hold
 
 logger = logging.getLogger(__name__)
 
 _COMPACT_ABOVE_LINES = 1000
+_COMPACT_ABOVE_BYTES = 256_000
+_LOCK_TIMEOUT_SECONDS = 2.0
+_LEFTOVER_SECONDS = 60.0
+_MARK_BYTES = 64
+_HEAD_BYTES = 8192
+_UPDATED_LINE = re.compile(rb'^  "updated_at": "([^"\\]*)"', re.MULTILINE)
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def entry_of(outline: Outline, path: str) -> IndexEntry:
@@ -71,19 +87,23 @@ class ReportIndex:
         self._lock_path = self.root / ".index.lock"
         self._pending = self.root / ".pending"
         self._mutex = threading.RLock()
+        self._size = 0
+        self._long = _COMPACT_ABOVE_BYTES
+        self._is_compared = False
         self._forget()
 
     def _forget(self) -> None:
         self._entries: dict[str, IndexEntry] = {}
         self._inode = -1
         self._offset = 0
+        self._end = b""  # the last bytes before the offset: an inode number may be given out again
         self._lines = 0
         self._by_id_stamp = -1
 
     # --- Reading --------------------------------------------------------------------------
 
     def entries(self) -> dict[str, IndexEntry]:
-        """Every report by id, as the index knows it now."""
+        """Every report in `by_id` by its id, as the index knows it now."""
         with self._mutex:
             self._follow()
             self._reconcile()
@@ -93,23 +113,39 @@ class ReportIndex:
         """The entry of one report."""
         return self.entries().get(report_id)
 
+    def differs_from(self, entry: IndexEntry) -> bool:
+        """True if the index was read before and, looked at again, says something else of this report."""
+        with self._mutex:
+            if self._inode != -1 and self._entries.get(entry.report_id) != entry:
+                self._follow()
+                return self._entries.get(entry.report_id) != entry
+        return False
+
     def _follow(self) -> None:
         """Take in what was appended since the last look, or all of it if the file is another."""
         try:
             with self.index_path.open("rb") as file:
-                stat = os.fstat(file.fileno())
-                if stat.st_ino != self._inode or stat.st_size < self._offset:
+                if not self._is_continued_by(file):
                     self._forget()
-                    self._inode = stat.st_ino
+                    self._inode = os.fstat(file.fileno()).st_ino
                 file.seek(self._offset)
                 data = file.read()
-        except FileNotFoundError:
+        except OSError:
             self._forget()
             return
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
+        self._size = self._offset
+        self._end = (self._end + whole)[-_MARK_BYTES:]
         for line in whole.splitlines():
             self._take(line)
+
+    def _is_continued_by(self, file: BinaryIO) -> bool:
+        stat = os.fstat(file.fileno())
+        if stat.st_ino != self._inode or stat.st_size < self._offset:
+            return False
+        file.seek(self._offset - len(self._end))
+        return file.read(len(self._end)) == self._end
 
     def _take(self, line: bytes) -> None:
         self._lines += 1
@@ -117,34 +153,83 @@ class ReportIndex:
             entry = IndexEntry.model_validate_json(line)
         except ValidationError:
             return  # torn by a crash; its report is marked, or found by its folder
-        self._entries[entry.report_id] = entry
+        self._entries.pop(entry.report_id, None)
+        if entry.path == f"by_id/{entry.report_id}":
+            self._entries[entry.report_id] = entry
 
     def _reconcile(self) -> None:
-        """Bring entries and folders in step when a folder came or went."""
+        """Bring entries and folders in step: after a boot, and when a folder came or went."""
         by_id = self.root / "by_id"
         try:
             stamp = by_id.stat().st_mtime_ns
         except FileNotFoundError:
             self._entries.clear()
             return
-        if stamp == self._by_id_stamp:
+        boot = "" if self._is_compared else self._boot_to_note()
+        if stamp == self._by_id_stamp and not boot:
             return
-        names = {name for name in os.listdir(by_id) if _is_report_name(name)}
-        listed = {i for i, entry in self._entries.items() if entry.path == f"by_id/{i}"}
-        for report_id in listed - names:
+        names = set(_report_names(by_id))
+        for report_id in self._entries.keys() - names:
             del self._entries[report_id]
-        for name in sorted(names - listed):
-            self._adopt(name)
+        wrong = names - self._entries.keys()
+        if boot:
+            self._mark_unfinished(names)
+            wrong |= {name for name in names - wrong if not self._is_up_to_date(name)}
+        for name in sorted(wrong):
+            self._correct(name)
         self._by_id_stamp = stamp
+        if boot:
+            self._note_boot(boot)
+        self._is_compared = True
 
-    def _adopt(self, name: str) -> None:
-        entry = self._entry_on_disk(name)
+    def _mark_unfinished(self, names: set[str]) -> None:
+        """Mark the reports whose last event is not in place: a power cut may have taken their marks."""
+        for name in sorted(names):
+            if _is_unfinished(self.root / "by_id" / name):
+                try:
+                    self.mark(name)
+                except OSError as error:
+                    logger.info("%s is listed as it was before its last event: %s", name, error)
+
+    def _is_up_to_date(self, name: str) -> bool:
+        try:
+            with (self.root / "by_id" / name / "outline.json").open("rb") as file:
+                match = _UPDATED_LINE.search(file.read(_HEAD_BYTES))
+        except OSError:
+            return True  # nothing to compare with
+        return match is not None and match[1].decode("utf-8", "replace") == self._entries[name].updated_at
+
+    def _boot_to_note(self) -> str:
+        """The id of this boot, where the index was not compared with the folders since it began."""
+        boot = _boot_id()
+        try:
+            noted = self._lock_path.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            return boot
+        return "" if noted == boot else boot
+
+    def _note_boot(self, boot: str) -> None:
+        try:
+            with hold(self._lock_path, _LOCK_TIMEOUT_SECONDS):
+                durable.write_hint(self._lock_path, f"{boot}\n".encode())
+        except (OSError, LockTimeoutError) as error:
+            logger.info("the next process compares the index again: %s", error)
+
+    def _correct(self, name: str) -> None:
+        """Take the entry of a report from its folder, and tell others, unless a writer is just doing so."""
+        folder = self.root / "by_id" / name
+        if not (folder / "outline.json").exists():
+            return
+        try:
+            with hold(folder / ".lock", 0.0):
+                entry = entry_on_disk(folder, name, f"by_id/{name}")
+                if entry is not None:
+                    self.append(entry)
+        except (OSError, LockTimeoutError) as error:
+            logger.info("the index does not list %s for others: %s", name, error)
+            entry = entry_on_disk(folder, name, f"by_id/{name}")
         if entry is not None:
             self._entries[name] = entry
-            self.offer(entry)
-
-    def _entry_on_disk(self, name: str) -> IndexEntry | None:
-        return entry_on_disk(self.root / "by_id" / name, name, f"by_id/{name}")
 
     # --- Writing --------------------------------------------------------------------------
 
@@ -152,20 +237,24 @@ class ReportIndex:
         """Add the newest word on a report.
 
         Raises:
-            OSError: The line could not be written; the report itself is not affected.
+            OSError, LockTimeoutError: It could not be written; the report itself is not affected.
         """
         line = entry_line(entry)
-        with hold(self._lock_path):
+        with hold(self._lock_path, _LOCK_TIMEOUT_SECONDS):
             if not self._ends_whole():
                 line = b"\n" + line
-            durable.append_hint(self.index_path, line)
+            self._size = durable.append_hint(self.index_path, line)
 
-    def offer(self, entry: IndexEntry) -> None:
-        """Append a correction found while reading; in a root that cannot be written, do without."""
+    def announce(self, entry: IndexEntry, report_id: str) -> None:
+        """Add the newest word on a report and take its mark away. Takes the report's held lock.
+
+        The report itself is what it is: if this fails, the mark tells the next reader.
+        """
         try:
             self.append(entry)
-        except OSError as error:
-            logger.info("the index was not corrected: %s", error.strerror)
+            self.unmark(report_id)
+        except (OSError, LockTimeoutError) as error:
+            logger.warning("the index does not list %s as it is yet: %s", report_id, error)
 
     def _ends_whole(self) -> bool:
         try:
@@ -177,6 +266,16 @@ class ReportIndex:
                 return file.read(1) == b"\n"
         except FileNotFoundError:
             return True
+
+    def tidy(self) -> None:
+        """Compact the index where it has become long. Called outside any commit; may fail for now."""
+        if self._size < self._long:
+            return
+        try:
+            self.compact()
+        except (OSError, LockTimeoutError) as error:
+            logger.info("the index was not compacted: %s", error)
+        self._long = max(_COMPACT_ABOVE_BYTES, 2 * _size_and_inode(self.index_path)[0])
 
     def compact(self) -> bool:
         """Drop superseded lines if they are most of a long index. True if it did.
@@ -190,45 +289,54 @@ class ReportIndex:
                 return False
             seen, inode = self._offset, self._inode
             data = b"".join(entry_line(entry) for entry in self._entries.values())
-        return self._swap(data, lambda: self._lines_after(seen, inode))
+        return self._swap(data, seen, inode)
 
     def rebuild_from_filesystem(self) -> None:
         """Make the index anew from the folders in `by_id`. Unreadable reports are left out."""
-        seen, inode = _size_and_inode(self.index_path)
-        by_id = self.root / "by_id"
-        names = sorted(os.listdir(by_id)) if by_id.is_dir() else []
-        entries = [self._entry_on_disk(name) for name in names if _is_report_name(name)]
-        data = b"".join(entry_line(entry) for entry in entries if entry)
-        self._swap(data, lambda: self._lines_after(seen, inode) or b"")
+        is_made = False
+        while not is_made:
+            seen, inode = _size_and_inode(self.index_path)
+            is_made = self._swap(b"".join(self._lines_on_disk()), seen, inode)
         with self._mutex:
             self._forget()
 
-    def _lines_after(self, offset: int, inode: int) -> bytes | None:
-        """What was appended after `offset`; `None` if the file is another one by now."""
-        try:
-            with self.index_path.open("rb") as file:
-                if os.fstat(file.fileno()).st_ino != inode:
-                    return None
-                file.seek(offset)
-                return file.read()
-        except FileNotFoundError:
-            return None
+    def _lines_on_disk(self) -> Iterator[bytes]:
+        by_id = self.root / "by_id"
+        for name in sorted(_report_names(by_id)) if by_id.is_dir() else ():
+            entry = entry_on_disk(by_id / name, name, f"by_id/{name}")
+            if entry is not None:
+                yield entry_line(entry)
 
-    def _swap(self, data: bytes, tail: Callable[[], bytes | None]) -> bool:
-        """Replace the index by `data` and what `tail` gives under the lock; `None` calls it off."""
+    def _swap(self, data: bytes, seen: int, inode: int) -> bool:
+        """Replace the index by `data` and what came after `seen`; False if the file is another by now."""
+        self._remove_leftovers()
         temporary = self.root / f".index.{os.getpid()}-{threading.get_ident()}.tmp"
         durable.remove(temporary)
         durable.write_new(temporary, data)
         try:
-            with hold(self._lock_path):
-                rest = tail()
-                if rest is None:
+            with hold(self._lock_path, _LOCK_TIMEOUT_SECONDS):
+                tail = self._after(seen, inode)
+                if tail is None:
                     return False
-                durable.append_hint(temporary, rest)
+                durable.append_hint(temporary, tail)
                 durable.replace(temporary, self.index_path)
                 return True
         finally:
             durable.remove(temporary)
+
+    def _after(self, offset: int, inode: int) -> bytes | None:
+        """What was appended after `offset`; `None` if the file is another one by now."""
+        if _size_and_inode(self.index_path)[1] != inode:
+            return None
+        try:
+            return self.index_path.read_bytes()[offset:]
+        except FileNotFoundError:
+            return b""
+
+    def _remove_leftovers(self) -> None:
+        for path in self.root.glob(".index.*.tmp"):
+            if time.time() - path.lstat().st_mtime > _LEFTOVER_SECONDS:
+                durable.remove(path)
 
     # --- Marks ----------------------------------------------------------------------------
 
@@ -249,12 +357,37 @@ class ReportIndex:
             return []
 
 
+def _is_unfinished(folder: Path) -> bool:
+    """True if the log tells of a version or a deletion that the folder does not show yet."""
+    try:
+        last = AuditLog(folder / "audit.jsonl").last_ours()
+    except OSError:
+        return False
+    if last is None:
+        return False
+    return last.version != version_in(folder / "outline.json") or last.is_deletion
+
+
 def _size_and_inode(path: Path) -> tuple[int, int]:
     try:
         stat = path.stat()
     except FileNotFoundError:
         return 0, -1
     return stat.st_size, stat.st_ino
+
+
+def _boot_id() -> str:
+    """What this run of the machine is called; something new each time where it has no name."""
+    try:
+        return _BOOT_ID.read_text(encoding="utf-8").strip()
+    except OSError:
+        return f"unknown-{os.getpid()}-{time.time_ns()}"
+
+
+def _report_names(by_id: Path) -> list[str]:
+    """The reports' folders; a symbolic link is none."""
+    with os.scandir(by_id) as found:
+        return [e.name for e in found if _is_report_name(e.name) and e.is_dir(follow_symlinks=False)]
 
 
 def _is_report_name(name: str) -> bool:

@@ -19,6 +19,7 @@ Rules:
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -77,28 +78,34 @@ class _Waiter:
         self._mutex = threading.Lock()
         self._done = threading.Event()
         self._abandoned = False
-        self._error: BaseException | None = None
+        self._error: OSError | None = None
 
     def wait(self, timeout_seconds: float) -> bool:
-        """True once the lock is held; after False the descriptor is not the caller's any more."""
+        """True once the lock is held; otherwise the descriptor is, or will be, closed."""
         threading.Thread(target=self._block, name="report-lock", daemon=True).start()
-        if self._done.wait(max(timeout_seconds, 0.0)):
-            return self._outcome()
-        with self._mutex:
-            self._abandoned = not self._done.is_set()
-        return not self._abandoned and self._outcome()
-
-    def _outcome(self) -> bool:
+        try:
+            self._done.wait(timeout_seconds)
+        except BaseException:  # an interrupt from the keyboard
+            self._give_up()
+            raise
+        if not self._done.is_set() and self._give_up():
+            return False
         if self._error is not None:
             os.close(self._fd)
             raise self._error
         return True
 
+    def _give_up(self) -> bool:
+        """False if the wait had just ended after all."""
+        with self._mutex:
+            self._abandoned = not self._done.is_set()
+        return self._abandoned
+
     def _block(self) -> None:
         try:
             portalocker.lock(self._fd, portalocker.LockFlags.EXCLUSIVE)
-        except (OSError, portalocker.exceptions.BaseLockException) as error:
-            self._error = error
+        except portalocker.exceptions.LockException as error:
+            self._error = _no_lock(error)
         with self._mutex:
             self._done.set()
             if self._abandoned:
@@ -139,14 +146,13 @@ class ReportLock:
     def _attempt(self, start: float) -> int:
         """A locked descriptor of the file that the path names now, or -1 if it moved meanwhile."""
         fd = durable.open_lock_file(self.lock_path)
-        try:
-            portalocker.lock(fd, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
-        except portalocker.exceptions.AlreadyLocked:
-            if not _Waiter(fd).wait(self.timeout_seconds - (time.monotonic() - start)):
-                raise self._timeout(start) from None
-        except BaseException:
-            os.close(fd)
-            raise
+        if not _locked_at_once(fd):
+            left = self.timeout_seconds - (time.monotonic() - start)
+            if left <= 0:
+                os.close(fd)
+                raise self._timeout(start)
+            if not _Waiter(fd).wait(left):
+                raise self._timeout(start)
         if _same_file(fd, self.lock_path):
             return fd
         os.close(fd)
@@ -177,6 +183,22 @@ class ReportLock:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+
+def _locked_at_once(fd: int) -> bool:
+    """One plain attempt. On an error the descriptor is closed."""
+    try:
+        portalocker.lock(fd, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+    except portalocker.exceptions.AlreadyLocked:
+        return False
+    except portalocker.exceptions.LockException as error:
+        os.close(fd)
+        raise _no_lock(error) from error
+    return True
+
+
+def _no_lock(error: portalocker.exceptions.LockException) -> OSError:
+    return OSError(errno.ENOLCK, f"the file system gives no lock ({error.strerror or 'no reason given'})")
 
 
 def _same_file(fd: int, path: Path) -> bool:

@@ -19,12 +19,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from living_reports.delta import DeltaError, apply
-from living_reports.errors import CorruptReportError
+from living_reports.errors import CorruptReportError, TooLargeError
 from living_reports.models import Author, Outline, normalised, outline_bytes, parse_uuid, sha256_hex
 from living_reports.storage import durable
 from living_reports.storage.audit import Note, Record
-from living_reports.storage.history import backup_names, version_in
+from living_reports.storage.backups import backup_names, version_in
 from living_reports.storage.state import (
+    Case,
     Confirm,
     Damaged,
     Foreign,
@@ -35,6 +36,7 @@ from living_reports.storage.state import (
     State,
     Torn,
     diagnose,
+    is_head_lost,
     outlines,
 )
 
@@ -46,19 +48,28 @@ logger = logging.getLogger(__name__)
 _OLDER_VERSIONS_TRIED = 50
 
 
-def settled_state(found: Found, warnings: tuple[str, ...] = ()) -> State:
-    """The state of a report whose outline is the one its last event names."""
+def settled_state(storage: ReportStorage, found: Found) -> State:
+    """The state of a report whose outline is the one its last event names.
+
+    Raises:
+        CorruptReportError: The folder is a copy of another report's.
+    """
     assert found.outline is not None
     assert found.last is not None
-    return State(
-        outline=outlines.parse(found.outline, found.sha256),
-        data=found.outline,
-        record=found.last,
-        last=found.last,
-        log_size=found.log_size,
-        floor=found.last.version,
-        warnings=warnings,
-    )
+    _require_own_history(storage, found.last)
+    outline = outlines.parse(found.outline, found.sha256)
+    return State(outline, found.last, found, floor=found.last.version)
+
+
+def _require_own_history(storage: ReportStorage, record: Record) -> None:
+    """A folder copied by hand under a second id would write as the report it was copied from."""
+    named = (record.data or {}).get("report_id")
+    if isinstance(named, str) and not _is_id_of(storage, named):
+        raise CorruptReportError(
+            f"The folder {storage.report_id} holds the history of another report, {named}.",
+            hint="A copy of a folder is not a report of its own: take it out of by_id.",
+            damaged="folder",
+        )
 
 
 def settle(storage: ReportStorage) -> State:
@@ -71,9 +82,21 @@ def settle(storage: ReportStorage) -> State:
     """
     found = storage.look()
     if found.is_settled:
-        return settled_state(found)
+        _remove_strays(storage, found)
+        return settled_state(storage, found)
     case = diagnose(found, storage.log, lambda outline: _belongs(storage, outline))
     logger.info("recovering %s: %s", storage.report_id, type(case).__name__)
+    if (record := storage.log.last_ours()) is not None:
+        _require_own_history(storage, record)
+    try:
+        return _act(storage, found, case)
+    except CorruptReportError as error:
+        if isinstance(case, Foreign | Damaged | Torn):
+            raise
+        return _damaged(storage, found, Damaged(case.record, error.message))
+
+
+def _act(storage: ReportStorage, found: Found, case: Case) -> State:
     match case:
         case Foreign():
             return _foreign(storage, found, case)
@@ -84,16 +107,16 @@ def settle(storage: ReportStorage) -> State:
             return settle(storage)
         case Confirm():
             _confirm(storage, case.record)
-            return _published(storage, case.record)
+            return _published(storage, found, case.record)
         case RollForward():
             _confirm(storage, case.record)
             return _roll_forward(storage, case)
         case LogWins():
             _confirm(storage, case.record)
-            return _log_wins(storage, case)
+            return _log_wins(storage, found, case)
         case HandEdit():
             _confirm(storage, case.record)
-            return _commit_hand_edit(storage, found, case)
+            return _commit_hand_edit(storage, case)
 
 
 def state_without_writing(storage: ReportStorage) -> State:
@@ -110,14 +133,20 @@ def state_without_writing(storage: ReportStorage) -> State:
             return _foreign(storage, found, case)
         case Damaged():
             return _damaged(storage, found, case)
+        case Confirm() if found.outline is not None:
+            return State(outlines.parse(found.outline, found.sha256), case.record, found, case.record.version)
         case _:
-            unfinished = Damaged(storage.log.last_ours(), "the last change is not finished")
-            return _damaged(storage, found, unfinished)
+            unfinished = "the last change is not finished, and cannot be finished here"
+            return _damaged(storage, found, Damaged(storage.log.last_ours(), unfinished))
 
 
 def _belongs(storage: ReportStorage, outline: Outline) -> bool:
+    return _is_id_of(storage, outline.report_id)
+
+
+def _is_id_of(storage: ReportStorage, report_id: str) -> bool:
     try:
-        return parse_uuid(storage.report_id) == parse_uuid(outline.report_id)
+        return storage.report_id == report_id or parse_uuid(storage.report_id) == parse_uuid(report_id)
     except ValueError:
         return True  # a folder that is not named by an id
 
@@ -131,18 +160,27 @@ def _foreign(storage: ReportStorage, found: Found, case: Foreign) -> State:
     sections = sorted(outline.sections, key=lambda section: section.order)
     return State(
         outline=outline.model_copy(update={"sections": sections}),
-        data=found.outline or b"",
         record=None,
-        last=found.last,
-        log_size=found.log_size,
-        floor=_highest_version(storage, outline),
+        found=found,
+        floor=_highest_version(storage, found, outline),
+        warnings=_lost_head_warning(storage, found),
     )
 
 
-def _highest_version(storage: ReportStorage, outline: Outline) -> int:
-    named = [record.payload.get("outline_version") for record in storage.log.forwards()]
+def _highest_version(storage: ReportStorage, found: Found, outline: Outline) -> int:
+    said = (record.payload.get("outline_version") for record in storage.log.forwards())
+    named = [version for version in said if isinstance(version, int)]
     kept = [version_in(storage.backups_dir / name) for name in backup_names(storage.backups_dir)]
-    return max([outline.outline_version, *kept, *(v for v in named if isinstance(v, int))])
+    return max([outline.outline_version, found.head_version, *kept, *named])
+
+
+def _lost_head_warning(storage: ReportStorage, found: Found) -> tuple[str, ...]:
+    if not is_head_lost(found, storage.log):
+        return ()
+    return (
+        f"The audit log lacks an event of version {found.head_version} that it once had: it was cut, "
+        "rewritten, or an older copy was put in its place.",
+    )
 
 
 def _damaged(storage: ReportStorage, found: Found, case: Damaged) -> State:
@@ -159,11 +197,9 @@ def _damaged(storage: ReportStorage, found: Found, case: Damaged) -> State:
         raise refusal
     return State(
         outline=good,
-        data=outline_bytes(good),
         record=case.record,
-        last=found.last,
-        log_size=found.log_size,
-        floor=max(case.floor, case.record.version),
+        found=found,
+        floor=max(case.floor, case.record.version, found.head_version),
         warnings=(f"{damage} This is version {good.outline_version}, the last good one.",),
         refusal=refusal,
     )
@@ -201,33 +237,38 @@ def _confirm(storage: ReportStorage, record: Record) -> None:
     durable.rewrite(storage.audit_path, record.offset, lines)
 
 
-def _published(storage: ReportStorage, record: Record, *warnings: str) -> State:
-    """Say in `.head` and in the index what the log says, and look again."""
-    durable.write_hint(storage.head_path, head_of(record))
+def _published(storage: ReportStorage, before: Found, record: Record, *warnings: str) -> State:
+    """Say in `.head` and in the index what the log says, and look again.
+
+    A `.head` that names an event which the log lacks is left as it is: it is the only trace of
+    that event until the next commit takes it into the log.
+    """
+    lost = _lost_head_warning(storage, before)
+    if not lost:
+        durable.write_hint(storage.head_path, head_of(record))
     found = storage.look()
     assert found.outline is not None
     state = State(
         outline=outlines.parse(found.outline, found.sha256),
-        data=found.outline,
         record=record,
-        last=found.last,
-        log_size=found.log_size,
-        floor=record.version,
-        warnings=warnings,
+        found=found,
+        floor=max(record.version, before.head_version),
+        warnings=(*warnings, *lost),
     )
     storage.announce(state.outline)
-    _remove_temporaries(storage)
+    _remove_strays(storage, found)
     return state
 
 
+def _remove_strays(storage: ReportStorage, found: Found) -> None:
+    """Remove what commits left that never came to be. We hold the lock: nobody is working on it."""
+    for name in found.strays:
+        durable.remove(storage.report_dir / name)
+
+
 def head_of(record: Record) -> bytes:
-    """What `.head` says of the event that was published last."""
-    return f"{record.version}:{record.sha256}\n".encode()
-
-
-def _remove_temporaries(storage: ReportStorage) -> None:
-    for path in storage.report_dir.glob(".outline.*.tmp"):
-        durable.remove(path)
+    """What `.head` says of the event that was published last: twice, so that a half-written one shows."""
+    return f"{record.version}:{record.sha256}\n".encode() * 2
 
 
 def _roll_forward(storage: ReportStorage, case: RollForward) -> State:
@@ -245,45 +286,50 @@ def _roll_forward(storage: ReportStorage, case: RollForward) -> State:
 
 
 def _temporary(storage: ReportStorage, data: bytes, record: Record) -> Path:
+    """The outline of an event under the name that its commit gave it; a full disk may still hold it."""
     path = storage.report_dir / f".outline.{record.event.action_id}.tmp"
+    if path.name in storage.look().strays and path.read_bytes() == data:
+        durable.rewrite(path, 0, data)
+        return path
     durable.remove(path)
     durable.write_new(path, data)
     return path
 
 
-def _log_wins(storage: ReportStorage, case: LogWins) -> State:
+def _log_wins(storage: ReportStorage, found: Found, case: LogWins) -> State:
     """Put the log's version in place of an outline that is older or missing."""
     outline = storage.history.outline_at(case.record.version)
     where = _set_aside(storage) if case.keep else ""
     temporary = _temporary(storage, outline_bytes(outline), case.record)
     durable.replace(temporary, storage.outline_path)
-    return _published(storage, case.record, f"{case.why}; the log's version was put in place.{where}")
+    why = (f"{case.why}; the log's version was put in place.{where}",) if case.why else ()
+    return _published(storage, found, case.record, *why)
 
 
 def _set_aside(storage: ReportStorage) -> str:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S_%f")
     name = f"outline.{stamp}.aside.json"
     durable.link(storage.outline_path, storage.report_dir / name)
+    durable.sync_folder(storage.report_dir)  # the other name of these bytes is about to go
     return f" The file that was found is kept as {name} in the report's folder."
 
 
-def _commit_hand_edit(storage: ReportStorage, found: Found, case: HandEdit) -> State:
+def _commit_hand_edit(storage: ReportStorage, case: HandEdit) -> State:
     """Commit what a person saved as a version of its own; their bytes become its backup."""
+    found = storage.look()
     current = storage.history.outline_at(case.record.version)
     edited = normalised(case.outline)
     if _same_content(current, edited):
         formatted = LogWins(case.record, "outline.json was only formatted anew", keep=False)
-        return _log_wins(storage, formatted)
-    state = State(
-        outline=current,
-        data=found.outline or b"",
-        record=case.record,
-        last=storage.look().last,
-        log_size=storage.log.size(),
-        floor=max(case.record.version, edited.outline_version),
-    )
+        return _log_wins(storage, found, formatted)
+    floor = max(case.record.version, edited.outline_version, found.head_version)
+    state = State(outline=current, record=case.record, found=found, floor=floor)
     note = Note("manual_edit_detected", Author("human"), "outline.json was edited by hand")
-    storage.commit(state, edited.model_copy(update={"updated_at": note.ts}), note)
+    try:
+        storage.commit(state, edited.model_copy(update={"updated_at": note.ts}), note)
+    except TooLargeError as error:
+        damage = f"outline.json was edited by hand and is too large: {error.message}"
+        raise CorruptReportError(damage) from error
     warning = "outline.json was edited by hand; the edit is a version of its own."
     return replaced(settle(storage), warnings=(warning,))
 

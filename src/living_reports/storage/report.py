@@ -23,13 +23,22 @@ after it has happened, and the next one to open the report finishes it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from living_reports.delta import Delta, apply, diff
-from living_reports.errors import CorruptReportError, InternalError, StorageFailedError, TooLargeError
+from living_reports.errors import (
+    CorruptReportError,
+    InternalError,
+    InvalidInputError,
+    StorageFailedError,
+    TooLargeError,
+)
 from living_reports.models import (
     AuditEvent,
     Author,
@@ -37,21 +46,24 @@ from living_reports.models import (
     normalised,
     outline_bytes,
     parse_outline,
+    parse_uuid,
     sha256_hex,
 )
 from living_reports.storage import durable, recovery
 from living_reports.storage.audit import EMPTY_SHA256, AuditLog, Note, Record
-from living_reports.storage.history import History, backup_names
+from living_reports.storage.backups import base_at, next_backup, prune
+from living_reports.storage.history import History
 from living_reports.storage.index import ReportIndex, entry_of
 from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS, ReportLock, hold, is_held
 from living_reports.storage.requests import find_request
-from living_reports.storage.state import Found, State
+from living_reports.storage.state import Found, State, is_head_lost, outlines, said_in
 
 logger = logging.getLogger(__name__)
 
 MAX_REPORT_BYTES = 16_000_000
-NEWEST_BACKUPS = 5
 _UNLOCKED_ATTEMPTS = 20
+_UNLOCKED_PAUSE_SECONDS = 0.005
+_TEMPORARY = re.compile(r"^\.outline\..*\.tmp$")
 
 _undecided: set[str] = set()
 """Reports whose last append could be neither made nor undone by this process."""
@@ -105,13 +117,22 @@ class ReportStorage:
             yield held
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Hold the report for a read; where its lock file cannot be written, go without."""
-        try:
-            with self.lock():
-                yield
-        except PermissionError:
-            yield
+    def reading(self) -> Iterator[bool]:
+        """Hold the report for a read. Where its lock file cannot be opened: go without, and yield False.
+
+        Raises:
+            FileNotFoundError: There is no such folder.
+            LockTimeoutError: Another writer kept it for the whole time-out.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self.lock())
+                is_locked = True
+            except FileNotFoundError:
+                raise
+            except OSError:
+                is_locked = False
+            yield is_locked
 
     def _require_own_folder(self) -> None:
         if self.report_dir.is_symlink():
@@ -136,20 +157,27 @@ class ReportStorage:
         if not self.exists():
             raise FileNotFoundError(f"Outline not found: {self.outline_path.name}")
         try:
-            with self.lock():
-                found = self.look()
-        except PermissionError:
-            return self._read_unlocked()
-        except OSError as error:
-            if self.exists() and not isinstance(error, FileNotFoundError):
+            with self.reading() as is_locked:
+                found = self.look() if is_locked else None
+            if found is None or str(self.audit_path) in _undecided:
                 return self._read_unlocked()
+            if found.is_settled and not found.strays:
+                return recovery.settled_state(self, found)
+            with self.lock():
+                return recovery.settle(self)
+        except FileNotFoundError:
             raise
-        if found.is_settled:
-            return recovery.settled_state(found)
-        with self.lock():
-            return self._settle()
+        except OSError as error:
+            raise storage_failed(error) from error
 
     def _settle(self) -> State:
+        """The state to start a write from; recovery comes first. Takes a held lock."""
+        if str(self.audit_path) in _undecided:
+            raise StorageFailedError(
+                "An earlier write of this process has an unknown outcome; it writes this report no more.",
+                happened="no",
+                hint="Restart the server once the disk is well; opening the report then settles it.",
+            )
         try:
             return recovery.settle(self)
         except FileNotFoundError:
@@ -158,11 +186,14 @@ class ReportStorage:
             raise storage_failed(error) from error
 
     def _read_unlocked(self) -> State:
-        """Read where the lock file cannot be written: take what agrees, recover nothing."""
+        """Read without the lock, and without recovery: take what agrees, else look again."""
         for _ in range(_UNLOCKED_ATTEMPTS):
             found = self.look()
-            if found.last is not None and found.last.is_ours and found.last.outline_sha256 == found.sha256:
-                return recovery.settled_state(found)
+            if found.last is None or not found.last.is_ours:
+                break
+            if found.last.is_event and found.last.outline_sha256 == found.sha256:
+                return recovery.settled_state(self, found)
+            time.sleep(_UNLOCKED_PAUSE_SECONDS)  # a writer is between its event and its outline
         return recovery.state_without_writing(self)
 
     def look(self) -> Found:
@@ -170,8 +201,9 @@ class ReportStorage:
         return Found(
             outline=_read_or_none(self.outline_path),
             last=self.log.last(),
-            head=(_read_or_none(self.head_path) or b"").decode("ascii", "replace").strip(),
+            head=said_in(_read_or_none(self.head_path) or b""),
             log_size=self.log.size(),
+            strays=tuple(filter(_TEMPORARY.match, os.listdir(self.report_dir))),
         )
 
     def load_outline(self) -> Outline:
@@ -184,7 +216,7 @@ class ReportStorage:
         state = self.read()
         if state.refusal is not None:
             raise state.refusal
-        return parse_outline(state.data)  # the caller's own, to do with as it likes
+        return parse_outline(state.found.outline or b"")  # the caller's own, to do with as it likes
 
     def outline_at(self, version: int, state: State) -> Outline:
         """The outline as it was at a version; see `History.outline_at`."""
@@ -225,8 +257,7 @@ class ReportStorage:
         """
         if not self.exists():
             raise FileNotFoundError(f"Outline not found: {self.outline_path.name}")
-        with self.lock():
-            self._refuse_undecided()
+        with self._writing():
             state = self._settle()
             if state.refusal is not None and not repair:
                 raise state.refusal
@@ -235,13 +266,17 @@ class ReportStorage:
             if edit.draft is not None:
                 edit.record = self.commit(state, *edit.draft)
 
-    def _refuse_undecided(self) -> None:
-        if str(self.audit_path) in _undecided:
-            raise StorageFailedError(
-                "An earlier write of this process has an unknown outcome; it writes this report no more.",
-                happened="no",
-                hint="Restart the server once the disk is well; opening the report then settles it.",
-            )
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Hold the report for a write; where the lock file cannot be opened, nothing can be written."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self.lock())
+            except FileNotFoundError:
+                raise
+            except OSError as error:
+                raise storage_failed(error) from error
+            yield
 
     def save_outline(self, outline: Outline) -> None:
         """Commit an outline as the next version, with one `backup` event.
@@ -249,16 +284,13 @@ class ReportStorage:
         Raises:
             StorageFailedError: The disk refused; the error says whether it happened.
         """
-        durable.make_folder(self.report_dir)
         note = Note("backup", Author("cli"), "outline_save")
-        with self.lock():
-            if self.exists():
-                with self.edit() as edit:
-                    edit.put(outline, note)
-            else:
-                self.commit(None, outline, note)
-                durable.sync_folder(self.report_dir)
-                durable.sync_folder(self.report_dir.parent)
+        self._make_own_folder()
+        with self._writing():
+            state = self._state_if_any()
+            if state is not None and state.refusal is not None:
+                raise state.refusal
+            self.commit(state, outline, note)
 
     def append_audit_event(self, event: AuditEvent) -> None:
         """Append an event that makes no version; its hashes are filled in here.
@@ -266,18 +298,30 @@ class ReportStorage:
         Raises:
             StorageFailedError: The disk refused; the error says whether it happened.
         """
-        durable.make_folder(self.report_dir)
-        with self.lock():
-            self._refuse_undecided()
-            state = self._settle() if self.outline_path.exists() else None
+        self._make_own_folder()
+        with self._writing():
+            state = self._state_if_any()
             if state is not None and state.record is None:
                 state = self._adopt(state, Author(event.actor))
             self.append_event(state, event)
 
+    def _make_own_folder(self) -> None:
+        try:
+            durable.make_root(self.report_dir)
+        except OSError as error:
+            raise storage_failed(error) from error
+
+    def _state_if_any(self) -> State | None:
+        """The state to start from; `None` in a folder that holds no outline and no version of one."""
+        try:
+            return self._settle()
+        except FileNotFoundError:
+            return None
+
     def append_event(self, state: State | None, event: AuditEvent) -> Record:
         """Step 5 and `.head` alone, for an event that repeats version and hash. Takes a held lock."""
         if state is not None and state.record is not None:
-            last, size = state.last, state.log_size
+            last, size = state.found.last, state.found.log_size
             carried = {"outline_version": state.record.version, "outline_sha256": state.record.outline_sha256}
             kept = {"base_at": base} if (base := state.record.payload.get("base_at")) is not None else {}
         else:
@@ -285,8 +329,8 @@ class ReportStorage:
         chained = carried | {"prev_sha256": last.sha256 if last else EMPTY_SHA256, "delta": []} | kept
         fields = {key: value for key, value in event.payload.items() if key not in chained}
         full = event.model_copy(update={"payload": chained | fields})
-        record = self._append(last, size, full)
-        durable.write_hint(self.head_path, recovery.head_of(record))
+        record = self._append(last, size, _line_of(full))
+        self._after_commit(record, lambda: durable.write_hint(self.head_path, recovery.head_of(record)))
         return record
 
     def commit(self, state: State | None, outline: Outline, note: Note) -> Record:
@@ -295,6 +339,7 @@ class ReportStorage:
         `state` is `None` for the first version of a folder that holds nothing yet.
         """
         assert is_held(self.lock_path), "a commit needs the report's lock"
+        _require_id(outline, self.report_id)
         if state is not None and state.record is None and state.refusal is None:
             state = self._adopt(state, note.author)
         old = state.outline if state is not None else None
@@ -319,9 +364,8 @@ class ReportStorage:
                 hint="Split it into several reports, or remove what is no longer needed.",
                 limit=MAX_REPORT_BYTES,
             )
-        last = state.last if state is not None else self.log.last()
-        size = state.log_size if state is not None else self.log.size()
-        backup = self._next_backup() if self.outline_path.exists() else None
+        last = state.found.last if state is not None else self.log.last()
+        size = state.found.log_size if state is not None else self.log.size()
         payload = {
             "outline_version": new.outline_version,
             "outline_sha256": sha256_hex(data),
@@ -329,9 +373,9 @@ class ReportStorage:
             "delta": delta,
             "reason": note.reason,
             "client": note.author.client,
-            "backup_filename": backup,
-            "base_at": _base_at(state, size + _gap(last)) if state is not None else None,
         }
+        if state is not None:
+            payload |= self._provenance(state, size + _gap(last))
         event = AuditEvent(
             action_id=note.action_id,
             report_id=new.report_id,
@@ -343,18 +387,38 @@ class ReportStorage:
         )
         temporary = self.report_dir / f".outline.{note.action_id}.tmp"
         record = self._write_event(temporary, data, last, size, event)
-        self._publish(temporary, new, record)
+        self._after_commit(record, lambda: self.publish(temporary, new, record))
+        outlines.put(new, record.outline_sha256, len(data))
         return record
+
+    def _provenance(self, state: State, offset: int) -> dict[str, Any]:
+        """What the event says of the bytes that it replaces; `offset` is where it will stand.
+
+        `backup_sha256` is there where they are not those of the version before: another writer's,
+        a person's, or damaged ones. `head_was` is what `.head` said of an event that the log lacks.
+        """
+        found, record = state.found, state.record
+        is_stranger = record is None or found.sha256 != record.outline_sha256
+        return {
+            "backup_filename": next_backup(self.backups_dir) if found.outline is not None else None,
+            "backup_sha256": found.sha256 if is_stranger else None,
+            "base_at": base_at(state, offset),
+            "head_was": found.head if is_head_lost(found, self.log) else None,
+        }
 
     def _write_event(
         self, temporary: Path, data: bytes, last: Record | None, size: int, event: AuditEvent
     ) -> Record:
         """Steps 3 to 5, undone if they fail."""
         try:
+            if self.outline_path.exists():
+                durable.make_folder(self.backups_dir)
             durable.write_new(temporary, data)
+            if "backup_sha256" in event.payload:  # torn, the line can only be told by this name
+                durable.sync_folder(self.report_dir)
             if self.index is not None:
                 self.index.mark(self.report_id)
-            return self._append(last, size, event)
+            return self._append(last, size, _line_of(event))
         except StorageFailedError as error:
             if error.details["happened"] == "no":
                 self._undo(temporary)
@@ -363,10 +427,9 @@ class ReportStorage:
             self._undo(temporary)
             raise storage_failed(error) from error
 
-    def _append(self, last: Record | None, size: int, event: AuditEvent) -> Record:
+    def _append(self, last: Record | None, size: int, line: bytes) -> Record:
         """Step 5: the line, synced, behind a newline where the line before lacks its own."""
         self._require_lock()
-        line = event.model_dump_json(exclude_none=True).encode()
         gap = _gap(last)
         try:
             durable.append(self.audit_path, b"\n" * gap + line + b"\n")
@@ -399,10 +462,10 @@ class ReportStorage:
         except OSError as error:
             logger.warning("a temporary file could not be removed: %s", error.strerror)
 
-    def _publish(self, temporary: Path, new: Outline, record: Record) -> None:
+    def _after_commit(self, record: Record, publish: Callable[[], None]) -> None:
         """Steps 6 and 7: make what the event says visible. It is committed, whatever happens here."""
         try:
-            self.publish(temporary, new, record)
+            publish()
         except OSError as error:
             logger.warning("version %d is committed but not yet in place: %s", record.version, error.strerror)
 
@@ -416,42 +479,19 @@ class ReportStorage:
         if isinstance(backup, str) and self.outline_path.exists():
             durable.make_folder(self.backups_dir)
             durable.link(self.outline_path, self.backups_dir / Path(backup).name)
+            if "backup_sha256" in record.payload:  # no version has these bytes: they are there only
+                durable.sync_folder(self.backups_dir)
+                durable.sync_folder(self.report_dir)
         durable.replace(temporary, self.outline_path)
         durable.write_hint(self.head_path, recovery.head_of(record))
         self.announce(new)
-        self._prune(record)
+        prune(self.backups_dir, self.log, record)
 
     def announce(self, outline: Outline) -> None:
-        """Bring the index up to date."""
+        """Bring the index up to date. Takes a held lock: two entries must not overtake each other."""
         if self.index is not None:
-            self.index.append(entry_of(outline, f"{self.report_dir.parent.name}/{self.report_id}"))
-            self.index.unmark(self.report_id)
-
-    # --- Backups --------------------------------------------------------------------------
-
-    def _next_backup(self) -> str:
-        """A name for the backup of the current outline, later than all there are."""
-        now = datetime.now(UTC)
-        names = backup_names(self.backups_dir)
-        if names:
-            newest = datetime.strptime(names[-1], "outline.json.%Y%m%dT%H%M%S_%f.bak").replace(tzinfo=UTC)
-            now = max(now, newest + timedelta(microseconds=1))
-        return now.strftime("outline.json.%Y%m%dT%H%M%S_%f.bak")
-
-    def _prune(self, newest: Record) -> None:
-        """Remove the backup that just left the newest ones, unless it is one to keep.
-
-        An event whose `base_at` is its own offset made a backup that is kept: see `_base_at`.
-        """
-        spare = set(backup_names(self.backups_dir)[:-NEWEST_BACKUPS])
-        versions = 0
-        for record in self.log.backwards(newest.end) if spare else ():
-            name = record.payload.get("backup_filename")
-            if name in spare and record.payload.get("base_at") != record.offset:
-                durable.remove(self.backups_dir / str(name))
-            versions += record.makes_version
-            if versions > NEWEST_BACKUPS:
-                return
+            entry = entry_of(outline, f"{self.report_dir.parent.name}/{self.report_id}")
+            self.index.announce(entry, self.report_id)
 
 
 class Edit:
@@ -497,20 +537,22 @@ def delta_between(old: Outline | None, new: Outline) -> Delta:
     return delta
 
 
-def _base_at(state: State, offset: int) -> int:
-    """Where replaying starts for versions from here on: the offset of an event in the log.
+def _line_of(event: AuditEvent) -> bytes:
+    return event.model_dump_json(exclude_none=True).encode()
 
-    It is the event's own offset, and its backup is kept, once the log since the last kept
-    one exceeds the outline's size. That bounds what a version costs to read back, and all
-    kept backups together by the size of the log.
-    """
-    record = state.record
-    if record is None:
-        return offset  # another writer's last bytes: kept for good
-    base = record.end if record.is_whole else record.payload.get("base_at", offset)
-    if state.refusal is None and offset - base > len(state.data):
-        return offset
-    return int(base)
+
+def _require_id(outline: Outline, folder: str) -> None:
+    """An outline under another report's id would be taken for that report."""
+    try:
+        expected = parse_uuid(folder)
+    except ValueError:
+        return  # a folder that is not named by an id
+    if parse_uuid(outline.report_id) != expected:
+        raise InvalidInputError(
+            f"The outline belongs to report {outline.report_id}, the folder to {folder}.",
+            hint="Save an outline where it belongs.",
+            path="report_id",
+        )
 
 
 def _gap(last: Record | None) -> int:

@@ -29,11 +29,17 @@ from pathlib import Path
 from typing import Any
 
 from living_reports.delta import apply
-from living_reports.errors import LockTimeoutError, ReportNotFoundError
+from living_reports.errors import (
+    CorruptReportError,
+    LockTimeoutError,
+    ReportError,
+    ReportNotFoundError,
+    StorageFailedError,
+)
 from living_reports.models import AuditEvent, IndexEntry, Outline, parse_uuid
 from living_reports.storage import durable
 from living_reports.storage.audit import Note, Record
-from living_reports.storage.history import version_in
+from living_reports.storage.backups import version_in
 from living_reports.storage.index import ReportIndex, entry_of, entry_on_disk
 from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS, hold
 from living_reports.storage.report import Edit, ReportStorage, storage_failed
@@ -42,6 +48,7 @@ from living_reports.storage.verify import verify
 
 logger = logging.getLogger(__name__)
 
+_BUSY_SECONDS = 1.0
 _MOVES_NEED_CLOSED_FILES = sys.platform == "win32"
 
 
@@ -60,14 +67,23 @@ class GlobalStorage:
         self.index_path = self.reports_root / "index.jsonl"
         self.index = ReportIndex(self.index_path)
         self.lock_timeout_seconds = lock_timeout_seconds
+        self._is_swept = False
 
     def get_report_storage(self, report_id: str) -> ReportStorage:
         """The storage of one report, whether it exists or not.
 
         Raises:
             ValueError: The id is not a UUID.
+            CorruptReportError: `by_id` is a symbolic link.
         """
-        return self._storage(self.by_id / parse_uuid(report_id))
+        folder = self.by_id / parse_uuid(report_id)
+        if self.by_id.is_symlink():
+            raise CorruptReportError(
+                "by_id is a symbolic link; nothing is read or written through one.",
+                hint="Give the place that it points to as the root.",
+                damaged="folder",
+            )
+        return self._storage(folder)
 
     def _storage(self, folder: Path) -> ReportStorage:
         return ReportStorage(folder, lock_timeout_seconds=self.lock_timeout_seconds, index=self.index)
@@ -91,30 +107,39 @@ class GlobalStorage:
             TooLargeError: The outline is over the limit.
         """
         report_id = parse_uuid(outline.report_id)
+        building = self.by_id / f".new-{report_id}-{note.action_id[:8]}"
         try:
             self._make_root()
-            building = self.by_id / f".new-{report_id}-{note.action_id[:8]}"
-            durable.make_folder(building)
-            record = self._build(building, outline, note)
             self.index.mark(report_id)
-            if not self._take_name(building, report_id):
-                return None
+            durable.make_folder(building)
+            record = self._build(building, report_id, outline, note)
         except OSError as error:
+            self._unmark_missing(report_id)
             raise storage_failed(error) from error
-        self._announce(report_id, entry_of(outline, f"by_id/{report_id}"))
+        except ReportError:
+            self._unmark_missing(report_id)
+            raise
+        if record is not None:
+            self.index.announce(entry_of(outline, f"by_id/{report_id}"), report_id)
+        self.index.tidy()
         self.sweep()
         return record
 
-    def _build(self, building: Path, outline: Outline, note: Note) -> Record:
+    def _build(self, building: Path, report_id: str, outline: Outline, note: Note) -> Record | None:
+        """Make a folder whole, then give it its name; its lock is held for as long as that goes."""
         storage = ReportStorage(building, lock_timeout_seconds=self.lock_timeout_seconds)
         try:
             with storage.lock():
-                record = storage.commit(None, outline, note)
+                durable.touch(storage.audit_path)  # its name is synced with the folder's other ones
+                record = _first_version(storage, outline, note)
                 durable.sync_folder(building)
+                if not _MOVES_NEED_CLOSED_FILES:
+                    return record if self._take_name(building, report_id) else None
+            return record if self._take_name(building, report_id) else None
         except BaseException:
-            durable.remove_folder(building)
+            if durable.is_real_folder(building):
+                durable.remove_folder(building)
             raise
-        return record
 
     def _take_name(self, building: Path, report_id: str) -> bool:
         """Rename a finished folder and sync the name: from here on the report exists."""
@@ -123,40 +148,58 @@ class GlobalStorage:
                 raise FileExistsError
             durable.move_folder(building, self.by_id / report_id)
         except OSError as error:
-            durable.remove_folder(building)
             if isinstance(error, FileExistsError) or error.errno == errno.ENOTEMPTY:
+                durable.remove_folder(building)
                 return False
             raise
-        durable.sync_folder(self.by_id)
+        try:
+            durable.sync_folder(self.by_id)
+        except OSError as error:
+            self._give_name_back(building, report_id, error)
+            raise
         return True
+
+    def _give_name_back(self, building: Path, report_id: str, cause: OSError) -> None:
+        """The name may not be on the disk: take it away again, so that nobody relies on it."""
+        try:
+            durable.move_folder(self.by_id / report_id, building)
+            durable.sync_folder(self.by_id)
+        except OSError as error:
+            raise StorageFailedError(
+                f"The disk refused ({cause.strerror}); whether the report was made is unknown.",
+                happened="unknown",
+                hint="List the reports once the disk is well: the report is there or it is not.",
+            ) from error
 
     def _make_root(self) -> None:
         durable.make_root(self.reports_root)
-        if not durable.is_real_folder(self.by_id):
-            durable.make_folder(self.by_id)
-            durable.sync_folder(self.reports_root)
+        self._make_lasting(self.by_id)
         attributes = self.reports_root / ".gitattributes"
         if not attributes.exists():
             durable.write_hint(attributes, b"* -text\naudit.jsonl -merge\n")
 
-    def _announce(self, report_id: str, entry: IndexEntry) -> None:
-        """The report is there, whatever happens to its entry: the mark tells the next reader."""
-        try:
-            self.index.append(entry)
-            self.index.unmark(report_id)
-        except OSError as error:
-            logger.warning("the index does not list %s yet: %s", report_id, error.strerror)
+    def _make_lasting(self, folder: Path) -> None:
+        """Make a folder of the root. While it is empty, its maker may have died before the sync."""
+        durable.make_folder(folder)
+        if not os.listdir(folder):
+            durable.sync_folder(self.reports_root)
 
     def sweep(self) -> None:
-        """Remove what crashed creations left, once nobody can be working on it any more."""
+        """Remove what crashed creations left, once nobody can be working on it any more.
+
+        Once in the life of an object: a look through all names is too long for every creation.
+        """
+        if self._is_swept:
+            return
+        self._is_swept = True
         for folder in self.by_id.glob(".new-*"):
-            if time.time() - folder.lstat().st_mtime < self.lock_timeout_seconds:
-                continue
             try:
+                if time.time() - folder.lstat().st_mtime < self.lock_timeout_seconds:
+                    continue
                 with hold(folder / ".lock", 0.0):
                     durable.remove_folder(folder)
-            except (LockTimeoutError, OSError):
-                continue
+            except (LockTimeoutError, OSError) as error:
+                logger.info("%s was not removed: %s", folder.name, error)
 
     # --- Finding --------------------------------------------------------------------------
 
@@ -173,22 +216,30 @@ class GlobalStorage:
             return None
         return max(self.trash_dir.glob(f"{report_id}_*"), default=None)
 
-    def storage_anywhere(self, report_id: str) -> ReportStorage | None:
-        """The storage of a report, the trash included."""
-        folder = self.find_folder(report_id)
-        return self._storage(folder) if folder is not None else None
-
     def settle_index(self) -> None:
         """Look at every report whose commit may not have reached the index."""
         for report_id in self.index.marked():
-            storage = self._storage(self.by_id / report_id)
             try:
-                if storage.exists():
-                    storage.announce(storage.read().outline)
-                else:
-                    self.index.unmark(report_id)
-            except (LockTimeoutError, OSError, ValueError) as error:
+                self._announce(self._storage(self.by_id / report_id), _BUSY_SECONDS)
+            except FileNotFoundError:
+                self._unmark_missing(report_id)
+            except (ReportError, OSError) as error:
                 logger.info("report %s is not settled yet: %s", report_id, type(error).__name__)
+
+    def _announce(self, storage: ReportStorage, timeout_seconds: float | None = None) -> State:
+        """Read a report and say in the index what it is, in one go."""
+        with storage.lock(timeout_seconds):
+            state = storage.read()
+            self._refuse_deleted(storage.report_id, state)
+            storage.announce(state.outline)
+            return state
+
+    def _unmark_missing(self, report_id: str) -> None:
+        if not (self.by_id / report_id).exists():
+            try:
+                self.index.unmark(report_id)
+            except OSError as error:
+                logger.info("the mark of %s stays: %s", report_id, error)
 
     # --- Use cases ------------------------------------------------------------------------
 
@@ -202,21 +253,33 @@ class GlobalStorage:
         with self._found(report_id), self.get_report_storage(report_id).edit(repair=repair) as edit:
             self._refuse_deleted(report_id, edit.state)
             yield edit
+        self.index.tidy()
 
     def read(self, report_id: str) -> State:
-        """A report as it is now; see `ReportStorage.read`.
+        """A report as it is now; see `ReportStorage.read`. A wrong entry of the index is corrected.
 
         Raises:
             ReportNotFoundError: There is no such report.
         """
         with self._found(report_id):
-            state = self.get_report_storage(report_id).read()
+            storage = self.get_report_storage(report_id)
+            state = storage.read()
             self._refuse_deleted(report_id, state)
+            if self.index.differs_from(entry_of(state.outline, f"by_id/{report_id}")):
+                return self._corrected(storage, state)
+            return state
+
+    def _corrected(self, storage: ReportStorage, state: State) -> State:
+        try:
+            return self._announce(storage, _BUSY_SECONDS)
+        except (LockTimeoutError, PermissionError) as error:
+            logger.info("the entry of %s is corrected later: %s", storage.report_id, error)
             return state
 
     def exists(self, report_id: str) -> bool:
         """True if there is such a report outside the trash."""
-        return self.get_report_storage(report_id).exists()
+        with self._found(report_id):
+            return self.get_report_storage(report_id).exists()
 
     def outline_at(self, report_id: str, version: int, state: State) -> Outline:
         """The outline as it was at a version; `state` is the report as just read.
@@ -224,11 +287,13 @@ class GlobalStorage:
         Raises:
             NoSuchVersionError: The report never had this version.
         """
-        return self.get_report_storage(report_id).outline_at(version, state)
+        with self._found(report_id):
+            return self.get_report_storage(report_id).outline_at(version, state)
 
     def event_of(self, report_id: str, version: int) -> Record | None:
         """The event that made a version."""
-        return self.get_report_storage(report_id).log.find_version(version)
+        with self._found(report_id):
+            return self.get_report_storage(report_id).log.find_version(version)
 
     def events(self, report_id: str, end: int | None = None) -> Iterator[Record]:
         """The lines of a report's log, newest first, from the one that ends at `end`."""
@@ -254,9 +319,12 @@ class GlobalStorage:
                 return verify(storage)
 
     def entries(self) -> list[IndexEntry]:
-        """Every report that the index knows, those in the trash included."""
+        """Every report, those in the trash not included."""
+        self.index.entries()  # after a boot, this marks what there is to settle
         self.settle_index()
-        return list(self.index.entries().values())
+        entries = list(self.index.entries().values())
+        self.index.tidy()
+        return entries
 
     def trash_entries(self) -> list[IndexEntry]:
         """The reports in the trash, each once, read from their folders."""
@@ -277,11 +345,24 @@ class GlobalStorage:
             yield
         except FileNotFoundError as error:
             raise not_found(report_id) from error
+        except OSError as error:
+            raise storage_failed(error) from error
 
     def _refuse_deleted(self, report_id: str, state: State) -> None:
-        if state.record is not None and state.record.event.action_type == "delete":
-            self._finish_trash(report_id)
-            raise FileNotFoundError(report_id)
+        """A last event `delete` in `by_id` means that the move into the trash has to be finished.
+
+        Raises:
+            FileNotFoundError: The report is deleted.
+        """
+        if not _says_deleted(state.record):
+            return
+        try:
+            with self.get_report_storage(report_id).lock():
+                if _says_deleted(self.get_report_storage(report_id).log.last_ours()):
+                    self._move_to_trash(report_id)
+        except OSError as error:
+            logger.info("report %s is deleted, but not in the trash yet: %s", report_id, error)
+        raise FileNotFoundError(report_id)
 
     # --- Trash ----------------------------------------------------------------------------
 
@@ -295,37 +376,61 @@ class GlobalStorage:
             ReportNotFoundError: There is no such report.
         """
         storage = self.get_report_storage(report_id)
-        with self._found(report_id), storage.lock():
-            if not storage.exists():
-                raise FileNotFoundError(report_id)
-            storage.append_audit_event(event)
-            if not _MOVES_NEED_CLOSED_FILES:
-                return self._finish_trash(report_id)
-        return self._finish_trash(report_id)
+        if not storage.exists():
+            raise not_found(report_id)
+        try:
+            self._make_lasting(self.trash_dir)
+            self.index.mark(report_id)
+            with self._found(report_id), storage.lock():
+                self._refuse_deleted(report_id, storage.read())
+                storage.append_audit_event(event)
+                if not _MOVES_NEED_CLOSED_FILES:
+                    return self._move_deleted(report_id)
+        except OSError as error:
+            raise storage_failed(error) from error
+        return self._move_deleted(report_id)
 
-    def _finish_trash(self, report_id: str) -> Path:
+    def _move_deleted(self, report_id: str) -> Path:
+        try:
+            return self._move_to_trash(report_id)
+        except OSError as error:
+            raise StorageFailedError(
+                f"The report is deleted, but the disk refused to move it: {error.strerror}.",
+                happened="yes",
+                hint="The next look at the report moves it; it is in no list any more then.",
+            ) from error
+
+    def _move_to_trash(self, report_id: str) -> Path:
         """The move alone: also when a crash prevented it."""
-        if not durable.is_real_folder(self.trash_dir):
-            durable.make_folder(self.trash_dir)
-            durable.sync_folder(self.reports_root)
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S_%f")
-        target = self.trash_dir / f"{report_id}_{stamp}"
-        entry = self.index.get_entry(report_id)
+        self._make_lasting(self.trash_dir)
+        target = self.trash_dir / f"{report_id}_{datetime.now(UTC).strftime('%Y%m%dT%H%M%S_%f')}"
         durable.move_folder(self.by_id / report_id, target)
-        if entry is not None:
-            gone = entry.model_copy(update={"status": "deleted", "path": f".trash/{target.name}"})
-            self._announce(report_id, gone)
+        gone = entry_on_disk(target, report_id, f".trash/{target.name}")
+        if gone is not None:
+            self.index.announce(gone.model_copy(update={"status": "deleted"}), report_id)
         return target
 
     def restore(self, report_id: str, event: AuditEvent) -> State:
         """Move a report back from the trash, after the event that says so.
 
         Raises:
-            ReportNotFoundError: It is not in the trash.
+            ReportNotFoundError: It is not in the trash, or there is one of this id outside.
+            StorageFailedError: The disk refused; the error says whether it happened.
         """
         folder = self.find_in_trash(report_id)
         if folder is None or (self.by_id / report_id).exists():
             raise ReportNotFoundError(f"Report {report_id} is not in the trash.", hint="Nothing was changed.")
+        try:
+            self._make_root()
+            self.index.mark(report_id)
+            with self._found(report_id):
+                self._move_back(folder, report_id, event)
+        except OSError as error:
+            raise storage_failed(error) from error
+        with self._found(report_id):
+            return self._announce(self.get_report_storage(report_id))
+
+    def _move_back(self, folder: Path, report_id: str, event: AuditEvent) -> None:
         storage = ReportStorage(folder, lock_timeout_seconds=self.lock_timeout_seconds)
         with storage.lock():
             storage.append_audit_event(event)
@@ -333,10 +438,14 @@ class GlobalStorage:
                 durable.move_folder(folder, self.by_id / report_id)
         if _MOVES_NEED_CLOSED_FILES:
             durable.move_folder(folder, self.by_id / report_id)
-        durable.sync_folder(self.by_id)
-        state = self.read(report_id)
-        self._announce(report_id, entry_of(state.outline, f"by_id/{report_id}"))
-        return state
+        try:
+            durable.sync_folder(self.by_id)
+        except OSError as error:
+            raise StorageFailedError(
+                f"The disk refused ({error.strerror}); whether the report stays restored is unknown.",
+                happened="unknown",
+                hint="List the reports once the disk is well: it is there, or still in the trash.",
+            ) from error
 
     def in_trash(self) -> list[tuple[str, Path]]:
         """Every report in the trash: its id and its folder, newest last."""
@@ -344,6 +453,21 @@ class GlobalStorage:
             return []
         names = sorted(os.listdir(self.trash_dir))
         return [(name.partition("_")[0], self.trash_dir / name) for name in names]
+
+
+def _first_version(storage: ReportStorage, outline: Outline, note: Note) -> Record:
+    """Commit into a folder that nobody sees yet: what fails there has not happened, whatever it was."""
+    try:
+        record = storage.commit(None, outline, note)
+    except StorageFailedError as error:
+        raise OSError(errno.EIO, error.message) from error
+    if not storage.outline_path.exists():
+        raise OSError(errno.EIO, "the outline could not be put in place")
+    return record
+
+
+def _says_deleted(record: Record | None) -> bool:
+    return record is not None and record.is_deletion
 
 
 def not_found(selector: str) -> ReportNotFoundError:

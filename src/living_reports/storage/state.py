@@ -6,11 +6,14 @@ Rules:
   unless the outline is a person's valid edit of the current version.
 - What cannot be explained is never guessed at and never cut: the report is damaged, reads
   give the last good version with a warning, and writes are refused.
+- `.head` is written after its event was synced, so no crash leaves it naming an event that the
+  log lacks. Where it does, the log was cut or rewritten; a line is then never taken for torn.
 - This module reads what it is given and the log; it changes nothing.
 """
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -22,6 +25,7 @@ from living_reports.models import Outline, parse_outline, sha256_hex
 from living_reports.storage.audit import AuditLog, Record
 
 MAX_TORN_BYTES = 64 * 1024 * 1024
+_HEAD = re.compile(r"^([1-9]\d{0,17}):([0-9a-f]{64})$")
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class Found:
     last: Record | None
     head: str
     log_size: int
+    strays: tuple[str, ...] = ()
+    """Temporary files that commits left when their process died."""
 
     @cached_property
     def sha256(self) -> str:
@@ -46,14 +52,24 @@ class Found:
             return False
         return last.outline_sha256 == self.sha256 and self._is_published(last)
 
+    @cached_property
+    def head_event(self) -> tuple[int, str] | None:
+        """Version and sha256 of the event that `.head` names; `None` where it is absent or unreadable."""
+        match = _HEAD.match(self.head)
+        return (int(match[1]), match[2]) if match else None
+
+    @property
+    def head_version(self) -> int:
+        """The version that `.head` names; 0 where it is absent or unreadable."""
+        return self.head_event[0] if self.head_event else 0
+
     def _is_published(self, last: Record) -> bool:
-        version, _, sha256 = self.head.partition(":")
-        if sha256 == last.sha256 and version == str(last.version):
+        if self.head_event == (last.version, last.sha256):
             return True
         # The outline takes its name after the event is synced, so an outline that matches a
         # version-making event proves that it was; an event without a version needs its head.
-        behind = not self.head or sha256 == last.payload.get("prev_sha256")
-        return behind and last.makes_version
+        is_behind = self.head_event is None or self.head_event[1] == last.payload.get("prev_sha256")
+        return is_behind and last.makes_version
 
 
 @dataclass(frozen=True)
@@ -61,14 +77,13 @@ class State:
     """A report that is ready to be read, and to be written unless `refusal` says why not.
 
     `record` is the newest event of ours, `None` in a folder that only another writer has
-    written. `floor` is the highest version number ever seen in the folder.
+    written. `floor` is the highest version number ever seen in the folder. `found` is what is
+    on disk; `outline` differs from it where a person's edit or damage is being dealt with.
     """
 
     outline: Outline
-    data: bytes
     record: Record | None
-    last: Record | None
-    log_size: int
+    found: Found
     floor: int
     warnings: tuple[str, ...] = ()
     refusal: CorruptReportError | None = None
@@ -155,7 +170,10 @@ class RollForward:
 
 @dataclass(frozen=True)
 class LogWins:
-    """The outline is an old or a missing one: put the log's version in place."""
+    """The outline is an old or a missing one: put the log's version in place.
+
+    `why` is empty where nothing odd happened: the very first commit was cut short.
+    """
 
     record: Record
     why: str
@@ -194,12 +212,15 @@ def diagnose(found: Found, log: AuditLog, is_outline_of: Callable[[Outline], boo
     outline, problem = _parsed(found.outline, is_outline_of)
     if record is None:
         return _diagnose_foreign(found, outline, problem)
-    if found.last is not None and not found.last.is_event:
-        return _diagnose_bad_end(found, found.last, log, outline)
+    if found.last is not None and found.last.data is None:
+        return _diagnose_bad_end(found, found.last, log, record)
+    if not record.is_event:
+        return Damaged(record, "the last event of audit.jsonl is damaged")
     if found.sha256 == record.outline_sha256:
         return Confirm(record)
     if found.outline is None:
-        return LogWins(record, "outline.json was missing", keep=False)
+        is_first = next(log.forwards()).offset == record.offset
+        return LogWins(record, "" if is_first else "outline.json was missing", keep=False)
     if outline is None:
         return Damaged(record, f"outline.json is not a valid outline ({problem})")
     return _diagnose_outline(found, log, record, outline)
@@ -225,15 +246,47 @@ def _diagnose_foreign(found: Found, outline: Outline | None, problem: str) -> Ca
     return Damaged(None, f"outline.json is not a valid outline ({problem})")
 
 
-def _diagnose_bad_end(found: Found, line: Record, log: AuditLog, outline: Outline | None) -> Case:
-    """A last line that does not parse was torn, if the outline shows that nobody built on it."""
-    record = log.last_ours()
-    if found.sha256 and outline is not None and len(line.raw) <= MAX_TORN_BYTES:
-        event = log.find_version(outline.outline_version)
-        if event is not None and event.outline_sha256 == found.sha256:
-            return Torn(line)
-    floor = outline.outline_version if outline else 0
-    return Damaged(record, "the last line of audit.jsonl is damaged", floor)
+def _diagnose_bad_end(found: Found, line: Record, log: AuditLog, record: Record) -> Case:
+    """A last line that does not parse was torn, if what is there shows that nobody built on it.
+
+    That is an outline of an event before it; or a person's edit of the newest version, with the
+    temporary file that was to take the place of it: its commit had not come to the renaming.
+    """
+    version = version_of(found.outline)
+    event = log.find_version(version)
+    is_known = event is not None and event.outline_sha256 == found.sha256
+    is_edited = version == record.version and bool(found.strays)
+    if (is_known or is_edited) and len(line.raw) <= MAX_TORN_BYTES and not is_head_lost(found, log):
+        return Torn(line)
+    return Damaged(record, "the last line of audit.jsonl is damaged", version)
+
+
+def version_of(data: bytes | None) -> int:
+    """The version that an outline states; 0 if it is none."""
+    outline, _ = _parsed(data, lambda _: True)
+    return outline.outline_version if outline is not None else 0
+
+
+def said_in(head: bytes) -> str:
+    """What `.head` says; empty where its lines differ: it was being written over when the power went."""
+    lines = set(head.decode("ascii", "replace").split())
+    return lines.pop() if len(lines) == 1 else ""
+
+
+def is_head_lost(found: Found, log: AuditLog) -> bool:
+    """True if `.head` names an event that the log lacks, which no crash can bring about."""
+    if found.head_event is None:
+        return False
+    version, sha256 = found.head_event
+    first = log.find_version(version)
+    if first is None:
+        return True
+    for record in log.forwards(first.offset):
+        if record.sha256 == sha256:
+            return False
+        if record.version > version:
+            break
+    return True
 
 
 def _diagnose_outline(found: Found, log: AuditLog, record: Record, outline: Outline) -> Case:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from living_reports.models import parse_uuid, sha256_hex
 from living_reports.storage.audit import EMPTY_SHA256, Record
-from living_reports.storage.history import backup_names, version_in
+from living_reports.storage.backups import backup_names
 
 if TYPE_CHECKING:
     from living_reports.storage.report import ReportStorage
@@ -43,13 +43,13 @@ class _Walk:
     events: int = 0
     previous: Record | None = None
     newest: Record | None = None
-    hashes: dict[int, str] = field(default_factory=dict)
-    """The outline's hash at each version."""
     seen: set[str] = field(default_factory=set)
     """The hash of every line."""
     action_ids: set[str] = field(default_factory=set)
-    strangers: set[str] = field(default_factory=set)
-    """Backups of bytes that no event made: another writer's, or a person's."""
+    backups: dict[str, str] = field(default_factory=dict)
+    """The hash that each backup of ours must have."""
+    lines_of: dict[int, int] = field(default_factory=dict)
+    """The last line of each version."""
 
 
 def verify(storage: ReportStorage) -> dict[str, Any]:
@@ -79,7 +79,8 @@ def _line_findings(walk: _Walk, record: Record, storage: ReportStorage) -> Itera
     if not record.is_complete:
         yield Finding(line, "torn_line", "The last line has no end: a write was cut short.")
     if not record.is_event:
-        yield Finding(line, "bad_line", "The line is not an audit event.")
+        if record.is_ours or (record.data is None and walk.newest is not None):
+            yield Finding(line, "bad_line", "The line is not an audit event.")
         return
     walk.events += 1
     yield from _identity_findings(walk, record, storage, line)
@@ -89,6 +90,7 @@ def _line_findings(walk: _Walk, record: Record, storage: ReportStorage) -> Itera
             yield Finding(line, "chain_broken", message)
         yield from _version_findings(walk, record, line)
         walk.newest = record
+        walk.lines_of[record.version] = line
 
 
 def _identity_findings(walk: _Walk, record: Record, storage: ReportStorage, line: int) -> Iterator[Finding]:
@@ -118,9 +120,15 @@ def _version_findings(walk: _Walk, record: Record, line: int) -> Iterator[Findin
         return
     if newest is not None and version <= newest.version:
         yield Finding(line, "version_gap", f"Version {version} follows version {newest.version}.")
-    walk.hashes[version] = record.outline_sha256
-    if record.event.action_type == "manual_edit_detected" or record.payload.get("adopted"):
-        walk.strangers.add(str(record.payload.get("backup_filename")))
+    replaced = newest.outline_sha256 if newest is not None else ""
+    walk.backups[str(record.payload.get("backup_filename"))] = str(
+        record.payload.get("backup_sha256", replaced)
+    )
+    if lost := record.payload.get("head_was"):
+        message = (
+            f"When this was written, .head named an event that the log lacked ({lost}): it had been cut."
+        )
+        yield Finding(line, "log_cut", message)
 
 
 def _outline_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
@@ -137,20 +145,16 @@ def _outline_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
 
 
 def _head_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
-    head = storage.look().head
-    version, _, sha256 = head.partition(":")
-    if len(sha256) == 64 and sha256 not in walk.seen:
-        message = f".head names an event of version {version} that the log lacks: it was cut or rewritten."
-        yield Finding(0, "head_mismatch", message)
+    head = storage.look().head_event
+    if head is not None and head[1] not in walk.seen:
+        line = walk.lines_of.get(head[0], 0)
+        message = f".head names an event of version {head[0]} that the log lacks: it was altered or cut."
+        yield Finding(line, "head_mismatch", message)
 
 
 def _backup_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
+    """Only the backups that our events name: another writer's are its own affair."""
     for name in backup_names(storage.backups_dir):
-        if name in walk.strangers:
-            continue
         path = storage.backups_dir / name
-        version = version_in(path)
-        if walk.hashes.get(version) != sha256_hex(path.read_bytes()):
-            yield Finding(
-                0, "backup_mismatch", f"backups/{name} is not version {version or 'of any number'}."
-            )
+        if name in walk.backups and walk.backups[name] != sha256_hex(path.read_bytes()):
+            yield Finding(0, "backup_mismatch", f"backups/{name} is not what was put there.")

@@ -1,0 +1,128 @@
+"""Which reports there are and what in them fits: a page of `list_reports`.
+
+Rules:
+
+- A page goes on behind the last row it showed, by the same order, so that reports that come
+  and go meanwhile neither repeat a row nor hide one. One that is changed between two pages keeps
+  the place it had when the first was made.
+- A page ends early where the answer would get too long.
+- Importing this loads SQLite: `Library` does so when something is listed for the first time.
+
+    >>> answer = list_page(storage, search, Asked(query="log4j"), today)
+    >>> answer["reports"][0]["matches"]
+    [{'section_id': 'ab…', 'snippet': '…the update of log4j closes it.'}]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import Any
+
+from living_reports import cursor as cursors
+from living_reports.check import utc_day
+from living_reports.errors import InvalidInputError
+from living_reports.library import answers, catalogue, trail
+from living_reports.models import Insight
+from living_reports.paging import size
+from living_reports.storage import GlobalStorage
+from living_reports.storage.search import Key, Page, Query, SearchIndex
+from living_reports.storage.search import Row as Found
+
+SORTS = ("relevance", "updated", "created", "title")
+
+_CURSOR_CHARS = 1_200
+_BEHIND = (
+    "The search is still being brought up to date, so the newest changes may be missing: "
+    "send the same call again in a moment."
+)
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The arguments of `list_reports` but `limit` and `cursor`; what is empty is not stated."""
+
+    query: str = ""
+    tags: Sequence[str] = ()
+    status: str = "active"
+    cites: str = ""
+    stale: bool = False
+    sort: str = ""
+
+
+def open_search(storage: GlobalStorage) -> SearchIndex:
+    """The search over a root, as the library keeps it."""
+    return SearchIndex(storage, review_day)
+
+
+def review_day(insight: Insight) -> date | None:
+    """The last day on which an active insight is not stale; see `check.is_stale`."""
+    return utc_day(insight.metadata.get("review_by")) if insight.status == "active" else None
+
+
+def list_page(
+    storage: GlobalStorage,
+    search: SearchIndex,
+    asked: Asked,
+    today: date,
+    limit: int = 20,
+    cursor: str = "",
+) -> Row:
+    """One page of the reports that fit.
+
+    Raises:
+        InvalidInputError: An argument is none of its choices, or the cursor is not for this call.
+    """
+    catalogue.require_choice("status", asked.status, catalogue.STATUSES)
+    if asked.sort:
+        catalogue.require_choice("sort", asked.sort, SORTS)
+    if asked.sort == "relevance" and not asked.query.strip():
+        raise InvalidInputError(
+            "Reports are relevant to a query, and there is none.",
+            hint="Give a query, or sort by updated, created or title.",
+            path="sort",
+            allowed=list(SORTS[1:]),
+        )
+    arguments = asdict(asked) | {"tags": list(asked.tags)}
+    begun, after = cursors.decode(cursor, arguments)[1] if cursor else ("", None)
+    page = search.page(_query(storage, asked, today, begun), after, limit)
+    begun = begun or max((found.entry.updated_at for found in page.rows), default="")
+    rows, last = _rows(storage, page)
+    answer: Row = {"reports": rows, "total": page.total}
+    if last is not None:
+        answer["next_cursor"] = cursors.encode(0, arguments, [begun, last])
+    return answer | ({"warnings": [_BEHIND]} if page.is_behind else {})
+
+
+def _query(storage: GlobalStorage, asked: Asked, today: date, begun: str) -> Query:
+    return Query(
+        query=asked.query,
+        tags=asked.tags,
+        status=asked.status,
+        cites=asked.cites,
+        stale_on=today if asked.stale else None,
+        sort=asked.sort,
+        begun=begun,
+        earlier=lambda report_id, moment: trail.updated_by(storage.events(report_id), moment),
+    )
+
+
+def _rows(storage: GlobalStorage, page: Page) -> tuple[list[Row], Key | None]:
+    """The rows that the answer has room for, and where the next page begins, if there is one."""
+    room = answers.MAX_ANSWER_CHARS - _CURSOR_CHARS
+    rows: list[Row] = []
+    for number, found in enumerate(page.rows):
+        row = _row(storage, found)
+        room -= size(row) + 1
+        if rows and room < 0:
+            return rows, page.rows[number - 1].key
+        rows.append(row)
+    return rows, page.next_key
+
+
+def _row(storage: GlobalStorage, found: Found) -> Row:
+    row = catalogue.entry_row(found.entry, storage.stated_version(found.entry))
+    return row | ({"matches": found.matches} if found.matches else {})

@@ -1,0 +1,63 @@
+"""What every page of a report has in common: which insights stand where, and how citations count.
+
+Rules:
+
+- An insight stands in the first section that names it; insights of no section come last.
+- The insights of a section are ranked: by importance, then in the section's order.
+- Citations are numbered as the page first mentions them; equal ones share a number.
+
+    >>> [(part.title, len(part.insights)) for part in parts(outline, "active")]
+    [('Builds', 2), ('Other insights', 1)]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from living_reports.models import Citation, Insight, Outline, Section
+
+
+class Part(NamedTuple):
+    """What stands under one heading; without a section, the insights that have none."""
+
+    title: str
+    section: Section | None
+    insights: list[Insight]
+
+
+def parts(outline: Outline, status: str) -> list[Part]:
+    """The page's parts, with the insights of one status; `all` means every one."""
+    insights = {i.insight_id: i for i in outline.insights if status in ("all", i.status)}
+    found = []
+    for section in outline.sections:
+        placed = [insights.pop(i) for i in section.insight_ids if i in insights]
+        found.append(Part(section.title, section, ranked(placed)))
+    if insights:
+        title = "Other insights" if outline.sections else "Insights"
+        found.append(Part(title, None, ranked(insights.values())))
+    return found
+
+
+def ranked(insights: Iterable[Insight]) -> list[Insight]:
+    """The insights, the most important first; equal ones stay in order."""
+    return sorted(insights, key=lambda insight: -insight.importance)
+
+
+class Citations:
+    """The citations of a page by number: the first is 1."""
+
+    def __init__(self) -> None:
+        self.numbered: list[Citation] = []
+        self._numbers: dict[str, int] = {}
+
+    def numbers(self, insight: Insight) -> list[int]:
+        """The numbers of an insight's citations, each once; new ones get the next."""
+        return list(dict.fromkeys(self._number(citation) for citation in insight.citations))
+
+    def _number(self, citation: Citation) -> int:
+        key = citation.model_dump_json()
+        if key not in self._numbers:
+            self.numbered.append(citation)
+            self._numbers[key] = len(self.numbered)
+        return self._numbers[key]

@@ -1,0 +1,101 @@
+"""The prior bytes of an outline, kept as files: their names, and which of them stay.
+
+Rules:
+
+- A backup is a link to the outline that a version replaced. The log can make the same bytes
+  again; a backup makes that short, and keeps bytes that no version has (a person's, another
+  writer's, damaged ones).
+- The newest five stay, and one more whenever the log since the last kept one exceeds the
+  outline's size. So all of them together stay under about twice the log, and a version is
+  read back through at most one outline's size of deltas.
+- Names are times, and they rise: also where the clock does not.
+
+    >>> backup_names(folder / "backups")
+    ['outline.json.20261123T100000_000000.bak']
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+
+from living_reports.models import parse_outline
+from living_reports.storage import durable
+from living_reports.storage.audit import AuditLog, Record
+from living_reports.storage.state import State
+
+NEWEST_BACKUPS = 5
+_PRUNED_EVENTS = 12
+_NAME = re.compile(r"^outline\.json\.\d{8}T\d{6}_\d{6}\.bak$")
+_TIME = "outline.json.%Y%m%dT%H%M%S_%f.bak"
+_VERSION_LINE = re.compile(rb'^  "outline_version": (\d+)', re.MULTILINE)
+_HEAD_BYTES = 8192
+
+
+def backup_names(folder: Path) -> list[str]:
+    """The backups in a folder, oldest first."""
+    try:
+        return sorted(filter(_NAME.match, os.listdir(folder)))
+    except FileNotFoundError:
+        return []
+
+
+def next_backup(folder: Path) -> str:
+    """A name for one more backup, later than all there are."""
+    now = datetime.now(UTC)
+    names = backup_names(folder)
+    if names and now.strftime(_TIME) <= names[-1]:  # the clock went backwards
+        now = max(now, _time_of(names[-1]) + timedelta(microseconds=1))
+    return now.strftime(_TIME)
+
+
+def _time_of(name: str) -> datetime:
+    try:
+        return datetime.strptime(name, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def version_in(path: Path) -> int:
+    """The `outline_version` that an outline file states, without reading all of it; 0 if none."""
+    try:
+        with path.open("rb") as file:
+            match = _VERSION_LINE.search(file.read(_HEAD_BYTES))
+            return int(match[1]) if match else parse_outline(path.read_bytes()).outline_version
+    except (OSError, ValueError):
+        return 0
+
+
+def base_at(state: State, offset: int) -> int:
+    """Where replaying starts for versions from here on: the offset of an event in the log.
+
+    It is the event's own offset, and its backup is kept, once the log since the last kept
+    one exceeds the outline's size. That bounds what a version costs to read back, and all
+    kept backups together by the size of the log.
+    """
+    record = state.record
+    if record is None:
+        return offset  # another writer's last bytes: kept for good
+    base = record.end if record.is_whole else record.payload.get("base_at", offset)
+    is_sound = state.found.sha256 == record.outline_sha256
+    if is_sound and offset - base > len(state.found.outline or b""):
+        return offset
+    return int(base)
+
+
+def prune(folder: Path, log: AuditLog, newest: Record) -> None:
+    """Remove the backups that left the newest ones, unless they are to be kept.
+
+    An event whose `base_at` is its own offset made a backup that is kept: see `base_at`.
+    Usually one has just left; a few more events are looked at, since a crash may have
+    prevented this before. The backups of another writer are not ours to remove.
+    """
+    spare = set(backup_names(folder)[:-NEWEST_BACKUPS])
+    ours = (record for record in log.backwards(newest.end) if record.is_ours)
+    for record in islice(ours, _PRUNED_EVENTS) if spare else ():
+        name = record.payload.get("backup_filename")
+        if name in spare and record.payload.get("base_at") != record.offset:
+            durable.remove(folder / str(name))
