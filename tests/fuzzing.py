@@ -69,7 +69,7 @@ class Reports:
         """The id of every report, section and insight, the other report's included."""
         return [value for made in (self.open, self.secret) for value in _ids(made)]
 
-    def bytes(self) -> dict[str, bytes]:
+    def files(self) -> dict[str, bytes]:
         """Every file with its bytes. One that `stat` says is as before is not read again."""
         paths = [os.path.join(folder, name) for folder, _, names in os.walk(self.root) for name in names]
         self._seen = {path: self._read(path) for path in paths}

@@ -13,7 +13,7 @@ import pytest
 
 from living_reports.library import Library
 from living_reports.models import Author
-from living_reports.server.lines import MAX_LINE_BYTES, split_lines
+from living_reports.server.lines import END_BYTES, MAX_LINE_BYTES, Unparsed, split_lines
 from living_reports.server.stdio import GRACE_SECONDS
 from living_reports.storage.lock import hold
 from wire import COMMAND, INITIALIZE, INITIALIZED, Wire, call, environment, serving
@@ -184,14 +184,21 @@ def test_a_line_over_the_limit_is_thrown_away(tmp_path: Path) -> None:
         wire.send(json.dumps(call(2, "get_report", report="x" * MAX_LINE_BYTES)).encode())
         wire.send(call(3, "list_reports"))
         out, log = wire.process.communicate(timeout=60)
-    assert [json.loads(line)["id"] for line in out.splitlines()] == [3]
-    assert b"was thrown away" in log
+    answers = {answer["id"]: answer for answer in map(json.loads, out.splitlines())}
+    assert answers.keys() == {2, 3}
+    assert "32,000,000" in answers[2]["error"]["message"]
+    assert b"is no message" in log
 
 
-def test_a_long_line_is_not_kept_while_it_is_read() -> None:
+def test_of_a_long_line_only_the_ends_are_kept() -> None:
     piece = b"x" * 1_000_000
-    chunks = [*[piece] * 40, b"\nnext\n"]
-    assert list(split_lines(chunks)) == [b"next"]
+    chunks = [b"the beginning", *[piece] * 40, b"the end\nnext\n"]
+    long, following = split_lines(chunks)
+    assert isinstance(long, Unparsed)
+    assert long.ends.startswith(b"the beginning")
+    assert long.ends.endswith(b"the end")
+    assert len(long.ends) == 2 * END_BYTES
+    assert following == b"next"
 
 
 def test_a_line_at_the_limit_is_read() -> None:

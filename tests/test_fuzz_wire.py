@@ -36,12 +36,12 @@ class Session:
 
         Nothing may have changed. Calls run side by side and are answered as they finish.
         """
-        before = self.reports.bytes()
+        before = self.reports.files()
         self.wire.send(*lines, self.spoken(LIST_TOOLS))
         found: list[Answer] = []
         while not any(message.get("id") == "alive" for message in found) or len(found) <= calls:
             found.append(receive(self.wire))
-        assert self.reports.bytes() == before
+        assert self.reports.files() == before
         [lives] = [message for message in found if message.get("id") == "alive"]
         assert lives["result"]["tools"]
         return [message for message in found if message is not lives]
@@ -201,13 +201,13 @@ def test_a_second_introduction_does_no_harm(tmp_path: Path, era: str) -> None:
 
 def test_a_call_before_the_introduction_is_refused(tmp_path: Path) -> None:
     with fuzzed(tmp_path, "none yet") as (wire, reports):
-        before = reports.bytes()
+        before = reports.files()
         refusal = asked(wire, call(7, "create_report", title="too early"))
         assert refusal["error"]["code"] == INVALID_PARAMS
         assert "result" in asked(wire, INITIALIZE)
         wire.send(INITIALIZED)
         assert not judged(asked(wire, call(8, "list_reports")), tmp_path)[0]
-        assert reports.bytes() == before
+        assert reports.files() == before
 
 
 def test_the_other_era_is_refused(session: Session) -> None:
@@ -231,35 +231,21 @@ def test_a_request_may_come_byte_by_byte(session: Session) -> None:
 def test_half_a_line_at_the_end_is_not_executed(tmp_path: Path) -> None:
     request = json.dumps(call(7, "create_report", title="half")).encode()
     with fuzzed(tmp_path) as (wire, reports):
-        before = reports.bytes()
+        before = reports.files()
         wire.stdin.write(request[:-2])
         assert [answer["error"]["code"] for answer in wire.rest()] == [PARSE_ERROR]
         assert wire.process.returncode == 0
-        assert reports.bytes() == before
+        assert reports.files() == before
 
 
 # --- Anything at all ---------------------------------------------------------------------
 
-FRAGMENTS = st.sampled_from(
-    [
-        b"{",
-        b"}",
-        b"[",
-        b"]",
-        b'"',
-        b":",
-        b",",
-        b"\\",
-        b"\\u",
-        b"\\ud800",
-        b"\xff",
-        b"\xf0\x9f",
-        b"\x00",
-        b"1e999",
-    ]
-    + [b"null", b"NaN", b'"jsonrpc":"2.0"', b'"id":7', b'"id":"7"', b'"method":"tools/call"', b'"params":']
-    + [b'"name":"create_report"', b'"arguments":', b'"result":{}', b'"error":{}', b"\r", b" ", b"-", b"0"]
-)
+FRAGMENTS = st.sampled_from([
+    b"{", b"}", b"[", b"]", b'"', b":", b",", b"\\", b"\\u", b"\\ud800", b"\xff", b"\xf0\x9f", b"\x00",
+    b"1e999", b"null", b"NaN", b'"jsonrpc":"2.0"', b'"id":7', b'"id":"7"', b'"method":"tools/call"',
+    b'"params":', b'"name":"create_report"', b'"arguments":', b'"result":{}', b'"error":{}',
+    b"\r", b" ", b"-", b"0",
+])  # fmt: skip
 WELL_FORMED = st.fixed_dictionaries(
     {},
     optional={
@@ -328,14 +314,14 @@ KINDS = [*HEAVY, *(pytest.param(kind, marks=pytest.mark.full) for kind in HEAVY_
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_request_is_refused_before_it_takes_much_memory(tmp_path: Path, kind: str) -> None:
     with fuzzed(tmp_path) as (wire, reports):
-        before = reports.bytes()
+        before = reports.files()
         wire.send((HEAVY | HEAVY_TOO)[kind]())
         answer = receive(wire)
         assert answer["id"] == 7
         refused, error = judged(answer, tmp_path)
         assert refused
         assert error["code"] in (INVALID_REQUEST, PARSE_ERROR, "too_large", "invalid_input")
-        assert reports.bytes() == before
+        assert reports.files() == before
         assert megabytes(wire) < MAX_MEGABYTES
 
 

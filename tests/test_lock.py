@@ -142,6 +142,25 @@ def test_two_threads_are_never_inside_together(path: Path) -> None:
         list(pool.map(enter, range(8)))
 
 
+def test_eight_threads_share_it_fairly(path: Path) -> None:
+    stop = threading.Event()
+
+    def take_turns(_: int) -> int:
+        turns = 0
+        while not stop.is_set():
+            with hold(path):
+                path.with_name("work").write_bytes(b"x" * 10_000)
+            turns += 1
+        return turns
+
+    with ThreadPoolExecutor(8) as pool:
+        results = [pool.submit(take_turns, number) for number in range(8)]
+        assert not stop.wait(1)
+        stop.set()
+    turns = [result.result() for result in results]
+    assert min(turns) * 2 >= max(turns)
+
+
 def test_a_thread_in_the_queue_times_out_too(path: Path) -> None:
     with hold(path), ThreadPoolExecutor(1) as pool, pytest.raises(LockTimeoutError):
         pool.submit(ReportLock(path, timeout_seconds=0.1).acquire).result(10)

@@ -175,6 +175,10 @@ def test_metadata_merges_by_key() -> None:
     assert merged.get_insight(X).metadata == {"as_of": DAY_1, "review_by": DAY_2, "": {"a": None}}
 
 
+def test_a_key_set_to_null_and_removed_is_removed() -> None:
+    assert clean(report(metadata=BASE.metadata | {"status": None}), report(metadata={})).metadata == {}
+
+
 def test_an_edit_and_a_change_of_status_go_together() -> None:
     merged = clean(report(metadata=BASE.metadata | {"status": "archived"}), section(A, content="New."))
     assert (merged.status, merged.get_section(A).content) == ("archived", "New.")

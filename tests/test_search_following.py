@@ -352,3 +352,19 @@ def test_times_of_other_writers_sort_as_times(tmp_path: Path) -> None:
         (folder / "outline.json").write_text(json.dumps(outline))
     assert Finder(tmp_path).titles() == ["3", "0", "2", "1"]
     assert len(GlobalStorage(tmp_path).entries()) == 4
+
+
+def test_very_many_reports_are_compared_beside_the_queries(
+    library: Library, finder: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        write(library, f"Report {number}", "apple")
+    monkeypatch.setattr("living_reports.storage.search.search_index._COMPARING_SECONDS", 0.0)
+    monkeypatch.setattr("living_reports.storage.search.search_index._COMPARED_AT_ONCE_SECONDS", 0.0)
+    answer = finder.answer("apple")
+    assert answer["total"] == 30
+    assert len(answer["warnings"]) == 1
+    for thread in threading.enumerate():
+        if thread.name == "search-comparison":
+            thread.join()
+    assert "warnings" not in finder.answer("apple")

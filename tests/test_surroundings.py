@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -116,7 +117,9 @@ def open_place() -> Iterator[Path]:
 def without_rights(function: Callable[[], Any]) -> Any:
     """What the function returns in a process of an ordinary user, which is not ours where we are root."""
     reader, writer = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the child uses no other thread
+        child = os.fork()
     if child == 0:  # pragma: no cover - it leaves without a report
         try:
             if os.geteuid() == 0:

@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,10 +21,11 @@ from crash.recorder import Operation, Recorder
 from crash.scenarios import ANN, Act, Scenario, look
 from living_reports.errors import ReportError, ReportNotFoundError
 from living_reports.library import Library
-from living_reports.models import Outline, outline_bytes, outline_data, parse_outline
+from living_reports.models import Outline, outline_bytes, outline_data, parse_outline, sha256_hex
 from living_reports.storage import ReportStorage, report
 from living_reports.storage.backups import version_in
 from living_reports.storage.doctor import check_root
+from storage_helpers import killed_at
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 OTHER_BOOT = b"00000000-1111-4222-8333-444444444444"
@@ -145,6 +147,30 @@ class Bench:
                 strict.do(operation)
                 ordered.do(operation)
 
+    def states_of_kills(self, scenario: Scenario) -> Iterator[tuple[Recording, Path]]:
+        """The first act, really killed just before each of its operations: the root that is left."""
+        [act] = scenario.acts
+        recording = self.record(scenario)
+        recording.versions = _versions_of(recording.known[0], recording)  # the others get other ids each time
+        place = self._place / "state"
+        for position in count():
+            write_tree(recording.base, place)
+            _forget_everything()
+            if not killed_at(position, lambda: act.do(Library(place / ROOT))):
+                return
+            yield recording, place / ROOT
+
+    def look_at_root(self, recording: Recording, root: Path) -> None:
+        """Check a root that a killed process left, as `look_at` does a state that was derived.
+
+        Raises:
+            BrokenError: A promise does not hold.
+        """
+        self.tally["real kill"] += 1
+        state = State(0, read_tree(root.parent.parent), is_power_cut=False)
+        _make_old(root)
+        self._check(recording, state, root)
+
     def run(self, scenario: Scenario, deeper: float = 0.0) -> None:
         """Look at every state of a scenario; and for a share of them, at those of the recovery from it.
 
@@ -185,9 +211,12 @@ class Bench:
         place = self._place / "state"
         write_tree(self._rebooted(state) if state.is_power_cut else state.tree, place)
         _make_old(place / ROOT)
+        self._check(recording, state, place / ROOT)
+
+    def _check(self, recording: Recording, state: State, root: Path) -> None:
         _forget_everything()
         try:
-            Look(recording, state, place / ROOT, self._random).check()
+            Look(recording, state, root, self._random).check()
         except (AssertionError, ReportError, OSError, RecursionError, ValueError) as error:
             raise BrokenError(_describe(recording, state, error)) from error
 
@@ -212,7 +241,7 @@ class Look:
         self._before, self._after = recording.around(state.position)
 
     def check(self) -> None:
-        check_root(self._root, deep=True)  # finds what it finds, and fails at nothing
+        check_root(self._root)  # finds what it finds, and fails at nothing
         checks = [self._check_reports, self._check_list]
         if self._recording.scenario.lists_at_once and self._random.random() < 0.5:
             checks.reverse()
@@ -246,9 +275,17 @@ class Look:
 
     def _check_versions(self, report_id: str, folder: Path, acknowledged: int, now: Outline) -> None:
         storage = ReportStorage(folder)
-        for (owner, version), data in self._recording.versions.items():
-            if owner == report_id and version <= acknowledged:
-                assert outline_bytes(storage.history.outline_at(version)) == data, f"version {version}"
+        hashes = {record.version: record.outline_sha256 for record in storage.log.forwards()}
+        acknowledged_here = {
+            version: data
+            for (owner, version), data in self._recording.versions.items()
+            if owner == report_id and version <= acknowledged
+        }
+        for version, data in acknowledged_here.items():
+            assert hashes.get(version) == sha256_hex(data), f"version {version} is another, or gone"
+        if acknowledged_here:  # the checker reads all of them back
+            version, data = self._random.choice(list(acknowledged_here.items()))
+            assert outline_bytes(storage.history.outline_at(version)) == data, f"version {version}"
         expected = self._recording.versions.get((report_id, now.outline_version))
         if expected is not None:
             assert _words(now) == _words(parse_outline(expected)), "its words are others"
@@ -322,6 +359,12 @@ def _all_versions(root: Path) -> dict[tuple[str, int], bytes]:
                 data = outline_bytes(storage.history.outline_at(record.version))
                 versions[folder.name.partition("_")[0], record.version] = data
     return versions
+
+
+def _versions_of(known: Known, recording: Recording) -> dict[tuple[str, int], bytes]:
+    """The versions that were there already."""
+    newest = {report_id: version for report_id, (_, version) in known.reports.items()}
+    return {key: data for key, data in recording.versions.items() if key[1] <= newest.get(key[0], 0)}
 
 
 def _words(outline: Outline) -> Any:

@@ -128,6 +128,8 @@ class _Merge:
             return ours
         if same(ours, base):
             return theirs
+        if all(value is None or value is _ABSENT for value in (ours, theirs)):
+            return _ABSENT  # a key set to null, and a key removed
         if path[-1] == "metadata" and len(path) in (1, 3):
             return self._fields(path, values.each(lambda value: {} if value is _ABSENT else value))
         if is_bookkeeping(address(*path)):

@@ -124,7 +124,7 @@ class _LineInParts:
 
 
 def _is_too_heavy(line: bytes) -> bool:
-    """True if the values of a line weigh more than `MAX_WEIGHT`. What stands inside strings counts nothing."""
+    """True if the values of a line weigh more than `MAX_WEIGHT`; what a text says counts nothing."""
     containers = line.count(b"[") + line.count(b"{")
     if CONTAINER_WEIGHT * containers + line.count(b",") + line.count(b'"') <= MAX_WEIGHT:
         return False

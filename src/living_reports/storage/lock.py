@@ -23,6 +23,7 @@ import errno
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,37 +37,50 @@ DEFAULT_TIMEOUT_SECONDS = 30.0
 
 
 class _Gate:
-    """The queue of this process's threads in front of one file lock."""
+    """The threads of this process that wait in front of one file lock, first come, first served."""
 
     def __init__(self) -> None:
-        self.mutex = threading.Lock()
-        self.users = 0
+        self.waiting: deque[threading.Lock] = deque()
 
 
 _gates: dict[str, _Gate] = {}
+"""One for each file lock that a thread of this process is going for, or holds."""
 _gates_mutex = threading.Lock()
 
 
 def _enter_gate(key: str, timeout_seconds: float) -> bool:
     with _gates_mutex:
-        gate = _gates.setdefault(key, _Gate())
-        gate.users += 1
-    if gate.mutex.acquire(timeout=max(timeout_seconds, 0.0)):
-        return True
-    _forget_gate(key, gate)
-    return False
+        if key not in _gates:
+            _gates[key] = _Gate()
+            return True
+        gate, turn = _gates[key], threading.Lock()
+        turn.acquire()
+        gate.waiting.append(turn)
+    try:
+        if turn.acquire(timeout=max(timeout_seconds, 0.0)):
+            return True
+    except BaseException:  # an interrupt from the keyboard
+        if not _gave_up(gate, turn):
+            _leave_gate(key)
+        raise
+    return not _gave_up(gate, turn)
+
+
+def _gave_up(gate: _Gate, turn: threading.Lock) -> bool:
+    """False if it was this thread's turn just now."""
+    with _gates_mutex:
+        is_waiting = turn in gate.waiting
+        if is_waiting:
+            gate.waiting.remove(turn)
+        return is_waiting
 
 
 def _leave_gate(key: str) -> None:
-    gate = _gates[key]
-    gate.mutex.release()
-    _forget_gate(key, gate)
-
-
-def _forget_gate(key: str, gate: _Gate) -> None:
     with _gates_mutex:
-        gate.users -= 1
-        if gate.users == 0:
+        gate = _gates[key]
+        if gate.waiting:
+            gate.waiting.popleft().release()
+        else:
             del _gates[key]
 
 

@@ -218,6 +218,7 @@ class GlobalStorage:
 
     def settle_index(self) -> None:
         """Look at every report whose commit may not have reached the index."""
+        self.index.entries()  # the first look after a boot marks them, too
         for report_id in self.index.marked():
             try:
                 self._announce(self._storage(self.by_id / report_id), _BUSY_SECONDS)
@@ -320,7 +321,6 @@ class GlobalStorage:
 
     def entries(self) -> list[IndexEntry]:
         """Every report, those in the trash not included."""
-        self.index.entries()  # after a boot, this marks what there is to settle
         self.settle_index()
         entries = list(self.index.entries().values())
         self.index.tidy()

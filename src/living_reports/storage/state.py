@@ -278,6 +278,8 @@ def is_head_lost(found: Found, log: AuditLog) -> bool:
     if found.head_event is None:
         return False
     version, sha256 = found.head_event
+    if found.last is not None and sha256 in (found.last.sha256, found.last.payload.get("prev_sha256")):
+        return False
     first = log.find_version(version)
     if first is None:
         return True

@@ -204,9 +204,9 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
     )
 
 
-def is_busy(error: sqlite3.DatabaseError) -> bool:
-    """Whether another process was in the way."""
-    return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+def is_passing(error: sqlite3.DatabaseError) -> bool:
+    """Whether nothing can be taken in for now, but what is there can be read."""
+    return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 
 
 def _primary_code(error: sqlite3.DatabaseError) -> int:

@@ -9,7 +9,7 @@ Rules:
 - When `by_id` changed, its names are compared with the reports known: those that went are
   forgotten, those that came are read.
 - After a start of the machine every report is compared with its files, because the index is
-  never synced. That is done in slices, a part with each query, until it is finished.
+  never synced. That is done in slices.
 - Every step is one transaction and may be cut short: what is left is done by the next one.
 
     >>> follower = Follower(storage, review_day)
@@ -95,12 +95,11 @@ class Follower:
             _size_and_inode(self._index_path) != (state.offset, state.inode)
             or self._names_stamp() != state.names
             or _has_todo(connection, TEXTS_TO_READ if texts else DOUBTFUL)
-            or state.boot != boot_id()
         )
 
-    def is_only_comparing(self, connection: sqlite3.Connection) -> bool:
-        """Whether all that is left is the comparison after a start of the machine."""
-        return _state(connection).comparing == boot_id() and not _has_todo(connection, DOUBTFUL)
+    def is_compared(self, connection: sqlite3.Connection) -> bool:
+        """Whether everything was compared with the files since the machine started."""
+        return _state(connection).boot == boot_id()
 
     def step(self, connection: sqlite3.Connection, *, texts: bool, seconds: float) -> bool:
         """Take in what can be taken in within about this time; in a transaction of the caller.
@@ -112,10 +111,11 @@ class Follower:
         moved = self._take_index(connection)
         moved |= self._compare_names(connection, deadline)
         moved |= self._read_todo(connection, TEXTS_TO_READ if texts else DOUBTFUL, deadline)
-        if time.monotonic() < deadline and _state(connection).boot != boot_id():
-            self._compare_files(connection, deadline)
-            moved = True
         return moved
+
+    def compare(self, connection: sqlite3.Connection, *, seconds: float) -> None:
+        """Compare the next reports with their files for about this time; in a transaction of the caller."""
+        self._compare_files(connection, time.monotonic() + seconds)
 
     # --- The index ------------------------------------------------------------------------
 

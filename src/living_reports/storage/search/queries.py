@@ -154,19 +154,19 @@ _Found = list[tuple[int, str, Key]]
 """Rows of `reports` with their entries and keys."""
 
 
-def _conditions(query: Query) -> tuple[str, list[Any]]:
-    """What a report `r` has to fulfil, beside its status and the full text."""
+def _conditions(query: Query, row: str = "r.id") -> tuple[str, list[Any]]:
+    """What a report of this row has to fulfil, beside its status and the full text."""
     parts, values = ["1"], list[Any]()
+    statuses = _statuses(query)
+    has_tag = f"t.tag = ? AND t.status IN ({_marks(statuses)}) AND t.report = {row}"
     for tag in query.wanted_tags:
-        parts.append(
-            "EXISTS (SELECT 1 FROM tags t WHERE t.tag = ? AND t.status = r.status AND t.report = r.id)"
-        )
-        values.append(tag)
+        parts.append(f"EXISTS (SELECT 1 FROM tags t WHERE {has_tag})")
+        values += [tag, *statuses]
     if query.source:
-        parts.append("+r.id IN (SELECT report FROM sources WHERE instr(compared, ?))")
+        parts.append(f"+{row} IN (SELECT report FROM sources WHERE instr(compared, ?))")
         values.append(query.source)
     if query.stale_on:
-        parts.append("+r.id IN (SELECT report FROM reviews WHERE day < ?)")
+        parts.append(f"+{row} IN (SELECT report FROM reviews WHERE day < ?)")
         values.append(query.stale_on.isoformat())
     return " AND ".join(parts), values
 
@@ -176,14 +176,22 @@ def _statuses(query: Query) -> tuple[str, ...]:
 
 
 def _from_texts(query: Query, expression: str) -> tuple[str, list[Any]]:
-    """The reports that have the words, and everything else that is asked for."""
-    where, values = _conditions(query)
-    statuses = _statuses(query)
-    source = (
-        "FROM texts CROSS JOIN reports r ON r.id = texts.rowid"
-        f" WHERE texts MATCH ? AND {where} AND r.status IN ({', '.join('?' * len(statuses))})"
-    )
-    return source, [expression, *values, *statuses]
+    """The rows of `texts` that have the words, and everything else that is asked for."""
+    where, values = _conditions(query, "texts.rowid")
+    others = [status for status in STATUSES if status not in _statuses(query)]
+    if others:  # few, as a rule: cheaper than a look at every row's own
+        where += f" AND texts.rowid NOT IN (SELECT id FROM reports WHERE status IN ({_marks(others)}))"
+    return f"FROM texts WHERE texts MATCH ? AND {where}", [expression, *values, *others]
+
+
+def _from_reports_with_texts(query: Query, expression: str) -> tuple[str, list[Any]]:
+    """The same, with their rows of `reports`."""
+    source, values = _from_texts(query, expression)
+    return source.replace("FROM texts", "FROM texts CROSS JOIN reports r ON r.id = texts.rowid", 1), values
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _from_entries(query: Query, status: str, count: int) -> tuple[str, list[Any]]:
@@ -206,8 +214,8 @@ def _by_relevance(
     total = _number(connection, source, values)
     skipped = after[0] if after else 0
     ranked = connection.execute(
-        f"SELECT r.id, bm25(texts, {TITLE_WEIGHT}, 1.0) AS score {source}"
-        " ORDER BY score, r.id LIMIT ? OFFSET ?",
+        f"SELECT rowid, bm25(texts, {TITLE_WEIGHT}, 1.0) AS score {source}"
+        " ORDER BY score, rowid LIMIT ? OFFSET ?",
         [*values, limit + 1, skipped],
     ).fetchall()
     entry_of = "SELECT entry FROM reports WHERE id = ?"
@@ -221,13 +229,12 @@ def _in_order(
     connection: sqlite3.Connection, query: Query, expression: str, after: Key | None, limit: int
 ) -> tuple[int, _Found]:
     if expression:
-        source, values = _from_texts(query, expression)
-        total = _number(connection, source, values)
-        parts = [(source, values)]
+        total = _number(connection, *_from_texts(query, expression))
+        parts = [_from_reports_with_texts(query, expression)]
     else:
         counts = {status: _count(connection, query, status) for status in _statuses(query)}
         total = sum(counts.values())
-        parts = [_from_entries(query, status, count) for status, count in counts.items()]
+        parts = [_from_entries(query, status, count) for status, count in counts.items() if count]
     found, unborn = [], 0
     for source, values in parts:
         found += _sorted(connection, query, source, values, after, limit)

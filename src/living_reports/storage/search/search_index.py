@@ -3,9 +3,9 @@
 Rules:
 
 - A page is made of what was committed before it was asked for, by whichever process. Where that
-  cannot be had in reasonable time (the first comparison of very many reports after a start of the
-  machine, a full disk, another process that holds the database and does not go on), the page says
-  that it `is_behind`.
+  cannot be had in reasonable time (very many reports are still compared with their files after a
+  start of the machine, a full disk, another process that holds the database and does not go on),
+  the page says that it `is_behind`.
 - Nothing here is worth keeping: a damaged database is removed and made again, and where none can
   be written, one in memory is used.
 - Reading an empty or missing root leaves it so.
@@ -14,13 +14,22 @@ Rules:
 from __future__ import annotations
 
 import logging
+import math
 import sqlite3
+import threading
 import time
 
 from living_reports.errors import LockTimeoutError
 from living_reports.storage.root import GlobalStorage
 from living_reports.storage.search.content import ReviewDay
-from living_reports.storage.search.database import Database, Handle, MovedError, is_busy, is_damage, reading
+from living_reports.storage.search.database import (
+    Database,
+    Handle,
+    MovedError,
+    is_damage,
+    is_passing,
+    reading,
+)
 from living_reports.storage.search.follower import Follower
 from living_reports.storage.search.queries import Key, Page, Query, fetch
 
@@ -28,6 +37,7 @@ logger = logging.getLogger(__name__)
 
 _SLICE_SECONDS = 0.25
 _COMPARING_SECONDS = 0.25
+_COMPARED_AT_ONCE_SECONDS = 0.05
 _ATTEMPTS = 4
 
 
@@ -42,7 +52,8 @@ class SearchIndex:
     def __init__(self, storage: GlobalStorage, review_day: ReviewDay) -> None:
         self._storage = storage
         self._database = Database(storage.reports_root)
-        self._review_day = review_day
+        self._follower = Follower(storage, review_day)
+        self._comparing: threading.Thread | None = None
 
     def page(self, query: Query, after: Key | None = None, limit: int = 20) -> Page:
         """One page of the reports that fit.
@@ -83,25 +94,50 @@ class SearchIndex:
         return page if is_current else Page(page.rows, page.total, page.next_key, is_behind=True)
 
     def _catch_up(self, handle: Handle, *, texts: bool) -> bool:
-        """Take in what changed, a slice at a time so that others get their turn.
+        """Take in what changed, and compare everything with its files if that was not done yet.
 
         Returns:
             Whether everything was taken in.
         """
-        follower = Follower(self._storage, self._review_day)
-        end_of_comparing = time.monotonic() + _COMPARING_SECONDS
-        while follower.is_behind(handle.connection, texts=texts):
-            if time.monotonic() > end_of_comparing and follower.is_only_comparing(handle.connection):
-                return False
-            try:
-                with self._database.writing(handle) as connection:
-                    moved = follower.step(connection, texts=texts, seconds=_SLICE_SECONDS)
-            except LockTimeoutError:
-                return False
-            except sqlite3.OperationalError as error:
-                if is_busy(error) or error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                    return False
+        try:
+            self._follow(handle, texts=texts)
+            if self._follower.is_compared(handle.connection):
+                return True
+            if self._comparing is None or handle.identity is None:
+                self._compare(handle, time.monotonic() + _COMPARING_SECONDS)
+                self._follow(handle, texts=texts)
+            if self._follower.is_compared(handle.connection):
+                return True
+            if self._comparing is None and handle.identity is not None:
+                self._comparing = threading.Thread(
+                    target=self._finish_comparing, name="search-comparison", daemon=True
+                )
+                self._comparing.start()
+        except LockTimeoutError:
+            logger.info("another process holds the search database")
+        except sqlite3.OperationalError as error:
+            if not is_passing(error):
                 raise
-            if not moved:
-                break
-        return True
+        return False
+
+    def _follow(self, handle: Handle, *, texts: bool) -> None:
+        """Take in what changed, a slice at a time so that others get their turn."""
+        moved = True
+        while moved and self._follower.is_behind(handle.connection, texts=texts):
+            with self._database.writing(handle) as connection:
+                moved = self._follower.step(connection, texts=texts, seconds=_SLICE_SECONDS)
+
+    def _compare(self, handle: Handle, deadline: float) -> None:
+        while not self._follower.is_compared(handle.connection) and time.monotonic() < deadline:
+            with self._database.writing(handle) as connection:
+                self._follower.compare(connection, seconds=_COMPARED_AT_ONCE_SECONDS)
+
+    def _finish_comparing(self) -> None:
+        """What takes longer goes on beside the queries, which say meanwhile that they may be behind."""
+        try:
+            with self._database.borrow() as handle:
+                self._compare(handle, math.inf)
+        except (sqlite3.Error, OSError, MovedError, LockTimeoutError) as error:
+            logger.info("the comparison goes on with a later query: %s", error)
+        finally:
+            self._comparing = None

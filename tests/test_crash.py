@@ -1,0 +1,110 @@
+"""No crash breaks a promise: every state that a kill or a power cut may leave is opened and checked.
+
+The short version draws a few states behind every operation of every run; `--full` draws hundreds,
+crashes the recoveries, too, and recoveries of recoveries. `CRASH_SEED` sets what is drawn.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from crash.bench import Bench
+from crash.recorder import Death, Operation, Write
+from crash.scenarios import SCENARIOS, Scenario, with_deaths
+
+SEED = int(os.environ.get("CRASH_SEED", "20261123"))
+IN_MEMORY = Path("/dev/shm")
+
+DRAWN, DRAWN_IN_FULL = 3, 300
+DEATHS = 4
+DYING = [scenario for scenario in SCENARIOS if len(scenario.acts) == 1]
+
+MakeBench = Callable[[int], Bench]
+
+
+@pytest.fixture(scope="module")
+def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
+    states: Counter[str] = Counter()
+    yield states
+    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        tried = ", ".join(f"{number} after a {kind}" for kind, number in sorted(states.items()))
+        reporter.write_line(f"\ncrash states with seed {SEED}: {tried}")
+
+
+@pytest.fixture
+def make_bench(tally: Counter[str]) -> Iterator[MakeBench]:
+    """A bench that draws so many states; its trees are in memory where there is such a place."""
+    place = tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None)
+    benches: list[Bench] = []
+
+    def make(limit: int) -> Bench:
+        benches.append(Bench(Path(place.name), SEED, limit))
+        return benches[-1]
+
+    yield make
+    for bench in benches:
+        tally.update(bench.tally)
+    place.cleanup()
+
+
+def name_of(scenario: Scenario) -> str:
+    return scenario.name
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=name_of)
+def test_no_crash_breaks_a_promise(scenario: Scenario, make_bench: MakeBench) -> None:
+    bench = make_bench(DRAWN)
+    bench.run(scenario)
+    assert bench.tally["kill"] > 5
+    assert bench.tally["power cut"] > 5
+
+
+@pytest.mark.parametrize("scenario", DYING, ids=name_of)
+def test_no_crash_of_a_recovery_breaks_a_promise(scenario: Scenario, make_bench: MakeBench) -> None:
+    """A process is killed, the next one recovers, and the power is cut behind any of its operations."""
+    bench = make_bench(1)
+    deaths = deaths_in(bench.operations_of(scenario))
+    for dying in with_deaths(scenario, Random(SEED).sample(deaths, DEATHS)):
+        bench.run(dying)
+
+
+def deaths_in(operations: list[Operation]) -> list[Death]:
+    """Before each operation, and with a part of each write done."""
+    deaths = []
+    for position, operation in enumerate(operations):
+        deaths.append(Death(position))
+        if isinstance(operation, Write):
+            size = len(operation.data)
+            deaths += [Death(position, torn) for torn in {1, size // 2, size - 1} if 0 < torn < size]
+    return deaths
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=name_of)
+def test_no_crash_breaks_a_promise_in_full(scenario: Scenario, make_bench: MakeBench) -> None:
+    make_bench(DRAWN_IN_FULL).run(scenario)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=name_of)
+def test_no_crash_of_a_recovery_after_a_power_cut_breaks_a_promise(
+    scenario: Scenario, make_bench: MakeBench
+) -> None:
+    """The recovery from a power cut is crashed; its states are drawn from states that were drawn."""
+    make_bench(DRAWN).run(scenario, deeper=0.25)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("scenario", DYING, ids=name_of)
+def test_no_crash_of_a_recovery_breaks_a_promise_in_full(scenario: Scenario, make_bench: MakeBench) -> None:
+    bench = make_bench(20)
+    for dying in with_deaths(scenario, deaths_in(bench.operations_of(scenario))):
+        bench.run(dying)
