@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from fuzzing import Answer, Reports, asked, fuzzed, judged, receive
 from living_reports.server.lines import MAX_LINE_BYTES, MAX_WEIGHT
+from living_reports.storage.lock import hold
 from wire import INITIALIZE, INITIALIZED, Wire, call, enveloped
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -333,3 +334,27 @@ def test_the_largest_report_is_made_within_the_same_memory(tmp_path: Path) -> No
         assert not refused
         assert made["version"] == 1
         assert megabytes(wire) < MAX_MEGABYTES
+
+
+@LINUX
+@pytest.mark.full
+def test_large_requests_at_once_do_not_add_up(tmp_path: Path) -> None:
+    sections = [{"title": f"{n}", "content": "\U0001f600" + "x" * 960_000} for n in range(16)]
+    with fuzzed(tmp_path) as (wire, _):
+        wire.send(*[call(number, "create_report", title="x", sections=sections) for number in range(8)])
+        answers = [receive(wire) for _ in range(8)]
+        assert sorted(answer["id"] for answer in answers) == list(range(8))
+        assert not any(judged(answer, tmp_path)[0] for answer in answers)
+        assert megabytes(wire) < 2 * MAX_MEGABYTES
+
+
+def test_a_large_request_does_not_hold_up_small_ones_before_it(tmp_path: Path) -> None:
+    large = {"title": "x", "sections": [{"title": "x", "content": "x" * 990_000}], "reason": "y" * 1_500}
+    with fuzzed(tmp_path) as (wire, reports):
+        held = tmp_path / "by_id" / reports.open["report_id"] / ".lock"
+        with hold(held, 5.0):
+            wire.send(call(1, "get_report", report=reports.open["report_id"]))
+            for number in (2, 3):
+                wire.send(call(number, "create_report", **large, tags=[f"{n:099}" for n in range(100)]))
+            assert [receive(wire)["id"], receive(wire)["id"]] == [2, 3]
+        assert receive(wire)["id"] == 1

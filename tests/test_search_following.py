@@ -134,8 +134,9 @@ def test_after_a_start_of_the_machine_everything_is_compared(
     assert Finder(library.storage.reports_root).titles("pear") == ["Newer"]
 
 
+@pytest.mark.parametrize("is_kept", [True, False], ids=["database kept", "database lost"])
 def test_a_log_that_is_ahead_of_its_outline_is_settled_after_a_start(
-    library: Library, finder: Finder, monkeypatch: pytest.MonkeyPatch
+    library: Library, finder: Finder, monkeypatch: pytest.MonkeyPatch, is_kept: bool
 ) -> None:
     report = write(library, "Behind", "apple")
     assert finder.titles("apple") == ["Behind"]
@@ -144,6 +145,8 @@ def test_a_log_that_is_ahead_of_its_outline_is_settled_after_a_start(
     change(library, report, append("pear", "Findings"))
     outline.write_bytes(kept)  # the power cut took the rename and the line, but not the event
     index.write_bytes(lines)
+    if not is_kept:
+        database_of(library.storage.reports_root).unlink()
     monkeypatch.setattr("living_reports.storage.search.follower.boot_id", lambda: "another boot")
     assert finder.titles("pear") == ["Behind"]
 

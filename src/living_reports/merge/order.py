@@ -6,7 +6,8 @@ Rules:
   neither side moved keeps the order of the base, and all else is put between it: an item that
   one side moved or added comes after the same unmoved item as it does on that side. Of several
   at one place ours come first, each side's in its own order.
-- An item that both sides moved, to different places, is a clash; in the result ours stands.
+- An item that both sides moved, to different places, is a clash; in the result ours stands. Right
+  after the same item is the same place.
 - As sets: a value is there if a side added it, or if neither removed it. After two sides have
   changed a list, each value is there once.
 
@@ -43,12 +44,20 @@ def merged_order(
     clashes = [
         item
         for item in old
-        if item in moved_by_one & moved_by_other and placed[item] != placed_by_other[item]
+        if item in moved_by_one & moved_by_other
+        and placed[item] != placed_by_other[item]
+        and before(ours, item) != before(theirs, item)
     ]
     at: dict[int, list[str]] = {_FIRST: [], **{n: [item] for item, n in rank.items()}}
     for item, n in (placed | {i: n for i, n in placed_by_other.items() if i not in placed}).items():
         at[n].append(item)
     return [item for items in at.values() for item in items], clashes
+
+
+def before(items: Sequence[str], item: str) -> str | None:
+    """What comes right before the item; `None` where it is the first."""
+    index = items.index(item)
+    return items[index - 1] if index else None
 
 
 def _moved(old: list[str], new: list[str]) -> set[str]:

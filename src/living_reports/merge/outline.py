@@ -36,7 +36,7 @@ from ..models import Insight, Outline, Section, normalised
 from ..splices import same
 from .conflict import Conflict
 from .lines import changed_lines, merged_lines
-from .order import merged_order, merged_set
+from .order import before, merged_order, merged_set
 
 Data = dict[str, Any]
 Path = tuple[str, ...]
@@ -301,5 +301,5 @@ def _moment(value: Any) -> Any:
 
 def _position(ids: Sequence[str], item_id: str) -> str:
     """Where the item is in the list, as a change would say it."""
-    index = ids.index(item_id)
-    return f"after:{ids[index - 1]}" if index else "first"
+    previous = before(ids, item_id)
+    return "first" if previous is None else f"after:{previous}"

@@ -10,6 +10,8 @@ Rules:
   ends it at once. Even then nothing is lost: a commit is whole, or it is not there.
 - It leaves with code 0, after SIGINT with 130.
 - A line that is no message is logged, and refused where it has an id.
+- Requests are read one behind the other and answered side by side; of those over
+  `HEAVY_LINE_BYTES`, whose memory adds up, one at a time.
 
     $ living-reports serve < requests.jsonl > answers.jsonl
 """
@@ -41,6 +43,7 @@ from living_reports.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+HEAVY_LINE_BYTES = 1_000_000
 GRACE_SECONDS = 5.0
 PARENT_POLL_SECONDS = 1.0
 INTERRUPTED = 130
@@ -145,12 +148,15 @@ class Unanswered:
 
     def __init__(self) -> None:
         self._ids: set[str] = set()  # as text: the SDK takes 7 and "7" for the same request, too
+        self._heavy_ids: set[str] = set()
         self._settled = anyio.Event()
 
-    def note_incoming(self, message: types.JSONRPCMessage) -> None:
+    def note_incoming(self, message: types.JSONRPCMessage, *, is_heavy: bool = False) -> None:
         """A request waits for its answer, unless the client takes it back."""
         if isinstance(message, types.JSONRPCRequest):
             self._ids.add(str(message.id))
+            if is_heavy:
+                self._heavy_ids.add(str(message.id))
         elif isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
             self._settle((message.params or {}).get("requestId"))
 
@@ -161,11 +167,19 @@ class Unanswered:
 
     def _settle(self, request_id: object) -> None:
         self._ids.discard(str(request_id))
+        self._heavy_ids.discard(str(request_id))
         self._settled.set()
 
     async def all_settled(self) -> None:
         """Wait until every request has its answer."""
-        while self._ids:
+        await self._empty(self._ids)
+
+    async def heavy_settled(self) -> None:
+        """Wait until every heavy request has its answer."""
+        await self._empty(self._heavy_ids)
+
+    async def _empty(self, ids: set[str]) -> None:
+        while ids:
             self._settled = anyio.Event()
             await self._settled.wait()
 
@@ -178,6 +192,9 @@ async def _pass_in(
 ) -> None:
     async with lines, to_server, answers:
         async for line in lines:
+            is_heavy = isinstance(line, bytes) and len(line) > HEAVY_LINE_BYTES
+            if is_heavy:
+                await unanswered.heavy_settled()
             try:
                 message = read_message(line)
             except NoMessageError as error:
@@ -185,7 +202,7 @@ async def _pass_in(
                 if refusal := error.refusal():
                     await answers.send(SessionMessage(refusal))
                 continue
-            unanswered.note_incoming(message)
+            unanswered.note_incoming(message, is_heavy=is_heavy)
             await to_server.send(SessionMessage(message))
         await unanswered.all_settled()
 

@@ -1,7 +1,7 @@
 """The files of a reports directory, and the guarantees that hold for them.
 
 Read in this order: `durable` (the only writer of bytes), `lock` (one writer at a time),
-`audit` (the log and its chain), `history` (any version read back), `state` and `recovery`
+`audit` (the log and its chain), `backups` and `history` (any version read back), `state` and `recovery`
 (what a crash or a person left), `report` (the commit), `index` (the catalogue), `root`.
 """
 

@@ -162,10 +162,13 @@ class Confirm:
 
 @dataclass(frozen=True)
 class RollForward:
-    """The last event is committed, its outline not yet in place: make it from the one before."""
+    """The last event is committed, its outline not yet in place: make it from the one before.
+
+    `before` is `None` where what is in place is no version: a person's bytes, or another writer's.
+    """
 
     record: Record
-    before: Outline
+    before: Outline | None
 
 
 @dataclass(frozen=True)
@@ -221,6 +224,8 @@ def diagnose(found: Found, log: AuditLog, is_outline_of: Callable[[Outline], boo
     if found.outline is None:
         is_first = next(log.forwards()).offset == record.offset
         return LogWins(record, "" if is_first else "outline.json was missing", keep=False)
+    if (newest := _replaced_by_newest(found, log, record)) is not None:
+        return RollForward(newest, None)
     if outline is None:
         return Damaged(record, f"outline.json is not a valid outline ({problem})")
     return _diagnose_outline(found, log, record, outline)
@@ -249,16 +254,26 @@ def _diagnose_foreign(found: Found, outline: Outline | None, problem: str) -> Ca
 def _diagnose_bad_end(found: Found, line: Record, log: AuditLog, record: Record) -> Case:
     """A last line that does not parse was torn, if what is there shows that nobody built on it.
 
-    That is an outline of an event before it; or a person's edit of the newest version, with the
-    temporary file that was to take the place of it: its commit had not come to the renaming.
+    That is an outline of an event before it, or the one that the newest event replaced. Or it is a
+    person's edit of the newest version, or no outline at all, with the temporary file that was to
+    take the place of it: a commit upon these bytes had not come to the renaming.
     """
     version = version_of(found.outline)
     event = log.find_version(version)
     is_known = event is not None and event.outline_sha256 == found.sha256
-    is_edited = version == record.version and bool(found.strays)
-    if (is_known or is_edited) and len(line.raw) <= MAX_TORN_BYTES and not is_head_lost(found, log):
+    is_begun = version in (0, record.version) and bool(found.strays)
+    is_explained = is_known or is_begun or _replaced_by_newest(found, log, record) is not None
+    if is_explained and len(line.raw) <= MAX_TORN_BYTES and not is_head_lost(found, log):
         return Torn(line)
     return Damaged(record, "the last line of audit.jsonl is damaged", version)
+
+
+def _replaced_by_newest(found: Found, log: AuditLog, record: Record) -> Record | None:
+    """The event of the newest version, if what is in place are the strange bytes that it replaces."""
+    newest = log.find_version(record.version)
+    if newest is None or not found.sha256 or newest.payload.get("backup_sha256") != found.sha256:
+        return None
+    return newest
 
 
 def version_of(data: bytes | None) -> int:

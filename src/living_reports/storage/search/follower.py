@@ -181,7 +181,7 @@ class Follower:
     def _adopt(self, connection: sqlite3.Connection, report_id: str) -> None:
         outline, stamp = self._read(report_id)
         if outline is not None:
-            self._save(connection, None, outline, report_id, stamp)
+            self._save(connection, None, outline, report_id, stamp if self.is_compared(connection) else "")
 
     def _compare_files(self, connection: sqlite3.Connection, deadline: float) -> None:
         """Compare the next reports with their files, as far as the time goes."""
@@ -228,12 +228,13 @@ class Follower:
         rows = connection.execute(
             "SELECT id, report_id, entry, todo FROM reports WHERE todo > 0 AND todo >= ? LIMIT 1000", (least,)
         ).fetchall()
+        vouched = self.is_compared(connection)  # else the log may be ahead of the outline
         for row, report_id, entry, todo in rows:
             outline, stamp = self._look(report_id, entry) if todo == DOUBTFUL else self._read(report_id)
             if outline is None:
                 _set_todo(connection, row, SETTLED)  # until something happens to it again
             else:
-                self._save(connection, row, outline, report_id, stamp)
+                self._save(connection, row, outline, report_id, stamp if vouched or todo == DOUBTFUL else "")
             if time.monotonic() > deadline:
                 break
         return bool(rows)
