@@ -325,7 +325,7 @@ def deaths(root: GlobalStorage, target: Path, action: Change) -> Iterator[Global
 def test_an_update_that_is_killed_happened_or_not(root: GlobalStorage, tmp_path: Path) -> None:
     seen = []
     for copy in deaths(root, tmp_path / "copy", update):
-        seen.append(text_now(copy))
+        seen.append(text_now(copy) or "")
         require_sound(copy)
         say(copy, "next\n")
         require_sound(copy)

@@ -21,11 +21,12 @@ CHECK = re.search(r"<!-- check -->\n```bash\n(.*?)```", FORMAT.read_text(encodin
 def folder(tmp_path: Path) -> Path:
     library = Library(tmp_path)
     author = Author("cli", "ann")
-    made = library.create_report("Überblick", [{"title": "Risks", "content": 'say "prev_sha256":"x"'}], author=author)
+    section = {"title": "Risks", "content": 'say "prev_sha256":"x"'}
+    made = library.create_report("Überblick", [section], author=author)
     for number in range(5):
         change = {"op": "append_text", "section": "Risks", "text": f"line {number} \\ “quoted”"}
         library.update_report(made["report_id"], [change], reason="a\nb", author=author)
-    return tmp_path / "by_id" / made["report_id"]
+    return tmp_path / "by_id" / str(made["report_id"])
 
 
 def check(folder: Path) -> str:
@@ -46,7 +47,8 @@ def test_the_shell_of_the_docs_finds_an_altered_line(folder: Path) -> None:
 
 
 def test_sha256sum_of_the_outline_is_in_the_last_event(folder: Path) -> None:
-    done = subprocess.run(["sha256sum", "outline.json"], cwd=folder, capture_output=True, text=True, check=True)
+    command = ["sha256sum", "outline.json"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
     last = json.loads((folder / "audit.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     assert done.stdout.split()[0] == last["payload"]["outline_sha256"]
 

@@ -10,6 +10,9 @@ Rules:
 - A source has moved when an active insight cites a report and that report has a newer version
   than any that the insight cites. The current versions come in as an argument. Each cited
   version is found once, however many insights cite it.
+- A document has changed when its file no longer has any of the hashes with which an active
+  insight cites it. The hashes of the files come in as an argument, too; a stated hash that is
+  no sha256 is compared with nothing.
 - Findings are sorted by severity, then as they come in the document.
 
     >>> [finding["code"] for finding in findings(outline, date(2026, 11, 24))]
@@ -19,6 +22,7 @@ Rules:
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
@@ -35,6 +39,7 @@ Severity = Literal["error", "warning", "info"]
 SEVERITIES: dict[str, Severity] = {
     "bad_reference": "error",
     "stale": "warning",
+    "source_changed": "warning",
     "unreadable_date": "warning",
     "uncited": "warning",
     "orphaned_insight": "warning",
@@ -50,6 +55,9 @@ _NEEDS = {"url": ("url",), "document": ("path", "url"), "api": ("endpoint", "url
 """What a citation of each kind must have one of, to lead anywhere."""
 
 _NO_VERSIONS: Mapping[str, int] = {}
+_NO_HASHES: Mapping[str, str | None] = {}
+
+_SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.IGNORECASE)
 
 
 class _Problem(NamedTuple):
@@ -70,16 +78,29 @@ class _Moved(NamedTuple):
     insights: int
 
 
+class _Changed(NamedTuple):
+    """A cited document, and what its file has now; `None` where it cannot be read."""
+
+    citation: Citation
+    sha256: str | None
+
+
 def findings(
-    outline: Outline, today: date, versions: Mapping[str, int] = _NO_VERSIONS
+    outline: Outline,
+    today: date,
+    versions: Mapping[str, int] = _NO_VERSIONS,
+    hashes: Mapping[str, str | None] = _NO_HASHES,
 ) -> list[dict[str, str]]:
     """Everything found on this day (UTC): `{code, severity, at, message, hint}` each.
 
     `versions` holds the current version of each report in `cited_reports`, by its id; without
-    it, or where a report is not in it, nothing is said of that report.
+    it, or where a report is not in it, nothing is said of that report. `hashes` holds for the
+    documents in `cited_documents`, by their paths, the sha256 of their files now, in the same way;
+    `None` says that there is no file any more.
     """
     names = short_ids(outline)
-    problems = [*_problems(outline, today), *_moved_sources(outline, versions)]
+    problems = [*_problems(outline, today), *_changed_documents(outline, hashes)]
+    problems += _moved_sources(outline, versions)
     described = [_described(problem, outline, names) for problem in problems]
     return sorted(described, key=lambda finding: _RANKS[SEVERITIES[finding["code"]]])
 
@@ -93,6 +114,11 @@ def counts(outline: Outline, today: date) -> dict[str, int]:
 def cited_reports(outline: Outline) -> set[str]:
     """The ids of the reports of which active insights cite a version."""
     return {report_id for report_id, _ in _citing(outline)}
+
+
+def cited_documents(outline: Outline) -> set[str]:
+    """The paths of the documents that active insights cite with a sha256."""
+    return {path for _, documents in _documents(outline) for path in documents}
 
 
 def is_stale(insight: Insight, today: date) -> bool:
@@ -195,6 +221,26 @@ def _moved_sources(outline: Outline, versions: Mapping[str, int]) -> Iterator[_P
             yield _Problem("source_moved", insight, moved)
 
 
+def _documents(outline: Outline) -> Iterator[tuple[Insight, dict[str, list[tuple[str, Citation]]]]]:
+    """The active insights, each with the documents that it cites: by path, the hashes in order."""
+    for insight in outline.insights:
+        if insight.status != "active":
+            continue
+        found: dict[str, list[tuple[str, Citation]]] = {}
+        for citation in insight.citations:
+            stated = _SHA256.fullmatch((citation.response_hash or "").strip())
+            if citation.source == "document" and citation.path and stated:
+                found.setdefault(citation.path, []).append((stated[1].lower(), citation))
+        yield insight, found
+
+
+def _changed_documents(outline: Outline, hashes: Mapping[str, str | None]) -> Iterator[_Problem]:
+    for insight, documents in _documents(outline):
+        for path, cited in documents.items():
+            if path in hashes and hashes[path] not in [sha256 for sha256, _ in cited]:
+                yield _Problem("source_changed", insight, _Changed(cited[-1][1], hashes[path]))
+
+
 def _has_text(text: str | None) -> bool:
     return bool(text and not text.isspace())
 
@@ -261,6 +307,8 @@ def _about_insight(
             return f"No section shows this insight: “{summary}”", hint
         case "source_moved":
             return _about_moved(problem.about, short, summary)
+        case "source_changed":
+            return _about_changed(problem.about, short, summary)
         case _:
             return _about_citation(problem.about, short, summary)
 
@@ -274,6 +322,22 @@ def _about_moved(moved: _Moved, short: str, summary: str) -> tuple[str, str]:
     )
     address = report_address(moved.report_id, moved.current)
     return message, _change("add_citation", insight=short, citation={"url": address})
+
+
+def _about_changed(changed: _Changed, short: str, summary: str) -> tuple[str, str]:
+    citation = changed.citation
+    name = cut(citation.title or citation.path or "", 80)
+    if changed.sha256 is None:
+        given = citation.model_dump(include={"path", "page", "response_hash"}, exclude_none=True)
+        return (
+            f"The document “{name}” is not there any more, or cannot be read. It is cited for “{summary}”",
+            f"Put it back, or {_change('remove_citation', insight=short, citation=given)}",
+        )
+    again = citation.model_dump(include={"source", "path", "page", "title"}, exclude_none=True)
+    return (
+        f"The document “{name}” has changed since it was cited for “{summary}”",
+        f"Read it again; if this still holds: {_change('add_citation', insight=short, citation=again)}",
+    )
 
 
 def _about_citation(citation: Citation, short: str, summary: str) -> tuple[str, str]:

@@ -25,6 +25,7 @@ from .values import (
     MAX_TAG_CHARS,
     MAX_TAGS,
     MAX_TITLE_CHARS,
+    citation_source,
     is_blank,
 )
 from .values import tags as parse_tags
@@ -48,6 +49,7 @@ __all__ = [
     "Outcome",
     "all_created",
     "apply_changes",
+    "citation_source",
     "is_blank",
     "parse_changes",
     "parse_sections",

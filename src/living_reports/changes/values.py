@@ -36,7 +36,7 @@ MAX_TAG_CHARS = 100
 MAX_REF_CHARS = 100
 MAX_KEY_CHARS = 100
 
-RESERVED_KEYS = {"tags": "add_tags or remove_tags", "status": "set_status", "template": ""}
+RESERVED_KEYS = {"tags": "add_tags or remove_tags", "status": "set_status", "template": "", "from_reports": ""}
 """Keys of a report's metadata that `set_metadata` leaves alone, and the ops that set them."""
 
 Parser = Callable[[Any, str], Any]
@@ -248,12 +248,15 @@ def citations(value: object, path: str) -> list[dict[str, str]]:
 
 def complete_citation(stated: dict[str, str], now: str) -> Citation:
     """The citation with its `source`, and with `accessed_at` where the source calls for one."""
-    source = stated.get("source") or _source_of(stated)
+    source = citation_source(stated)
     dated = {"accessed_at": now} if source in ("url", "api") else {}
     return Citation(**(dated | stated | {"source": source}))  # type: ignore[arg-type]
 
 
-def _source_of(stated: dict[str, str]) -> CitationSource:
+def citation_source(stated: dict[str, str]) -> str:
+    """The kind of a citation: the stated one, else what its fields say."""
+    if "source" in stated:
+        return stated["source"]
     if "url" in stated:
         return "url"
     if "path" in stated:
