@@ -182,6 +182,10 @@ class FileSystem:
             folder = self._now[folder][place]
         return folder, name, self._now[folder].get(name)
 
+    def _is_there(self, path: str) -> bool:
+        above = PurePosixPath(path).parent.as_posix()
+        return (above == "." or self._is_there(above)) and self._find(path)[2] is not None
+
     def _inode(self, path: str) -> int:
         inode = self._find(path)[2] if path else 0
         assert inode is not None, f"{path} is not there"
@@ -212,8 +216,8 @@ class FileSystem:
                 if taken is None:
                     self._change(((folder, name, self._inode(source)),))
             case Remove(path):
-                folder, name, inode = self._find(path)
-                if inode is not None:
+                if self._is_there(path):
+                    folder, name, _ = self._find(path)
                     self._change(((folder, name, None),))
 
     def _make(self, path: str, content: bytes | None) -> None:
