@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from living_reports.check import SEVERITIES, cited_reports, counts, findings, is_stale, utc_day
+from living_reports.check import (
+    SEVERITIES,
+    cited_documents,
+    cited_reports,
+    counts,
+    findings,
+    is_stale,
+    utc_day,
+)
 from living_reports.models import Insight, Outline
 
 TODAY = date(2026, 11, 23)
@@ -224,6 +232,54 @@ def test_without_versions_nothing_is_said_of_other_reports() -> None:
     report = outline([section(16, 1)], [insight(1, **citing(f"report://{HERE}/v/4"))])
     assert findings(report, TODAY) == []
     assert cited_reports(report) == {HERE}
+
+
+ONE, TWO = "1" * 64, "2" * 64
+
+
+def documents(*hashes: str, path: str = "run.csv", **fields: Any) -> dict[str, Any]:
+    citations = [{"source": "document", "path": path, "response_hash": each} for each in hashes]
+    return {"citations": citations} | fields
+
+
+def test_a_document_that_has_changed_is_found_at_each_insight() -> None:
+    report = outline([section(16, 1, 2)], [insight(n, **documents(ONE)) for n in (1, 2)])
+    first, second = findings(report, TODAY, {}, {"run.csv": TWO})
+    assert (first["at"], second["at"]) == ("insights/00000001", "insights/00000002")
+    assert first["message"] == "The document “run.csv” has changed since it was cited for “Finding 1”"
+    assert json.loads(first["hint"].partition(": ")[2]) == {
+        "op": "add_citation",
+        "insight": "00000001",
+        "citation": {"source": "document", "path": "run.csv"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        (documents(TWO), 1),
+        (documents(ONE), 0),
+        (documents(ONE.upper()), 0),
+        (documents(f"SHA256:{ONE}"), 0),
+        (documents(ONE, TWO), 0),
+        (documents(TWO, "3" * 64), 1),
+        (documents("md5:7f"), 0),
+        (documents(TWO, path="other.csv"), 0),
+        (documents(TWO, path="gone.csv"), 1),
+        (documents(TWO, status="killed"), 0),
+        ({"citations": [{"source": "url", "url": "u", "path": "run.csv", "response_hash": TWO}]}, 0),
+    ],
+)
+def test_which_documents_have_changed(fields: dict[str, Any], found: int) -> None:
+    report = outline([section(16, 1)], [insight(1, **fields)])
+    codes = [f["code"] for f in findings(report, TODAY, {}, {"run.csv": ONE, "gone.csv": None})]
+    assert codes == ["source_changed"] * found
+
+
+def test_the_documents_that_are_cited_with_a_hash() -> None:
+    cited = documents(ONE)["citations"] + documents("?", path="b")["citations"]
+    insights = [insight(1, citations=cited), insight(2, **documents(ONE, path="c", status="killed"))]
+    assert cited_documents(outline([section(16, 1, 2)], insights)) == {"run.csv"}
 
 
 def test_a_sound_report_has_no_findings() -> None:

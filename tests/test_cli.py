@@ -2,63 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from command_line import answer, ok, refused, run
 from living_reports import __version__
-from living_reports.cli import main
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command left: its exit code and what it wrote."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def run(root: Path, *arguments: str, stdin: str = "") -> Done:
-    """Run one command in this process, which is what the command does in its own."""
-    out, err = io.StringIO(), io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
-        patch.setenv("LIVING_REPORTS_ROOT", str(root))
-        patch.setenv("COLUMNS", "100")
-        patch.setattr(sys, "stdin", io.StringIO(stdin))
-        try:
-            code = main(arguments)
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-    return Done(code, out.getvalue(), err.getvalue())
-
-
-def ok(root: Path, *arguments: str, stdin: str = "") -> str:
-    done = run(root, *arguments, stdin=stdin)
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
-
-
-def answer(root: Path, *arguments: str, stdin: str = "") -> dict[str, Any]:
-    text = ok(root, *arguments, "--json", stdin=stdin)
-    assert text.count("\n") == 1
-    data: dict[str, Any] = json.loads(text)
-    return data
-
-
-def refused(root: Path, *arguments: str, stdin: str = "") -> tuple[int, dict[str, Any]]:
-    done = run(root, *arguments, "--json", stdin=stdin)
-    assert done.stderr == ""
-    error: dict[str, Any] = json.loads(done.stdout)["error"]
-    return done.returncode, error
 
 
 @pytest.fixture
@@ -210,7 +163,7 @@ def test_nothing_found_is_3_and_creates_nothing(root: Path) -> None:
     assert not root.exists()
 
 
-def test_a_stale_version_is_4(root: Path, health: str) -> None:
+def test_a_conflict_is_4(root: Path, health: str) -> None:
     ok(root, "update", health, "--set-title", "Shop health")
     code, error = refused(root, "update", health, "--set-title", "Mine", "--expected-version", "1")
     assert (code, error["code"], error["current_version"]) == (4, "version_conflict", 2)

@@ -22,8 +22,8 @@ from crash.scenarios import SCENARIOS, Scenario, with_deaths
 SEED = int(os.environ.get("CRASH_SEED", "20261123"))
 IN_MEMORY = Path("/dev/shm")
 
-DRAWN, DRAWN_IN_FULL = 3, 300
-DEATHS = 4
+DRAWN, DRAWN_IN_FULL = 2, 300
+DEATHS = 2
 DYING = [scenario for scenario in SCENARIOS if len(scenario.acts) == 1]
 
 MakeBench = Callable[[int], Bench]
@@ -33,10 +33,9 @@ MakeBench = Callable[[int], Bench]
 def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
     states: Counter[str] = Counter()
     yield states
-    reporter = request.config.pluginmanager.getplugin("terminalreporter")
-    if reporter is not None:
-        tried = ", ".join(f"{number} after a {kind}" for kind, number in sorted(states.items()))
-        reporter.write_line(f"\ncrash states with seed {SEED}: {tried}")
+    tried = ", ".join(f"{number} after a {kind}" for kind, number in sorted(states.items()))
+    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+        print(f"\ncrash states with seed {SEED}: {tried}")
 
 
 @pytest.fixture

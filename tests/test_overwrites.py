@@ -29,8 +29,10 @@ def test_another_clients_text_is_named_with_the_call_that_brings_it_back(library
         library, report, write("Ben's text, which is about as long as what was there before.")
     )
     assert "version 2 by ann/1.0 (June figures)" in warning
-    assert "revert_report with to_version=2" in warning
-    library.revert_report(report, 2, author=BEN)
+    assert "revert_report with undo=3 brings it back" in warning
+    change(library, report, append("Later, elsewhere.", "Latency"))
+    library.revert_report(report, undo=3, author=BEN)
+    assert content(library, report, "Latency").endswith("Later, elsewhere.")
     assert content(library, report).endswith("A sentence of Ann's.")
 
 
@@ -81,7 +83,7 @@ def test_ones_own_text_may_be_replaced(library: Library) -> None:
 def test_own_prose_that_shrinks_by_more_than_half_is_named(library: Library) -> None:
     [warning] = warnings(library, keep(library), write("Some fail."), author=ANN)
     assert "shrank from 44 to 10 characters" in warning
-    assert "to_version=1" in warning
+    assert "undo=2" in warning
 
 
 def test_with_an_expected_version_nothing_is_said(library: Library) -> None:
@@ -137,11 +139,11 @@ def test_text_of_another_program_is_named_when_it_is_first_replaced_and_later(li
     assert "by another program" in warning
 
 
-def test_the_way_back_over_an_adoption_is_a_version_that_there_is(library: Library) -> None:
+def test_the_change_that_comes_with_an_adoption_is_named_by_the_version_it_gets(library: Library) -> None:
     report = keep(library)
     (folder_of(library, report) / "audit.jsonl").unlink()
     (folder_of(library, report) / ".head").unlink()
     [warning] = warnings(library, report, write("x"))
-    assert "to_version=2 brings it back" in warning
-    library.revert_report(report, 2, author=BEN)
+    assert "undo=3 brings it back" in warning
+    library.revert_report(report, undo=3, author=BEN)
     assert content(library, report).startswith("12 %")

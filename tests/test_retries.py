@@ -186,9 +186,9 @@ def test_a_request_id_of_another_report_does_not_lead_to_it(library: Library) ->
 def test_a_revert_sent_twice_is_made_once(library: Library) -> None:
     report = keep(library)
     change(library, report, append("Wrong."))
-    first = library.revert_report(report, 1, "wrong", request_id="r4", author=ANN)
+    first = library.revert_report(report, 1, reason="wrong", request_id="r4", author=ANN)
     change(library, report, append("Later."))
-    assert library.revert_report(report, 1, "wrong", request_id="r4", author=ANN) == first
+    assert library.revert_report(report, 1, reason="wrong", request_id="r4", author=ANN) == first
     assert content(library, report).endswith("Later.")
 
 

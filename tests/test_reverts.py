@@ -12,7 +12,6 @@ from living_reports.errors import (
     CorruptReportError,
     InvalidInputError,
     NoSuchVersionError,
-    VersionConflictError,
 )
 from living_reports.library import Library
 
@@ -36,7 +35,7 @@ def test_a_revert_is_a_new_version_with_the_old_content(library: Library) -> Non
         {"op": "set_metadata", "key": "owner", "value": {"name": "ann"}},
     ]
     change(library, report, *changes)
-    answer = library.revert_report(report, 1, "wrong report", author=BEN)
+    answer = library.revert_report(report, 1, reason="wrong report", author=BEN)
     assert (answer["title"], answer["version"]) == ("Health", 3)
     assert answer["applied"] == len(answer["changed"]) > 0
     assert without_bookkeeping(library, report, 3) == without_bookkeeping(library, report, 1)
@@ -84,11 +83,20 @@ def test_a_version_that_never_was_is_an_error_that_says_which_there_are(library:
         assert refused.value.details["path"] == "to_version"
 
 
-def test_an_older_expected_version_is_refused(library: Library) -> None:
+def test_against_an_older_version_a_revert_keeps_what_changed_since(library: Library) -> None:
     report = keep(library)
     change(library, report, append("x"))
-    with pytest.raises(VersionConflictError):
-        library.revert_report(report, 1, expected_version=1, author=ANN)
+    change(library, report, append("y", "Latency"), author=BEN)
+    answer = library.revert_report(report, 1, expected_version=2, author=ANN)
+    assert (answer["version"], answer["rebased_over"]) == (4, [3])
+    assert "x" not in content(library, report)
+    assert content(library, report, "Latency").endswith("y")
+
+
+def test_a_revert_to_the_version_that_was_seen_alters_nothing(library: Library) -> None:
+    report = keep(library)
+    change(library, report, append("x"))
+    assert library.revert_report(report, 1, expected_version=1, author=ANN)["applied"] == 0
     assert library.revert_report(report, 1, expected_version=2, author=ANN)["version"] == 3
 
 
@@ -114,7 +122,7 @@ def test_a_revert_repairs_a_damaged_report(library: Library, to_version: int) ->
     report = keep(library)
     change(library, report, append("Later."))
     (folder_of(library, report) / "outline.json").write_text("{ broken")
-    answer = library.revert_report(report, to_version, "repair", author=ANN)
+    answer = library.revert_report(report, to_version, reason="repair", author=ANN)
     assert answer["version"] == 3
     assert content(library, report).endswith("Later.") is (to_version == 2)
     change(library, report, append("Goes on."))

@@ -1,7 +1,8 @@
-"""Where the reports live and how long a call waits: the argument, the environment, the platform."""
+"""What a person sets: by an argument, the environment, or else the platform."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import platformdirs
@@ -51,3 +52,24 @@ def test_a_lock_timeout_that_makes_no_sense_is_refused(wrong: str) -> None:
     with pytest.raises(InvalidInputError, match="LIVING_REPORTS_LOCK_TIMEOUT") as caught:
         load_settings("r", {"LIVING_REPORTS_LOCK_TIMEOUT": wrong})
     assert caught.value.hint
+
+
+def test_sources_are_folders_in_a_list(tmp_path: Path) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    text = os.pathsep.join([str(one), "", f" {two} ", str(one), "~"])
+    assert load_settings("r", {"LIVING_REPORTS_SOURCES": text}).sources == (one, two, Path.home())
+    for nothing in ({}, {"LIVING_REPORTS_SOURCES": ""}, {"LIVING_REPORTS_SOURCES": f" {os.pathsep} "}):
+        assert load_settings("r", nothing).sources == ()
+
+
+@pytest.mark.parametrize(
+    "wrong", ["docs", "/no/such/folder", __file__, "${user_config.sources}", "~no-such-user-here", "/\0"]
+)
+def test_sources_that_make_no_sense_are_refused(tmp_path: Path, wrong: str) -> None:
+    for text in (wrong, f"{tmp_path}{os.pathsep}{wrong}"):
+        with pytest.raises(InvalidInputError) as caught:
+            load_settings("r", {"LIVING_REPORTS_SOURCES": text})
+        assert caught.value.details["path"] == "LIVING_REPORTS_SOURCES"
+        assert wrong not in caught.value.message

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -14,9 +14,15 @@ import pytest
 from living_reports.changes.parse import CHANGE_FIELDS, OPS
 from living_reports.changes.section_templates import SECTION_TEMPLATES
 from living_reports.library import Library
+from living_reports.library.catalogue import STATUSES
+from living_reports.library.differences import FORMATS as DIFF_FORMATS
+from living_reports.library.listing import SORTS
+from living_reports.library.pages import FORMATS as PAGE_FORMATS
 from living_reports.models import Citation
 from living_reports.server import tools
 from living_reports.server.arguments import CHECKS, check_arguments
+from living_reports.templates import BUILT_IN
+from living_reports.views import VIEWS
 
 Schema = dict[str, Any]
 TOOL = pytest.mark.parametrize("tool", tools.TOOLS, ids=lambda tool: tool["name"])
@@ -32,13 +38,16 @@ def subschemas(schema: Schema) -> Iterator[Schema]:
         yield from subschemas(schema["additionalProperties"])
 
 
-def test_there_are_six_tools() -> None:
-    names = "create_report update_report get_report list_reports revert_report audit_report"
+def test_there_are_nine_tools() -> None:
+    names = (
+        "create_report update_report get_report list_reports revert_report audit_report "
+        "diff_report check_report render_report"
+    )
     assert [tool["name"] for tool in tools.TOOLS] == names.split()
 
 
 def test_the_list_is_small() -> None:
-    assert len(json.dumps(tools.TOOLS, separators=(",", ":"))) <= 9_000
+    assert len(json.dumps(tools.TOOLS, separators=(",", ":"))) <= 12_000
 
 
 @TOOL
@@ -72,7 +81,7 @@ def test_output_schemas_name_top_level_fields_only(tool: Schema) -> None:
 
 @TOOL
 def test_annotations_say_what_a_call_may_do(tool: Schema) -> None:
-    reads = tool["name"].split("_")[0] in ("get", "list", "audit")
+    reads = tool["name"].split("_")[0] in ("get", "list", "audit", "diff", "check")
     annotations = tool["annotations"]
     assert annotations["readOnlyHint"] is reads
     assert annotations["openWorldHint"] is False
@@ -114,6 +123,26 @@ def test_every_section_template_is_named() -> None:
     named = re.search(r"^template \((.*?)\)", tools.UPDATE_REPORT["description"], re.MULTILINE)
     assert named
     assert named[1].split(", ") == list(SECTION_TEMPLATES)
+
+
+def test_every_template_is_named() -> None:
+    named = re.search(r"template gives sections to fill: (.*?)\.", tools.CREATE_REPORT["description"])
+    assert named
+    assert named[1].split(", ") == [name for name in BUILT_IN if name != "blank"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "parameter", "known"),
+    [
+        ("list_reports", "sort", SORTS),
+        ("list_reports", "status", STATUSES),
+        ("get_report", "view", VIEWS),
+        ("diff_report", "format", DIFF_FORMATS),
+        ("render_report", "format", PAGE_FORMATS),
+    ],
+)
+def test_a_choice_is_offered_whole(tool: str, parameter: str, known: Sequence[str]) -> None:
+    assert set(tools.BY_NAME[tool]["inputSchema"]["properties"][parameter]["enum"]) == set(known)
 
 
 def test_the_example_is_a_right_call() -> None:

@@ -48,10 +48,10 @@ def cut(text: str, limit: int = VALUE_CHARS) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
-def short_ids(outline: Outline) -> dict[str, str]:
-    """For each section and insight id, its shortest unique start of at least 8 characters."""
-    sections = (section.section_id for section in outline.sections)
-    return _unique_starts((*sections, *(insight.insight_id for insight in outline.insights)))
+def short_ids(*outlines: Outline) -> dict[str, str]:
+    """For each section and insight id of these outlines, its shortest unique start from 8 characters on."""
+    sections = (section.section_id for outline in outlines for section in outline.sections)
+    return _unique_starts((*sections, *(i.insight_id for outline in outlines for i in outline.insights)))
 
 
 def _unique_starts(ids: Iterable[str]) -> dict[str, str]:
@@ -89,7 +89,7 @@ def brief_edits(
             key: _brief(value, limit) for key, value in (("old", old), ("new", new)) if value is not _ABSENT
         }
         if row:
-            rows.append({"at": _brief_address(path, names), **row})
+            rows.append({"at": brief_address(path, names), **row})
     return rows
 
 
@@ -102,7 +102,8 @@ def _is_order(path: Sequence[str]) -> bool:
     return path in (["sections"], ["insights"]) or path[2:] == ["insight_ids"]
 
 
-def _brief_address(path: Sequence[str], names: Names) -> str:
+def brief_address(path: Sequence[str], names: Names) -> str:
+    """The address of a place with its id shortened."""
     if _is_item(path):
         path = [path[0], names.get(path[1], path[1][:ID_CHARS]), *path[2:]]
     return address(*path)

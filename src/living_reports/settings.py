@@ -1,4 +1,4 @@
-"""What a person sets: where the reports live and how long a call waits for one.
+"""What a person sets: where the reports live, how long a call waits for one, which files it may cite.
 
 Rules: an argument wins over the environment, the environment over the platform's place
 for user data. Nothing is created here. Nonsense is refused, never guessed at.
@@ -24,14 +24,19 @@ ROOT_VARIABLE = "LIVING_REPORTS_ROOT"
 LOCK_TIMEOUT_VARIABLE = "LIVING_REPORTS_LOCK_TIMEOUT"
 DEFAULT_LOCK_TIMEOUT_SECONDS = 30.0
 MAX_LOCK_TIMEOUT_SECONDS = 86_400.0
+SOURCES_VARIABLE = "LIVING_REPORTS_SOURCES"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The directory that holds the reports, and how long a call waits for a report's lock."""
+    """The directory that holds the reports, and how long a call waits for a report's lock.
+
+    `sources` are the folders whose files reports may cite by their hash and show as images.
+    """
 
     root: Path
     lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
+    sources: tuple[Path, ...] = ()
 
 
 def load_settings(root: str | Path = "", environ: Mapping[str, str] = os.environ) -> Settings:
@@ -40,7 +45,11 @@ def load_settings(root: str | Path = "", environ: Mapping[str, str] = os.environ
     Raises:
         InvalidInputError: A value makes no sense. `path` is `--root` or the variable's name.
     """
-    return Settings(root=_root(str(root), environ), lock_timeout_seconds=_lock_timeout(environ))
+    return Settings(
+        root=_root(str(root), environ),
+        lock_timeout_seconds=_lock_timeout(environ),
+        sources=_sources(environ),
+    )
 
 
 def _root(argument: str, environ: Mapping[str, str]) -> Path:
@@ -77,3 +86,21 @@ def _lock_timeout(environ: Mapping[str, str]) -> float:
             path=LOCK_TIMEOUT_VARIABLE,
         )
     return seconds
+
+
+def _sources(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """The folders named in the variable, each once; a list with nothing in it names none."""
+    names = environ.get(SOURCES_VARIABLE, "").split(os.pathsep)
+    return tuple(dict.fromkeys(_source(name.strip()) for name in names if name.strip()))
+
+
+def _source(name: str) -> Path:
+    """A folder of files that may be cited. One that is not there is a slip that nobody would notice."""
+    folder = Path(os.path.expanduser(name))  # an unknown home directory stays as it is: not absolute
+    if "\0" in name or not folder.is_absolute() or not folder.is_dir():
+        raise InvalidInputError(
+            f"{SOURCES_VARIABLE} names what is not the absolute path of a folder that is there.",
+            hint=f"Give such folders, with {os.pathsep!r} between them.",
+            path=SOURCES_VARIABLE,
+        )
+    return folder

@@ -36,8 +36,9 @@ from crash.recorder import (
 )
 
 PAGE = 4096
-_UNWATCHED = (".lock",)
-"""Lock files are empty and opened in passing; whether a crash leaves them makes no difference."""
+_UNWATCHED = (".lock", ".search")
+"""How names begin that no state holds: lock files, which are empty and opened in passing, and the search
+database, which keeps itself whole and is made again where it is missing."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def read_tree(base: Path) -> Tree:
     """All that is below a folder on a real disk."""
     items = []
     for place, folders, files in os.walk(base):
-        for name in [*folders, *(name for name in files if name not in _UNWATCHED)]:
+        for name in [*folders, *(name for name in files if not name.startswith(_UNWATCHED))]:
             path = Path(place) / name
             content = None if path.is_dir() else path.read_bytes()
             items.append(Item(path.relative_to(base).as_posix(), path.stat().st_ino, content))

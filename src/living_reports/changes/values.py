@@ -36,7 +36,12 @@ MAX_TAG_CHARS = 100
 MAX_REF_CHARS = 100
 MAX_KEY_CHARS = 100
 
-RESERVED_KEYS = {"tags": "add_tags or remove_tags", "status": "set_status", "template": "", "from_reports": ""}
+RESERVED_KEYS = {
+    "tags": "add_tags or remove_tags",
+    "status": "set_status",
+    "template": "",
+    "from_reports": "",
+}
 """Keys of a report's metadata that `set_metadata` leaves alone, and the ops that set them."""
 
 Parser = Callable[[Any, str], Any]

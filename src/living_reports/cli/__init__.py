@@ -7,7 +7,7 @@ Rules:
   line of JSON on stdout.
 - The exit code says what to do next: 0 done; 2 mend the command; 3 nothing answers to this
   name; 4 the report has moved on; 5 the report stayed locked; 6 the files are damaged or
-  the disk refused; 1 anything else.
+  the disk refused; 1 anything else, and what `check` finds.
 - Imports are light: nothing is loaded that the command does not need.
 
     $ living-reports create "Log4j guidance" --section Summary --tag security

@@ -14,9 +14,10 @@ import getpass
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from living_reports.cli import show
+from living_reports.cli import show, show_history
 from living_reports.cli.inputs import read_json, tool_arguments
 from living_reports.errors import CorruptReportError
 from living_reports.library import Library
@@ -27,6 +28,8 @@ from living_reports.terminal import Terminal, sign_of_life
 Answer = dict[str, Any]
 LARGEST_ANSWER = 200_000
 """How many characters of a report the library gives at once."""
+FOUND = 1
+"""The exit code of a check that found errors or warnings."""
 
 Command = Callable[[Library, argparse.Namespace], Answer]
 Show = Callable[[Terminal, Answer], None]
@@ -39,7 +42,9 @@ def run(options: argparse.Namespace) -> int:
         ReportError: The library refused.
     """
     settings = load_settings(options.root)
-    library = Library(settings.root, lock_timeout_seconds=settings.lock_timeout_seconds)
+    library = Library(
+        settings.root, lock_timeout_seconds=settings.lock_timeout_seconds, sources=settings.sources
+    )
     command, present = COMMANDS[options.command]
     with sign_of_life(f"{options.command} {getattr(options, 'report', '')}".rstrip()):
         answer = command(library, options)
@@ -47,7 +52,13 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
     else:
         present(Terminal(sys.stdout), answer)
-    return 0 if answer.get("verified", {}).get("ok", True) else CorruptReportError.exit_code
+    return _exit_code(answer)
+
+
+def _exit_code(answer: Answer) -> int:
+    if not answer.get("verified", {}).get("ok", True):
+        return CorruptReportError.exit_code
+    return 0 if answer.get("ok", True) else FOUND
 
 
 def author() -> Author:
@@ -61,11 +72,15 @@ def author() -> Author:
 def _create(library: Library, options: argparse.Namespace) -> Answer:
     stated = tool_arguments(read_json(options.json_input, "--json-input")) if options.json_input else {}
     sections = [*stated.pop("sections", []), *({"title": title} for title in options.section)]
-    tags = [*stated.pop("tags", []), *options.tag]
-    given = {"title": options.title, "reason": options.reason, "request_id": options.request_id}
-    stated |= {name: value for name, value in given.items() if value}
+    lists: dict[str, list[Any]] = {
+        "sections": sections,
+        "tags": [*stated.pop("tags", []), *options.tag],
+        "from_reports": [*stated.pop("from_reports", []), *options.from_reports],
+    }
+    names = ("title", "template", "reason", "request_id")
+    stated |= {name: value for name in names if (value := getattr(options, name))}
     title = stated.pop("title", "")
-    return library.create_report(title, sections=sections, tags=tags, **stated, author=author())
+    return library.create_report(title, **lists, **stated, author=author())
 
 
 def _changes(options: argparse.Namespace) -> Any:
@@ -85,7 +100,8 @@ def _update(library: Library, options: argparse.Namespace) -> Answer:
 
 
 def _revert(library: Library, options: argparse.Namespace) -> Answer:
-    return library.revert_report(options.report, options.to_version, **_write(options), author=author())
+    way = {name: getattr(options, name) for name in ("to_version", "undo", "item")}
+    return library.revert_report(options.report, **way, **_write(options), author=author())
 
 
 def _write(options: argparse.Namespace) -> dict[str, Any]:
@@ -101,27 +117,64 @@ def _get(library: Library, options: argparse.Namespace) -> Answer:
     view = options.view or ("" if narrowed else "markdown")
     if view != "markdown" or options.json or options.max_chars or options.cursor:
         return library.get_report(options.report, view=view, **asked)
-    return _whole_page(library, options.report, asked)
-
-
-def _whole_page(library: Library, report: str, asked: dict[str, Any]) -> Answer:
-    """The report as one page for a person, who has no use for cursors."""
     asked |= {"view": "markdown", "max_chars": LARGEST_ANSWER}
-    answer = library.get_report(report, **asked)
+    return _whole(partial(library.get_report, options.report, **asked), "text")
+
+
+def _whole(ask: Callable[..., Answer], field: str) -> Answer:
+    """All pages of an answer as one, for a person, who has no use for cursors."""
+    answer = ask()
     while cursor := answer.pop("next_cursor", None):
-        more = library.get_report(report, **asked | {"cursor": cursor})
-        answer = more | {"text": answer["text"] + more["text"]}
+        more = ask(cursor=cursor)
+        answer = more | {field: answer[field] + more[field]}
     return answer
 
 
 def _list(library: Library, options: argparse.Namespace) -> Answer:
-    names = ("query", "status", "sort", "limit", "cursor")
+    names = ("query", "status", "cites", "stale", "sort", "limit", "cursor")
     return library.list_reports(tags=options.tag, **{name: getattr(options, name) for name in names})
 
 
 def _audit(library: Library, options: argparse.Namespace) -> Answer:
     names = ("since", "item", "text", "actor", "action_type", "limit", "cursor")
     return library.audit_report(options.report, **{name: getattr(options, name) for name in names})
+
+
+def _diff(library: Library, options: argparse.Namespace) -> Answer:
+    names = ("since", "to_version", "format")
+    ask = partial(library.diff_report, options.report, **{name: getattr(options, name) for name in names})
+    if options.json or options.cursor:
+        return ask(cursor=options.cursor)
+    if options.format == "text":
+        return _whole(ask, "text")
+    answer = _whole(ask, "changed")
+    return answer | {"names": _names(library, answer)}
+
+
+def _names(library: Library, answer: Answer) -> dict[str, str]:
+    """What the sections and insights of a comparison are called: the answer itself has their ids only."""
+    ask = partial(
+        library.get_report,
+        answer["report_id"],
+        version=answer["to_version"],
+        max_chars=LARGEST_ANSWER,
+        status="all",
+    )
+    summary = _whole(partial(ask, view="summary"), "sections")
+    insights = _whole(partial(ask, view="insights"), "insights")["insights"]
+    titles = {section["section_id"]: section["title"] for section in summary["sections"]}
+    return titles | {insight["insight_id"]: insight["summary"] for insight in insights}
+
+
+def _check(library: Library, options: argparse.Namespace) -> Answer:
+    ask = partial(library.check_report, options.report, on=options.on)
+    return ask(cursor=options.cursor) if options.json or options.cursor else _whole(ask, "findings")
+
+
+def _render(library: Library, options: argparse.Namespace) -> Answer:
+    names = ("format", "version", "to_file")
+    asked = {name: getattr(options, name) for name in names}
+    return library.render_report(options.report, **asked, author=author())
 
 
 def _verify(library: Library, options: argparse.Namespace) -> Answer:
@@ -143,6 +196,9 @@ COMMANDS: dict[str, tuple[Command, Show]] = {
     "list": (_list, show.reports),
     "revert": (_revert, show.updated),
     "audit": (_audit, show.events),
+    "diff": (_diff, show_history.difference),
+    "check": (_check, show_history.findings),
+    "render": (_render, show_history.page),
     "verify": (_verify, show.verified),
     "delete": (_delete, show.deleted),
     "restore": (_restore, show.restored),

@@ -22,6 +22,7 @@ CREATE_ARGUMENTS: dict[str, type] = {
     "sections": list,
     "tags": list,
     "template": str,
+    "from_reports": list,
     "reason": str,
     "request_id": str,
 }

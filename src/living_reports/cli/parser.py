@@ -20,8 +20,9 @@ EPILOG = """\
 A report is named by its id, the beginning of its id, or its title; commands that only read
 also take a part of a title.
 
-exit codes: 0 done, 2 mend the command, 3 no such thing, 4 the report has moved on,
-            5 the report stayed locked, 6 damaged files or a disk that refused
+exit codes: 0 done, 1 check found errors or warnings, 2 mend the command, 3 no such thing,
+            4 somebody else changed the same, 5 the report stayed locked,
+            6 damaged files or a disk that refused
 """
 
 Commands = argparse._SubParsersAction  # argparse has no public name for it
@@ -38,7 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"living-reports {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
-    for add in (_serve, _create, _update, _get, _list, _revert, _audit, _verify, _delete, _restore, _demo):
+    for add in COMMANDS:
         add(commands)
     return parser
 
@@ -70,7 +71,11 @@ def _writing(parser: argparse.ArgumentParser, *, versioned: bool) -> None:
     parser.add_argument("--request-id", default="", metavar="ID", help="makes a repeated command harmless")
     if versioned:
         parser.add_argument(
-            "--expected-version", type=int, default=0, metavar="N", help="refuse if the report has moved on"
+            "--expected-version",
+            type=int,
+            default=0,
+            metavar="N",
+            help="the version that was read: later changes are merged, or the command is refused",
         )
         parser.add_argument("--dry-run", action="store_true", help="say what would change, change nothing")
     _json_flag(parser)
@@ -89,6 +94,20 @@ def _create(commands: Commands[argparse.ArgumentParser]) -> None:
         "--section", action="append", default=[], metavar="TITLE", help="an empty section; may be repeated"
     )
     parser.add_argument("--tag", action="append", default=[], help="a tag; may be repeated")
+    parser.add_argument(
+        "--template",
+        default="",
+        metavar="NAME",
+        help="blank (default), analyst, deep_dive, incident, status, decision, or one of your own",
+    )
+    parser.add_argument(
+        "--from",
+        dest="from_reports",
+        action="append",
+        default=[],
+        metavar="REPORT",
+        help="begin with a copy of this report; repeated, with all of them",
+    )
     parser.add_argument(
         "--json-input", metavar="FILE", help="create_report's arguments, a JSON object; - is stdin"
     )
@@ -128,18 +147,37 @@ def _get(commands: Commands[argparse.ArgumentParser]) -> None:
 
 def _list(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = _command(commands, "list", "list the reports")
-    parser.add_argument("query", nargs="?", default="", help="words to look for")
+    parser.add_argument("query", nargs="?", default="", help='words to look for: word, "a phrase", begin*')
     parser.add_argument("--tag", action="append", default=[], help="only with this tag; may be repeated")
     parser.add_argument("--status", default="", help="active (default), archived, deleted or all")
-    parser.add_argument("--sort", default="", help="updated, created or title")
+    parser.add_argument(
+        "--cites",
+        default="",
+        metavar="SOURCE",
+        help="that depend on this source: a part of a url, path, title",
+    )
+    parser.add_argument("--stale", action="store_true", help="with insights that are due for review")
+    parser.add_argument(
+        "--sort", default="", help="relevance (default with a query), updated, created or title"
+    )
     _paging(parser)
     _json_flag(parser)
 
 
 def _revert(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "revert", "bring a report back to an earlier version, as a new version")
+    parser = _command(commands, "revert", "go back to an earlier version, or take one change back")
     parser.add_argument("report")
-    parser.add_argument("--to-version", type=int, required=True, metavar="N")
+    way = parser.add_mutually_exclusive_group(required=True)
+    way.add_argument("--to-version", type=int, default=0, metavar="N", help="all as it was at version N")
+    way.add_argument(
+        "--undo",
+        default="",
+        metavar="CHANGE",
+        help="take back this change alone: a version, a range such as 14-17, or an action id",
+    )
+    parser.add_argument(
+        "--item", default="", metavar="NAME", help="only this section with its insights, or this insight"
+    )
     _writing(parser, versioned=True)
 
 
@@ -147,11 +185,47 @@ def _audit(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = _command(commands, "audit", "show who changed what, when and why, newest first")
     parser.add_argument("report")
     parser.add_argument("--since", default="", metavar="VERSION|TIME", help="after this version or time")
-    parser.add_argument("--item", default="", metavar="NAME", help="only what touched this item")
+    parser.add_argument(
+        "--item", default="", metavar="NAME", help="who last changed this, and what touched it"
+    )
     parser.add_argument("--text", default="", help="only what brought or took this text")
     parser.add_argument("--actor", default="", help="cli, agent, human, or a client's name")
     parser.add_argument("--action-type", default="", metavar="TYPE", help="create, evolve, revert, …")
     _paging(parser)
+    _json_flag(parser)
+
+
+def _diff(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "diff", "show what changed between two versions, who did it and why")
+    parser.add_argument("report")
+    parser.add_argument(
+        "--since",
+        default="",
+        metavar="VERSION|TIME",
+        help="after this version or time (default: the last change)",
+    )
+    parser.add_argument("--to-version", type=int, default=0, metavar="N", help="up to version N")
+    parser.add_argument("--format", default="", help="changes (default), or text: a unified diff")
+    parser.add_argument("--cursor", default="", help="go on where an earlier answer was cut")
+    _json_flag(parser)
+
+
+def _check(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "check", "find what is stale, unproven or broken; 1 if a report needs care")
+    parser.add_argument("report")
+    parser.add_argument("--on", default="", metavar="DAY", help="as of this day (default: today, in UTC)")
+    parser.add_argument("--cursor", default="", help="go on where an earlier answer was cut")
+    _json_flag(parser)
+
+
+def _render(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "render", "make a page: Markdown, or one HTML file")
+    parser.add_argument("report")
+    parser.add_argument("--format", default="", help="markdown (default) or html")
+    parser.add_argument("--version", type=int, default=0, metavar="N", help="as it was at version N")
+    parser.add_argument(
+        "--to-file", action="store_true", help="into the report's folder; html and long pages always go there"
+    )
     _json_flag(parser)
 
 
@@ -179,3 +253,22 @@ def _demo(commands: Commands[argparse.ArgumentParser]) -> None:
     _command(
         commands, "demo", summary, root=DEMO_ROOT, root_help=f"its reports (default: {DEMO_ROOT}, right here)"
     )
+
+
+COMMANDS = (
+    _serve,
+    _create,
+    _update,
+    _get,
+    _list,
+    _revert,
+    _audit,
+    _diff,
+    _check,
+    _render,
+    _verify,
+    _delete,
+    _restore,
+    _demo,
+)
+"""What adds each command, in the order of the help."""

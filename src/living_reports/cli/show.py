@@ -40,7 +40,7 @@ def created(terminal: Terminal, answer: Answer) -> None:
     terminal.line(terminal.style("Created ", "green") + terminal.style(clean(answer["title"]), "bold"))
     terminal.fields([("report", answer["report_id"]), ("version", str(answer["version"]))])
     _new_items(terminal, answer.get("created", {}))
-    _warnings(terminal, answer)
+    warnings(terminal, answer)
 
 
 def updated(terminal: Terminal, answer: Answer) -> None:
@@ -53,9 +53,17 @@ def updated(terminal: Terminal, answer: Answer) -> None:
         terminal.line(f"{title} stays at version {answer['version']}: it already is as asked")
     else:
         terminal.line(f"{title} is now at version {answer['version']}: {changes}")
+    if versions := answer.get("rebased_over"):
+        terminal.line(f"  merged with {_versions(versions)}", "dim")
     changed(terminal, answer.get("changed", []))
     _new_items(terminal, answer.get("created", {}))
-    _warnings(terminal, answer)
+    warnings(terminal, answer)
+
+
+def _versions(versions: Sequence[int]) -> str:
+    if len(versions) == 1:
+        return f"version {versions[0]}"
+    return f"{len(versions)} versions, {versions[0]} to {versions[-1]}"
 
 
 def deleted(terminal: Terminal, answer: Answer) -> None:
@@ -69,14 +77,14 @@ def restored(terminal: Terminal, answer: Answer) -> None:
     title = terminal.style(one_line(answer["title"]), "bold")
     terminal.line(f"{title} is back, at version {answer['version']}")
     terminal.fields([("report", answer["report_id"])])
-    _warnings(terminal, answer)
+    warnings(terminal, answer)
 
 
 def changed(terminal: Terminal, rows: Sequence[Mapping[str, Any]], indent: int = 2) -> None:
     """The edits of a version, one a line: `~ title  "Old" → "New"`."""
     wide = max((cells(row["at"]) for row in rows[:MOST_CHANGED]), default=0)
     for row in rows[:MOST_CHANGED]:
-        mark, style = _mark(row)
+        mark, style = mark_of(row)
         head = f"{' ' * indent}{mark} {pad(clean(row['at']), wide)}  "
         room = max(terminal.width - len(head), 20)
         terminal.line(terminal.style(head, style) + cut(_old_and_new(row, room), room))
@@ -84,7 +92,8 @@ def changed(terminal: Terminal, rows: Sequence[Mapping[str, Any]], indent: int =
         terminal.line(f"{' ' * indent}… and {len(rows) - MOST_CHANGED} more", "dim")
 
 
-def _mark(row: Mapping[str, Any]) -> tuple[str, str]:
+def mark_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The sign of an edit and its colour: something came, changed or went."""
     if "old" not in row:
         return "+", "green"
     return ("~", "yellow") if "new" in row else ("-", "red")
@@ -116,7 +125,8 @@ def _new_items(terminal: Terminal, items: Mapping[str, Sequence[Mapping[str, str
         terminal.table(rows, styles=["dim", "cyan", ""])
 
 
-def _warnings(terminal: Terminal, answer: Answer) -> None:
+def warnings(terminal: Terminal, answer: Answer) -> None:
+    """What has to be said beside the answer."""
     for warning in answer.get("warnings", []):
         text = warning if isinstance(warning, str) else value(warning)
         terminal.paragraph(text, "yellow", first="warning: ")
@@ -130,12 +140,31 @@ def reports(terminal: Terminal, answer: Answer) -> None:
     rows = [_report_row(entry) for entry in answer["reports"]]
     if not rows:
         terminal.line("No report matches.")
+    elif any(entry.get("matches") for entry in answer["reports"]):
+        _matches(terminal, answer["reports"])
     else:
         heads = ["ID", "VERSION", "STATUS", "UPDATED (UTC)", "TITLE"]
         terminal.table(rows, heads, ["cyan", "", "dim", "dim", "bold"], indent=0, right=[1])
-        if answer.get("total", len(rows)) > len(rows):
-            terminal.line(f"{len(rows)} of {answer['total']} reports", "dim")
-    _more(terminal, answer)
+    if rows and answer.get("total", len(rows)) > len(rows):
+        terminal.line(f"{len(rows)} of {answer['total']} reports", "dim")
+    warnings(terminal, answer)
+    more(terminal, answer)
+
+
+def _matches(terminal: Terminal, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Each report with what in it fits, by the ids of its items."""
+    for entry in entries:
+        report_id, version, _, _, title = _report_row(entry)
+        head = terminal.style(report_id, "cyan") + f"  v{version}  "
+        terminal.line(head + terminal.style(one_line(title), "bold"))
+        rows = [_match_row(match) for match in entry.get("matches", [])]
+        if rows:
+            terminal.table(rows, styles=["dim"])
+
+
+def _match_row(match: Mapping[str, str]) -> list[str]:
+    item_id = match.get("insight_id") or match.get("section_id", "")
+    return [item_id[:SHORT_ID], match.get("snippet", "")]
 
 
 def _report_row(entry: Mapping[str, Any]) -> list[str]:
@@ -153,6 +182,8 @@ def _report_row(entry: Mapping[str, Any]) -> list[str]:
 def events(terminal: Terminal, answer: Answer) -> None:
     """The audit trail, newest first: who, when, why, and what."""
     rows = answer["events"]
+    if last := answer.get("last_change"):
+        terminal.line(terminal.style("last changed ", "dim") + by_line(last))
     if not rows:
         terminal.line("No event matches.")
     names = [f"{row['actor']} {row.get('client', '')}".strip() for row in rows]
@@ -165,9 +196,15 @@ def events(terminal: Terminal, answer: Answer) -> None:
         if row.get("reason"):
             terminal.paragraph(row["reason"], first="      ")
         changed(terminal, row.get("changed", []), indent=6)
-        if more := row.get("changed_more"):
-            terminal.line(f"      … and {more} more", "dim")
-    _more(terminal, answer)
+        if hidden := row.get("changed_more"):
+            terminal.line(f"      … and {hidden} more", "dim")
+    more(terminal, answer)
+
+
+def by_line(row: Mapping[str, Any]) -> str:
+    """Who, when and why, on one line: `v3 2026-11-23 10:00:00 cli ann: New figures`."""
+    who = f"v{row['version']} {short_time(row['ts'])} {row['actor']} {row.get('client', '')}".rstrip()
+    return one_line(f"{who}: {row['reason']}" if row.get("reason") else who)
 
 
 def verified(terminal: Terminal, answer: Answer) -> None:
@@ -193,8 +230,8 @@ def report(terminal: Terminal, answer: Answer) -> None:
     else:
         _heading(terminal, answer)
         _items(terminal, answer)
-    _warnings(terminal, answer)
-    _more(terminal, answer)
+    warnings(terminal, answer)
+    more(terminal, answer)
 
 
 def _heading(terminal: Terminal, answer: Answer) -> None:
@@ -256,7 +293,8 @@ def _scalar(data: Any) -> str:
     return data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
 
 
-def _more(terminal: Terminal, answer: Answer) -> None:
+def more(terminal: Terminal, answer: Answer) -> None:
+    """That an answer was cut, and the option that goes on."""
     if cursor := answer.get("next_cursor"):
         terminal.line(f"There is more: --cursor {cursor}", "dim")
 
@@ -270,7 +308,10 @@ def refusal(terminal: Terminal, error: Mapping[str, Any]) -> None:
     if error.get("hint"):
         terminal.paragraph(error["hint"], first="  ")
     for name, data in error.items():
-        if name in ("code", "message", "hint", "retry") or data in ("", [], {}):
+        if name in ("code", "message", "hint", "retry", "retry_with") or data in ("", [], {}):
+            continue
+        if name == "conflicts":
+            _conflicts(terminal, data)
             continue
         if isinstance(data, list) and data and isinstance(data[0], dict):
             terminal.line(f"  {name.replace('_', ' ')}", "dim")
@@ -278,6 +319,20 @@ def refusal(terminal: Terminal, error: Mapping[str, Any]) -> None:
         else:
             text = ", ".join(map(_scalar, data)) if isinstance(data, list) else _scalar(data)
             terminal.fields([(name.replace("_", " "), text)])
+
+
+def _conflicts(terminal: Terminal, conflicts: Sequence[Mapping[str, Any]]) -> None:
+    """What both changed, one place after the other: before, now, and as the command would have it."""
+    for conflict in conflicts:
+        terminal.line("  " + terminal.style(clean(str(conflict.get("at", ""))), "bold"))
+        if by := conflict.get("by"):
+            terminal.paragraph(by_line(by), "dim", first="    ")
+        names = [name for name in ("base", "current", "yours") if name in conflict]
+        terminal.fields([(name, _text(conflict[name])) for name in names], indent=4)
+
+
+def _text(data: Any) -> str:
+    return data if isinstance(data, str) else value(data)
 
 
 def _candidates(terminal: Terminal, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -59,7 +59,10 @@ def created_answer(record: Record, title: str, warnings: Iterable[str] = ()) -> 
 def changed_answer(record: Record, title: str, applied: int, warnings: Iterable[str] = ()) -> Row:
     """What `update_report` and `revert_report` answer after a commit."""
     answer = _head(record, title) | {"applied": applied} | _created(record)
-    return _fitted(answer | {"changed": brief_edits(record.delta)}, list(warnings))
+    answer |= {"changed": brief_edits(record.delta)}
+    if rebased_over := record.payload.get("rebased_over"):
+        answer["rebased_over"] = rebased_over
+    return _fitted(answer, list(warnings))
 
 
 def remembered(content_hash: str, applied: int, warnings: Iterable[str]) -> Row:
@@ -77,7 +80,14 @@ def repeated_answer(record: Record, title: str) -> Row:
 
 
 def preview_answer(
-    outline: Outline, applied: int, created: Row, delta: list[Row], warnings: Iterable[str], *, dry_run: bool
+    outline: Outline,
+    applied: int,
+    created: Row,
+    delta: list[Row],
+    warnings: Iterable[str],
+    *,
+    rebased_over: list[int],
+    dry_run: bool,
 ) -> Row:
     """What they answer when nothing was committed: a dry run, or changes that alter nothing."""
     answer: Row = {
@@ -89,7 +99,9 @@ def preview_answer(
     notes = list(warnings)
     if dry_run:
         answer |= {"created": created} if created else {}
-        answer |= {"changed": brief_edits(delta), "dry_run": True}
+        answer |= {"changed": brief_edits(delta)}
+        answer |= {"rebased_over": rebased_over} if rebased_over else {}
+        answer["dry_run"] = True
         notes += [_NEW_IDS] if created else []
     return _fitted(answer, notes)
 
@@ -130,7 +142,7 @@ def _fitted(answer: Row, warnings: list[str]) -> Row:
         rows = holder.get(name)
         room = MAX_ANSWER_CHARS - size(answer) - size(warnings) - _SPARE_CHARS
         if rows and room < 0:
-            holder[name] = _first_fitting(rows, room + size(rows))
+            holder[name] = first_fitting(rows, room + size(rows))
             shown = f"{name}: the first {len(holder[name])} of {len(rows)} are shown"
             warnings = [*warnings, f"{shown}; get_report gives the rest."]
     return answer | ({"warnings": warnings} if warnings else {})
@@ -144,7 +156,8 @@ def _capped(warnings: list[str]) -> list[str]:
     return [cut(warning, _WARNING_CHARS) for warning in warnings]
 
 
-def _first_fitting(rows: list[Any], room: int) -> list[Any]:
+def first_fitting(rows: list[Any], room: int) -> list[Any]:
+    """The rows from the first on that fit into `room` characters."""
     taken = 2
     for count, row in enumerate(rows):
         taken += size(row) + 1

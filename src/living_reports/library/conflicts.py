@@ -1,27 +1,33 @@
-"""The refusal of a change that was made against another version, with what it takes to try again.
+"""The refusal of a call that clashes with what changed since, with what it takes to try again.
 
 Rules:
 
-- A conflict says of one place what it was at the version the caller expected (`base`), what it
-  is now (`current`), what the call would have made of it (`yours`), and who was faster (`by`).
-- Places that the call touches come first; what else changed since follows, as far as it fits.
-- Of a text its lines that differ are shown, whole, so that they can be read.
-- Values are cut until the refusal is short: one conflict takes less than 2,000 bytes.
-- `retry_with` are the same changes against the current version, so that the caller's win. It
-  is left out where it is long, or where they cannot be made there.
+- A conflict says of one place what it was in the version that the caller saw (`base`), what it
+  is now (`current`), what the call would have made of it (`yours`), and who was faster (`by`):
+  the newest change that made of the place what clashes. `null` is: not there.
+- Of a text only the lines that clash are shown. Values are cut until the refusal is short:
+  one conflict takes less than 2,000 bytes.
+- `retry_with` are the same changes restated against the current version, so that the caller's
+  win where they clash and theirs stay everywhere else. It is left out where it is long, or
+  where it would not come to just that. Sending it is the caller's decision.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
-from living_reports.brief import brief_edits, cut, short_ids
-from living_reports.changes import Change
-from living_reports.delta import Delta, address, diff, parts
+from living_reports import splices
+from living_reports.brief import brief_address, cut, short_ids
+from living_reports.changes import Change, Outcome
+from living_reports.delta import address, is_bookkeeping, item_of, parts
 from living_reports.errors import ReportError, VersionConflictError
 from living_reports.library.answers import by_line
+from living_reports.library.restating import restated
+from living_reports.merge import Conflict
+from living_reports.merge.lines import merged_lines
 from living_reports.models import Outline
 from living_reports.paging import size_bytes
 from living_reports.selectors import find_insight, find_section
@@ -32,7 +38,7 @@ MAX_RETRY_BYTES = 1_000
 _CONFLICTS_SHOWN = 8
 _MORE_BYTES = 500
 """What each further conflict may add."""
-_EVENTS_LOOKED_AT = 200
+_EVENTS_LOOKED_AT = 1_000
 _LIMITS = ((300, 100), (200, 100), (120, 80), (60, 60), (30, 30), (15, 15))
 """How long a value and a reason may be, tried in turn until the refusal is short enough."""
 
@@ -41,148 +47,204 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Asked:
-    """What a refused call wanted.
+    """What a call wants.
 
-    `made` gives the outline that it leads to from another one, or raises a `ReportError`.
-    `again` holds the arguments that would ask for the same against the current version.
+    `made` gives what it comes to on an outline, or raises a `ReportError`; `made_with` does the
+    same with other changes. `again` holds the arguments that ask for it once more, `said` what its
+    event says of it. It makes no sense on an outline before `least_version`.
     """
 
-    made: Callable[[Outline], Outline]
+    made: Callable[[Outline], Outcome]
     again: Row
-    changes: Sequence[Change] = ()
+    changes: tuple[Change, ...] = ()
+    made_with: Callable[[Outline, Sequence[Change]], Outcome] | None = None
+    least_version: int = 0
+    said: Row = field(default_factory=dict)
 
 
-def version_conflict(edit: Edit, expected: int, asked: Asked) -> VersionConflictError:
-    """The refusal of `asked`, which expected another version than the current one."""
+@dataclass(frozen=True)
+class Clashing:
+    """A merge that was not clean: what both sides began with at version `since`, what they made of it."""
+
+    base: Outline
+    current: Outline
+    yours: Outline
+    conflicts: Sequence[Conflict]
+    since: int
+
+
+def version_conflict(
+    edit: Edit, expected: int, asked: Asked, clashing: Clashing | None
+) -> VersionConflictError:
+    """The refusal of a call against an older version; without `clashing` that version cannot be read."""
     version = edit.state.version
+    message = f"The report is at version {version}, not {expected}; nothing was changed."
     details: Row = {"expected_version": expected, "current_version": version}
     if expected > version:
         hint = f"There is no version {expected} yet. Read the report again."
-        return _refusal(details | {"conflicts": []}, hint)
-    again = asked.again | {"expected_version": version}
-    can_retry = size_bytes(again) <= MAX_RETRY_BYTES and _made(asked, edit.state.outline) is not None
-    hint = f"Read what changed, then send changes that keep it, with expected_version={version}."
-    if can_retry:
-        details["retry_with"] = again
-        hint += " Sending retry_with as it is lets yours win over what is current: that is your decision."
-    history = _History.since(edit, expected, asked)
+        return VersionConflictError(message, hint=hint, **details, conflicts=[])
+    if clashing is None:
+        hint = (
+            f"Version {expected} cannot be read back. Read the report, then send expected_version={version}."
+        )
+        return VersionConflictError(message, hint=hint, **details, conflicts=[])
+    hint = (
+        "To keep theirs, leave your changes to these places out; to keep both, send changes that hold both; "
+        f"either with expected_version={version}."
+    )
+    if retry_with := _retry(asked, clashing, version):
+        details["retry_with"] = retry_with
+        hint += " Sending retry_with lets yours win: that is your decision."
+    return _fitted(edit, message, hint, details, clashing, asked.changes)
+
+
+def undo_conflict(edit: Edit, undone: str, clashing: Clashing) -> VersionConflictError:
+    """The refusal to undo what later changes built on; in its rows `yours` is what undoing would bring."""
+    message = f"Version {undone} cannot be undone alone: later changes touch the same; nothing was changed."
+    first = undone.partition("-")[0]
+    hint = (
+        f'Undo the change that `by` names first, or all from it on (undo="{first}-<version>"); or change the '
+        "place with update_report."
+    )
+    details: Row = {"expected_version": clashing.since, "current_version": edit.state.version}
+    return _fitted(edit, message, hint, details, clashing, ())
+
+
+def _fitted(
+    edit: Edit, message: str, hint: str, details: Row, clashing: Clashing, changes: Sequence[Change]
+) -> VersionConflictError:
+    rows = _Rows(edit, clashing, changes)
+    shown = clashing.conflicts[:_CONFLICTS_SHOWN]
+    makers = [rows.maker(conflict) for conflict in shown]
+    more = {"more_conflicts": len(clashing.conflicts) - len(shown)}
     for value_chars, reason_chars in _LIMITS:
-        rows = list(history.conflicts(value_chars, reason_chars)) if history else []
-        shown = rows[:_CONFLICTS_SHOWN]
-        more = {"more_conflicts": len(rows) - len(shown)} if len(rows) > len(shown) else {}
-        error = _refusal(details | {"conflicts": shown} | more, hint)
-        if size_bytes(error.answer()) < MAX_BYTES + _MORE_BYTES * max(0, len(shown) - 1):
+        conflicts = [
+            rows.row(conflict, maker, value_chars, reason_chars)
+            for conflict, maker in zip(shown, makers, strict=True)
+        ]
+        details |= {"conflicts": conflicts} | (more if more["more_conflicts"] else {})
+        error = VersionConflictError(message, hint=hint, **details)
+        if size_bytes(error.answer()) < MAX_BYTES + _MORE_BYTES * (len(shown) - 1):
             break
     return error
 
 
-def _refusal(details: Row, hint: str) -> VersionConflictError:
-    version, expected = details["current_version"], details["expected_version"]
-    message = f"The report is at version {version}, not {expected}; nothing was changed."
-    return VersionConflictError(message, hint=hint, **details)
+def _retry(asked: Asked, clashing: Clashing, version: int) -> Row | None:
+    """The call that lets the caller's side win, if there is a short one."""
+    again = asked.again | {"expected_version": version}
+    made_with = asked.made_with
+    if made_with is not None:
 
+        def made(changes: Sequence[Change]) -> Outline:
+            return made_with(clashing.current, changes).outline
 
-def _made(asked: Asked, outline: Outline) -> Outline | None:
-    try:
-        return asked.made(outline)
-    except ReportError:
-        return None
-
-
-@dataclass(frozen=True)
-class _History:
-    """What happened since the expected version, and what the call would have done there."""
-
-    theirs: Delta
-    yours: Delta
-    names: Mapping[str, str]
-    events: Sequence[tuple[Record, frozenset[str]]]
-    """Newest first, each with the short addresses that it touched."""
-    aims: Sequence[tuple[str, str]]
-    """Where each change is aimed: a short address, and the path of the change."""
-
-    @classmethod
-    def since(cls, edit: Edit, expected: int, asked: Asked) -> _History | None:
-        """None where the expected version cannot be read back."""
-        current = edit.state.outline
-        try:
-            base = edit.outline_at(expected)
-        except ReportError:
+        changes = restated(
+            again["changes"], asked.changes, clashing.base, clashing.current, clashing.yours, made
+        )
+        if changes is None:
             return None
-        names = short_ids(current) | short_ids(base)
-        events = []
-        for record, _ in zip(edit.events(), range(_EVENTS_LOOKED_AT), strict=False):
-            if record.is_ours and record.version <= expected:
-                break
-            events.append((record, frozenset(row["at"] for row in brief_edits(record.delta, names))))
-        made = _made(asked, base)
-        yours = diff(base, made) if made is not None else []
-        aims = [(at, change.path) for change in asked.changes for at in _aims(change, base, names)]
-        theirs = diff(base, current)
-        if made is not None:
-            yours = list(_in_whole_lines(yours, base, made))
-        return cls(list(_in_whole_lines(theirs, base, current)), yours, names, events, aims)
-
-    def conflicts(self, value_chars: int, reason_chars: int) -> Iterator[Row]:
-        """A row for each place that differs now; first those that the call touches, too."""
-        rows = brief_edits(self.theirs, self.names, value_chars)
-        mine = brief_edits(self.yours, self.names, value_chars)
-        clashing = [(row, [own for own in mine if _related(own["at"], row["at"])]) for row in rows]
-        for row, own in sorted(clashing, key=lambda pair: not pair[1]):
-            conflict = {
-                "change": self._change(row["at"]) if own else None,
-                "at": row["at"],
-                "base": row.get("old"),
-                "current": row.get("new"),
-                "yours": own[0].get("new") if own else None,
-                "by": self._by(row["at"], reason_chars),
-            }
-            yield {key: value for key, value in conflict.items() if value is not None}
-
-    def _change(self, at: str) -> str | None:
-        return next((path for aim, path in self.aims if _related(aim, at)), None)
-
-    def _by(self, at: str, reason_chars: int) -> Row | None:
-        for record, touched in self.events:
-            if any(_related(one, at) for one in touched):
-                by = by_line(record)
-                texts = {"client": 60, "reason": reason_chars}
-                return by | {key: cut(by[key], limit) for key, limit in texts.items() if key in by}
-        return None
+        again |= {"changes": changes}
+    return again if size_bytes(again) <= MAX_RETRY_BYTES else None
 
 
-def _in_whole_lines(delta: Delta, old: Outline, new: Outline) -> Iterator[Row]:
-    """The edits, with those of long texts as the lines that differ."""
-    for edit in delta:
-        splices = edit.get("splices", [])
-        if splices and isinstance(splices[0][1], str):
-            at = edit["at"]
-            before, after = _differing_lines(_text_at(old, at), _text_at(new, at), splices)
-            yield {"at": at, "old": before, "new": after}
-        else:
-            yield edit
+class _Rows:
+    """Conflicts as rows of an answer."""
+
+    def __init__(self, edit: Edit, clashing: Clashing, changes: Sequence[Change]) -> None:
+        self._clashing = clashing
+        self._names = short_ids(clashing.current, clashing.base, clashing.yours)
+        recent = takewhile(
+            lambda record: not record.is_ours or record.version > clashing.since, edit.events()
+        )
+        self._events = [record for record, _ in zip(recent, range(_EVENTS_LOOKED_AT), strict=False)]
+        self._aims = [(at, change.path) for change in changes for at in _aims(change, clashing.base)]
+
+    def row(self, conflict: Conflict, maker: Record | None, value_chars: int, reason_chars: int) -> Row:
+        """A conflict with its values cut; what nobody is known to have changed names nobody."""
+        cut_one = conflict.cut(value_chars)
+        row: Row = {"at": brief_address(parts(conflict.at), self._names)}
+        row |= {"base": cut_one.base, "current": cut_one.ours, "yours": cut_one.theirs}
+        place = _place(conflict)
+        if path := next((path for aim, path in self._aims if _related(aim, place)), None):
+            row = {"change": path} | row
+        if maker is None:
+            return row
+        by = by_line(maker)
+        texts = {"client": 60, "reason": reason_chars}
+        return row | {"by": by | {key: cut(by[key], limit) for key, limit in texts.items() if key in by}}
+
+    def maker(self, conflict: Conflict) -> Record | None:
+        """The newest change that made of the place what clashes now."""
+        if conflict.line is not None:
+            return self._maker_of_lines(conflict)
+        place = _place(conflict)
+        if place == conflict.at:
+            for record in self._events:
+                if any(_related(at, place) for at in _addresses(record)):
+                    return record
+        item_id = item_of(place)
+        return next((r for r in self._events if item_id and _places(r, item_id)), None)
+
+    def _maker_of_lines(self, conflict: Conflict) -> Record | None:
+        """The newest change before which other lines clashed there, or none."""
+        base, text, yours = (
+            _text_at(side, conflict.at)
+            for side in (self._clashing.base, self._clashing.current, self._clashing.yours)
+        )
+        found = None
+        for record in self._events:
+            edit = next((e for e in record.delta if _related(conflict.at, str(e.get("at")))), None)
+            if edit is None:
+                continue
+            found = record
+            if edit["at"] != conflict.at:
+                return record  # the whole section came or went
+            text = _earlier(text, edit)
+            clashes = merged_lines(base, text, yours)[1]
+            if not any(
+                clash.line == conflict.line and clash.ours == (conflict.ours or "") for clash in clashes
+            ):
+                return record
+        return found
+
+
+def _is_ours(record: Record) -> bool:
+    return record.is_ours
+
+
+def _earlier(text: str, edit: Mapping[str, Any]) -> str:
+    """The text before an edit of it."""
+    if "splices" in edit:
+        return str(splices.apply(text, splices.invert(edit["splices"])))
+    return str(edit.get("old") or "")
+
+
+def _addresses(record: Record) -> Iterator[str]:
+    """What an event changed, but for what every event does."""
+    return (edit["at"] for edit in record.delta if not is_bookkeeping(edit["at"]))
+
+
+def _places(record: Record, item_id: str) -> bool:
+    """True if an event put the item somewhere else, or what holds it came or went."""
+    return item_id.encode() in record.raw and any(
+        item_id in str(edit) for edit in record.delta if edit["at"].partition("/")[0] == "sections"
+    )
 
 
 def _text_at(outline: Outline, at: str) -> str:
-    kind, item_id, field = parts(at)
-    item = outline.get_section(item_id) if kind == "sections" else outline.get_insight(item_id)
-    return str(getattr(item, field))
+    _, section_id, name = parts(at)
+    section = next((one for one in outline.sections if one.section_id == section_id), None)
+    return str(getattr(section, name, None) or "")
 
 
-def _differing_lines(old: str, new: str, splices: Sequence[Sequence[Any]]) -> tuple[str, str]:
-    """The lines of the old text that splices touch, and what stands in their place in the new one."""
-    befores, afters = [], []
-    shift, start, end, shift_before = 0, 0, -1, 0
-    for index, removed, inserted in [*splices, (len(old) + 1, "", "")]:
-        if index > end:
-            if end >= 0:
-                befores.append(old[start:end])
-                afters.append(new[start + shift_before : end + shift])
-            start, shift_before = old.rfind("\n", 0, index) + 1, shift
-        stop = old.find("\n", index + len(removed))
-        end = stop if stop >= 0 else len(old)
-        shift += len(inserted) - len(removed)
-    return "\n".join(befores), "\n".join(afters)
+def _place(conflict: Conflict) -> str:
+    """The address that a conflict is about: of the item that moved, where it is about a list."""
+    for value in (conflict.base, conflict.ours, conflict.theirs):
+        if isinstance(value, dict) and conflict.at.rpartition("/")[2] in ("sections", "insight_ids"):
+            if "insight_id" in value:
+                return address("insights", value["insight_id"])
+            return address("sections", value["section_id"])
+    return conflict.at
 
 
 def _related(one: str, other: str) -> bool:
@@ -190,8 +252,8 @@ def _related(one: str, other: str) -> bool:
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
-def _aims(change: Change, outline: Outline, names: Mapping[str, str]) -> Iterator[str]:
-    """The places that a change names, as short addresses; new items and lost ones have none."""
+def _aims(change: Change, outline: Outline) -> Iterator[str]:
+    """The places that a change names; new items and lost ones have none."""
     match change.op:
         case "set_title":
             yield "title"
@@ -203,10 +265,11 @@ def _aims(change: Change, outline: Outline, names: Mapping[str, str]) -> Iterato
             yield address("metadata", change.fields["key"])
     try:
         if "insight" in change.fields:
-            insight = find_insight(outline, change.fields["insight"], change.path)
-            yield address("insights", names[insight.insight_id])
+            yield address("insights", find_insight(outline, change.fields["insight"], change.path).insight_id)
         if "section" in change.fields:
             section = find_section(outline, change.fields["section"], change.path)
-            yield address("sections", names[section.section_id])
+            yield address("sections", section.section_id)
+            if change.op == "remove_section":
+                yield from (address("insights", insight_id) for insight_id in section.insight_ids)
     except ReportError:
         return

@@ -18,15 +18,15 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from living_reports import cursor as cursors
+from living_reports.brief import short_ids
 from living_reports.changes import (
-    apply_changes,
     parse_changes,
 )
 from living_reports.delta import DeltaError
@@ -36,15 +36,31 @@ from living_reports.errors import (
     InvalidInputError,
     StorageFailedError,
 )
-from living_reports.library import answers, catalogue, trail, writing
+from living_reports.library import (
+    answers,
+    blame,
+    creating,
+    differences,
+    going_back,
+    merging,
+    trail,
+    writing,
+)
+from living_reports.library.checking import check_answer
 from living_reports.library.finding import correct_entry, find_report
 from living_reports.library.overwrites import overwrite_warnings
+from living_reports.library.pages import Wish, render_answer
+from living_reports.library.sourcing import with_hashes
 from living_reports.library.wording import Mentions
-from living_reports.models import Author, IndexEntry, Outline
+from living_reports.models import Author, Outline
 from living_reports.paging import size
 from living_reports.selectors import pick_report
+from living_reports.sources import Sources
 from living_reports.storage import Edit, GlobalStorage, Note, State, utc_now
 from living_reports.views import MAX_CHARS, MAX_CHARS_RANGE, report_view, view_args
+
+if TYPE_CHECKING:
+    from living_reports.storage.search import SearchIndex
 
 MAX_LIMIT = 100
 _DEFAULT_LIMIT = 20
@@ -76,10 +92,15 @@ class Library:
     Args:
         root: The reports directory; the first report makes it.
         lock_timeout_seconds: How long a call waits for other writers of its report.
+        sources: The folders whose files reports may cite by their hash and show as images.
     """
 
-    def __init__(self, root: Path, *, lock_timeout_seconds: float = 30.0) -> None:
+    def __init__(
+        self, root: Path, *, lock_timeout_seconds: float = 30.0, sources: Iterable[Path] = ()
+    ) -> None:
         self.storage = GlobalStorage(root, lock_timeout_seconds=lock_timeout_seconds)
+        self.sources = Sources(sources)
+        self._search: SearchIndex | None = None
 
     # --- Writing --------------------------------------------------------------------------
 
@@ -92,27 +113,37 @@ class Library:
         template: str = "",
         reason: str = "",
         request_id: str = "",
+        from_reports: Sequence[str] = (),
         *,
         author: Author,
     ) -> Row:
-        """Make a report.
+        """Make a report: of sections, of a template, of one other report (a fork) or of several.
 
         Raises:
             InvalidInputError: An argument is wrong; `path` says which.
             RequestIdReusedError: The `request_id` made another report.
+            ReportError: A report of `from_reports` cannot be found or read; `path` says which.
             StorageFailedError: The disk refused; the error says whether it happened.
         """
         reason, request_id = writing.checked_note(reason, request_id)
-        catalogue.require_choice("template", template or "blank", ("blank",))
+        asked: Row = {
+            "title": title,
+            "sections": list(sections),
+            "tags": list(tags),
+            "template": creating.stated_template(template),
+            "from_reports": list(from_reports),
+        }
+        content_hash = answers.request_hash(asked | {"reason": reason})
         report_id = str(uuid.uuid5(_REQUESTS, request_id) if request_id else uuid.uuid4())
-        outline, outcome = writing.new_outline(report_id, title, sections, tags)
-        content_hash = answers.request_hash(
-            {"title": title, "sections": list(sections), "tags": list(tags), "reason": reason}
-        )
         if request_id and (answer := self._first_creation(report_id, content_hash)):
             return answer
+        outcome = creating.new_report(self.storage, self.sources, report_id, **asked)
+        outline = outcome.outline
         extra = writing.remembered(request_id, content_hash, outcome, outcome.warnings)
-        note = Note("create", author, reason, request_id or None, ts=outline.created_at, extra=extra)
+        extra |= creating.provenance(outline)
+        note = Note(
+            outcome.action_type, author, reason, request_id or None, ts=outline.created_at, extra=extra
+        )
         record = self.storage.create(outline, note)
         if record is not None:
             return answers.created_answer(record, outline.title, outcome.warnings)
@@ -150,27 +181,28 @@ class Library:
     ) -> Row:
         """Make all changes as one version, or none.
 
+        Made against an older `expected_version`, they are carried over what changed since.
+
         Raises:
-            VersionConflictError: The report is not at `expected_version`.
+            VersionConflictError: They touch what changed since `expected_version`.
             ReportError: A selector, a change or the disk; see the classes of `errors`.
         """
         reason, request_id = writing.checked_note(reason, request_id)
-        parsed = parse_changes(list(changes))
+        parsed = with_hashes(parse_changes(list(changes)), self.sources)
         content_hash = answers.request_hash({"changes": list(changes), "reason": reason})
         with self._edit(report, request_id) as edit:
             if request_id and not dry_run and (first := writing.first_answer(edit, request_id, content_hash)):
                 return first
-            writing.require_version(
-                edit, expected_version, writing.asked_changes(edit, changes, parsed, reason)
-            )
             now = utc_now()
-            outcome = apply_changes(edit.state.outline, parsed, now=now, new_id=writing.new_id)
+            asked = merging.asked_changes(edit, changes, parsed, reason, now, writing.new_id)
+            outcome, rebased_over = merging.carried_over(edit, expected_version, asked)
             warnings = [*edit.state.warnings, *outcome.warnings]
             if not expected_version:
                 warnings += overwrite_warnings(edit, parsed, outcome.outline, author)
             if dry_run or not outcome.applied:
-                return writing.preview(edit, outcome, warnings, dry_run=dry_run)
+                return writing.preview(edit, outcome, warnings, rebased_over, dry_run=dry_run)
             extra = writing.remembered(request_id, content_hash, outcome, warnings)
+            extra |= {"rebased_over": rebased_over} if rebased_over else {}
             note = Note(outcome.action_type, author, reason, request_id or None, ts=now, extra=extra)
             edit.put(outcome.outline.model_copy(update={"updated_at": now}), note)
         return writing.changed(edit, outcome.applied, warnings)
@@ -179,7 +211,9 @@ class Library:
     def revert_report(
         self,
         report: str,
-        to_version: int,
+        to_version: int = 0,
+        undo: str | int = "",
+        item: str = "",
         reason: str = "",
         expected_version: int = 0,
         dry_run: bool = False,
@@ -187,34 +221,33 @@ class Library:
         *,
         author: Author,
     ) -> Row:
-        """Make the content of an earlier version the newest one. On a damaged report this repairs it.
+        """Go back, as a new version: to an earlier version, or to before one change but with all later ones.
+
+        Args:
+            to_version: What to go back to. On a damaged report this repairs it.
+            undo: A version, a range such as `14-17`, or an `action_id`: what to take back, alone.
+            item: The section (with its insights) or the insight that either is limited to.
 
         Raises:
-            NoSuchVersionError: The report never had `to_version`.
-            VersionConflictError: The report is not at `expected_version`.
+            InvalidInputError: Not one of `to_version` and `undo` is stated, or there was nothing before it.
+            NoSuchVersionError: The report never had the version.
+            VersionConflictError: Later changes touch the same.
             ReportError: A selector or the disk; see the classes of `errors`.
         """
         reason, request_id = writing.checked_note(reason, request_id)
-        if to_version < 1:
-            raise InvalidInputError(
-                "to_version says which version to go back to.",
-                hint="audit_report lists the versions; give one of them.",
-                path="to_version",
-            )
-        content_hash = answers.request_hash({"to_version": to_version, "reason": reason})
+        back = going_back.checked_back(to_version, undo, item)
+        content_hash = answers.request_hash(back.row | {"reason": reason})
         with self._edit(report, request_id, repair=True) as edit:
             if request_id and not dry_run and (first := writing.first_answer(edit, request_id, content_hash)):
                 return first
-            writing.require_version(edit, expected_version, writing.asked_revert(edit, to_version, reason))
-            outline = writing.as_current(edit.outline_at(to_version), edit.state)
-            outcome = writing.reverted(edit.state, outline)
+            asked = going_back.asked_back(edit, back, reason)
+            outcome, rebased_over = merging.carried_over(edit, expected_version, asked)
             if dry_run or not (outcome.applied or edit.state.refusal):
-                return writing.preview(edit, outcome, outcome.warnings, dry_run=dry_run)
-            extra = writing.remembered(request_id, content_hash, outcome, outcome.warnings)
-            note = Note(
-                "revert", author, reason, request_id or None, extra=extra | {"reverted_to": to_version}
-            )
-            edit.put(outline.model_copy(update={"updated_at": note.ts}), note)
+                return writing.preview(edit, outcome, outcome.warnings, rebased_over, dry_run=dry_run)
+            extra = writing.remembered(request_id, content_hash, outcome, outcome.warnings) | asked.said
+            extra |= {"rebased_over": rebased_over} if rebased_over else {}
+            note = Note("revert", author, reason, request_id or None, extra=extra)
+            edit.put(outcome.outline.model_copy(update={"updated_at": note.ts}), note)
         return writing.changed(edit, outcome.applied, outcome.warnings)
 
     @_disk_errors("unknown")
@@ -297,45 +330,24 @@ class Library:
         query: str = "",
         tags: Sequence[str] = (),
         status: str = "",
+        cites: str = "",
+        stale: bool = False,
         sort: str = "",
         limit: int = 0,
         cursor: str = "",
     ) -> Row:
-        """The reports that fit, a page at a time.
+        """The reports that fit, a page at a time, with what in them fits.
 
         Raises:
             InvalidInputError: An argument is out of range, or the cursor is not for this call.
         """
-        status, sort = status or "active", sort or "updated"
-        catalogue.require_choice("status", status, catalogue.STATUSES)
-        catalogue.require_choice("sort", sort, catalogue.SORTS)
-        limit = _checked_limit(limit)
-        arguments = {"query": query, "tags": list(tags), "status": status, "sort": sort}
-        entries = catalogue.matching(self.storage.entries(), query=query, tags=tags, status=status)
-        begun = max((entry.updated_at for entry in entries), default="")
-        begun, after = cursors.decode(cursor, arguments)[1] if cursor else (begun, None)
-        keys = [(key, entry) for entry in entries if (key := self._sort_key(entry, sort, begun))]
-        rows, last = catalogue.page(
-            catalogue.in_order(keys, sort, after),
-            lambda entry: catalogue.entry_row(entry, self.storage.stated_version(entry)),
-            limit,
-            answers.MAX_ANSWER_CHARS - _CURSOR_CHARS,
-        )
-        answer: Row = {"reports": rows, "total": len(keys)}
-        if last is None:
-            return answer
-        position = [begun, self._sort_key(last, sort, begun)]
-        return answer | {"next_cursor": cursors.encode(0, arguments, position)}
+        from living_reports.library import listing  # loads SQLite: only when something is listed
 
-    def _sort_key(self, entry: IndexEntry, sort: str, begun: str) -> catalogue.Key | None:
-        """An entry's place in the order as it was when the listing began; none if it came later."""
-        if sort == "updated" and entry.updated_at > begun:
-            records = self.storage.events(entry.report_id)
-            updated_at = trail.updated_by(records, begun)
-            if not updated_at:
-                return None
-            entry = entry.model_copy(update={"updated_at": updated_at})
-        return catalogue.sort_key(entry, sort)
+        if self._search is None:
+            self._search = listing.open_search(self.storage)
+        asked = listing.Asked(query, list(tags), status or "active", cites, stale, sort)
+        today = datetime.now(UTC).date()
+        return listing.list_page(self.storage, self._search, asked, today, _checked_limit(limit), cursor)
 
     @_disk_errors("no")
     def audit_report(
@@ -363,9 +375,11 @@ class Library:
         report_id = find_report(self.storage, report, writing=False)
         verified = self.storage.verify(report_id) if verify else None  # before any recovery
         state = self._read_if_possible(report_id)
+        place: list[str] = []
         if item:
             outline = state.outline if state else None
-            wanted.append(trail.about(item, outline, self.storage.events(report_id)))
+            place = blame.place_of(item, outline, self.storage.events(report_id))
+            wanted.append(blame.about(place))
         if text:
             wanted.append(self._mentions(report_id, text, state))
         arguments: Row = {"report": report_id, "since": str(since), "item": item, "text": text}
@@ -377,10 +391,60 @@ class Library:
             answer["verified"] = verified
         if state and state.warnings:
             answer["warnings"] = list(state.warnings)
+        if place and (change := self._last_change(report_id, place, state)):
+            answer["last_change"] = change
         room = answers.MAX_ANSWER_CHARS - size(answer) - _CURSOR_CHARS
         rows, last = trail.page(self.storage.events(report_id, end), wanted, moment, limit, room)
         answer["events"] = rows
         return answer | ({"next_cursor": cursors.encode(version, arguments, last.offset)} if last else {})
+
+    @_disk_errors("no")
+    def check_report(self, report: str, on: str = "", cursor: str = "") -> Row:
+        """What a careful reader would find wrong with a report on a day; see `checking`.
+
+        Raises:
+            InvalidInputError: `on` is no day, or the cursor is not for this call.
+            ReportError: A selector or the disk; see the classes of `errors`.
+        """
+        return check_answer(self.storage, self.sources, self._read(report)[1], on, cursor)
+
+    @_disk_errors("no")
+    def render_report(
+        self, report: str, format: str = "", version: int = 0, to_file: bool = False, *, author: Author
+    ) -> Row:
+        """A report as a page: its text, or where its file is; see `pages`.
+
+        Raises:
+            NoSuchVersionError: The report never had this version.
+            ReportError: A selector, an argument or the disk; see the classes of `errors`.
+        """
+        wish = Wish(format, version, to_file)
+        return render_answer(self.storage, self.sources, self._read(report)[1], wish, author)
+
+    def _last_change(self, report_id: str, place: list[str], state: State | None) -> Row:
+        names = short_ids(state.outline) if state else {}
+        return blame.last_change(place, self.storage.events(report_id), names)
+
+    @_disk_errors("no")
+    def diff_report(
+        self, report: str, since: str | int = "", to_version: int = 0, format: str = "", cursor: str = ""
+    ) -> Row:
+        """What changed between two versions and by whom; without `since`, in the last one.
+
+        Args:
+            report: Which one.
+            since: The version to begin with, or the day or time at which it was current.
+            to_version: The version to end with; the current one where it is not stated.
+            format: `changes`, or `text` for a unified diff of the pages.
+            cursor: Where an earlier answer goes on.
+
+        Raises:
+            NoSuchVersionError: The report never had one of the versions.
+            ReportError: A selector, an argument or the disk; see the classes of `errors`.
+        """
+        report_id, state = self._read(report)
+        asked = differences.Asked(since, to_version, format, cursor)
+        return differences.difference(self.storage, report_id, state, asked, datetime.now(UTC).date())
 
     def _read_if_possible(self, report_id: str) -> State | None:
         """The report, or `None` where no version of it can be read: its events can all the same."""

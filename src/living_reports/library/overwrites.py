@@ -117,7 +117,7 @@ def _warning(state: State, text: _Replaced, record: Record | None, author: Autho
     what = f"{text.at}: replaced the text" + (f" of version {record.version}" if record else "") + whose
     if text.shrinks:
         what += f"; it shrank from {len(text.old):,} to {len(text.new):,} characters"
-    return f"{what}; revert_report with to_version={_version_to_undo_to(state)} brings it back"
+    return f"{what}; revert_report with undo={_version_made(state)} brings it back"
 
 
 def _whose(record: Record | None, author: Author) -> str:
@@ -133,6 +133,6 @@ def _whose(record: Record | None, author: Author) -> str:
     return f" by {client or record.event.actor}" + (f" ({reason})" if reason else "")
 
 
-def _version_to_undo_to(state: State) -> int:
-    """The version before the change; another writer's text gets one when it is adopted."""
-    return state.version if state.record is not None else max(state.version, state.floor) + 1
+def _version_made(state: State) -> int:
+    """The version that the change makes; another writer's text gets one before, when it is adopted."""
+    return max(state.version, state.floor) + (1 if state.record is not None else 2)

@@ -5,7 +5,6 @@ Rules:
 - Newest first, a page at a time, read from the end of the log: an event that is older than
   the page, or than `since`, is never looked at.
 - A filter is a predicate over one record. What it needs to know of the report it is given.
-- An item may be one that is gone: then the history says which one was meant.
 """
 
 from __future__ import annotations
@@ -16,19 +15,14 @@ from datetime import UTC, date, datetime, time
 from typing import Any, get_args
 
 from living_reports.brief import event_row
-from living_reports.delta import DeltaError, parts
-from living_reports.errors import InvalidInputError, ItemNotFoundError
-from living_reports.models import ActionType, Actor, Outline
+from living_reports.errors import InvalidInputError
+from living_reports.models import ActionType, Actor
 from living_reports.paging import size
-from living_reports.selectors import find_insight, find_section, folded, quoted
+from living_reports.selectors import folded, quoted
 from living_reports.storage import Record
 
 Wanted = Callable[[Record], bool]
 Row = dict[str, Any]
-Path = list[str]
-
-_ITEMS = ("sections", "insights")
-_MIN_PREFIX = 4
 
 
 # --- Since when --------------------------------------------------------------------------
@@ -67,7 +61,7 @@ def as_moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _is_after(record: Record, since: int | datetime) -> bool:
+def is_after(record: Record, since: int | datetime) -> bool:
     """True if the event came after the version, or not before the moment."""
     if isinstance(since, int):
         return record.version > since or not record.is_ours
@@ -107,108 +101,6 @@ def by_actor(actor: str) -> Wanted:
     return lambda record: word in folded(str(record.payload.get("client", "")))
 
 
-# --- About which item --------------------------------------------------------------------
-
-
-def about(item: str, outline: Outline | None, records: Iterable[Record]) -> Wanted:
-    """The events that touched a section, an insight or an address.
-
-    `outline` is the report as it is, if it can be read; `records` are looked through for an
-    item that it does not have.
-
-    Raises:
-        ItemNotFoundError: Nothing of this name is there or was there.
-        AmbiguousSelectorError: Several items answer to it.
-    """
-    address = _address_of(item, outline, records)
-    return lambda record: any(_touches(edit, address) for edit in record.delta)
-
-
-def _address_of(item: str, outline: Outline | None, records: Iterable[Record]) -> Path:
-    problem = ItemNotFoundError(f"item: nothing answers to {quoted(item)}.", path="item")
-    path = _stated_address(item)
-    if outline is not None:
-        try:
-            return ["sections", find_section(outline, item, "item").section_id]
-        except ItemNotFoundError as error:
-            problem = error
-        if path is None:
-            try:
-                return ["insights", find_insight(outline, item, "item", reading=True).insight_id]
-            except ItemNotFoundError as error:
-                problem.details["near"] = [*problem.details["near"], *error.details["near"]]
-    path = path or _gone(item, records)
-    if path is None:
-        message = f"item: no section or insight answers to {quoted(item)}, now or earlier."
-        hint = "Name it by its id, the beginning of its id, a section's title, or an address such as title."
-        raise ItemNotFoundError(message, hint=hint, **problem.details)
-    return path
-
-
-def _stated_address(item: str) -> Path | None:
-    try:
-        path = parts(item.strip())
-    except DeltaError:
-        return None
-    return path if path and path[0] in Outline.model_fields else None
-
-
-def _gone(item: str, records: Iterable[Record]) -> Path | None:
-    """The item that last had this id, title or summary."""
-    plain, words = item.strip().replace("-", "").casefold(), folded(item)
-    for record in records:
-        for path, edit in _edits(record):
-            if len(path) < 2 or path[0] not in _ITEMS:
-                continue
-            sides = [edit.get("old"), edit.get("new")] if len(path) == 2 or path[2:] == ["title"] else []
-            titles = {_title(side) for side in sides}
-            starts = len(plain) >= _MIN_PREFIX and path[1].replace("-", "").casefold().startswith(plain)
-            if starts or (words and words in titles):
-                return path[:2]
-    return None
-
-
-def _title(side: Any) -> str:
-    if isinstance(side, dict):
-        side = side.get("title") or side.get("summary")
-    return folded(side) if isinstance(side, str) else ""
-
-
-def _edits(record: Record) -> Iterator[tuple[Path, Row]]:
-    """The edits of an event with the parts of their addresses; another writer's may be anything."""
-    for edit in record.delta:
-        if isinstance(edit, dict) and isinstance(edit.get("at"), str):
-            try:
-                yield parts(edit["at"]), edit
-            except DeltaError:
-                continue
-
-
-def _touches(edit: Any, wanted: Path) -> bool:
-    if not isinstance(edit, dict) or not isinstance(edit.get("at"), str):
-        return False
-    try:
-        path = parts(edit["at"])
-    except DeltaError:
-        return False
-    if not path:
-        return _holds(edit.get("new"), wanted)
-    return len(path) >= len(wanted) and all(
-        have == want or (index == 1 and path[0] in _ITEMS and have.startswith(want.casefold()))
-        for index, (want, have) in enumerate(zip(wanted, path, strict=False))
-    )
-
-
-def _holds(data: Any, wanted: Path) -> bool:
-    """True if a whole outline has the place."""
-    place = data.get(wanted[0]) if isinstance(data, dict) else None
-    if wanted[0] not in _ITEMS or len(wanted) == 1:
-        return place is not None and (len(wanted) == 1 or not isinstance(place, dict) or wanted[1] in place)
-    id_field = f"{wanted[0][:-1]}_id"
-    rows = place if isinstance(place, list) else []
-    return any(str(row.get(id_field, "")).startswith(wanted[1].casefold()) for row in rows)
-
-
 # --- A page ------------------------------------------------------------------------------
 
 
@@ -219,7 +111,7 @@ def page(
     rows: list[Row] = []
     last: Record | None = None
     for record in records:
-        if since is not None and not _is_after(record, since):
+        if since is not None and not is_after(record, since):
             if record.is_ours:
                 return rows, None
             continue

@@ -12,22 +12,15 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from living_reports.brief import brief_edits
 from living_reports.changes import (
-    Change,
     Outcome,
-    apply_changes,
-    parse_sections,
-    parse_tags,
     parse_text,
-    parse_title,
 )
-from living_reports.delta import diff, is_bookkeeping
+from living_reports.delta import diff
 from living_reports.errors import RequestIdReusedError, TooLargeError
 from living_reports.library import answers
-from living_reports.library.conflicts import Asked, version_conflict
-from living_reports.models import ActionType, AuditEvent, Author, Outline
-from living_reports.storage import Edit, Record, State, utc_now
+from living_reports.models import ActionType, AuditEvent, Author
+from living_reports.storage import Edit, Record, utc_now
 
 MAX_REASON_CHARS = 2_000
 MAX_REQUEST_ID_CHARS = 200
@@ -53,28 +46,6 @@ def checked_note(reason: str, request_id: str) -> tuple[str, str]:
             raise TooLargeError(message, hint="Say it shorter.", path=name, limit=limit)
     reason = parse_text(reason, "reason").strip() if reason.strip() else ""
     return reason, parse_text(request_id, "request_id") if request_id else ""
-
-
-def new_outline(
-    report_id: str, title: str, sections: Sequence[Any], tags: Sequence[str]
-) -> tuple[Outline, Outcome]:
-    """The first version of a report, and what its sections came to.
-
-    Raises:
-        InvalidInputError, TooLargeError: An argument is wrong.
-    """
-    now = utc_now()
-    clean_tags = parse_tags(list(tags), "tags") if tags else []
-    metadata = {"status": "active"} | ({"tags": clean_tags} if clean_tags else {})
-    empty = Outline(
-        report_id=report_id,
-        title=parse_title(title, "title"),
-        created_at=now,
-        updated_at=now,
-        metadata=metadata,
-    )
-    outcome = apply_changes(empty, parse_sections(list(sections)) if sections else [], now=now, new_id=new_id)
-    return outcome.outline, outcome
 
 
 def remembered(request_id: str, content_hash: str, outcome: Outcome, warnings: Sequence[str]) -> Row:
@@ -110,59 +81,25 @@ def first_answer(edit: Edit, request_id: str, content_hash: str) -> Row | None:
     return answers.repeated_answer(record, edit.outline_at(record.version).title)
 
 
-def require_version(edit: Edit, expected_version: int, asked: Asked) -> None:
-    """Refuse a call that was made against another version; 0 is not stated.
-
-    Raises:
-        VersionConflictError: It was.
-    """
-    if expected_version and expected_version != edit.state.version:
-        raise version_conflict(edit, expected_version, asked)
-
-
-def asked_changes(edit: Edit, raw: Sequence[Any], changes: Sequence[Change], reason: str) -> Asked:
-    """What an update wants, for the case that it is refused."""
-
-    def made(outline: Outline) -> Outline:
-        return apply_changes(outline, changes, now=utc_now(), new_id=new_id).outline
-
-    again: Row = {"report": edit.state.outline.report_id, "changes": list(raw)}
-    return Asked(made, again | ({"reason": reason} if reason else {}), changes)
-
-
-def asked_revert(edit: Edit, to_version: int, reason: str) -> Asked:
-    """What a revert wants, for the case that it is refused."""
-
-    def made(outline: Outline) -> Outline:
-        return edit.outline_at(to_version)
-
-    again: Row = {"report": edit.state.outline.report_id, "to_version": to_version}
-    return Asked(made, again | ({"reason": reason} if reason else {}))
-
-
-def reverted(state: State, outline: Outline) -> Outcome:
-    """What going back to an outline comes to; what every version changes does not count."""
-    delta = diff(state.outline, outline)
-    applied = 0
-    if not all(is_bookkeeping(edit["at"]) for edit in delta):
-        applied = max(1, len(brief_edits(delta)))
-    return Outcome(outline, {}, applied, "revert", list(state.warnings))
-
-
-def as_current(outline: Outline, state: State) -> Outline:
-    """An earlier outline with the bookkeeping of the current one, so that only content differs."""
-    current = state.outline
-    return outline.model_copy(
-        update={"outline_version": current.outline_version, "updated_at": current.updated_at}
-    )
-
-
-def preview(edit: Edit, outcome: Outcome, warnings: Sequence[str], *, dry_run: bool) -> Row:
+def preview(
+    edit: Edit,
+    outcome: Outcome,
+    warnings: Sequence[str],
+    rebased_over: Sequence[int] = (),
+    *,
+    dry_run: bool,
+) -> Row:
     """The answer of a call that commits nothing."""
     delta = diff(edit.state.outline, outcome.outline)
     created = answers.short_created(outcome.created)
     return answers.preview_answer(
-        edit.state.outline, outcome.applied, created, delta, warnings, dry_run=dry_run
+        edit.state.outline,
+        outcome.applied,
+        created,
+        delta,
+        warnings,
+        rebased_over=list(rebased_over),
+        dry_run=dry_run,
     )
 
 

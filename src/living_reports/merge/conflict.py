@@ -51,7 +51,7 @@ class Conflict:
             else as_json(value)
             for value in (self.base, self.ours, self.theirs)
         ]
-        base, ours, theirs = _excerpts(values, limit)
+        base, ours, theirs = excerpts(values, limit)
         return Conflict(self.at, base, ours, theirs, self.line)
 
 
@@ -63,7 +63,7 @@ def _short(value: Any, limit: int) -> Any:
     return value if _fits(text, limit) else text
 
 
-def _excerpts(values: list[Any], limit: int) -> list[Any]:
+def excerpts(values: list[Any], limit: int) -> list[Any]:
     """The texts among the values without most of what they share, and short enough."""
     texts = [value for value in values if isinstance(value, str) and value]
     if len(texts) < 2 or all(_fits(text, limit) for text in texts):

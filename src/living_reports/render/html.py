@@ -57,7 +57,8 @@ def html(
 ) -> str:
     """The page.
 
-    `today` (UTC) decides what is stale. `head_sha256` is that of the last line of the report's log.
+    `today` (UTC) decides what is stale. `head_sha256` is that of the event that made
+    this version: its line in the report's log.
     `images` gives the bytes of a local image; what it does not give is named by its words.
     `status` limits the insights to those of one status; `all` shows every one.
     """

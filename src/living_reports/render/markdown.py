@@ -43,7 +43,7 @@ def markdown(
     """The page. `status` limits the insights to those of one status; `all` shows every one.
 
     With `front_matter` it begins with what identifies it, as YAML; `head` is the sha256 of the
-    last line of the report's log, if the caller gives it.
+    event that made this version (its line in the report's log), if the caller gives it.
     """
     citations = Citations()
     blocks = [f"# {_one_line(outline.title)}", f"*{_meta(outline)}*"]

@@ -7,6 +7,8 @@ Rules:
 - A hunk is headed by the section it lies in, as `diff -p` does with functions: the numbers of
   lines mean nothing to a reader of a report.
 - What every version changes (the line with version and time) is left out.
+- Ranks of insights and numbers of sources follow from what stands above them: one new insight at
+  the top is one line that came, not all below it changed. What is not changed is shown as it is now.
 
     >>> print(text_diff("# Health\\n\\n## Risks\\n\\nOne.\\n", "# Health\\n\\n## Risks\\n\\nTwo.\\n"))
     @@ Risks @@
@@ -18,6 +20,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -25,29 +28,61 @@ from living_reports.splices import between_lists
 
 CONTEXT_LINES = 2
 _VERSION_LINE = "*Version "
+_SOURCES = "## Sources"
+_NUMBERED = re.compile(r"\d+\. ")
+_INSIGHT = re.compile(r"\d+\. (?=\*\*\[\d+/10\]\*\* )")
+_CLOSING = re.compile(r"\s+#+\s*$")
+_MARK = re.compile(r"\[(\d+)\]")
 
 
 class _Edit(NamedTuple):
-    """Lines of the old text that give way to others, from `start` on."""
+    """Lines from `start` of the old text on that give way to others, from `start_new` of the new one on."""
 
     start: int
     removed: list[str]
+    start_new: int
     inserted: list[str]
 
     @property
     def end(self) -> int:
         return self.start + len(self.removed)
 
+    @property
+    def end_new(self) -> int:
+        return self.start_new + len(self.inserted)
+
 
 def text_diff(old: str, new: str) -> str:
     """The unified diff of two Markdown texts; empty if they say the same."""
     before, after = _lines(old), _lines(new)
-    edits = [_Edit(*splice) for splice in between_lists(before, after)]
-    return "".join(f"{line}\n" for hunk in _hunks(edits) for line in _shown(before, hunk))
+    edits = list(_edits(before, after))
+    return "".join(f"{line}\n" for hunk in _hunks(edits) for line in _shown(before, after, hunk))
 
 
 def _lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if not line.startswith(_VERSION_LINE)]
+
+
+def _edits(before: list[str], after: list[str]) -> Iterator[_Edit]:
+    shift = 0
+    for start, removed, inserted in between_lists(list(_unnumbered(before)), list(_unnumbered(after))):
+        end, start_new = start + len(removed), start + shift
+        yield _Edit(start, before[start:end], start_new, after[start_new : start_new + len(inserted)])
+        shift += len(inserted) - len(removed)
+
+
+def _unnumbered(lines: list[str]) -> Iterator[str]:
+    """The lines as they are compared: without ranks, and with sources in the place of their numbers."""
+    first = max((n for n, line in enumerate(lines) if line == _SOURCES), default=len(lines))
+    sources = dict(line.split(". ", 1) for line in lines[first:] if _NUMBERED.match(line))
+    for number, line in enumerate(lines):
+        if number > first:
+            yield _NUMBERED.sub("", line, count=1) if _NUMBERED.match(line) else line
+        elif _INSIGHT.match(line):
+            named = _MARK.sub(lambda mark: f"[{sources.get(mark[1], mark[1])}]", line)
+            yield _INSIGHT.sub("", named, count=1)
+        else:
+            yield line
 
 
 def _hunks(edits: Iterable[_Edit]) -> Iterator[list[_Edit]]:
@@ -62,22 +97,24 @@ def _hunks(edits: Iterable[_Edit]) -> Iterator[list[_Edit]]:
         yield hunk
 
 
-def _shown(before: list[str], hunk: list[_Edit]) -> Iterator[str]:
-    yield f"@@ {_section_at(before, hunk[0].start)} @@"
-    at = max(0, hunk[0].start - CONTEXT_LINES)
+def _shown(before: list[str], after: list[str], hunk: list[_Edit]) -> Iterator[str]:
+    heading = _section_at(before, hunk[0].start) or _section_at(after, hunk[0].start_new)
+    yield f"@@ {heading} @@" if heading else "@@ @@"
+    at = max(0, hunk[0].start_new - CONTEXT_LINES)
     for edit in hunk:
-        yield from _marked(" ", before[at : edit.start])
+        yield from _marked(" ", after[at : edit.start_new])
         yield from _marked("-", edit.removed)
         yield from _marked("+", edit.inserted)
-        at = edit.end
-    yield from _marked(" ", before[at : at + CONTEXT_LINES])
+        at = edit.end_new
+    yield from _marked(" ", after[at : at + CONTEXT_LINES])
 
 
 def _marked(mark: str, lines: Iterable[str]) -> Iterator[str]:
-    return (f"{mark}{line}".rstrip() for line in lines)
+    """The lines behind their mark. Blanks at the end of one that came or went may be what differs."""
+    return (f"{mark}{line}" if mark.strip() else f"{mark}{line}".rstrip() for line in lines)
 
 
 def _section_at(lines: list[str], index: int) -> str:
     """The heading of a report or a section that a line stands under."""
     headings = (line for line in reversed(lines[:index]) if line.startswith(("# ", "## ")))
-    return next(headings, "").lstrip("# ")
+    return _CLOSING.sub("", next(headings, "")).lstrip("# ")

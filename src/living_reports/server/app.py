@@ -124,8 +124,12 @@ class ToolCalls:
             if self._opened is None:
                 from living_reports.library import Library
 
-                timeout = self._settings.lock_timeout_seconds
-                self._opened = Library(self._settings.root, lock_timeout_seconds=timeout)
+                settings = self._settings
+                self._opened = Library(
+                    settings.root,
+                    lock_timeout_seconds=settings.lock_timeout_seconds,
+                    sources=settings.sources,
+                )
             return self._opened
 
 

@@ -23,10 +23,10 @@ from typing import Any
 from living_reports.errors import InvalidInputError, TooLargeError
 from living_reports.server.tools import Schema, Tool
 
-VERSIONS = frozenset({"version", "expected_version", "to_version", "since"})
+VERSIONS = frozenset({"version", "expected_version", "to_version", "since", "undo"})
 """Parameters for which 0 is not stated either."""
 
-VERSION_OR_TIME = frozenset({"since"})
+VERSION_OR_TEXT = frozenset({"since", "undo"})
 """Declared as text, since schemas have one type each, but a version number is as good."""
 
 MAX_TEXT_CHARS = 1_000_000
@@ -109,7 +109,7 @@ def _unknown_parameter(tool: str, name: str, properties: Iterable[str]) -> Inval
 
 
 def _check(path: str, value: Any, schema: Schema) -> Any:
-    if path in VERSION_OR_TIME and not isinstance(value, str):
+    if path in VERSION_OR_TEXT and not isinstance(value, str):
         return _integer(path, value, schema)
     return CHECKS[schema["type"]](path, value, schema)
 
@@ -127,7 +127,7 @@ def _string(path: str, value: Any, schema: Schema) -> Any:
             allowed=allowed,
             did_you_mean=near,
         )
-    return _digits(value) if path in VERSION_OR_TIME else value
+    return _digits(value) if path in VERSION_OR_TEXT else value
 
 
 def _digits(text: str) -> int | str:

@@ -10,9 +10,10 @@ Rules:
 - `CHANGE_FIELDS` has exactly the fields that `changes.OPS` knows; a test holds the two together.
   The ops themselves stand once, each with its fields, in the table of `update_report`'s description:
   naming them again in the schema would cost every client 270 bytes and tell its model nothing.
+- Names that a person can add to (templates for a report) are no enum: they stand in the description.
 
     >>> [tool["name"] for tool in TOOLS if tool["annotations"]["readOnlyHint"]]
-    ['get_report', 'list_reports', 'audit_report']
+    ['get_report', 'list_reports', 'audit_report', 'diff_report', 'check_report']
 """
 
 from __future__ import annotations
@@ -147,8 +148,7 @@ CHANGE: Schema = {
 
 # --- Parameters and answers that several tools share -------------------------------------
 
-READ_REPORT = _string("id, title or a unique part of it")
-WRITE_REPORT = _string("id or exact title")
+REPORT = _string("id or title")
 
 WRITTEN: dict[str, Schema] = {
     "report_id": STRING,
@@ -164,14 +164,17 @@ CREATE_REPORT: Tool = {
     "name": "create_report",
     "description": (
         "Start a report: sections of prose with insights (one finding each, importance 0-10) and citations. "
-        "See list_reports first: one that exists is updated, not made again."
+        "See list_reports first: one that exists is updated, not made again. "
+        "template gives sections to fill: analyst, deep_dive, incident, status, decision. "
+        "from_reports: fork one, or combine several."
     ),
     "inputSchema": _input(
         ("title",),
         title=STRING,
         sections={"type": "array", "items": SECTION},
         tags=STRINGS,
-        template=_one_of("blank"),
+        template=STRING,
+        from_reports=STRINGS,
         reason=STRING,
         request_id=STRING,
     ),
@@ -186,7 +189,7 @@ CREATE_REPORT: Tool = {
 UPDATE_REPORT: Tool = {
     "name": "update_report",
     "description": """\
-Change a report: all changes in order as one version, or none. Each is a flat object, op and its fields \
+Change a report: all changes in order as one version, or none. Each is flat: op and its fields \
 (? optional):
 set_title title
 set_status status (active, archived, deleted: not listed)
@@ -207,19 +210,22 @@ section: id or title; insight: id. Its status: active, archived (outdated), kill
 template (findings, metrics, bullet_list, executive_summary, action_items, methodology) \
 writes content from data.
 ref names a new item for later changes; clear: fields to empty.
-Example: {"report":"Health","expected_version":4,"reason":"May","changes":[\
+What others changed since expected_version is merged; a version_conflict names what both changed.
+Example: {"report":"Health","expected_version":4,"changes":[\
 {"op":"edit_text","section":"Errors","find":"12 %","replace":"15 %"},\
 {"op":"add_insight","section":"Errors","summary":"Errors rose","importance":8,"citations":[{"url":"https://…"}]}]}""",
     "inputSchema": _input(
         ("report", "changes"),
-        report=WRITE_REPORT,
+        report=REPORT,
         changes={"type": "array", "items": CHANGE},
-        reason=_string("why, for the audit"),
+        reason=_string("why"),
         expected_version=_integer("the version you read"),
         dry_run=BOOLEAN,
         request_id=_string("makes a retry safe"),
     ),
-    "outputSchema": _output(**WRITTEN, created=OBJECT, changed=ARRAY, dry_run=BOOLEAN, warnings=ARRAY),
+    "outputSchema": _output(
+        **WRITTEN, created=OBJECT, changed=ARRAY, rebased_over=ARRAY, dry_run=BOOLEAN, warnings=ARRAY
+    ),
     "annotations": _writes(destructive=True, idempotent=False),
 }
 
@@ -231,7 +237,7 @@ GET_REPORT: Tool = {
     ),
     "inputSchema": _input(
         ("report",),
-        report=READ_REPORT,
+        report=REPORT,
         view=_one_of("summary", "sections", "insights", "full", "markdown"),
         version=INTEGER,
         sections=_strings("ids or titles"),
@@ -264,13 +270,17 @@ GET_REPORT: Tool = {
 
 LIST_REPORTS: Tool = {
     "name": "list_reports",
-    "description": "Find reports by title, tags and status; the last changed first.",
+    "description": (
+        "Find reports, and what in them matches, by full text, tags, status, cited source or stale insights."
+    ),
     "inputSchema": _input(
         (),
-        query=STRING,
+        query=_string('words, "a phrase", begin*'),
         tags=STRINGS,
         status=_one_of("active", "archived", "deleted", "all"),
-        sort=_one_of("updated", "created", "title"),
+        cites=_string("part of a url, path, id or title"),
+        stale=BOOLEAN,
+        sort=_one_of("relevance", "updated", "created", "title"),
         limit=INTEGER,
         cursor=STRING,
     ),
@@ -281,34 +291,38 @@ LIST_REPORTS: Tool = {
 REVERT_REPORT: Tool = {
     "name": "revert_report",
     "description": (
-        "Bring back an earlier version's content, as a new version: nothing is lost. "
-        "audit_report lists the versions."
+        "Bring back earlier content as a new version: nothing is lost. to_version: as it was then; "
+        "or undo: takes back that change alone, later ones stay. item: only this section or insight, "
+        "also a removed one."
     ),
     "inputSchema": _input(
-        ("report", "to_version"),
-        report=WRITE_REPORT,
+        ("report",),
+        report=REPORT,
         to_version=INTEGER,
+        undo=_string("version, range 14-17 or action_id"),
+        item=STRING,
         reason=STRING,
         expected_version=INTEGER,
         dry_run=BOOLEAN,
         request_id=STRING,
     ),
-    "outputSchema": _output(**WRITTEN, changed=ARRAY, dry_run=BOOLEAN, warnings=ARRAY),
+    "outputSchema": _output(**WRITTEN, changed=ARRAY, rebased_over=ARRAY, dry_run=BOOLEAN, warnings=ARRAY),
     "annotations": _writes(destructive=True, idempotent=True),
 }
 
 AUDIT_REPORT: Tool = {
     "name": "audit_report",
     "description": (
-        "Who changed what in a report, when and why; newest first. verify: are report and history intact?"
+        "Who changed what in a report, when and why; newest first. item: who last changed it. "
+        "verify: is all of it intact?"
     ),
     "inputSchema": _input(
         ("report",),
-        report=READ_REPORT,
+        report=REPORT,
         since=_string("version, day or time"),
-        item=_string("section or insight"),
+        item=_string("section, insight or address"),
         text=_string("text that came or went"),
-        actor=_string("agent, cli, human or a client"),
+        actor=_string("kind or client name"),
         action_type=STRING,
         verify=BOOLEAN,
         limit=INTEGER,
@@ -318,10 +332,90 @@ AUDIT_REPORT: Tool = {
         report_id=STRING,
         version=INTEGER,
         events=ARRAY,
+        last_change=OBJECT,
         verified=OBJECT,
+        warnings=ARRAY,
         next_cursor=STRING,
     ),
     "annotations": READS,
+}
+
+DIFF_REPORT: Tool = {
+    "name": "diff_report",
+    "description": (
+        "What changed in a report since then (default: in the last change), by whom and why. "
+        "format text: a unified diff."
+    ),
+    "inputSchema": _input(
+        ("report",),
+        report=REPORT,
+        since=_string("version, day or time"),
+        to_version=INTEGER,
+        format=_one_of("changes", "text"),
+        cursor=STRING,
+    ),
+    "outputSchema": _output(
+        report_id=STRING,
+        title=STRING,
+        from_version=INTEGER,
+        to_version=INTEGER,
+        changed=ARRAY,
+        text=STRING,
+        warnings=ARRAY,
+        next_cursor=STRING,
+    ),
+    "annotations": READS,
+}
+
+CHECK_REPORT: Tool = {
+    "name": "check_report",
+    "description": (
+        "Is a report still true and whole? Findings: stale insights, changed sources, missing citations, "
+        "structure. Each hint names the change that mends it."
+    ),
+    "inputSchema": _input(
+        ("report",),
+        report=REPORT,
+        on=_string("a day; default today"),
+        cursor=STRING,
+    ),
+    "outputSchema": _output(
+        report_id=STRING,
+        title=STRING,
+        version=INTEGER,
+        ok=BOOLEAN,
+        findings=ARRAY,
+        warnings=ARRAY,
+        next_cursor=STRING,
+    ),
+    "annotations": READS,
+}
+
+RENDER_REPORT: Tool = {
+    "name": "render_report",
+    "description": (
+        "Make a page: Markdown as text (a long one as a file), or one self-contained HTML file, "
+        "whose path you get."
+    ),
+    "inputSchema": _input(
+        ("report",),
+        report=REPORT,
+        format=_one_of("markdown", "html"),
+        version=INTEGER,
+        to_file=BOOLEAN,
+    ),
+    "outputSchema": _output(
+        report_id=STRING,
+        title=STRING,
+        format=STRING,
+        version=INTEGER,
+        text=STRING,
+        path=STRING,
+        bytes=INTEGER,
+        uri=STRING,
+        warnings=ARRAY,
+    ),
+    "annotations": _writes(destructive=False, idempotent=True),
 }
 
 TOOLS: tuple[Tool, ...] = (
@@ -331,16 +425,21 @@ TOOLS: tuple[Tool, ...] = (
     LIST_REPORTS,
     REVERT_REPORT,
     AUDIT_REPORT,
+    DIFF_REPORT,
+    CHECK_REPORT,
+    RENDER_REPORT,
 )
 BY_NAME: dict[str, Tool] = {tool["name"]: tool for tool in TOOLS}
 
 INSTRUCTIONS = """\
 Living reports are documents that agents and people keep true for months: titled sections of prose, \
 insights ranked by importance, citations. Nothing is ever lost: each change makes a version with an event \
-that says who, when and why, and any version can be read or brought back.
+that says who, when and why; any version can be read, any change undone.
 
-To work on one: list_reports or get_report (the summary) first, then read only the sections you need. \
+To work on one: list_reports or get_report (the summary), then read only the sections you need. \
+Coming back to it, diff_report says what changed since, check_report what is stale or unproven. \
 Change it with small changes in one update_report: pass the version you read as expected_version, a reason, \
-and a request_id so that a retry is safe. Prefer edit_text and append_text to sending whole sections again. \
-Give insights citations, and a review_by where they will age. An error changes nothing; its code, path and \
-hint say what to do next."""
+and a request_id so that a retry is safe. Edits to other places are merged. On version_conflict look at its \
+conflicts, decide, and send what it proposes or your own. Prefer edit_text and append_text to sending whole \
+sections again. Give insights citations, and a review_by where they will age. An error changes nothing; its \
+code, path and hint say what to do next."""

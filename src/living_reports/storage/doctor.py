@@ -43,7 +43,7 @@ _MENDED = frozenset({"outline_mismatch", "outline_missing", "torn_line"})
 """What `verify` finds while a commit waits to be finished, or a person's edit to be taken in."""
 
 _OURS_IN_ROOT = re.compile(
-    r"^(index\.jsonl|\.index\.lock|by_id|\.trash|\.pending|\.search\.sqlite.*|\.git.*)$"
+    r"^(index\.jsonl|\.index\.lock|by_id|templates|\.trash|\.pending|\.search\.sqlite.*|\.git.*)$"
 )
 _OURS_IN_REPORT = re.compile(r"^(outline\.json|audit\.jsonl|backups|render|\.head|\.lock)$")
 _SET_ASIDE = re.compile(r"^(audit\.torn|outline\..*aside\.json)$")

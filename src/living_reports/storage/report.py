@@ -305,6 +305,12 @@ class ReportStorage:
                 state = self._adopt(state, Author(event.actor))
             self.append_event(state, event)
 
+    def adopted(self, author: Author) -> State:
+        """The report, after a first event of ours where only another writer has been at it so far."""
+        with self._writing():
+            state = self._settle()
+            return self._adopt(state, author) if state.record is None else state
+
     def _make_own_folder(self) -> None:
         try:
             durable.make_root(self.report_dir)
@@ -515,6 +521,10 @@ class Edit:
     def outline_at(self, version: int) -> Outline:
         """The outline as it was at a version; see `History.outline_at`."""
         return self._storage.outline_at(version, self.state)
+
+    def record_of(self, version: int) -> Record:
+        """The event that made a version; see `History.find`."""
+        return self._storage.history.find(version)
 
     def events(self) -> Iterator[Record]:
         """The lines of the log, newest first."""

@@ -22,7 +22,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,14 +37,17 @@ from living_reports.errors import (
     ReportNotFoundError,
     StorageFailedError,
 )
-from living_reports.models import AuditEvent, IndexEntry, Outline, parse_uuid
+from living_reports.models import AuditEvent, Author, IndexEntry, Outline, parse_uuid
 from living_reports.storage import durable
 from living_reports.storage.audit import Note, Record
 from living_reports.storage.backups import version_in
 from living_reports.storage.index import ReportIndex, entry_of, entry_on_disk
 from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS, hold
+from living_reports.storage.making import first_version, later_versions, write_files
+from living_reports.storage.pages import write_page
 from living_reports.storage.report import Edit, ReportStorage, storage_failed
 from living_reports.storage.state import State
+from living_reports.storage.transfer import arrived, exported_files, pack
 from living_reports.storage.verify import verify
 
 logger = logging.getLogger(__name__)
@@ -99,43 +103,83 @@ class GlobalStorage:
 
     # --- Create ---------------------------------------------------------------------------
 
-    def create(self, outline: Outline, note: Note) -> Record | None:
-        """Make a new report whole; `None` if one with this id is there already.
+    def create(
+        self, outline: Outline, note: Note, later: Iterable[tuple[Outline, Note]] = ()
+    ) -> Record | None:
+        """Make a new report whole, with all its `later` versions; `None` if one with this id is there.
+
+        Returns:
+            The event of its first version.
 
         Raises:
             StorageFailedError: The disk refused; the error says whether it happened.
-            TooLargeError: The outline is over the limit.
+            TooLargeError: An outline is over the limit.
         """
-        report_id = parse_uuid(outline.report_id)
-        building = self.by_id / f".new-{report_id}-{note.action_id[:8]}"
+        made: list[Record] = []
+
+        def fill(storage: ReportStorage) -> Outline:
+            durable.touch(storage.audit_path)  # its name is synced with the folder's other ones
+            made.append(first_version(storage, outline, note))
+            return later_versions(storage, later) or outline
+
+        newest = self._make(parse_uuid(outline.report_id), note.action_id[:8], fill)
+        return made[0] if newest is not None else None
+
+    def adopt_folder(self, report_id: str, files: Mapping[str, bytes]) -> Outline | None:
+        """Make a report of another root's files, byte for byte; `None` if one with this id is there.
+
+        Nobody sees it before all of it has proved to be what its log says.
+
+        Args:
+            report_id: The report that they are said to be.
+            files: What each file holds, by its path in the report's folder.
+
+        Raises:
+            CorruptReportError: They are not that report, whole.
+            StorageFailedError: The disk refused; the error says whether it happened.
+        """
+        report_id = parse_uuid(report_id)
+
+        def fill(storage: ReportStorage) -> Outline:
+            write_files(storage.report_dir, files)
+            return arrived(storage, report_id)
+
+        return self._make(report_id, uuid.uuid4().hex[:8], fill)
+
+    def _make(
+        self, report_id: str, distinction: str, fill: Callable[[ReportStorage], Outline]
+    ) -> Outline | None:
+        """A new report of what `fill` puts into its folder; `None` if one with this id is there."""
+        building = self.by_id / f".new-{report_id}-{distinction}"
         try:
             self._make_root()
             self.index.mark(report_id)
             durable.make_folder(building)
-            record = self._build(building, report_id, outline, note)
+            outline = self._build(building, report_id, fill)
         except OSError as error:
             self._unmark_missing(report_id)
             raise storage_failed(error) from error
         except ReportError:
             self._unmark_missing(report_id)
             raise
-        if record is not None:
+        if outline is not None:
             self.index.announce(entry_of(outline, f"by_id/{report_id}"), report_id)
         self.index.tidy()
         self.sweep()
-        return record
+        return outline
 
-    def _build(self, building: Path, report_id: str, outline: Outline, note: Note) -> Record | None:
+    def _build(
+        self, building: Path, report_id: str, fill: Callable[[ReportStorage], Outline]
+    ) -> Outline | None:
         """Make a folder whole, then give it its name; its lock is held for as long as that goes."""
         storage = ReportStorage(building, lock_timeout_seconds=self.lock_timeout_seconds)
         try:
             with storage.lock():
-                durable.touch(storage.audit_path)  # its name is synced with the folder's other ones
-                record = _first_version(storage, outline, note)
+                outline = fill(storage)
                 durable.sync_folder(building)
                 if not _MOVES_NEED_CLOSED_FILES:
-                    return record if self._take_name(building, report_id) else None
-            return record if self._take_name(building, report_id) else None
+                    return outline if self._take_name(building, report_id) else None
+            return outline if self._take_name(building, report_id) else None
         except BaseException:
             if durable.is_real_folder(building):
                 durable.remove_folder(building)
@@ -319,6 +363,26 @@ class GlobalStorage:
             with storage.reading():
                 return verify(storage)
 
+    def export(self, report_id: str, target: Path) -> int:
+        """Write a report and its whole history into one new file, and say how many bytes it has.
+
+        Raises:
+            ReportNotFoundError: There is no such report.
+            CorruptReportError: It is damaged, or not what its log says.
+            TooLargeError: It is too much for one file.
+            FileExistsError: There is a file of this name.
+            OSError: The file could not be written; nothing is left of it.
+        """
+        storage = self.get_report_storage(report_id)
+        with self._found(report_id), storage.reading():
+            state = storage.read()
+            if state.refusal is not None:
+                raise state.refusal
+            self._refuse_deleted(report_id, state)
+            data = pack(report_id, exported_files(storage))
+        durable.write_new(target, data)
+        return len(data)
+
     def entries(self) -> list[IndexEntry]:
         """Every report, those in the trash not included."""
         self.settle_index()
@@ -363,6 +427,37 @@ class GlobalStorage:
         except OSError as error:
             logger.info("report %s is deleted, but not in the trash yet: %s", report_id, error)
         raise FileNotFoundError(report_id)
+
+    # --- Pages and templates --------------------------------------------------------------
+
+    def adopt(self, report_id: str, author: Author) -> State:
+        """The report, with a version of ours where only another writer has been at it so far.
+
+        Raises:
+            ReportNotFoundError: There is no such report.
+            CorruptReportError: It is damaged.
+        """
+        with self.edit(report_id):
+            return self.get_report_storage(report_id).adopted(author)
+
+    def write_page(self, report_id: str, name: str, data: bytes, event: AuditEvent) -> Path:
+        """Put a page made of a report into its folder; see `pages.write_page`.
+
+        Returns:
+            Where it is now.
+
+        Raises:
+            ReportNotFoundError: There is no such report.
+            CorruptReportError: It is damaged.
+            StorageFailedError: The disk refused; the error says whether it happened.
+        """
+        with self.edit(report_id):
+            return write_page(self.get_report_storage(report_id), name, data, event)
+
+    def templates(self) -> dict[str, Callable[[], bytes]]:
+        """The templates that a person added under the root: for each name, what reads its file."""
+        files = (self.reports_root / "templates").glob("[!.]*.json")
+        return {path.stem: path.read_bytes for path in files}
 
     # --- Trash ----------------------------------------------------------------------------
 
@@ -453,17 +548,6 @@ class GlobalStorage:
             return []
         names = sorted(os.listdir(self.trash_dir))
         return [(name.partition("_")[0], self.trash_dir / name) for name in names]
-
-
-def _first_version(storage: ReportStorage, outline: Outline, note: Note) -> Record:
-    """Commit into a folder that nobody sees yet: what fails there has not happened, whatever it was."""
-    try:
-        record = storage.commit(None, outline, note)
-    except StorageFailedError as error:
-        raise OSError(errno.EIO, error.message) from error
-    if not storage.outline_path.exists():
-        raise OSError(errno.EIO, "the outline could not be put in place")
-    return record
 
 
 def _says_deleted(record: Record | None) -> bool:

@@ -1,0 +1,150 @@
+"""What changed, what needs care, and pages, as a person reads them.
+
+Rules:
+
+- Changes are grouped by the section or insight they belong to, and in it by who made them,
+  when and why. An item is named by its title or summary where it still has one.
+- A unified diff is coloured on a terminal; piped, it is exactly the answer's text.
+- A finding comes with what to do about it.
+
+    >>> difference(Terminal(sys.stdout), {"title": "Health", "from_version": 2, "to_version": 3, …})
+    Health: version 2 → 3
+    <BLANKLINE>
+    Errors  sections/5f9dabcd
+      v3 2026-11-23 10:00:00 cli ann: New figures
+        ~ content  12 % fail. → 15 % fail.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from living_reports.cli.page import show_markdown
+from living_reports.cli.show import Answer, by_line, counted, mark_of, more, value, warnings
+from living_reports.terminal import Terminal, cells, clean, one_line, size
+
+_ITEMS = ("sections", "insights")
+_LINE_STYLES = {"@": "cyan", "+": "green", "-": "red"}
+_SEVERITY_STYLES = {"error": "red", "warning": "yellow", "info": "cyan"}
+
+Row = Mapping[str, Any]
+
+
+# --- What changed -------------------------------------------------------------------------
+
+
+def difference(terminal: Terminal, answer: Answer) -> None:
+    """What `diff_report` found, item by item, or as the unified diff that it is."""
+    if (text := answer.get("text")) is not None:
+        _unified(terminal, text)
+    else:
+        title = terminal.style(one_line(answer["title"]), "bold")
+        terminal.line(f"{title}: version {answer['from_version']} → {answer['to_version']}")
+        _by_item(terminal, answer["changed"], answer.get("names", {}))
+    warnings(terminal, answer)
+    more(terminal, answer)
+
+
+def _unified(terminal: Terminal, text: str) -> None:
+    if not terminal.is_tty:
+        terminal.stream.write(text)
+        return
+    for line in clean(text).splitlines():
+        terminal.line(line, *([_LINE_STYLES[line[0]]] if line[:1] in _LINE_STYLES else []))
+
+
+def _by_item(terminal: Terminal, rows: Sequence[Row], names: Mapping[str, str]) -> None:
+    if not rows:
+        terminal.line("Nothing differs.")
+    for item, group in groupby(rows, key=lambda row: _item_of(row["at"])):
+        item_rows = list(group)
+        terminal.line()
+        terminal.line(_item_head(terminal, item, item_rows, names))
+        for by, edits in groupby(item_rows, key=lambda row: row.get("by", {})):
+            if by:
+                terminal.paragraph(by_line(by), "dim", first="  ")
+            for row in edits:
+                _edit(terminal, row, row["at"].removeprefix(item).removeprefix("/"))
+
+
+def _item_of(at: str) -> str:
+    """The address of the section or insight that an address lies in; empty for the report itself."""
+    kind, _, rest = at.partition("/")
+    return f"{kind}/{rest.partition('/')[0]}" if kind in _ITEMS and rest else ""
+
+
+def _item_head(terminal: Terminal, item: str, rows: Sequence[Row], names: Mapping[str, str]) -> str:
+    if not item:
+        return terminal.style("The report", "bold")
+    item_id = item.partition("/")[2]
+    name = next((name for known, name in names.items() if item_id.startswith(known)), "")
+    if not name:  # it went: its row says what it was
+        name = next((value(row["old"]) for row in rows if row["at"] == item and "old" in row), "")
+    return "  ".join(filter(None, [terminal.style(one_line(name), "bold"), terminal.style(item, "dim")]))
+
+
+def _edit(terminal: Terminal, row: Row, field: str) -> None:
+    mark, style = mark_of(row)
+    if not field:  # the item as a whole; its head says what it is
+        terminal.line(f"    {mark} {'added' if mark == '+' else 'removed'}", style)
+        return
+    sides = {side: _side(row[side]) for side in ("old", "new") if side in row}
+    head = f"    {mark} {clean(field)}"
+    line = " → ".join(sides.values())
+    if "\n" not in line and cells(head) + 2 + cells(line) <= terminal.width:
+        terminal.line(f"{terminal.style(head, style)}  {line}")
+        return
+    terminal.line(head, style)
+    for side, text in sides.items():
+        sign, colour = ("-", "red") if side == "old" else ("+", "green")
+        terminal.paragraph(text.rstrip("\n"), colour, first=f"      {sign} ", rest=f"      {sign} ")
+
+
+def _side(data: Any) -> str:
+    return clean(data) if isinstance(data, str) else value(data)
+
+
+# --- What needs care ----------------------------------------------------------------------
+
+
+def findings(terminal: Terminal, answer: Answer) -> None:
+    """What `check_report` found, the gravest first, each with what to do about it."""
+    rows = answer["findings"]
+    title = terminal.style(one_line(answer["title"]), "bold")
+    verdict = (
+        terminal.style("ok", "green", "bold") if answer["ok"] else terminal.style("not ok", "red", "bold")
+    )
+    terminal.line(f"{verdict}  {title}, version {answer['version']}: {_counts(rows)}")
+    for row in rows:
+        severity = terminal.style(row["severity"], _SEVERITY_STYLES[row["severity"]])
+        terminal.line()
+        terminal.line(f"{severity}  {terminal.style(row['code'], 'bold')}  {clean(row['at'])}")
+        terminal.paragraph(row["message"], first="  ")
+        if row.get("hint"):
+            terminal.paragraph(row["hint"], "dim", first="  ")
+    warnings(terminal, answer)
+    more(terminal, answer)
+
+
+def _counts(rows: Sequence[Row]) -> str:
+    counts = Counter(row["severity"] for row in rows)
+    words = {"error": "error", "warning": "warning", "info": "hint"}
+    named = [counted(counts[severity], word) for severity, word in words.items() if counts[severity]]
+    return ", ".join(named) or "nothing found"
+
+
+# --- Pages --------------------------------------------------------------------------------
+
+
+def page(terminal: Terminal, answer: Answer) -> None:
+    """A page, or where its file is."""
+    if (text := answer.get("text")) is not None:
+        show_markdown(terminal, text)
+    else:
+        title = terminal.style(one_line(answer["title"]), "bold")
+        terminal.line(f"{title}, version {answer['version']}, as {answer['format']}")
+        terminal.fields([("path", answer["path"]), ("size", size(answer["bytes"]))])
+    warnings(terminal, answer)

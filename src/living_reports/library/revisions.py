@@ -1,0 +1,157 @@
+"""The history that git keeps of one file.
+
+Rules:
+
+- Only reads, and only through the command `git`, without a shell. Nothing that a repository's
+  configuration could make git run is asked for: no hooks, filters, text conversions, signatures.
+- Renames are followed. Oldest first, and a branch's commits stay together: a commit that was
+  merged is a revision of its own; a merge is one where its text is none of its parents'.
+- Where there is no git, no repository or no commit of the file, there is no history.
+
+    >>> [(each.commit[:7], each.author) for each in read_history(Path("guide.md")).revisions]
+    [('0aba5ee', 'Ann'), ('6bccf9d', 'Ben')]
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from living_reports.errors import StorageFailedError
+
+_BEGIN = "\x01"
+_LOG = (
+    "log --follow --topo-order -c -z --name-only --no-relative --no-show-signature --no-ext-diff "
+    f"--no-textconv --no-color --encoding=UTF-8 --format={_BEGIN}%H%x00%an%x00%aI%x00%B"
+)
+_CONFIG = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + os.devnull, "-c", "log.follow=false")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One commit of the file: who made it, when (ISO 8601, UTC), why, and what the file was called."""
+
+    commit: str
+    author: str
+    at: str
+    message: str
+    path: str
+
+
+@dataclass(frozen=True)
+class History:
+    """The commits of a file, oldest first. `problem` says why there are none where there should be some."""
+
+    revisions: Sequence[Revision] = ()
+    problem: str = ""
+
+
+def read_history(file: Path) -> History:
+    """The commits that changed a file."""
+    git = shutil.which("git")
+    if git is None or not _is_in_repository(file):
+        return History()
+    asked = [git, *_CONFIG, *_LOG.split(), "--", file.name]
+    done = subprocess.run(
+        asked, cwd=file.parent, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False
+    )
+    if done.returncode:
+        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        no_commit = any("does not have any commits" in line for line in said)
+        return History(problem="" if no_commit else (said or ["git gave no reason"])[0])
+    return History(list(_parsed(done.stdout.decode("utf-8", "replace")))[::-1])
+
+
+def _is_in_repository(file: Path) -> bool:
+    return any((folder / ".git").exists() for folder in file.parents)
+
+
+def _environment() -> dict[str, str]:
+    """No variable that points git elsewhere; nothing that asks, fetches, writes or expands."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    return kept | {
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_NO_LAZY_FETCH": "1",
+        "GIT_LITERAL_PATHSPECS": "1",
+        "LC_ALL": "C",
+    }
+
+
+def _parsed(log: str) -> Iterator[Revision]:
+    """The commits in what `git log` printed: four fields, and what the file was called."""
+    fields = log.split("\0")
+    starts = [at for at, field in enumerate(fields) if _is_start(field)]
+    for start, end in zip(starts, [*starts[1:], len(fields)], strict=True):
+        commit, author, at, message, *paths = fields[start:end]
+        named = [path.removeprefix("\n") for path in paths if path.strip("\n")]
+        if named:
+            yield Revision(commit.removeprefix(_BEGIN), author, _in_utc(at), message.strip(), named[0])
+
+
+def _is_start(field: str) -> bool:
+    return field.startswith(_BEGIN) and len(field) in (41, 65) and field[1:].isalnum()
+
+
+def _in_utc(at: str) -> str:
+    try:
+        return datetime.fromisoformat(at).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):  # git takes dates that are none
+        return at
+
+
+@contextmanager
+def texts_in(file: Path) -> Iterator[Texts]:
+    """What reads the file's bytes out of the repository that it is in; one process for all of them."""
+    git = shutil.which("git") or "git"
+    asked = [git, *_CONFIG, "cat-file", "--batch"]
+    with subprocess.Popen(
+        asked,
+        cwd=file.parent,
+        env=_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        yield Texts(process.stdin, process.stdout)
+
+
+class Texts:
+    """The bytes of a file at each revision."""
+
+    def __init__(self, questions: BinaryIO, answers: BinaryIO) -> None:
+        self._questions = questions
+        self._answers = answers
+
+    def at(self, revision: Revision) -> bytes | None:
+        """The file as the commit left it; `None` where the commit removed it.
+
+        Raises:
+            StorageFailedError: git stopped answering.
+        """
+        if "\n" in revision.path:
+            return None  # cannot be asked for
+        try:
+            self._questions.write(f"{revision.commit}:{revision.path}\n".encode())
+            self._questions.flush()
+            words = self._answers.readline().split()
+            if words[-1:] == [b"missing"]:
+                return None
+            data = self._answers.read(int(words[-1]))
+            self._answers.read(1)
+        except (OSError, ValueError, IndexError) as error:
+            raise StorageFailedError(
+                "git stopped while the history was read. Nothing was imported.",
+                happened="no",
+                hint="Run git fsck in the repository, then import again.",
+            ) from error
+        return data if words[1:2] == [b"blob"] else None

@@ -1,0 +1,58 @@
+"""Runs commands of `living-reports` as a person and as a script do."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from living_reports.cli import main
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left: its exit code and what it wrote."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(root: Path, *arguments: str, stdin: str = "") -> Done:
+    """Run one command in this process, which is what the command does in its own."""
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setenv("LIVING_REPORTS_ROOT", str(root))
+        patch.setenv("COLUMNS", "100")
+        patch.setattr(sys, "stdin", io.StringIO(stdin))
+        try:
+            code = main(arguments)
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+def ok(root: Path, *arguments: str, stdin: str = "") -> str:
+    done = run(root, *arguments, stdin=stdin)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def answer(root: Path, *arguments: str, stdin: str = "") -> dict[str, Any]:
+    text = ok(root, *arguments, "--json", stdin=stdin)
+    assert text.count("\n") == 1
+    data: dict[str, Any] = json.loads(text)
+    return data
+
+
+def refused(root: Path, *arguments: str, stdin: str = "") -> tuple[int, dict[str, Any]]:
+    done = run(root, *arguments, "--json", stdin=stdin)
+    assert done.stderr == ""
+    error: dict[str, Any] = json.loads(done.stdout)["error"]
+    return done.returncode, error
