@@ -41,6 +41,7 @@ KNOWS = {
     "references": "models",
     "combine": f"{CONTENT} selectors brief references changes",
     "templates": f"{CONTENT} selectors changes",
+    "headings": "models changes",
     "cursor": "errors",
     "brief": f"{CONTENT} delta",
     "paging": "errors cursor",
@@ -50,7 +51,8 @@ KNOWS = {
     "sources": "errors models",
     "settings": "errors",
     "storage": ALGEBRA,
-    "library": f"{ALGEBRA} storage {READING} views render combine templates references sources",
+    "library": f"{ALGEBRA} splices storage {READING} views render combine templates headings references "
+    "sources",
     "server": f"{CONTENT} changes settings library",
     "cli": f"{CONTENT} settings library server demo terminal",
     "demo": "errors settings terminal",
@@ -61,8 +63,8 @@ KNOWS = {
 """What each module or package of the house may import from the others (itself and the version aside)."""
 
 PURE = words(
-    "errors models splices delta selectors changes merge references combine cursor brief paging check views "
-    "render"
+    "errors models splices delta selectors changes merge references combine headings cursor brief paging "
+    "check views render"
 )
 """What knows no clock, no disk and no random ids: they come in as arguments."""
 

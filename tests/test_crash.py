@@ -22,7 +22,7 @@ from crash.scenarios import SCENARIOS, Scenario, with_deaths
 SEED = int(os.environ.get("CRASH_SEED", "20261123"))
 IN_MEMORY = Path("/dev/shm")
 
-DRAWN, DRAWN_IN_FULL = 2, 300
+DRAWN, DRAWN_IN_FULL = 5, 300
 DEATHS = 2
 DYING = [scenario for scenario in SCENARIOS if len(scenario.acts) == 1]
 
@@ -62,8 +62,8 @@ def name_of(scenario: Scenario) -> str:
 def test_no_crash_breaks_a_promise(scenario: Scenario, make_bench: MakeBench) -> None:
     bench = make_bench(DRAWN)
     bench.run(scenario)
-    assert bench.tally["kill"] > 5
-    assert bench.tally["power cut"] > 5
+    assert bench.tally["kill"] > 2
+    assert bench.tally["power cut"] > 2
 
 
 @pytest.mark.parametrize("scenario", DYING, ids=name_of)

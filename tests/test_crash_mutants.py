@@ -29,7 +29,7 @@ Patch = pytest.MonkeyPatch
 Mutation = Callable[[Patch], None]
 
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
-DRAWN = 12
+DRAWN = 20
 
 
 @pytest.fixture

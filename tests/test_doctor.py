@@ -93,7 +93,7 @@ HARMS: list[tuple[Harm, tuple[str, str, str, int]]] = [
     (write(f"{FOLDER}/.outline.x.tmp"), ("warning", "leftover", f"{FOLDER}/.outline.x.tmp", 0)),
     (write(f"{FOLDER}/backups/mine"), ("info", "stray_file", f"{FOLDER}/backups/mine", 0)),
     (drop_line(f"{FOLDER}/audit.jsonl", 3), ("error", "chain_broken", f"{FOLDER}/audit.jsonl", 3)),
-    (drop_line(f"{FOLDER}/audit.jsonl", 7), ("error", "head_mismatch", f"{FOLDER}/.head", 0)),
+    (drop_line(f"{FOLDER}/audit.jsonl", 7), ("error", "head_mismatch", f"{FOLDER}/audit.jsonl", 6)),
     (
         change(f"{FOLDER}/outline.json", b"Line 7.", b"Line 8."),
         ("warning", "outline_mismatch", f"{FOLDER}/outline.json", 0),

@@ -92,7 +92,7 @@ def test_the_client_sees_the_tools_as_they_are_written(tmp_path: Path, mode: str
 
 
 @MODES
-def test_a_report_is_kept_through_all_six_tools(tmp_path: Path, mode: str) -> None:
+def test_a_report_is_kept_through_all_tools(tmp_path: Path, mode: str) -> None:
     async def test() -> None:
         async with connected(tmp_path, mode=mode) as client:
             insight = {
@@ -111,11 +111,43 @@ def test_a_report_is_kept_through_all_six_tools(tmp_path: Path, mode: str) -> No
                 assert (await ask(client, "get_report", report="Health", view=view))["version"] == 2
             [row] = (await ask(client, "list_reports", query="health", tags=["ops"]))["reports"]
             assert row["report_id"] == created["report_id"]
-            reverted = await ask(client, "revert_report", report="Health", to_version=1)
+            [edit] = (await ask(client, "diff_report", report="Health", since="1"))["changed"]
+            assert (edit["new"], edit["by"]["reason"]) == ("15 % fail.", "May")
+            assert (await ask(client, "check_report", report="Health"))["ok"]
+            reverted = await ask(client, "revert_report", report="Health", undo=2)
             assert reverted["version"] == 3
-            audit = await ask(client, "audit_report", report="Health", verify=True)
+            page = await ask(client, "render_report", report="Health", format="html")
+            assert Path(page["path"]).stat().st_size == page["bytes"]
+            audit = await ask(client, "audit_report", report="Health", item="Errors", verify=True)
             assert [event["version"] for event in audit["events"]] == [3, 2, 1]
+            assert audit["last_change"]["version"] == 3
             assert audit["verified"]["ok"]
+            copy = await ask(client, "create_report", title="Copy", from_reports=["Health"], template="blank")
+            assert copy["version"] == 1
+
+    run(test)
+
+
+@MODES
+def test_an_edit_of_another_place_is_merged_and_of_the_same_refused(tmp_path: Path, mode: str) -> None:
+    async def test() -> None:
+        async with connected(tmp_path, mode=mode) as client:
+            sections = [{"title": "Errors", "content": "12 %"}, {"title": "Latency", "content": "Fast."}]
+            await ask(client, "create_report", title="Health", sections=sections)
+
+            def write(section: str, content: str) -> dict[str, Any]:
+                changes = [{"op": "edit_section", "section": section, "content": content}]
+                return {"report": "Health", "changes": changes, "expected_version": 1}
+
+            await ask(client, "update_report", **write("Errors", "15 %"))
+            merged = await ask(client, "update_report", **write("Latency", "Slow."))
+            assert (merged["version"], merged["rebased_over"]) == (3, [2])
+            error = await refused(client, "update_report", **write("Errors", "9 %"))
+            [conflict] = error["conflicts"]
+            assert (error["code"], error["current_version"]) == ("version_conflict", 3)
+            assert [conflict[side] for side in ("base", "current", "yours")] == ["12 %", "15 %", "9 %"]
+            won = await ask(client, "update_report", **error["retry_with"])
+            assert won["version"] == 4
 
     run(test)
 

@@ -23,7 +23,7 @@ import sys
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from typing import TextIO
@@ -193,28 +193,29 @@ def size(count: int) -> str:
 
 
 @contextmanager
-def sign_of_life(what: str) -> Iterator[None]:
+def sign_of_life(what: str) -> Iterator[Callable[[str], None]]:
     """Show on stderr how long the work has taken, once it takes over a second.
 
-    Nothing is shown where stderr is no terminal.
+    The block gets a function that changes the words. Nothing is shown where stderr is no terminal.
     """
-    if not sys.stderr.isatty():
-        yield
-        return
+    words = [what]
     done = threading.Event()
-    ticker = threading.Thread(target=_tick, args=(what, done), daemon=True)
-    ticker.start()
+    ticker = threading.Thread(target=_tick, args=(words, done), daemon=True)
+    if sys.stderr.isatty():
+        ticker.start()
     try:
-        yield
+        yield lambda text: words.__setitem__(0, text)
     finally:
         done.set()
-        ticker.join()
+        if ticker.ident is not None:
+            ticker.join()
 
 
-def _tick(what: str, done: threading.Event) -> None:
+def _tick(words: Sequence[str], done: threading.Event) -> None:
     began = time.monotonic()
     if done.wait(PATIENCE_SECONDS):
         return
     while not done.wait(0.2):
-        print(f"\r{what} … {time.monotonic() - began:.0f} s", end="", file=sys.stderr, flush=True)
+        what = cut(one_line(words[0]), MAX_WIDTH - 20)
+        print(f"\r{what} … {time.monotonic() - began:.0f} s\x1b[K", end="", file=sys.stderr, flush=True)
     print("\r\x1b[K", end="", file=sys.stderr, flush=True)

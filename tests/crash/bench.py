@@ -30,6 +30,7 @@ from storage_helpers import killed_at
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 OTHER_BOOT = b"00000000-1111-4222-8333-444444444444"
 ROOT = "below/reports"
+SEARCH = ".search*"
 LONG_AGO = 1_600_000_000
 
 Place = str
@@ -57,6 +58,8 @@ class Recording:
     base: Tree
     operations: list[Operation]
     known: list[Known]
+    search: dict[str, bytes]
+    """The search database as it was at the beginning: what a crash may leave of it."""
     begin: int = 0
     """Where to begin to look: behind the operations of an act that died."""
     versions: dict[tuple[str, int], bytes] = field(default_factory=dict)
@@ -102,6 +105,8 @@ class Bench:
         write_tree(start or (Item("below", 0, None),), base)
         if start is None:
             scenario.begin(base / ROOT)
+            Library(base / ROOT).list_reports()  # the search database knows what there is to begin with
+        search = {path.name: path.read_bytes() for path in (base / ROOT).glob(SEARCH)}
         tree = read_tree(base)
         recorder, begin = Recorder(base), 0
         known = [Known(0, _known_reports(base / ROOT))]
@@ -113,7 +118,7 @@ class Bench:
                 known.append(Known(len(recorder.operations), _known_reports(base / ROOT)))
             else:
                 begin = len(recorder.operations)
-        recording = Recording(scenario, tree, recorder.operations, known, begin)
+        recording = Recording(scenario, tree, recorder.operations, known, search, begin)
         recording.versions = _all_versions(base / ROOT)
         _require_faithful(recording, base)
         return recording
@@ -155,6 +160,7 @@ class Bench:
         place = self._place / "state"
         for position in count():
             write_tree(recording.base, place)
+            self._put_search(recording, place / ROOT, is_power_cut=False)
             _forget_everything()
             if not killed_at(position, lambda: act.do(Library(place / ROOT))):
                 return
@@ -210,8 +216,16 @@ class Bench:
         self.tally["power cut" if state.is_power_cut else "kill"] += 1
         place = self._place / "state"
         write_tree(self._rebooted(state) if state.is_power_cut else state.tree, place)
+        self._put_search(recording, place / ROOT, is_power_cut=state.is_power_cut)
         _make_old(place / ROOT)
         self._check(recording, state, place / ROOT)
+
+    def _put_search(self, recording: Recording, root: Path, *, is_power_cut: bool) -> None:
+        """A kill leaves the search database; a power cut leaves it from before, or none."""
+        if not root.is_dir() or (is_power_cut and self._random.random() < 0.5):
+            return
+        for name, data in recording.search.items():
+            (root / name).write_bytes(data.replace(self._boot, OTHER_BOOT) if is_power_cut else data)
 
     def _check(self, recording: Recording, state: State, root: Path) -> None:
         _forget_everything()

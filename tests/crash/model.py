@@ -302,10 +302,11 @@ class FileSystem:
         if not self.is_ordered:
             plain += [[step] for step in steps]
             plain += [[one for one in steps if one is not lost] for lost in steps]
-        for survivors in plain:
-            yield survivors, {inode: contents[0] for inode, contents in possible.items()}
-            yield survivors, {inode: self._files[inode].content for inode in possible}
-        for _ in range(limit - 2 * len(plain)):
+        old = {inode: contents[0] for inode, contents in possible.items()}
+        new = {inode: self._files[inode].content for inode in possible}
+        cases = [(survivors, contents) for survivors in plain for contents in (old, new)]
+        yield from cases if len(cases) <= limit else random.sample(cases, limit)
+        for _ in range(limit - len(cases)):
             if self.is_ordered:
                 survivors = steps[: random.randint(0, len(steps))]
             else:

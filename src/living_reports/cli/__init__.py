@@ -56,6 +56,10 @@ def _command(name: str) -> Callable[[Namespace], int]:
         from living_reports.cli.serve import run
     elif name == "demo":
         from living_reports.cli.demo import run
+    elif name == "doctor":
+        from living_reports.cli.doctor import run
+    elif name in ("import", "export"):
+        from living_reports.cli.transfer import run
     else:
         from living_reports.cli.commands import run
     return run

@@ -21,6 +21,7 @@ from living_reports.cli import show, show_history
 from living_reports.cli.inputs import read_json, tool_arguments
 from living_reports.errors import CorruptReportError
 from living_reports.library import Library
+from living_reports.library.integrity import verify_report
 from living_reports.models import Author
 from living_reports.settings import load_settings
 from living_reports.terminal import Terminal, sign_of_life
@@ -72,15 +73,14 @@ def author() -> Author:
 def _create(library: Library, options: argparse.Namespace) -> Answer:
     stated = tool_arguments(read_json(options.json_input, "--json-input")) if options.json_input else {}
     sections = [*stated.pop("sections", []), *({"title": title} for title in options.section)]
-    lists: dict[str, list[Any]] = {
-        "sections": sections,
-        "tags": [*stated.pop("tags", []), *options.tag],
-        "from_reports": [*stated.pop("from_reports", []), *options.from_reports],
-    }
+    tags = [*stated.pop("tags", []), *options.tag]
+    from_reports = [*stated.pop("from_reports", []), *options.from_reports]
     names = ("title", "template", "reason", "request_id")
     stated |= {name: value for name in names if (value := getattr(options, name))}
     title = stated.pop("title", "")
-    return library.create_report(title, **lists, **stated, author=author())
+    return library.create_report(
+        title, sections=sections, tags=tags, from_reports=from_reports, **stated, author=author()
+    )
 
 
 def _changes(options: argparse.Namespace) -> Any:
@@ -178,7 +178,7 @@ def _render(library: Library, options: argparse.Namespace) -> Answer:
 
 
 def _verify(library: Library, options: argparse.Namespace) -> Answer:
-    return library.audit_report(options.report, verify=True)
+    return verify_report(library.storage, options.report, options.expect)
 
 
 def _delete(library: Library, options: argparse.Namespace) -> Answer:

@@ -232,6 +232,12 @@ def _render(commands: Commands[argparse.ArgumentParser]) -> None:
 def _verify(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = _command(commands, "verify", "check the whole history of a report; 6 if anything is wrong")
     parser.add_argument("report")
+    parser.add_argument(
+        "--expect",
+        default="",
+        metavar="VERSION:HASH",
+        help="the head noted elsewhere when the report was at this version: it must still lead there",
+    )
     _json_flag(parser)
 
 
@@ -245,6 +251,33 @@ def _delete(commands: Commands[argparse.ArgumentParser]) -> None:
 def _restore(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = _command(commands, "restore", "bring a report back from the trash")
     parser.add_argument("report")
+    _json_flag(parser)
+
+
+def _import(commands: Commands[argparse.ArgumentParser]) -> None:
+    summary = "import another reports directory, an exported report, or Markdown with its git history"
+    parser = _command(commands, "import", summary)
+    parser.add_argument(
+        "path", help="a directory with by_id/, a Markdown file or a folder of them, or what export wrote"
+    )
+    _json_flag(parser)
+
+
+def _export(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "export", "write a report and its whole history into one file")
+    parser.add_argument("report")
+    parser.add_argument(
+        "--output", default="", metavar="FILE", help="a new file (default: REPORT-ID.report.tar, right here)"
+    )
+    _json_flag(parser)
+
+
+def _doctor(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "doctor", "check all reports, the index and the trash; 6 if anything is wrong")
+    parser.add_argument(
+        "--repair", action="store_true", help="mend what can be mended without guessing, then check again"
+    )
+    parser.add_argument("--deep", action="store_true", help="also read back every version of every report")
     _json_flag(parser)
 
 
@@ -269,6 +302,9 @@ COMMANDS = (
     _verify,
     _delete,
     _restore,
+    _import,
+    _export,
+    _doctor,
     _demo,
 )
 """What adds each command, in the order of the help."""

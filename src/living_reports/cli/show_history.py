@@ -23,7 +23,7 @@ from itertools import groupby
 from typing import Any
 
 from living_reports.cli.page import show_markdown
-from living_reports.cli.show import Answer, by_line, counted, mark_of, more, value, warnings
+from living_reports.cli.show import SHORT_ID, Answer, by_line, counted, mark_of, more, value, warnings
 from living_reports.terminal import Terminal, cells, clean, one_line, size
 
 _ITEMS = ("sections", "insights")
@@ -80,7 +80,8 @@ def _item_head(terminal: Terminal, item: str, rows: Sequence[Row], names: Mappin
     if not item:
         return terminal.style("The report", "bold")
     item_id = item.partition("/")[2]
-    name = next((name for known, name in names.items() if item_id.startswith(known)), "")
+    starts = (item_id[:length] for length in range(SHORT_ID, len(item_id) + 1))
+    name = next((names[start] for start in starts if start in names), "")
     if not name:  # it went: its row says what it was
         name = next((value(row["old"]) for row in rows if row["at"] == item and "old" in row), "")
     return "  ".join(filter(None, [terminal.style(one_line(name), "bold"), terminal.style(item, "dim")]))

@@ -42,6 +42,8 @@ _EVENTS_LOOKED_AT = 1_000
 _LIMITS = ((300, 100), (200, 100), (120, 80), (60, 60), (30, 30), (15, 15))
 """How long a value and a reason may be, tried in turn until the refusal is short enough."""
 
+_ORDERS = ("sections", "insights")
+
 Row = dict[str, Any]
 
 
@@ -193,11 +195,11 @@ class _Rows:
         )
         found = None
         for record in self._events:
-            edit = next((e for e in record.delta if _related(conflict.at, str(e.get("at")))), None)
-            if edit is None:
+            if not any(_related(at, conflict.at) for at in _addresses(record)):
                 continue
             found = record
-            if edit["at"] != conflict.at:
+            edit = next((edit for edit in record.delta if edit["at"] == conflict.at), None)
+            if edit is None:
                 return record  # the whole section came or went
             text = _earlier(text, edit)
             clashes = merged_lines(base, text, yours)[1]
@@ -220,8 +222,8 @@ def _earlier(text: str, edit: Mapping[str, Any]) -> str:
 
 
 def _addresses(record: Record) -> Iterator[str]:
-    """What an event changed, but for what every event does."""
-    return (edit["at"] for edit in record.delta if not is_bookkeeping(edit["at"]))
+    """What an event changed, but for what every event does, and for the order of all items."""
+    return (at for edit in record.delta if not is_bookkeeping(at := edit["at"]) and at not in _ORDERS)
 
 
 def _places(record: Record, item_id: str) -> bool:

@@ -4,6 +4,7 @@ Rules:
 
 - A whole id is believed without the index. A title or a prefix is looked up in the index and
   then compared with the report itself: a wrong entry is corrected, and the look-up begins anew.
+- Who judges the files as they are found believes the index: opening a report would let it recover.
 - A read that finds an entry wrong corrects it, under the report's lock, so that it cannot
   overwrite the entry of a change made meanwhile.
 - A repeated call may name its report by a title that the first one changed: what had this
@@ -49,6 +50,22 @@ def find_report(storage: GlobalStorage, selector: str, *, writing: bool, request
         if not report_id:
             raise
         return report_id
+
+
+def find_unopened(storage: GlobalStorage, selector: str) -> str:
+    """The id of the report that a selector names, without a look into any: what is there stays as found.
+
+    Raises:
+        ReportNotFoundError, AmbiguousSelectorError: None answers to it, or several.
+    """
+    try:
+        report_id = parse_uuid(selector.strip())
+    except ValueError:
+        pass
+    else:
+        if storage.exists(report_id):
+            return report_id
+    return pick_report(storage.index.entries().values(), selector, writing=False).report_id
 
 
 def living(storage: GlobalStorage) -> list[IndexEntry]:

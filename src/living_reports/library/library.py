@@ -47,7 +47,7 @@ from living_reports.library import (
     writing,
 )
 from living_reports.library.checking import check_answer
-from living_reports.library.finding import correct_entry, find_report
+from living_reports.library.finding import correct_entry, find_report, find_unopened
 from living_reports.library.overwrites import overwrite_warnings
 from living_reports.library.pages import Wish, render_answer
 from living_reports.library.sourcing import with_hashes
@@ -372,7 +372,10 @@ class Library:
         moment = trail.parse_since(since)
         wanted = [trail.by_type(action_type)] if action_type else []
         wanted += [trail.by_actor(actor)] if actor else []
-        report_id = find_report(self.storage, report, writing=False)
+        if verify:
+            report_id = find_unopened(self.storage, report)
+        else:
+            report_id = find_report(self.storage, report, writing=False)
         verified = self.storage.verify(report_id) if verify else None  # before any recovery
         state = self._read_if_possible(report_id)
         place: list[str] = []
@@ -421,10 +424,6 @@ class Library:
         wish = Wish(format, version, to_file)
         return render_answer(self.storage, self.sources, self._read(report)[1], wish, author)
 
-    def _last_change(self, report_id: str, place: list[str], state: State | None) -> Row:
-        names = short_ids(state.outline) if state else {}
-        return blame.last_change(place, self.storage.events(report_id), names)
-
     @_disk_errors("no")
     def diff_report(
         self, report: str, since: str | int = "", to_version: int = 0, format: str = "", cursor: str = ""
@@ -454,6 +453,10 @@ class Library:
             return None
         correct_entry(self.storage, report_id, state)
         return state
+
+    def _last_change(self, report_id: str, place: list[str], state: State | None) -> Row:
+        names = short_ids(state.outline) if state else {}
+        return blame.last_change(place, self.storage.events(report_id), names)
 
     def _mentions(self, report_id: str, text: str, state: State | None) -> Mentions:
         def outline_at(version: int) -> Outline:

@@ -148,7 +148,8 @@ def _since_when(edit: Edit, asked: Asked, error: ReportError, expected: int) -> 
 def _place_now(outline: Outline, change: Change, path: str) -> str:
     """The address of the item that a change names by a selector, if there is one now."""
     name = path.rpartition(".")[2]
-    selector = str(change.fields.get(name, "")).removeprefix("before:").removeprefix("after:").strip()
+    stated = change.fields.get(name, "")
+    selector = str(getattr(stated, "selector", stated))  # a position names its neighbour
     try:
         if name == "insight" or (name == "position" and "insight" in change.op):
             return address("insights", find_insight(outline, selector, path).insight_id)

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from living_reports.errors import StorageFailedError
 
@@ -31,6 +31,8 @@ _LOG = (
     "log --follow --topo-order -c -z --name-only --no-relative --no-show-signature --no-ext-diff "
     f"--no-textconv --no-color --encoding=UTF-8 --format={_BEGIN}%H%x00%an%x00%aI%x00%B"
 )
+_FIELDS = 4
+_CHUNK = 1_000_000
 _CONFIG = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + os.devnull, "-c", "log.follow=false")
 
 
@@ -86,18 +88,18 @@ def _environment() -> dict[str, str]:
 
 
 def _parsed(log: str) -> Iterator[Revision]:
-    """The commits in what `git log` printed: four fields, and what the file was called."""
+    """The commits in what `git log` printed: four fields, then what the file was called."""
     fields = log.split("\0")
-    starts = [at for at, field in enumerate(fields) if _is_start(field)]
-    for start, end in zip(starts, [*starts[1:], len(fields)], strict=True):
-        commit, author, at, message, *paths = fields[start:end]
-        named = [path.removeprefix("\n") for path in paths if path.strip("\n")]
-        if named:
-            yield Revision(commit.removeprefix(_BEGIN), author, _in_utc(at), message.strip(), named[0])
-
-
-def _is_start(field: str) -> bool:
-    return field.startswith(_BEGIN) and len(field) in (41, 65) and field[1:].isalnum()
+    at = 0
+    while at + _FIELDS <= len(fields):
+        commit, author, when, message = fields[at : at + _FIELDS]
+        at += _FIELDS
+        paths = []
+        while at < len(fields) and not fields[at].startswith(_BEGIN):
+            paths.append(fields[at].removeprefix("\n"))
+            at += 1
+        if path := next(filter(None, paths), ""):
+            yield Revision(commit.removeprefix(_BEGIN), author, _in_utc(when), message.strip(), path)
 
 
 def _in_utc(at: str) -> str:
@@ -128,12 +130,12 @@ def texts_in(file: Path) -> Iterator[Texts]:
 class Texts:
     """The bytes of a file at each revision."""
 
-    def __init__(self, questions: BinaryIO, answers: BinaryIO) -> None:
+    def __init__(self, questions: IO[bytes], answers: IO[bytes]) -> None:
         self._questions = questions
         self._answers = answers
 
-    def at(self, revision: Revision) -> bytes | None:
-        """The file as the commit left it; `None` where the commit removed it.
+    def at(self, revision: Revision, limit: int) -> bytes | None:
+        """The file as the commit left it, at most `limit` bytes of it; `None` where the commit removed it.
 
         Raises:
             StorageFailedError: git stopped answering.
@@ -146,8 +148,7 @@ class Texts:
             words = self._answers.readline().split()
             if words[-1:] == [b"missing"]:
                 return None
-            data = self._answers.read(int(words[-1]))
-            self._answers.read(1)
+            data = self._read(int(words[-1]), limit)
         except (OSError, ValueError, IndexError) as error:
             raise StorageFailedError(
                 "git stopped while the history was read. Nothing was imported.",
@@ -155,3 +156,10 @@ class Texts:
                 hint="Run git fsck in the repository, then import again.",
             ) from error
         return data if words[1:2] == [b"blob"] else None
+
+    def _read(self, size: int, limit: int) -> bytes:
+        data = self._answers.read(min(size, limit))
+        rest = size - len(data) + 1  # git ends its answer with a line break
+        while rest > 0 and (passed := self._answers.read(min(rest, _CHUNK))):
+            rest -= len(passed)
+        return data

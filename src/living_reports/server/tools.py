@@ -164,7 +164,7 @@ CREATE_REPORT: Tool = {
     "name": "create_report",
     "description": (
         "Start a report: sections of prose with insights (one finding each, importance 0-10) and citations. "
-        "See list_reports first: one that exists is updated, not made again. "
+        "See list_reports first: update what exists. "
         "template gives sections to fill: analyst, deep_dive, incident, status, decision. "
         "from_reports: fork one, or combine several."
     ),
@@ -284,7 +284,7 @@ LIST_REPORTS: Tool = {
         limit=INTEGER,
         cursor=STRING,
     ),
-    "outputSchema": _output(reports=ARRAY, total=INTEGER, next_cursor=STRING),
+    "outputSchema": _output(reports=ARRAY, total=INTEGER, warnings=ARRAY, next_cursor=STRING),
     "annotations": READS,
 }
 
@@ -322,7 +322,7 @@ AUDIT_REPORT: Tool = {
         since=_string("version, day or time"),
         item=_string("section, insight or address"),
         text=_string("text that came or went"),
-        actor=_string("kind or client name"),
+        actor=_string("agent, cli, human or a client"),
         action_type=STRING,
         verify=BOOLEAN,
         limit=INTEGER,
@@ -343,7 +343,7 @@ AUDIT_REPORT: Tool = {
 DIFF_REPORT: Tool = {
     "name": "diff_report",
     "description": (
-        "What changed in a report since then (default: in the last change), by whom and why. "
+        "What changed in a report, by whom and why: since a version or time, else in the last change. "
         "format text: a unified diff."
     ),
     "inputSchema": _input(

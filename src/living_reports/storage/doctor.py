@@ -33,7 +33,7 @@ from living_reports.storage.backups import backup_names
 from living_reports.storage.index import entry_on_disk
 from living_reports.storage.report import ReportStorage
 from living_reports.storage.state import Confirm, Damaged, Foreign, diagnose
-from living_reports.storage.verify import verify
+from living_reports.storage.verify import MAX_FINDINGS, findings_in
 
 Severity = Literal["error", "warning", "info"]
 Progress = Callable[[int, int], None]
@@ -133,10 +133,7 @@ def _root_findings(root: Path) -> Iterator[Finding]:
             yield _about_root(name, "leftover", "warning", "A compaction of the index left it.")
         elif not _OURS_IN_ROOT.match(name):
             yield _about_root(name, "stray_file", "info", "It is none of ours.")
-    for name in _names(root / ".pending"):
-        message = "A commit of this report was under way; the next list looks at it."
-        report_id = _id_of(name)
-        yield Finding(report_id, f".pending/{name}", 0, "pending_mark", "warning", message)
+    yield from _mark_findings(root)
     yield from _by_id_findings(root)
     yield from _trash_findings(root)
     yield from _index_findings(root)
@@ -144,6 +141,15 @@ def _root_findings(root: Path) -> Iterator[Finding]:
 
 def _about_root(name: str, code: str, severity: Severity, message: str) -> Finding:
     return Finding("", name, 0, code, severity, message)
+
+
+def _mark_findings(root: Path) -> Iterator[Finding]:
+    for name in _names(root / ".pending"):
+        if _id_of(name) == name:
+            message = "A commit of this report was under way; the next list looks at it."
+            yield Finding(name, f".pending/{name}", 0, "pending_mark", "warning", message)
+        else:
+            yield _about_root(f".pending/{name}", "stray_file", "info", "It is none of ours.")
 
 
 def _by_id_findings(root: Path) -> Iterator[Finding]:
@@ -230,22 +236,16 @@ def _report_findings(report: _Report, storage: ReportStorage, deep: bool) -> Ite
     findings = list(_state_findings(report, storage))
     is_damaged = any(finding.severity == "error" for finding in findings)
     yield from findings
-    for found in verify(storage)["findings"]:
-        code, line = found["code"], found["line"]
-        severity: Severity = "warning" if code in _MENDED and not is_damaged else "error"
-        name = "audit.jsonl" if line or code == "log_cut" else _FILES.get(code, "")
-        yield report.finding(code, severity, found["message"], name, line)
+    for found in findings_in(storage)[:MAX_FINDINGS]:
+        severity: Severity = "warning" if found.code in _MENDED and not is_damaged else "error"
+        yield report.finding(found.code, severity, found.message, found.file, found.line)
     if deep:
         yield from _version_findings(report, storage)
 
 
-_FILES = {
-    "outline_mismatch": "outline.json",
-    "outline_missing": "outline.json",
-    "head_mismatch": ".head",
-    "backup_mismatch": "backups",
-}
-"""Where a finding of `verify` that names no line shows."""
+def left_in_backups(folder: Path) -> list[str]:
+    """The files in a folder of backups that a crash kept from being finished."""
+    return list(filter(_LEFT_IN_BACKUPS.match, _names(folder)))
 
 
 def _file_findings(report: _Report) -> Iterator[Finding]:

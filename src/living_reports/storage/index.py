@@ -309,7 +309,7 @@ class ReportIndex:
 
     def _swap(self, data: bytes, seen: int, inode: int) -> bool:
         """Replace the index by `data` and what came after `seen`; False if the file is another by now."""
-        self._remove_leftovers()
+        self.remove_leftovers()
         temporary = self.root / f".index.{os.getpid()}-{threading.get_ident()}.tmp"
         durable.remove(temporary)
         durable.write_new(temporary, data)
@@ -333,7 +333,8 @@ class ReportIndex:
         except FileNotFoundError:
             return b""
 
-    def _remove_leftovers(self) -> None:
+    def remove_leftovers(self) -> None:
+        """Remove what compactions left that never came to their end."""
         for path in self.root.glob(".index.*.tmp"):
             if time.time() - path.lstat().st_mtime > _LEFTOVER_SECONDS:
                 durable.remove(path)

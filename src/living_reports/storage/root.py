@@ -48,7 +48,7 @@ from living_reports.storage.pages import write_page
 from living_reports.storage.report import Edit, ReportStorage, storage_failed
 from living_reports.storage.state import State
 from living_reports.storage.transfer import arrived, exported_files, pack
-from living_reports.storage.verify import verify
+from living_reports.storage.verify import Expected, verify
 
 logger = logging.getLogger(__name__)
 
@@ -350,7 +350,7 @@ class GlobalStorage:
         record = ReportStorage(folder).log.first_ours() if folder is not None else None
         return (record, apply(None, record.delta)) if record is not None and record.is_whole else None
 
-    def verify(self, report_id: str) -> dict[str, Any]:
+    def verify(self, report_id: str, expected: Expected | None = None) -> dict[str, Any]:
         """Whether a report's files are whole, as they are found; see `verify.verify`.
 
         Raises:
@@ -361,7 +361,7 @@ class GlobalStorage:
             if not storage.exists():
                 raise FileNotFoundError(report_id)
             with storage.reading():
-                return verify(storage)
+                return verify(storage, expected)
 
     def export(self, report_id: str, target: Path) -> int:
         """Write a report and its whole history into one new file, and say how many bytes it has.
@@ -417,12 +417,13 @@ class GlobalStorage:
 
         Raises:
             FileNotFoundError: The report is deleted.
+            StorageFailedError: Whether it is, this process cannot tell.
         """
         if not _says_deleted(state.record):
             return
         try:
-            with self.get_report_storage(report_id).lock():
-                if _says_deleted(self.get_report_storage(report_id).log.last_ours()):
+            with self.get_report_storage(report_id).edit() as edit:  # settled: the event is on the disk
+                if _says_deleted(edit.state.record):
                     self._move_to_trash(report_id)
         except OSError as error:
             logger.info("report %s is deleted, but not in the trash yet: %s", report_id, error)

@@ -3,8 +3,8 @@
 Rules:
 
 - The file is a tar archive of one folder, named by the report's id: `outline.json`,
-  `audit.jsonl`, and the backups that the log cannot make again. The same report always gives
-  the same bytes. Unpacked by hand into `by_id/`, it is the report.
+  `audit.jsonl`, `.head`, and the backups that the log cannot make again. The same report always
+  gives the same bytes. Unpacked by hand into `by_id/`, it is the report.
 - Only what `pack` writes is unpacked: each header must be, byte for byte, the one that `pack`
   gives to this name and size. So there is no link, no other path, no other kind of entry.
 - What arrives is checked whole before anybody sees it: the chain, whose report each line says it
@@ -20,6 +20,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 from living_reports.delta import DeltaError, apply
@@ -27,6 +28,7 @@ from living_reports.errors import CorruptReportError, InvalidInputError, TooLarg
 from living_reports.models import Outline, outline_bytes, parse_outline, parse_uuid, sha256_hex
 from living_reports.storage.audit import Record
 from living_reports.storage.backups import backup_names
+from living_reports.storage.recovery import head_of
 from living_reports.storage.report import ReportStorage
 from living_reports.storage.verify import verify
 
@@ -38,7 +40,7 @@ _RECORD = 20 * _BLOCK
 _MAGIC = b"ustar\x0000"
 _NAME = re.compile(
     r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-    r"/(outline\.json|audit\.jsonl|backups/outline\.json\.\d{8}T\d{6}_\d{6}\.bak)"
+    r"/(outline\.json|audit\.jsonl|\.head|backups/outline\.json\.\d{8}T\d{6}_\d{6}\.bak)"
 )
 _TYPES: dict[str, type] = {
     "base_at": int,
@@ -73,6 +75,8 @@ def exported_files(storage: ReportStorage) -> dict[str, bytes]:
     if not storage.audit_path.exists():  # another program's folder may lack it
         return files
     files["audit.jsonl"] = storage.audit_path.read_bytes()
+    if (last := storage.log.last_ours()) is not None:
+        files[".head"] = head_of(last)
     known = {record.outline_sha256 for record in storage.log.forwards() if record.makes_version}
     for name in backup_names(storage.backups_dir):
         data = (storage.backups_dir / name).read_bytes()
@@ -81,15 +85,20 @@ def exported_files(storage: ReportStorage) -> dict[str, bytes]:
     return files
 
 
-def files_below(folder: Path) -> dict[str, bytes]:
-    """Every file of a report's folder by its path in there, but locks, temporary files and links.
+def copied_files(folder: Path) -> dict[str, bytes]:
+    """Every file of another root's report by its path in there, but locks, temporary files and links.
+
+    Its lock is held meanwhile if it has one; nothing is written there.
 
     Raises:
         TooLargeError: They are too much to be held at once.
-        OSError: One cannot be read.
+        LockTimeoutError: Another writer kept the report.
+        OSError: A file cannot be read.
     """
-    _require_size(_sizes(folder))
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(folder)}
+    storage = ReportStorage(folder)
+    with storage.reading() if storage.lock_path.exists() else nullcontext():
+        _require_size(_sizes(folder))
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(folder)}
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -203,6 +212,8 @@ def arrived(storage: ReportStorage, report_id: str) -> Outline:
         raise _unsound("outline.json is missing or not a valid outline") from error
     if parse_uuid(outline.report_id) != report_id:
         raise _unsound(f"outline.json belongs to report {outline.report_id}")
+    if storage.log.last_ours() is None:
+        return outline  # another program's: adopted as it is, with its first change
     before: Outline | None = None
     for line, record in enumerate(storage.log.forwards(), start=1):
         _require_own_line(record, report_id, line)
@@ -212,8 +223,11 @@ def arrived(storage: ReportStorage, report_id: str) -> Outline:
 
 
 def _require_verified(storage: ReportStorage) -> None:
+    """Refuse files that are not what the log says; another program's log says nothing of them."""
     if not storage.outline_path.exists():
         raise _unsound("outline.json is missing")
+    if storage.log.last_ours() is None:
+        return
     if findings := verify(storage)["findings"]:
         first = findings[0]
         where = f"line {first['line']} of audit.jsonl: " if first["line"] else ""

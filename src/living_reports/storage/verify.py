@@ -7,7 +7,7 @@ Rules:
 - Each finding names the line of `audit.jsonl` (from 1) where it shows, or 0 for another file.
 - A chain alone cannot show that everything was rewritten, or that the end was cut off
   together with the outline. `.head` shows it, unless it was rewritten, too: note
-  `head_sha256` elsewhere to be sure.
+  `head_sha256` elsewhere and `expect` it to be sure.
 """
 
 from __future__ import annotations
@@ -25,14 +25,18 @@ if TYPE_CHECKING:
 
 MAX_FINDINGS = 50
 
+Expected = tuple[int, str]
+"""A version, and the `head_sha256` that was noted while it was the newest one."""
+
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is not as it should be."""
+    """One thing that is not as it should be; `file` is the path in the report's folder."""
 
     line: int
     code: str
     message: str
+    file: str = "audit.jsonl"
 
 
 @dataclass
@@ -43,8 +47,8 @@ class _Walk:
     events: int = 0
     previous: Record | None = None
     newest: Record | None = None
-    seen: set[str] = field(default_factory=set)
-    """The hash of every line."""
+    seen: dict[str, int] = field(default_factory=dict)
+    """The hash of every line, and the version after it; 0 before the first event of ours."""
     action_ids: set[str] = field(default_factory=set)
     backups: dict[str, str] = field(default_factory=dict)
     """The hash that each backup of ours must have."""
@@ -52,30 +56,49 @@ class _Walk:
     """The last line of each version."""
 
 
-def verify(storage: ReportStorage) -> dict[str, Any]:
-    """Check one report. The answer is JSON-ready: `ok events head_sha256 findings[{line code message}]`."""
-    walk = _Walk()
-    findings: list[Finding] = []
-    for record in storage.log.forwards():
-        findings += _line_findings(walk, record, storage)
-    for check in (_outline_findings, _head_findings, _backup_findings):
-        findings += check(walk, storage)
+def verify(storage: ReportStorage, expected: Expected | None = None) -> dict[str, Any]:
+    """Check one report. The answer is JSON-ready: `ok events head_sha256 findings[{line code message}]`.
+
+    With `expected`, the log must still hold the event with this hash that made this version the newest.
+    """
+    walk, findings = _walked(storage)
+    if expected is not None:
+        findings += _expectation_findings(walk, *expected)
     verified: dict[str, Any] = {
         "ok": not findings,
         "events": walk.events,
         "head_sha256": walk.previous.sha256 if walk.previous else EMPTY_SHA256,
-        "findings": [vars(finding) for finding in findings[:MAX_FINDINGS]],
+        "findings": [_row(finding) for finding in findings[:MAX_FINDINGS]],
     }
     if len(findings) > MAX_FINDINGS:
         verified["more_findings"] = len(findings) - MAX_FINDINGS
     return verified
 
 
+def _row(finding: Finding) -> dict[str, Any]:
+    return {"line": finding.line, "code": finding.code, "message": finding.message}
+
+
+def findings_in(storage: ReportStorage) -> list[Finding]:
+    """What `verify` finds, each with its file."""
+    return _walked(storage)[1]
+
+
+def _walked(storage: ReportStorage) -> tuple[_Walk, list[Finding]]:
+    walk = _Walk()
+    findings: list[Finding] = []
+    for record in storage.log.forwards():
+        findings += _line_findings(walk, record, storage)
+    for check in (_outline_findings, _head_findings, _backup_findings):
+        findings += check(walk, storage)
+    return walk, findings
+
+
 def _line_findings(walk: _Walk, record: Record, storage: ReportStorage) -> Iterator[Finding]:
     walk.lines += 1
     line, previous = walk.lines, walk.previous
     walk.previous = record
-    walk.seen.add(record.sha256)
+    walk.seen[record.sha256] = record.version or (walk.newest.version if walk.newest else 0)
     if not record.is_complete:
         yield Finding(line, "torn_line", "The last line has no end: a write was cut short.")
     if not record.is_event:
@@ -137,19 +160,26 @@ def _outline_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
     try:
         sha256 = sha256_hex(storage.outline_path.read_bytes())
     except FileNotFoundError:
-        yield Finding(0, "outline_missing", "outline.json is missing.")
+        yield Finding(0, "outline_missing", "outline.json is missing.", "outline.json")
         return
     if sha256 != walk.newest.outline_sha256:
         message = f"outline.json is not what version {walk.newest.version} left."
-        yield Finding(0, "outline_mismatch", message)
+        yield Finding(0, "outline_mismatch", message, "outline.json")
 
 
 def _head_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
     head = storage.look().head_event
     if head is not None and head[1] not in walk.seen:
-        line = walk.lines_of.get(head[0], 0)
+        line = walk.lines_of.get(head[0], walk.lines)
         message = f".head names an event of version {head[0]} that the log lacks: it was altered or cut."
         yield Finding(line, "head_mismatch", message)
+
+
+def _expectation_findings(walk: _Walk, version: int, sha256: str) -> Iterator[Finding]:
+    if walk.seen.get(sha256) not in (version, 0):  # 0: another writer's line, noted before we came
+        message = f"No event of version {version} has the hash that was noted: what led there was rewritten."
+        line = walk.lines_of.get(version, walk.lines)
+        yield Finding(line, "head_expected", message)
 
 
 def _backup_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
@@ -157,4 +187,5 @@ def _backup_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
     for name in backup_names(storage.backups_dir):
         path = storage.backups_dir / name
         if name in walk.backups and walk.backups[name] != sha256_hex(path.read_bytes()):
-            yield Finding(0, "backup_mismatch", f"backups/{name} is not what was put there.")
+            message = f"backups/{name} is not what was put there."
+            yield Finding(0, "backup_mismatch", message, f"backups/{name}")

@@ -1,0 +1,76 @@
+"""`living-reports import` and `living-reports export`.
+
+Rules: what was refused is said beside what was imported, and makes the exit code 1.
+
+    >>> run(build_parser().parse_args(["import", "docs"]))
+    0
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from living_reports.cli.commands import author
+from living_reports.cli.show import SHORT_ID, counted
+from living_reports.errors import ReportError
+from living_reports.library import Library
+from living_reports.library.exporting import export_report
+from living_reports.library.importing import import_reports
+from living_reports.settings import load_settings
+from living_reports.terminal import Terminal, clean, one_line, sign_of_life, size
+
+Answer = dict[str, Any]
+
+
+def run(options: argparse.Namespace) -> int:
+    """Import or export, and return the exit code.
+
+    Raises:
+        ReportError: It was refused.
+    """
+    settings = load_settings(options.root)
+    library = Library(settings.root, lock_timeout_seconds=settings.lock_timeout_seconds)
+    is_import = options.command == "import"
+    with sign_of_life(options.command) as say:
+        if is_import:
+            path = Path(options.path).expanduser()
+            answer = import_reports(library.storage, path, author=author(), say=say)
+        else:
+            output = Path(options.output).expanduser() if options.output else None
+            answer = export_report(library.storage, options.report, output)
+    if options.json:
+        print(json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
+    elif is_import:
+        _show_imported(Terminal(sys.stdout), answer)
+    else:
+        _show_exported(Terminal(sys.stdout), answer)
+    return ReportError.exit_code if answer.get("refused") else 0
+
+
+def _show_imported(terminal: Terminal, answer: Answer) -> None:
+    rows = answer.get("imported", [])
+    refused = answer.get("refused", [])
+    terminal.line(
+        f"Imported {counted(len(rows), 'report')}" + (f", refused {len(refused)}" if refused else "")
+    )
+    if rows:
+        cells = [
+            [row["report_id"][:SHORT_ID], f"v{row['version']}", row["title"], row["from"]] for row in rows
+        ]
+        terminal.table(cells, styles=["cyan", "dim", "bold", "dim"])
+    for row in rows:
+        for warning in row.get("warnings", []):
+            terminal.paragraph(f"{row['from']}: {warning}", "yellow", first="  ")
+    for row in refused:
+        terminal.paragraph(f"{row['from']}: {row['message']}", "red", first="  ")
+        terminal.paragraph(row["hint"], "dim", first="    ")
+
+
+def _show_exported(terminal: Terminal, answer: Answer) -> None:
+    title = terminal.style(one_line(answer["title"]), "bold")
+    terminal.line(f"{title}, version {answer['version']} with its whole history, is in")
+    terminal.line(f"  {clean(answer['path'])}  ({size(answer['bytes'])})")
