@@ -430,6 +430,36 @@ def test_a_repository_that_git_cannot_read_is_said(library: Library, tmp_path: P
 
 
 @needs_git
+def test_a_git_that_stops_leaves_nothing(
+    library: Library, repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.commit(TEXT)
+    (tmp_path / "bin").mkdir()
+    git = tmp_path / "bin" / "git"
+    git.write_text(
+        f'#!/bin/sh\ncase "$*" in *cat-file*) read line; exit 1;; esac\nexec {shutil.which("git")} "$@"\n'
+    )
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{git.parent}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(InvalidInputError, match="git stopped"):
+        bring(library, repository.path / "guide.md")
+    assert not library.storage.reports_root.exists()
+
+
+@needs_git
+def test_it_says_how_far_it_is(library: Library, repository: Repository) -> None:
+    repository.commit(TEXT)
+    repository.commit(TEXT + "More.\n")
+    said: list[str] = []
+    import_reports(library.storage, repository.path, author=CLI, say=said.append)
+    assert said == [
+        "import guide.md (1 of 1)",
+        "import guide.md: commit 1 of 2",
+        "import guide.md: commit 2 of 2",
+    ]
+
+
+@needs_git
 def test_a_repository_runs_nothing(library: Library, repository: Repository, tmp_path: Path) -> None:
     trap = tmp_path / "trap"
     trap.write_text(f"#!/bin/sh\ntouch '{tmp_path}/sprung'\n")

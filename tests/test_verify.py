@@ -147,6 +147,11 @@ def test_a_head_that_is_behind_or_unreadable_is_no_finding(root: GlobalStorage, 
         assert findings(root) == []
 
 
+def test_a_dropped_event_does_not_make_its_backup_a_finding(root: GlobalStorage, folder: Path) -> None:
+    rewrite(folder, lambda lines: lines.pop(6))
+    assert findings(root) == [(7, "chain_broken")]
+
+
 def test_the_events_of_another_report_are_found(root: GlobalStorage, folder: Path) -> None:
     other = "6a1b2c3d-4e5f-4a6b-9c8d-abcdefabcdef"
     shutil.copytree(folder, root.by_id / other)

@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     settings = load_settings(options.root)
     storage = Library(settings.root, lock_timeout_seconds=settings.lock_timeout_seconds).storage
     with sign_of_life("checking") as change_words:
-        say = _bar(change_words)
+        say = progress_bar(change_words)
         answer = check_storage(storage, mend=options.repair, deep=options.deep, say=say)
     if options.json:
         print(json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
@@ -51,7 +51,9 @@ def run(options: argparse.Namespace) -> int:
     return 0 if answer["ok"] else CorruptReportError.exit_code
 
 
-def _bar(change_words: Callable[[str], None]) -> Callable[[str, int, int], None]:
+def progress_bar(change_words: Callable[[str], None]) -> Callable[[str, int, int], None]:
+    """What shows progress as a bar: called with what is being done, how much is done, and of how much."""
+
     def say(what: str, done: int, total: int) -> None:
         full = _BAR_CELLS * done // max(total, 1)
         change_words(f"{what} {'█' * full}{'░' * (_BAR_CELLS - full)} {done:,}/{total:,}")

@@ -273,7 +273,9 @@ def _export(commands: Commands[argparse.ArgumentParser]) -> None:
 
 
 def _doctor(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "doctor", "check all reports, the index and the trash; 6 if anything is wrong")
+    parser = _command(
+        commands, "doctor", "check all reports, the index and the trash; 6 if anything is wrong"
+    )
     parser.add_argument(
         "--repair", action="store_true", help="mend what can be mended without guessing, then check again"
     )

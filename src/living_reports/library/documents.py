@@ -65,9 +65,9 @@ def bring_document(storage: GlobalStorage, file: Path, name: str, author: Author
         say: Is told what is being done.
 
     Raises:
-        InvalidInputError: It is no text, or was imported before.
+        InvalidInputError: It is no text, or was imported before; or git stopped.
         TooLargeError: It, or a section of it, is over the limit.
-        StorageFailedError: The disk refused, or git stopped; nothing was imported.
+        StorageFailedError: The disk refused; nothing was imported.
     """
     file = file.resolve()
     data = read_file(file, MAX_REPORT_BYTES)

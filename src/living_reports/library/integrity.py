@@ -42,6 +42,7 @@ _HINTS = {
     "bad_entry": "Nothing has to be done.",
     "busy": "Look again once the other process is done.",
     "damaged": "Reads give the last good version, if any; revert --to-version puts one in place again.",
+    "deletion_unfinished": _REPAIR,
     "empty_folder": "If it is truly empty and no longer in use, doctor --repair removes it.",
     "entry_missing": _REPAIR,
     "entry_stale": _REPAIR,
@@ -108,7 +109,11 @@ def parse_expected(text: str) -> Expected:
 
 
 def check_storage(
-    storage: GlobalStorage, *, mend: bool = False, deep: bool = False, say: Say = lambda what, done, total: None
+    storage: GlobalStorage,
+    *,
+    mend: bool = False,
+    deep: bool = False,
+    say: Say = lambda what, done, total: None,
 ) -> Row:
     """Check every report of a root, its trash, its index and what lies about.
 

@@ -24,7 +24,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from living_reports.errors import StorageFailedError
+from living_reports.errors import InvalidInputError
 
 _BEGIN = "\x01"
 _LOG = (
@@ -111,20 +111,34 @@ def _in_utc(at: str) -> str:
 
 @contextmanager
 def texts_in(file: Path) -> Iterator[Texts]:
-    """What reads the file's bytes out of the repository that it is in; one process for all of them."""
-    git = shutil.which("git") or "git"
-    asked = [git, *_CONFIG, "cat-file", "--batch"]
-    with subprocess.Popen(
-        asked,
-        cwd=file.parent,
-        env=_environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as process:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        yield Texts(process.stdin, process.stdout)
+    """What reads the file's bytes out of the repository that it is in; one process for all of them.
+
+    Raises:
+        InvalidInputError: git stopped answering.
+    """
+    asked = [shutil.which("git") or "git", *_CONFIG, "cat-file", "--batch"]
+    try:
+        with subprocess.Popen(
+            asked,
+            cwd=file.parent,
+            env=_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            yield Texts(process.stdin, process.stdout)
+    except BrokenPipeError as error:
+        raise _stopped() from error
+
+
+def _stopped() -> InvalidInputError:
+    return InvalidInputError(
+        "git stopped while the history was read. Nothing was imported.",
+        hint="Run git fsck in the repository, then import again.",
+        path="path",
+    )
 
 
 class Texts:
@@ -138,7 +152,7 @@ class Texts:
         """The file as the commit left it, at most `limit` bytes of it; `None` where the commit removed it.
 
         Raises:
-            StorageFailedError: git stopped answering.
+            InvalidInputError: git stopped answering.
         """
         if "\n" in revision.path:
             return None  # cannot be asked for
@@ -150,11 +164,7 @@ class Texts:
                 return None
             data = self._read(int(words[-1]), limit)
         except (OSError, ValueError, IndexError) as error:
-            raise StorageFailedError(
-                "git stopped while the history was read. Nothing was imported.",
-                happened="no",
-                hint="Run git fsck in the repository, then import again.",
-            ) from error
+            raise _stopped() from error
         return data if words[1:2] == [b"blob"] else None
 
     def _read(self, size: int, limit: int) -> bytes:

@@ -128,9 +128,11 @@ class Record:
 
     @property
     def delta(self) -> list[dict[str, Any]]:
-        """The edits that made this version; empty if the event made none."""
+        """The edits that made this version; empty if the event made none, or says nonsense."""
         delta = self.payload.get("delta")
-        return delta if isinstance(delta, list) else []
+        if isinstance(delta, list) and all(isinstance(edit, dict) for edit in delta):
+            return delta
+        return []
 
     @property
     def makes_version(self) -> bool:

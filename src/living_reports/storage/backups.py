@@ -16,6 +16,7 @@ Rules:
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from datetime import UTC, datetime, timedelta
@@ -60,13 +61,30 @@ def _time_of(name: str) -> datetime:
 
 
 def version_in(path: Path) -> int:
-    """The `outline_version` that an outline file states, without reading all of it; 0 if none."""
+    """The `outline_version` that an outline file states, without reading all of it; 0 if none.
+
+    Raises:
+        OSError: The process has no descriptor left.
+    """
     try:
         with path.open("rb") as file:
             match = _VERSION_LINE.search(file.read(_HEAD_BYTES))
             return int(match[1]) if match else parse_outline(path.read_bytes()).outline_version
-    except (OSError, ValueError):
+    except ValueError:
         return 0
+    except OSError as error:
+        require_about_file(error)
+        return 0
+
+
+def require_about_file(error: OSError) -> None:
+    """Let an error go on that says nothing of the file: the process has no descriptor left to open it.
+
+    Raises:
+        OSError: It is such an error.
+    """
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        raise error
 
 
 def base_at(state: State, offset: int) -> int:

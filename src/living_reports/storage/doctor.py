@@ -46,6 +46,7 @@ _OURS_IN_ROOT = re.compile(
     r"^(index\.jsonl|\.index\.lock|by_id|templates|\.trash|\.pending|\.search\.sqlite.*|\.git.*)$"
 )
 _OURS_IN_REPORT = re.compile(r"^(outline\.json|audit\.jsonl|backups|render|\.head|\.lock)$")
+_FOLDERS_IN_ROOT = frozenset({"by_id", ".trash", ".pending"})
 _SET_ASIDE = re.compile(r"^(audit\.torn|outline\..*aside\.json)$")
 _LEFT_IN_ROOT = re.compile(r"^\.index\..*\.tmp$")
 _LEFT_IN_REPORT = re.compile(r"^\.outline\..*\.tmp$")
@@ -85,6 +86,7 @@ def check_root(root: Path, *, deep: bool = False, progress: Progress | None = No
     Raises:
         OSError: A folder of the root cannot be read.
     """
+    root = root.resolve()  # a root may be reached through a link, what is in it may not
     findings = list(_root_findings(root))
     folders = [*_report_folders(root / "by_id"), *_report_folders(root / ".trash")]
     for done, folder in enumerate(folders, start=1):
@@ -131,6 +133,8 @@ def _root_findings(root: Path) -> Iterator[Finding]:
     for name in _names(root):
         if _LEFT_IN_ROOT.match(name):
             yield _about_root(name, "leftover", "warning", "A compaction of the index left it.")
+        elif name in _FOLDERS_IN_ROOT and not durable.is_real_folder(root / name):
+            yield _about_root(name, "symlink", "error", "It is no folder of its own; nothing in it is read.")
         elif not _OURS_IN_ROOT.match(name):
             yield _about_root(name, "stray_file", "info", "It is none of ours.")
     yield from _mark_findings(root)
@@ -233,6 +237,9 @@ def _report_findings(report: _Report, storage: ReportStorage, deep: bool) -> Ite
     if not storage.exists():
         yield report.finding("empty_folder", "warning", "It holds neither an outline nor a history.")
         return
+    if report.folder.parent.name == "by_id" and (last := storage.log.last_ours()) and last.is_deletion:
+        message = "It was deleted; the next one who looks at it moves it into the trash."
+        yield report.finding("deletion_unfinished", "warning", message)
     findings = list(_state_findings(report, storage))
     is_damaged = any(finding.severity == "error" for finding in findings)
     yield from findings
@@ -250,7 +257,9 @@ def left_in_backups(folder: Path) -> list[str]:
 
 def _file_findings(report: _Report) -> Iterator[Finding]:
     for name in _names(report.folder):
-        if _SET_ASIDE.match(name):
+        if (report.folder / name).is_symlink():
+            yield report.finding("symlink", "error", "It is a symbolic link: its bytes are elsewhere.", name)
+        elif _SET_ASIDE.match(name):
             yield report.finding("set_aside", "info", "Recovery kept it; remove it at will.", name)
         elif _LEFT_IN_REPORT.match(name):
             yield report.finding("leftover", "warning", "A commit that never came to be left it.", name)

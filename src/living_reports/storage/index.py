@@ -36,7 +36,7 @@ from living_reports.errors import LockTimeoutError
 from living_reports.models import IndexEntry, Outline, parse_outline, parse_uuid
 from living_reports.storage import durable
 from living_reports.storage.audit import AuditLog
-from living_reports.storage.backups import version_in
+from living_reports.storage.backups import require_about_file, version_in
 from living_reports.storage.lock import hold
 
 logger = logging.getLogger(__name__)
@@ -70,10 +70,17 @@ def entry_line(entry: IndexEntry) -> bytes:
 
 
 def entry_on_disk(folder: Path, report_id: str, path: str) -> IndexEntry | None:
-    """The entry of the report in a folder; `None` where its outline cannot be read or is another's."""
+    """The entry of the report in a folder; `None` where its outline cannot be read or is another's.
+
+    Raises:
+        OSError: The process has no descriptor left.
+    """
     try:
         outline = parse_outline((folder / "outline.json").read_bytes())
-    except (OSError, ValueError):
+    except ValueError:
+        return None
+    except OSError as error:
+        require_about_file(error)
         return None
     return entry_of(outline, path) if outline.report_id == report_id else None
 

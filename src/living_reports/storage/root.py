@@ -523,8 +523,15 @@ class GlobalStorage:
                 self._move_back(folder, report_id, event)
         except OSError as error:
             raise storage_failed(error) from error
-        with self._found(report_id):
-            return self._announce(self.get_report_storage(report_id))
+        try:
+            with self._found(report_id):
+                return self._announce(self.get_report_storage(report_id))
+        except (StorageFailedError, LockTimeoutError) as error:
+            raise StorageFailedError(
+                "The report is restored, but could not be read just now.",
+                happened="yes",
+                hint="Read it once the disk is well.",
+            ) from error
 
     def _move_back(self, folder: Path, report_id: str, event: AuditEvent) -> None:
         storage = ReportStorage(folder, lock_timeout_seconds=self.lock_timeout_seconds)

@@ -108,10 +108,12 @@ def _line_findings(walk: _Walk, record: Record, storage: ReportStorage) -> Itera
     walk.events += 1
     yield from _identity_findings(walk, record, storage, line)
     if record.is_ours:
-        if record.payload.get("prev_sha256") != (previous.sha256 if previous else EMPTY_SHA256):
+        follows = record.payload.get("prev_sha256") == (previous.sha256 if previous else EMPTY_SHA256)
+        if not follows:
             message = f"The line does not follow line {line - 1}: one of the two was altered."
             yield Finding(line, "chain_broken", message)
         yield from _version_findings(walk, record, line)
+        _note_backup(walk, record, follows)
         walk.newest = record
         walk.lines_of[record.version] = line
 
@@ -143,15 +145,18 @@ def _version_findings(walk: _Walk, record: Record, line: int) -> Iterator[Findin
         return
     if newest is not None and version <= newest.version:
         yield Finding(line, "version_gap", f"Version {version} follows version {newest.version}.")
-    replaced = newest.outline_sha256 if newest is not None else ""
-    walk.backups[str(record.payload.get("backup_filename"))] = str(
-        record.payload.get("backup_sha256", replaced)
-    )
     if lost := record.payload.get("head_was"):
         message = (
             f"When this was written, .head named an event that the log lacked ({lost}): it had been cut."
         )
         yield Finding(line, "log_cut", message)
+
+
+def _note_backup(walk: _Walk, record: Record, follows: bool) -> None:
+    """Which bytes the event put aside: those it names, else those of the version that it replaced."""
+    replaced = walk.newest.outline_sha256 if walk.newest is not None and follows else None
+    if record.makes_version and (sha256 := record.payload.get("backup_sha256", replaced)) is not None:
+        walk.backups[str(record.payload.get("backup_filename"))] = str(sha256)
 
 
 def _outline_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
