@@ -70,8 +70,16 @@ class Reports:
         return [value for made in (self.open, self.secret) for value in _ids(made)]
 
     def files(self) -> dict[str, bytes]:
-        """Every file with its bytes. One that `stat` says is as before is not read again."""
-        paths = [os.path.join(folder, name) for folder, _, names in os.walk(self.root) for name in names]
+        """Every file with its bytes, but for the search, which is derived and follows when asked.
+
+        One that `stat` says is as before is not read again.
+        """
+        paths = [
+            os.path.join(folder, name)
+            for folder, _, names in os.walk(self.root)
+            for name in names
+            if not name.startswith(".search.")
+        ]
         self._seen = {path: self._read(path) for path in paths}
         return {path: data for path, (_, data) in self._seen.items()}
 

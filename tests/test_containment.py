@@ -46,10 +46,12 @@ HOSTILE = [
 
 
 def tree(folder: Path) -> Tree:
-    """Everything below a folder: what it is, and its bytes."""
+    """Everything below a folder: what it is, and its bytes. The search is derived and left out."""
     found: Tree = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
+        if path.name.startswith(".search."):
+            continue
         if path.is_symlink():
             found[name] = ("link", os.readlink(path).encode())
         elif path.is_dir():

@@ -95,7 +95,8 @@ def test_what_was_created_and_not_changed_since_has_one_version(library: Library
 
 
 def test_a_version_that_never_was_is_refused(history: Library) -> None:
-    for asked in ({"since": 9}, {"to_version": 9}, {"since": 1, "to_version": -1}):
+    wrong: list[dict[str, Any]] = [{"since": 9}, {"to_version": 9}, {"since": 1, "to_version": -1}]
+    for asked in wrong:
         with pytest.raises(NoSuchVersionError):
             history.diff_report("Health", **asked)
 

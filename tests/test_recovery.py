@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -82,7 +83,7 @@ def set_head(folder: Path) -> None:
     (folder / ".head").write_text(f"{event['payload']['outline_version']}:{digest}\n")
 
 
-def edit_by_hand(folder: Path, change: Callable[[dict[str, object]], object]) -> bytes:
+def edit_by_hand(folder: Path, change: Callable[[dict[str, Any]], object]) -> bytes:
     data = json.loads((folder / "outline.json").read_bytes())
     change(data)
     written = json.dumps(data).encode()
@@ -245,11 +246,21 @@ def test_a_file_that_was_only_formatted_anew_makes_no_version(root: GlobalStorag
     require_sound(root)
 
 
-def test_an_old_editor_buffer_erases_nothing(root: GlobalStorage, folder: Path) -> None:
+def test_an_old_editor_buffer_is_merged_and_erases_nothing(root: GlobalStorage, folder: Path) -> None:
     put_back_outline(root, 2)
-    written = edit_by_hand(folder, lambda data: data.update(title="Old buffer"))
+    edit_by_hand(folder, lambda data: data.update(title="Old buffer"))
+    state = root.read(REPORT)
+    assert (state.version, state.outline.title, text_of(state.outline)) == (5, "Old buffer", "four\n")
+    assert not list(folder.glob("outline.*.aside.json"))
+    require_sound(root)
+
+
+def test_an_old_editor_buffer_that_clashes_is_set_aside(root: GlobalStorage, folder: Path) -> None:
+    put_back_outline(root, 2)
+    written = edit_by_hand(folder, lambda data: data["sections"][0].update(content="by hand\n"))
     state = root.read(REPORT)
     assert (state.version, text_of(state.outline)) == (4, "four\n")
+    assert "later changes touched the same" in state.warnings[0]
     [aside] = folder.glob("outline.*.aside.json")
     assert aside.read_bytes() == written
 

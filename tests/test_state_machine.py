@@ -133,7 +133,7 @@ class Reports(RuleBasedStateMachine):
             if change["op"] not in ("add_section", "add_insight"):  # their ids are not known before
                 changes.append(change)
                 new = changed(new, change, {})
-        if changes:
+        if new != report.now:  # not where they take each other back
             answer = self.library.update_report(report_id, changes, author=BEN)
             self._require_made(report, answer, new)
 
@@ -363,7 +363,7 @@ class Reports(RuleBasedStateMachine):
 
 TestReports = Reports.TestCase
 TestReports.settings = settings(
-    max_examples=400 if IS_FULL else 25,
+    max_examples=100 if IS_FULL else 25,
     stateful_step_count=50 if IS_FULL else 20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

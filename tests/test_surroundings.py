@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -116,6 +117,8 @@ def open_place() -> Iterator[Path]:
 
 def without_rights(function: Callable[[], Any]) -> Any:
     """What the function returns in a process of an ordinary user, which is not ours where we are root."""
+    # What is loaded lazily is loaded now: the user may not be able to read the interpreter's own files.
+    importlib.import_module("living_reports.library.listing")
     reader, writer = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the child uses no other thread

@@ -412,6 +412,8 @@ def test_a_report_that_is_named_by_its_title_is_judged_as_found_too(kept: Kept, 
 
 NONSENSE: list[tuple[str, dict[str, Any]]] = [
     ("edits that are none", {"delta": ["x"]}),
+    ("an order that says nothing", {"delta": [{"at": "sections", "splicez": []}]}),
+    ("an order that is none", {"delta": [{"at": "insights", "old": 7, "new": {"a": 1}}]}),
     ("an edit without a place", {"delta": [{}]}),
     ("a place that is none", {"delta": [{"at": 7, "new": 1}]}),
     ("a splice that is none", {"delta": [{"at": "sections", "splices": [[1]]}]}),

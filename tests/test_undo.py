@@ -302,7 +302,8 @@ def test_a_version_that_never_was(library: Library, report: str, what: str | int
 def test_a_damaged_report_is_only_brought_back_whole(library: Library, report: str) -> None:
     change(library, report, append("x"))
     (folder_of(library, report) / "outline.json").write_text("{ broken")
-    for arguments in ({"undo": 2}, {"to_version": 1, "item": "Errors"}):
+    asked: list[dict[str, Any]] = [{"undo": 2}, {"to_version": 1, "item": "Errors"}]
+    for arguments in asked:
         with pytest.raises(CorruptReportError):
-            library.revert_report(report, **arguments, author=ANN)  # type: ignore[arg-type]
+            library.revert_report(report, **arguments, author=ANN)
     assert library.revert_report(report, 2, author=ANN)["version"] == 3

@@ -112,9 +112,9 @@ def brief_address(path: Sequence[str], names: Names) -> str:
 def _sides(edit: Mapping[str, Any], path: Sequence[str], whole: set[str], names: Names) -> tuple[Any, Any]:
     """What a reader should see as old and new; absent where there is nothing to see."""
     if "splices" not in edit:
-        old, new = edit.get("old", _ABSENT), edit.get("new", _ABSENT)
         if _is_order(path):
-            return _order(((0, old or [], new or []),), whole, names)
+            return _order(((0, edit.get("old") or [], edit.get("new") or []),), whole, names)
+        old, new = edit.get("old", _ABSENT), edit.get("new", _ABSENT)
         return (_headline(old), _headline(new)) if len(path) in (0, 2) else (old, new)
     splices = edit["splices"]
     if _is_order(path):

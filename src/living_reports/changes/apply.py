@@ -140,7 +140,12 @@ def _add_tags(run: _Run, change: Change) -> Outline:
 def _remove_tags(run: _Run, change: Change) -> Outline:
     tags = run.outline.tags
     kept = [tag for tag in tags if tag not in change.fields["tags"]]
-    return run.outline if kept == tags else _with_metadata(run.outline, {"tags": kept})
+    if kept == tags:
+        return run.outline
+    if kept:
+        return _with_metadata(run.outline, {"tags": kept})
+    rest = {key: value for key, value in run.outline.metadata.items() if key != "tags"}
+    return run.outline.model_copy(update={"metadata": rest})
 
 
 def _set_metadata(run: _Run, change: Change) -> Outline:

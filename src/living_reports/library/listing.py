@@ -86,6 +86,7 @@ def list_page(
             path="sort",
             allowed=list(SORTS[1:]),
         )
+    storage.require_folder()
     arguments = asdict(asked) | {"tags": list(asked.tags)}
     begun, after = cursors.decode(cursor, arguments)[1] if cursor else ("", None)
     page = search.page(_query(storage, asked, today, begun), after, limit)

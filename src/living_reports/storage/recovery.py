@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from living_reports.delta import DeltaError, apply
 from living_reports.errors import CorruptReportError, TooLargeError
+from living_reports.merge import three_way
 from living_reports.models import Author, Outline, normalised, outline_bytes, parse_uuid, sha256_hex
 from living_reports.storage import durable
 from living_reports.storage.audit import Note, Record
@@ -318,7 +319,11 @@ def _commit_hand_edit(storage: ReportStorage, case: HandEdit) -> State:
     """Commit what a person saved as a version of its own; their bytes become its backup."""
     found = storage.look()
     current = storage.history.outline_at(case.record.version)
-    edited = normalised(case.outline)
+    edited = _carried_over(storage, current, normalised(case.outline))
+    if edited is None:
+        why = f"outline.json was an edit of version {case.outline.outline_version}"
+        clashes = LogWins(case.record, f"{why}, and later changes touched the same", keep=True)
+        return _log_wins(storage, found, clashes)
     if _same_content(current, edited):
         formatted = LogWins(case.record, "outline.json was only formatted anew", keep=False)
         return _log_wins(storage, found, formatted)
@@ -332,6 +337,15 @@ def _commit_hand_edit(storage: ReportStorage, case: HandEdit) -> State:
         raise CorruptReportError(damage) from error
     warning = "outline.json was edited by hand; the edit is a version of its own."
     return replaced(settle(storage), warnings=(warning,))
+
+
+def _carried_over(storage: ReportStorage, current: Outline, edited: Outline) -> Outline | None:
+    """What a person saved, with the changes made since the version they began with; `None` in conflict."""
+    if edited.outline_version >= current.outline_version:
+        return edited
+    base = storage.history.outline_at(edited.outline_version)
+    merged = three_way(base, current, edited)
+    return None if merged.conflicts else merged.outline
 
 
 def _same_content(current: Outline, edited: Outline) -> bool:

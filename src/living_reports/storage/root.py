@@ -321,6 +321,15 @@ class GlobalStorage:
             logger.info("the entry of %s is corrected later: %s", storage.report_id, error)
             return state
 
+    def require_folder(self) -> None:
+        """Refuse a root that is something else than a folder; one that is not there yet is fine.
+
+        Raises:
+            NotADirectoryError: There is a file of that name.
+        """
+        if self.reports_root.exists() and not self.reports_root.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "the root is not a folder")
+
     def exists(self, report_id: str) -> bool:
         """True if there is such a report outside the trash."""
         with self._found(report_id):

@@ -185,7 +185,7 @@ class LogWins:
 
 @dataclass(frozen=True)
 class HandEdit:
-    """A person edited the current version: commit it as a version of its own."""
+    """A person edited a version: what that changed becomes a version of its own, if it still fits."""
 
     record: Record
     outline: Outline
@@ -317,12 +317,12 @@ def _diagnose_outline(found: Found, log: AuditLog, record: Record, outline: Outl
         return LogWins(record, f"outline.json was version {version}, an older one", keep=True)
     last = found.last
     explained = last is not None and not last.is_ours
-    if version == record.version or (version > record.version and explained):
+    if event is not None or version == record.version or (version > record.version and explained):
         return HandEdit(record, outline)
     if version > record.version:
         damage = f"outline.json says version {version}, but the log ends at {record.version}"
         return Damaged(record, damage, version)
-    return LogWins(record, f"outline.json was an edit of version {version}, an older one", keep=True)
+    return LogWins(record, f"outline.json was an edit of version {version}, which never was", keep=True)
 
 
 def _version_before(log: AuditLog, event: Record) -> int:
