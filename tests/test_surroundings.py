@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import shutil
@@ -118,7 +117,9 @@ def open_place() -> Iterator[Path]:
 def without_rights(function: Callable[[], Any]) -> Any:
     """What the function returns in a process of an ordinary user, which is not ours where we are root."""
     # What is loaded lazily is loaded now: the user may not be able to read the interpreter's own files.
-    importlib.import_module("living_reports.library.listing")
+    with tempfile.TemporaryDirectory() as folder:
+        keep(Library(Path(folder)), "Warm")
+        Library(Path(folder)).list_reports()
     reader, writer = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the child uses no other thread
