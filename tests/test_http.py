@@ -17,6 +17,7 @@ import pytest
 from mcp.client import Client
 
 from living_reports.library import Library
+from living_reports.server.tools import TOOLS
 from wire import COMMAND, environment
 
 
@@ -51,7 +52,8 @@ def serving_http(root: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
 def test_a_report_is_kept_over_http(tmp_path: Path, mode: str) -> None:
     async def test(url: str) -> None:
         async with Client(url, mode=mode) as client:
-            assert len((await client.list_tools()).tools) == 6
+            names = [tool.name for tool in (await client.list_tools()).tools]
+            assert names == [tool["name"] for tool in TOOLS]
             created = await client.call_tool("create_report", {"title": "Health"})
             assert not created.is_error
             refused = await client.call_tool("get_report", {"report": "Nope"})
