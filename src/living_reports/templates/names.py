@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import resources
 
 from living_reports.errors import InvalidInputError
@@ -45,7 +46,7 @@ def find_template(name: str, added: Mapping[str, Callable[[], bytes]] = _NONE) -
                 path="template",
             ) from error
     if name in BUILT_IN:
-        return parse_template(name, resources.files(__package__).joinpath(f"{name}.json").read_bytes())
+        return _built_in(name)
     known = list(dict.fromkeys((*BUILT_IN, *sorted(added))))
     near = difflib.get_close_matches(name[:100].casefold(), known, n=1)
     raise InvalidInputError(
@@ -55,3 +56,9 @@ def find_template(name: str, added: Mapping[str, Callable[[], bytes]] = _NONE) -
         allowed=known,
         did_you_mean=near[0] if near else None,
     )
+
+
+@cache
+def _built_in(name: str) -> Template:
+    """A template of the package: part of the program, so it is read once."""
+    return parse_template(name, resources.files(__package__).joinpath(f"{name}.json").read_bytes())
