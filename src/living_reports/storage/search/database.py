@@ -214,7 +214,7 @@ def _primary_code(error: sqlite3.DatabaseError) -> int:
 
 
 def _connect(path: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, _BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     # NORMAL: a power cut loses the last transactions, which are taken in again, and damages nothing.
     connection.executescript(
         "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8000"
