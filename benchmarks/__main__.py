@@ -1,0 +1,90 @@
+"""`python -m benchmarks`: runs all benchmarks, or those that are named.
+
+Exit codes: 0 where every bound is met, 1 where one is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+import tempfile
+from pathlib import Path
+from types import ModuleType
+
+from benchmarks import REGISTRY
+from benchmarks.harness.rows import Bench, Result, Row
+from benchmarks.harness.show import (
+    as_json,
+    as_markdown,
+    describe_machine,
+    machine_line,
+    show_summary,
+    show_table,
+)
+from living_reports.terminal import Terminal, sign_of_life
+
+
+def load(name: str) -> ModuleType:
+    return importlib.import_module(f"benchmarks.{name}")
+
+
+def title(module: ModuleType) -> str:
+    """The first line of its docstring: what it asks."""
+    return (module.__doc__ or "").splitlines()[0]
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=title(load("__init__")))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(REGISTRY)}; all if none")
+    parser.add_argument("--rounds", type=int, default=0, help="samples of each figure, instead of the usual")
+    parser.add_argument("--quick", action="store_true", help="few and small: does it run?")
+    parser.add_argument("--folder", help="where the files go: on the disk to be measured (temporary files)")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--json", action="store_true", help="print every sample as JSON")
+    how.add_argument("--markdown", action="store_true", help="print the tables of docs/performance.md")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.names) - set(REGISTRY):
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(REGISTRY)}")
+    return options
+
+
+def run(name: str, bench: Bench) -> list[Result]:
+    """All rows of one benchmark."""
+    with sign_of_life(name) as say:
+        results: list[Result] = []
+        for result in load(name).run(bench):
+            results.append(result)
+            say(f"{name}: {result.what}")
+    return results
+
+
+def main() -> int:
+    """Measure, print, and fail where a bound is missed."""
+    options = parse()
+    terminal = Terminal(sys.stdout)
+    for_person = not (options.json or options.markdown)
+    groups: dict[str, list[Result]] = {}
+    with tempfile.TemporaryDirectory(prefix="living-reports-bench-", dir=options.folder) as folder:
+        machine = describe_machine(Path(folder))
+        if for_person:
+            terminal.line(machine_line(machine), "dim")
+        bench = Bench(Path(folder), options.rounds, options.quick)
+        for name in [known for known in REGISTRY if known in (options.names or REGISTRY)]:
+            groups[name] = run(name, bench)
+            if for_person:
+                show_table(terminal, name, title(load(name)), groups[name])
+                sys.stdout.flush()
+    if options.json:
+        print(json.dumps(as_json(groups, machine), indent=2))
+    elif options.markdown:
+        print(as_markdown(groups, {name: title(load(name)) for name in groups}, machine))
+    else:
+        show_summary(terminal, groups)
+    rows = [result for results in groups.values() for result in results if isinstance(result, Row)]
+    return 1 if any(row.is_met is False for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
