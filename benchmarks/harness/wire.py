@@ -41,7 +41,7 @@ class Wire:
     def __init__(self, command: Sequence[str], era: str = HANDSHAKE, environ: dict[str, str] | None = None):
         self._era = era
         self._ids = itertools.count(1)
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115: closed with the server
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
