@@ -6,8 +6,12 @@ and gives each property many more examples.
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from hypothesis import settings
+
+from node_programs import NODE_VARIABLE, NodeMissingError, NodePrograms, node_programs
 
 # No deadline: a slow machine is not a wrong program.
 settings.register_profile("usual", deadline=None)
@@ -28,3 +32,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.get_closest_marker("full"):
             item.add_marker(pytest.mark.skip(reason="runs with --full only"))
+
+
+@pytest.fixture(scope="session")
+def node() -> NodePrograms:
+    """Node and the programs that tests run on it; without them a test is skipped, in CI it fails."""
+    try:
+        return node_programs()
+    except NodeMissingError as error:
+        if os.environ.get(NODE_VARIABLE):
+            pytest.fail(str(error))
+        pytest.skip(str(error))
