@@ -73,8 +73,10 @@ async def _serve(server: Server[Any]) -> int:
             await _serve_lines(server, lines)
             tasks.cancel_scope.cancel()
     except* BrokenPipeError:
-        # The client no longer listens. What it asked for is done; there is nobody to tell.
+        # The client no longer listens. What it asked for is done; there is nobody to tell. But the
+        # SDK's writer still holds the answer, and would complain of the pipe when it is finalised.
         logger.info("stdout was closed")
+        os._exit(way_out.code)
     return way_out.code
 
 

@@ -256,9 +256,7 @@ class GlobalStorage:
 
     def find_in_trash(self, report_id: str) -> Path | None:
         """The newest folder of this report in the trash."""
-        if not durable.is_real_folder(self.trash_dir):
-            return None
-        return max(self.trash_dir.glob(f"{report_id}_*"), default=None)
+        return next((folder for name, folder in reversed(self.in_trash()) if name == report_id), None)
 
     def settle_index(self) -> None:
         """Look at every report whose commit may not have reached the index."""
@@ -466,8 +464,13 @@ class GlobalStorage:
 
     def templates(self) -> dict[str, Callable[[], bytes]]:
         """The templates that a person added under the root: for each name, what reads its file."""
-        files = (self.reports_root / "templates").glob("[!.]*.json")
-        return {path.stem: path.read_bytes for path in files}
+        folder = self.reports_root / "templates"
+        try:
+            names = os.listdir(folder)
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        files = (folder / name for name in sorted(names) if not name.startswith("."))
+        return {path.stem: path.read_bytes for path in files if path.suffix == ".json"}
 
     # --- Trash ----------------------------------------------------------------------------
 
