@@ -58,6 +58,8 @@ def _command(name: str) -> Callable[[Namespace], int]:
         from living_reports.cli.demo import run
     elif name == "doctor":
         from living_reports.cli.doctor import run
+    elif name in ("install", "uninstall"):
+        from living_reports.cli.install import run
     elif name in ("import", "export"):
         from living_reports.cli.transfer import run
     else:

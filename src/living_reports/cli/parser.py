@@ -15,6 +15,7 @@ from living_reports import __version__
 
 ROOT_HELP = "where the reports are (default: LIVING_REPORTS_ROOT, else the user data folder)"
 DEMO_ROOT = "living-reports-demo"
+CLIENTS = ["claude-desktop", "claude-code", "cursor", "vscode", "codex"]
 VIEWS = ["summary", "sections", "insights", "full", "markdown"]
 EPILOG = """\
 A report is named by its id, the beginning of its id, or its title; commands that only read
@@ -50,10 +51,12 @@ def _command(
     summary: str,
     root: str = "",
     root_help: str = ROOT_HELP,
+    has_root: bool = True,
 ) -> argparse.ArgumentParser:
     description = f"{summary[0].upper()}{summary[1:]}."
     parser = commands.add_parser(name, help=summary, description=description, allow_abbrev=False)
-    parser.add_argument("--root", default=root, metavar="DIR", help=root_help)
+    if has_root:
+        parser.add_argument("--root", default=root, metavar="DIR", help=root_help)
     return parser
 
 
@@ -283,6 +286,21 @@ def _doctor(commands: Commands[argparse.ArgumentParser]) -> None:
     _json_flag(parser)
 
 
+def _install(commands: Commands[argparse.ArgumentParser]) -> None:
+    parser = _command(commands, "install", "add this server to the configuration of an MCP client")
+    _editing(parser)
+
+
+def _uninstall(commands: Commands[argparse.ArgumentParser]) -> None:
+    summary = "take this server out of the configuration of an MCP client"
+    _editing(_command(commands, "uninstall", summary, has_root=False))
+
+
+def _editing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("client", choices=CLIENTS, metavar="CLIENT", help=", ".join(CLIENTS))
+    parser.add_argument("--dry-run", action="store_true", help="show what would change, change nothing")
+
+
 def _demo(commands: Commands[argparse.ArgumentParser]) -> None:
     summary = "keep a report about this Python environment, through a real client and server"
     _command(
@@ -307,6 +325,8 @@ COMMANDS = (
     _import,
     _export,
     _doctor,
+    _install,
+    _uninstall,
     _demo,
 )
 """What adds each command, in the order of the help."""
