@@ -42,11 +42,12 @@ def install(name: str, root: Path, *, dry_run: bool = False) -> Edited:
 
     Raises:
         InvalidInputError: The file cannot be edited; it is untouched.
-        StorageFailedError: The disk refused; the file is as it was.
+        StorageFailedError: The disk refused; `happened` says what became of the file.
     """
     client, file = CLIENTS[name], find_file(CLIENTS[name])
     old = read_bytes(file)
-    return _save(client, file, old, plan_install(client, old or b"", server_command(root)), dry_run)
+    new = plan_install(client, old or b"", server_command(root), str(file))
+    return _save(client, file, old, new, dry_run)
 
 
 def uninstall(name: str, *, dry_run: bool = False) -> Edited:
@@ -54,11 +55,11 @@ def uninstall(name: str, *, dry_run: bool = False) -> Edited:
 
     Raises:
         InvalidInputError: The file cannot be edited; it is untouched.
-        StorageFailedError: The disk refused; the file is as it was.
+        StorageFailedError: The disk refused; `happened` says what became of the file.
     """
     client, file = CLIENTS[name], find_file(CLIENTS[name])
     old = read_bytes(file)
-    return _save(client, file, old, plan_uninstall(client, old or b""), dry_run)
+    return _save(client, file, old, plan_uninstall(client, old or b"", str(file)), dry_run)
 
 
 def _save(client: Client, file: Path, old: bytes | None, new: bytes, dry_run: bool) -> Edited:

@@ -64,7 +64,7 @@ def save(file: Path, *, old: bytes | None, new: bytes) -> Path | None:
 
     Raises:
         InvalidInputError: The file has changed since `old` was read.
-        StorageFailedError: The disk refused; the file is as it was.
+        StorageFailedError: The disk refused; `happened` says whether the file is new all the same.
     """
     target = Path(os.path.realpath(file))
     try:
@@ -75,6 +75,9 @@ def save(file: Path, *, old: bytes | None, new: bytes) -> Path | None:
             raise InvalidInputError(f"{file} has just been changed by somebody else.", hint="Run this again.")
         durable.overwrite(target, new, permissions)
     except OSError as error:
+        if read_bytes(target) == new:
+            message = f"{file} has been written, but may not survive a power cut: {error.strerror}."
+            raise StorageFailedError(message, happened="yes") from error
         raise _failed(file, "written", error) from error
     return backup
 

@@ -50,8 +50,10 @@ _FORMATS = {
 }
 
 
-def plan_install(client: Client, data: bytes, command: Sequence[str]) -> bytes:
+def plan_install(client: Client, data: bytes, command: Sequence[str], file: str = "") -> bytes:
     """The file's bytes with this command as the server; `data` is empty where there is no file.
+
+    `file` is its name, for the messages.
 
     Raises:
         InvalidInputError: The file cannot be edited, or the command is no Unicode text.
@@ -72,11 +74,11 @@ def plan_install(client: Client, data: bytes, command: Sequence[str]) -> bytes:
         server.update(entry)
         return kind.put(text, [client.servers, SERVER_NAME], entry)
 
-    return _edited(_FORMATS[client.format], data, edit)
+    return _edited(_FORMATS[client.format], data, edit, file)
 
 
-def plan_uninstall(client: Client, data: bytes) -> bytes:
-    """The file's bytes without the server.
+def plan_uninstall(client: Client, data: bytes, file: str = "") -> bytes:
+    """The file's bytes without the server. `file` is its name, for the messages.
 
     Raises:
         InvalidInputError: The file cannot be edited.
@@ -91,10 +93,12 @@ def plan_uninstall(client: Client, data: bytes) -> bytes:
             del content[client.servers]  # TOML needs no word for a table with nothing in it
         return new
 
-    return _edited(_FORMATS[client.format], data, edit)
+    return _edited(_FORMATS[client.format], data, edit, file)
 
 
-def _edited(kind: _Format, data: bytes, edit: Callable[[_Format, str, dict[str, Any]], str]) -> bytes:
+def _edited(
+    kind: _Format, data: bytes, edit: Callable[[_Format, str, dict[str, Any]], str], file: str
+) -> bytes:
     """The bytes after an edit, which makes the same change to the text and to its content."""
     try:
         whole = data.decode("utf-8")
@@ -106,9 +110,11 @@ def _edited(kind: _Format, data: bytes, edit: Callable[[_Format, str, dict[str, 
             raise ValueError("it should be an object")
         new = edit(kind, text, content)
     except ValueError as error:
-        raise InvalidInputError(f"The configuration cannot be edited: {error}.", hint=_BY_HAND) from error
+        message = f"The configuration cannot be edited: {error}."
+        raise InvalidInputError(message, hint=_BY_HAND, file=file or None) from error
     if kind.read(new) != content:
-        raise InternalError("The edited file would say something else.", hint=_BY_HAND)
+        message = "The edited configuration would not say what it should."
+        raise InternalError(message, hint=_BY_HAND, file=file or None)
     return data if new == text else (mark + new).encode("utf-8")
 
 
