@@ -9,7 +9,7 @@ import platformdirs
 import pytest
 
 from living_reports.errors import InvalidInputError
-from living_reports.settings import Settings, load_settings
+from living_reports.settings import Settings, load_settings, load_token
 
 
 def test_the_argument_wins_over_the_environment(tmp_path: Path) -> None:
@@ -73,3 +73,49 @@ def test_sources_that_make_no_sense_are_refused(tmp_path: Path, wrong: str) -> N
             load_settings("r", {"LIVING_REPORTS_SOURCES": text})
         assert caught.value.details["path"] == "LIVING_REPORTS_SOURCES"
         assert wrong not in caught.value.message
+
+
+# --- The token ---------------------------------------------------------------------------
+
+TOKEN = "correct-horse-battery-staple"
+
+
+def test_a_token_is_read_from_a_file_or_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text(f"{TOKEN}\n")
+    file.chmod(0o640)
+    environ = {"LIVING_REPORTS_TOKEN": "another-one-that-is-long"}
+    assert load_token(str(file), environ) == TOKEN
+    assert load_token("", environ) == "another-one-that-is-long"
+    assert load_token("", {}) == load_token("", {"LIVING_REPORTS_TOKEN": " "}) == ""
+
+
+@pytest.mark.parametrize("wrong", ["", "too-short", f"{TOKEN}\n{TOKEN}", f"{TOKEN} x", "ü" * 30, "x" * 3000])
+def test_a_token_that_is_none_is_refused(tmp_path: Path, wrong: str) -> None:
+    file = tmp_path / "token"
+    file.write_text(wrong, encoding="utf-8")
+    file.chmod(0o600)
+    with pytest.raises(InvalidInputError) as caught:
+        load_token(str(file), {})
+    assert caught.value.details["path"] == "--token-file"
+    if wrong:
+        with pytest.raises(InvalidInputError) as caught:
+            load_token("", {"LIVING_REPORTS_TOKEN": wrong})
+        assert caught.value.details["path"] == "LIVING_REPORTS_TOKEN"
+
+
+def test_a_token_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff" * 40)
+    for file in (tmp_path / "none", tmp_path, tmp_path / "binary", "a\0b"):
+        with pytest.raises(InvalidInputError, match="--token-file cannot be read"):
+            load_token(str(file), {})
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX permissions")
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o666])
+def test_a_token_file_that_is_open_to_others_is_refused(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    file.chmod(mode)
+    with pytest.raises(InvalidInputError, match="open to every user"):
+        load_token(str(file), {})

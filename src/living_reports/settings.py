@@ -1,4 +1,4 @@
-"""What a person sets: where the reports live, how long a call waits for one, which files it may cite.
+"""What a person sets: where the reports live, how long a call waits, which files it may cite, the token.
 
 Rules: an argument wins over the environment, the environment over the platform's place
 for user data. Nothing is created here. Nonsense is refused, never guessed at.
@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import math
 import os
+import re
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,11 @@ LOCK_TIMEOUT_VARIABLE = "LIVING_REPORTS_LOCK_TIMEOUT"
 DEFAULT_LOCK_TIMEOUT_SECONDS = 30.0
 MAX_LOCK_TIMEOUT_SECONDS = 86_400.0
 SOURCES_VARIABLE = "LIVING_REPORTS_SOURCES"
+TOKEN_VARIABLE = "LIVING_REPORTS_TOKEN"
+TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,1000}")
+"""What a bearer token is made of, and how long one is that nobody guesses."""
+
+MAX_TOKEN_FILE_CHARS = 2_000
 
 
 @dataclass(frozen=True)
@@ -104,3 +111,51 @@ def _source(name: str) -> Path:
             path=SOURCES_VARIABLE,
         )
     return folder
+
+
+def load_token(file: str = "", environ: Mapping[str, str] = os.environ) -> str:
+    """The token that clients must send over HTTP; empty where none is stated.
+
+    Raises:
+        InvalidInputError: It is no fit token, or its file cannot be read, or everybody can read it.
+    """
+    path, text = (
+        ("--token-file", _secret(file)) if file else (TOKEN_VARIABLE, environ.get(TOKEN_VARIABLE, ""))
+    )
+    token = text.strip()
+    if not file and not token:
+        return ""
+    if not TOKEN.fullmatch(token):
+        raise InvalidInputError(
+            f"{path} holds no token.",
+            hint="Give one line of 16 letters and digits or more. This makes one: "
+            'python3 -c "import secrets; print(secrets.token_urlsafe())"',
+            path=path,
+        )
+    return token
+
+
+def _secret(name: str) -> str:
+    """The text of a file that is kept from the other users of this machine.
+
+    A token that they can read keeps nobody out, so such a file is refused, as ssh refuses such a key. A
+    group may read it: that is how a service gets its secrets.
+    """
+    try:
+        with open(os.path.expanduser(name), encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            text = file.read(MAX_TOKEN_FILE_CHARS)
+    except (OSError, ValueError) as error:
+        problem = error.strerror if isinstance(error, OSError) else "it is no text"
+        raise InvalidInputError(
+            f"--token-file cannot be read: {problem}.",
+            hint="Give the path of a file that holds the token, and nothing else.",
+            path="--token-file",
+        ) from error
+    if os.name == "posix" and mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise InvalidInputError(
+            "--token-file is open to every user of this machine.",
+            hint=f"Say `chmod 600 {name}`, and make a new token: the old one may be known.",
+            path="--token-file",
+        )
+    return text

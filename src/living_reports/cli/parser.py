@@ -86,7 +86,19 @@ def _writing(parser: argparse.ArgumentParser, *, versioned: bool) -> None:
 
 def _serve(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = _command(commands, "serve", "serve the tools over MCP, on stdin and stdout")
-    parser.add_argument("--http", type=int, metavar="PORT", help="serve streamable HTTP on localhost instead")
+    parser.add_argument("--http", type=int, metavar="PORT", help="serve streamable HTTP instead")
+    parser.add_argument(
+        "--host",
+        default="",
+        metavar="ADDRESS",
+        help="with --http: where to listen (default: 127.0.0.1; any other needs a token)",
+    )
+    parser.add_argument(
+        "--token-file",
+        default="",
+        metavar="FILE",
+        help="with --http: serve only those who send the token in it (default: LIVING_REPORTS_TOKEN)",
+    )
     parser.add_argument("--as", dest="name", default="", metavar="NAME", help="whom changes are by")
 
 

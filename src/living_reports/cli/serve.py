@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import argparse
 
-from living_reports.settings import load_settings
+from living_reports.errors import InvalidInputError
+from living_reports.settings import load_settings, load_token
+
+LOCALHOST = "127.0.0.1"
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until the client goes away; 0 at a clean end."""
+    """Serve until the client goes away, or a signal ends it; 0 at a clean end.
+
+    Raises:
+        InvalidInputError: An option or a variable makes no sense.
+        KeyboardInterrupt: SIGINT ended it.
+    """
     from living_reports import server
 
     settings = load_settings(options.root)
-    if options.http is not None:
-        server.serve_http(settings, options.http, name=options.name)
-    else:
+    if options.http is None:
+        _refuse_options_of_http(options)
         server.serve_stdio(settings, name=options.name)
+    else:
+        token = load_token(options.token_file)
+        server.serve_http(
+            settings, options.http, host=options.host or LOCALHOST, token=token, name=options.name
+        )
     return 0
+
+
+def _refuse_options_of_http(options: argparse.Namespace) -> None:
+    for path, value in (("--host", options.host), ("--token-file", options.token_file)):
+        if value:
+            raise InvalidInputError(f"{path} goes with --http alone.", hint="Add --http PORT.", path=path)

@@ -23,16 +23,17 @@ def serve_stdio(settings: Settings, name: str = "") -> None:
     stdio.serve_stdio(settings, name)
 
 
-def serve_http(settings: Settings, port: int, name: str = "") -> None:
-    """Serve many clients over HTTP on this machine, at `http://127.0.0.1:<port>/mcp`.
+def serve_http(settings: Settings, port: int, *, host: str, token: str = "", name: str = "") -> None:
+    """Serve many clients over HTTP, at `http://<host>:<port>/mcp`; with a token only those who send it.
 
     Raises:
+        InvalidInputError: Others than this machine could connect, and there is no token.
         KeyboardInterrupt: SIGINT ended it.
-        SystemExit: The port cannot be had.
+        SystemExit: The address or the port cannot be had.
     """
     from living_reports.server import http
 
-    http.serve_http(settings, port, name)
+    http.serve_http(settings, port, host=host, token=token, name=name)
 
 
 __all__ = ["serve_http", "serve_stdio"]
