@@ -13,6 +13,8 @@ import pytest
 
 from living_reports.errors import VersionConflictError
 from living_reports.library import Library
+from living_reports.library.exporting import export_report
+from living_reports.library.importing import import_reports
 from living_reports.models import outline_bytes
 from living_reports.storage import GlobalStorage
 from storage_helpers import (
@@ -174,6 +176,20 @@ def test_an_event_of_ours_in_its_folder_adopts_it_first(library: Library, folder
     adoption, event = events_of(folder)[-2:]
     assert adoption["payload"]["adopted"] is True
     assert event["payload"]["outline_sha256"] == adoption["payload"]["outline_sha256"]
+
+
+def test_a_fork_that_holds_the_log_of_its_source_is_sound(library: Library, tmp_path: Path) -> None:
+    """igloo-mcp forks a report by copying its folder, the events of its source with it."""
+    fork = "5b1c0a52-3b0e-4d57-9a41-2f6f5f0b9d77"
+    shutil.copytree(library.storage.by_id / REVIEW, library.storage.by_id / fork)
+    outline = library.storage.by_id / fork / "outline.json"
+    outline.write_bytes(outline.read_bytes().replace(REVIEW.encode(), fork.encode()))
+    assert library.storage.verify(fork)["findings"] == []
+    library.update_report(fork, TITLE, author=ANN)
+    assert library.storage.verify(fork)["findings"] == []
+    export_report(library.storage, fork, tmp_path / "fork.tar")
+    taken = import_reports(GlobalStorage(tmp_path / "other"), tmp_path / "fork.tar", author=ANN)
+    assert [row["report_id"] for row in taken["imported"]] == [fork]
 
 
 def test_it_goes_to_the_trash_and_comes_back(library: Library) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -132,6 +133,13 @@ def test_the_audit_trail_names_the_user_and_the_reason(root: Path, health: str) 
     assert " cli " in lines[0]
     assert lines[1].strip() == "It is all of the shop"
     assert lines[2].strip() == "~ title  Checkout health → Shop health"
+
+
+def test_the_events_of_another_program_need_no_version(root: Path) -> None:
+    shutil.copytree(Path(__file__).parent / "data" / "igloo", root)
+    lines = ok(root, "audit", "Quarterly review").splitlines()
+    assert lines[-1].split() == ["-", "2026-03-02", "09:00:00", "agent", "create"]
+    assert lines[-2].startswith("v2 ")
 
 
 def test_verify_says_ok_and_where_it_is_not(root: Path, health: str) -> None:

@@ -189,7 +189,7 @@ def events(terminal: Terminal, answer: Answer) -> None:
     names = [f"{row['actor']} {row.get('client', '')}".strip() for row in rows]
     wide = min(max(map(cells, names), default=0), MOST_NAME_CELLS)
     for row, name in zip(rows, names, strict=True):
-        version = terminal.style(f"v{row['version']}".ljust(5), "bold")
+        version = terminal.style(_version(row).ljust(5), "bold")
         when = terminal.style(short_time(row["ts"]), "dim")
         action = terminal.style(row["action_type"], "cyan")
         terminal.line(f"{version} {when}  {pad(cut(clean(name), wide), wide)}  {action}")
@@ -203,8 +203,13 @@ def events(terminal: Terminal, answer: Answer) -> None:
 
 def by_line(row: Mapping[str, Any]) -> str:
     """Who, when and why, on one line: `v3 2026-11-23 10:00:00 cli ann: New figures`."""
-    who = f"v{row['version']} {short_time(row['ts'])} {row['actor']} {row.get('client', '')}".rstrip()
+    who = f"{_version(row)} {short_time(row['ts'])} {row['actor']} {row.get('client', '')}".rstrip()
     return one_line(f"{who}: {row['reason']}" if row.get("reason") else who)
+
+
+def _version(row: Mapping[str, Any]) -> str:
+    """The version after an event; another program's need not say it."""
+    return f"v{row['version']}" if "version" in row else "-"
 
 
 def verified(terminal: Terminal, answer: Answer) -> None:

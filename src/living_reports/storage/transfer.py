@@ -235,7 +235,7 @@ def _require_verified(storage: ReportStorage) -> None:
 
 
 def _require_own_line(record: Record, report_id: str, line: int) -> None:
-    if record.is_event and parse_uuid(record.event.report_id) != report_id:
+    if record.is_ours and record.is_event and parse_uuid(record.event.report_id) != report_id:
         raise _unsound(f"line {line} of audit.jsonl belongs to report {record.event.report_id}")
     if not record.is_ours:
         return
