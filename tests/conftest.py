@@ -6,7 +6,9 @@ and gives each property many more examples.
 
 from __future__ import annotations
 
+import faulthandler
 import os
+import sys
 
 import pytest
 from hypothesis import settings
@@ -16,6 +18,10 @@ from node_programs import NODE_VARIABLE, NodeMissingError, NodePrograms, node_pr
 # No deadline: a slow machine is not a wrong program.
 settings.register_profile("usual", deadline=None)
 settings.register_profile("full", deadline=None, max_examples=2000)
+
+
+FULL_TIMEOUT_SECONDS = 3600
+"""How long one test may take with `--full`, instead of `faulthandler_timeout`."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,3 +49,10 @@ def node() -> NodePrograms:
         if os.environ.get(NODE_VARIABLE):
             pytest.fail(str(error))
         pytest.skip(str(error))
+
+
+@pytest.fixture(autouse=True)
+def _more_time(request: pytest.FixtureRequest) -> None:
+    """With `--full`, set the timer again that pytest has set for a test that hangs."""
+    if request.config.getoption("--full") and sys.__stderr__:
+        faulthandler.dump_traceback_later(FULL_TIMEOUT_SECONDS, file=sys.__stderr__, exit=True)

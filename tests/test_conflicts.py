@@ -129,6 +129,20 @@ def test_what_clashes_is_shown_with_the_change_that_it_clashes_with(
     assert size(error) < 2_500
 
 
+def test_what_was_removed_is_brought_back_as_the_refusal_says(library: Library) -> None:
+    report = keep(library)
+    insight = library.storage.read(report).outline.insights[0].insight_id
+    change(library, report, {"op": "remove_insight", "insight": insight}, author=BEN)
+    mine = {"op": "edit_insight", "insight": insight, "importance": 9}
+    error = refused(library, report, mine)
+    [conflict] = error["conflicts"]
+    assert conflict["current"] is None
+    assert "retry_with" not in error
+    assert "revert_report with to_version=1" in error["hint"]
+    library.revert_report(report, to_version=1, item=conflict["at"], author=ANN)
+    assert change(library, report, mine, expected_version=1)["version"] == 4
+
+
 def test_a_conflict_in_long_text_of_many_bytes_stays_short(library: Library) -> None:
     sections = [{"title": "Errors", "content": "風" * 5_000}]
     report = keep(library, sections=sections)

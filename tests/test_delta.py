@@ -227,6 +227,22 @@ def test_long_text_says_only_what_changed() -> None:
     assert diff(old, new) == [{"at": f"sections/{A}/content", "splices": [[len(text), "old", "new"]]}]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "splice"),
+    [
+        ("Rate is 12 %.", "Rate is 15 %.", [8, "12", "15"]),
+        ("at 12.5 %", "at 12.7 %", [3, "12.5", "12.7"]),
+        ("1,200 of 3", "1,250 of 3", [0, "1,200", "1,250"]),
+        ("25 fail", "15 fail", [0, "25", "15"]),
+        ("errors rose", "Errors rose", [0, "errors", "Errors"]),
+        ("one", "one two", [3, "", " two"]),
+        ("x" * 200, "x" * 100 + "y" + "x" * 100, [70, "x" * 60, "x" * 30 + "y" + "x" * 30]),
+    ],
+)
+def test_splices_hold_whole_words_and_numbers(old: str, new: str, splice: list[Any]) -> None:
+    assert splices.between_texts(old, new) == [splice]
+
+
 def test_offsets_count_code_points_of_the_old_text() -> None:
     assert splices.between_texts("😀 b — a longer way — d", "😀 B — a longer way — D!") == [
         [2, "b", "B"],

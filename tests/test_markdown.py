@@ -121,6 +121,11 @@ def test_a_title_stays_a_heading_of_one_line() -> None:
         ({"source": "url", "url": "https://a.b/<c"}, "1. `https://a.b/<c` (url)"),
         ({"source": "document", "path": "a `b`.pdf", "page": "3"}, "1. ``a `b`.pdf`` — page 3 (document)"),
         ({"source": "observation"}, "1. (observation)"),
+        (
+            {"source": "url", "url": "https://a.b", "accessed_at": "2026-11-23T10:00:59.123456+01:00"},
+            "1. <https://a.b> — seen 2026-11-23 09:00 UTC (url)",
+        ),
+        ({"source": "observation", "observed_at": "at noon"}, "1. seen at noon (observation)"),
         ({"source": "api", "provider": "x", "endpoint": "/v1", "description": "d"}, "1. d — `/v1` (api, x)"),
     ],
 )

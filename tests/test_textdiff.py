@@ -49,6 +49,21 @@ def test_the_line_with_version_and_time_is_no_difference() -> None:
     assert text_diff(page, page.replace("Version 3", "Version 4")) == ""
 
 
+def test_prose_that_looks_like_that_line_is_shown() -> None:
+    old, new = PAGE.format("*Version 3 is out.*", "x"), PAGE.format("*Version 4 is out.*", "x")
+    assert (
+        text_diff(old, new)
+        == "@@ Risks @@\n ## Risks\n\n-*Version 3 is out.*\n+*Version 4 is out.*\n\n ## Costs\n"
+    )
+
+
+def test_a_change_at_the_top_leaves_no_gap() -> None:
+    old = PAGE.format("One.", "x")
+    assert text_diff(old, old.replace("## Risks", "## Dangers")).startswith(
+        "@@ Health @@\n # Health\n\n-## Risks\n+## Dangers\n"
+    )
+
+
 INSIGHTS = """\
 # Health
 

@@ -138,6 +138,8 @@ def test_a_later_change_in_the_way_is_named(library: Library, report: str) -> No
     assert (row["base"], row["current"], row["yours"]) == ("2", "II", "two")
     assert (row["by"]["version"], row["by"]["reason"]) == (3, "Roman")
     assert error["current_version"] == 4
+    assert 'undo="2-3"' in error["hint"]
+    assert undo(library, report, "2-3", dry_run=True)["applied"] == 1
     undo(library, report, 3)
     undo(library, report, 2)
     assert content(library, report) == "one\n\ntwo\n\n3"
@@ -267,6 +269,20 @@ def test_an_item_that_is_nowhere_or_was_not_there_yet(library: Library, report: 
         with pytest.raises(ItemNotFoundError) as caught:
             library.revert_report(report, **arguments, author=ANN)  # type: ignore[arg-type]
         assert caught.value.details["path"] == "item"
+
+
+def test_an_item_may_be_named_as_answers_name_it(library: Library, report: str) -> None:
+    a = named(library, report, "A")
+    latency = now(library, report).sections[1].section_id
+    change(
+        library, report, {"op": "remove_insight", "insight": a}, {"op": "remove_section", "section": latency}
+    )
+    before = library.revert_report(report, 1, item=f"insights/{a[:8]}", dry_run=True, author=ANN)
+    assert [row["at"] for row in before["changed"]] == [f"insights/{a[:8]}"]
+    assert undo(library, report, 2, item=f"sections/{latency[:8]}", dry_run=True)["applied"] == 2
+    with pytest.raises(ItemNotFoundError) as caught:
+        library.revert_report(report, 1, item=f"insights/{a}/summary", author=ANN)
+    assert "whole" in caught.value.hint
 
 
 # --- Refused ------------------------------------------------------------------------------

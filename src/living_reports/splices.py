@@ -10,8 +10,9 @@ Rules:
 - Finding them takes time in proportion to the size, whatever the input: what both sides have
   once is matched first (as in a patience diff), what is left between two matches is searched
   for a short script (Myers), and where there is none the stretch is replaced as a block.
-- Splices of a text are found by lines, then by words, then cut to the characters that differ;
-  two that are so close that one is shorter to write become one.
+- Splices of a text are found by lines, then by words. They hold whole words and numbers, so that
+  who reads the log sees what was replaced by what; of a very long word only what is near.
+- Two that are so close that one is shorter to write become one.
 
     >>> between_texts("The build takes 14 minutes.", "The build takes 9 minutes.")
     [[16, '14', '9']]
@@ -42,7 +43,11 @@ MAX_ROUNDS = 8
 SPLICE_CHARS = 15
 """What one more splice costs in the log: brackets, quotes, commas and an index."""
 
-_WORDS = re.compile(r"\w+|\s+|-+|[^\w\s-]+")
+WORD_CHARS = 30
+"""How far a word reaches to either side of what differs in it."""
+
+_WORD = re.compile(r"\d+(?:[.,:]\d+)+|\w+")
+_PIECES = re.compile(_WORD.pattern + r"|\s+|-+|[^\w\s-]+")
 
 
 class Run(NamedTuple):
@@ -71,8 +76,8 @@ def between_texts(old: str, new: str) -> list[Splice]:
     """The splices that lead from one text to the other."""
     runs: list[Run] = []
     for lines in _by_pieces(old.splitlines(True), new.splitlines(True)):
-        old_words = _WORDS.findall(old, lines.i1, lines.i2)
-        new_words = _WORDS.findall(new, lines.j1, lines.j2)
+        old_words = _PIECES.findall(old, lines.i1, lines.i2)
+        new_words = _PIECES.findall(new, lines.j1, lines.j2)
         for words in _by_pieces(old_words, new_words, lines.i1, lines.j1):
             _add_text_run(runs, _trimmed(old, new, words))
     return [[run.i1, old[run.i1 : run.i2], new[run.j1 : run.j2]] for run in runs]
@@ -155,12 +160,22 @@ def _by_pieces(old: Sequence[str], new: Sequence[str], i: int = 0, j: int = 0) -
 
 
 def _trimmed(old: str, new: str, run: Run) -> Run:
-    """The run without what both sides have at its start and end."""
+    """The run without the words that both sides have at its start and end."""
     i1, i2, j1, j2 = run
-    start = _common_prefix(old[i1:i2], new[j1:j2])
-    i1, j1 = i1 + start, j1 + start
-    end = _common_prefix(old[i1:i2][::-1], new[j1:j2][::-1])
-    return Run(i1, i2 - end, j1, j2 - end)
+    shared = _common_prefix(old[i1:i2], new[j1:j2])
+    back = max(_into_word(old, i1 + shared, i1, i2)[0], _into_word(new, j1 + shared, j1, j2)[0])
+    i1, j1 = i1 + shared - back, j1 + shared - back
+    shared = _common_prefix(old[i1:i2][::-1], new[j1:j2][::-1])
+    on = max(_into_word(old, i2 - shared, i1, i2)[1], _into_word(new, j2 - shared, j1, j2)[1])
+    return Run(i1, i2 - shared + on, j1, j2 - shared + on)
+
+
+def _into_word(text: str, at: int, start: int, end: int) -> tuple[int, int]:
+    """How much of the word that a place lies in is before it and behind it; 0 between two words."""
+    for word in _WORD.finditer(text, max(start, at - WORD_CHARS), min(end, at + WORD_CHARS)):
+        if word.start() < at < word.end():
+            return at - word.start(), word.end() - at
+    return 0, 0
 
 
 def _common_prefix(one: str, other: str) -> int:

@@ -94,28 +94,37 @@ def version_conflict(
         "To keep theirs, leave your changes to these places out; to keep both, send changes that hold both; "
         f"either with expected_version={version}."
     )
+    if any(conflict.ours is None and _is_item(conflict.at) for conflict in clashing.conflicts):
+        hint += (
+            f" What is null now was removed: revert_report with to_version={expected} and its id as item "
+            "brings it back, and then this call can be made."
+        )
     if retry_with := _retry(asked, clashing, version):
         details["retry_with"] = retry_with
         hint += " Sending retry_with lets yours win: that is your decision."
-    return _fitted(edit, message, hint, details, clashing, asked.changes)
+    return _fitted(_Rows(edit, clashing, asked.changes), message, hint, details, clashing)
 
 
 def undo_conflict(edit: Edit, undone: str, clashing: Clashing) -> VersionConflictError:
     """The refusal to undo what later changes built on; in its rows `yours` is what undoing would bring."""
     message = f"Version {undone} cannot be undone alone: later changes touch the same; nothing was changed."
-    first = undone.partition("-")[0]
-    hint = (
-        f'Undo the change that `by` names first, or all from it on (undo="{first}-<version>"); or change the '
-        "place with update_report."
-    )
     details: Row = {"expected_version": clashing.since, "current_version": edit.state.version}
-    return _fitted(edit, message, hint, details, clashing, ())
+    rows = _Rows(edit, clashing, ())
+    together = _undone_together(undone, rows, clashing.conflicts)
+    hint = f"Undo the change that `by` names first{together}; or change the place with update_report."
+    return _fitted(rows, message, hint, details, clashing)
 
 
-def _fitted(
-    edit: Edit, message: str, hint: str, details: Row, clashing: Clashing, changes: Sequence[Change]
-) -> VersionConflictError:
-    rows = _Rows(edit, clashing, changes)
+def _undone_together(undone: str, rows: _Rows, conflicts: Sequence[Conflict]) -> str:
+    """The undo that takes along what is in the way, where that is known of all conflicts."""
+    makers = [rows.maker(conflict) for conflict in conflicts[: _CONFLICTS_SHOWN + 1]]
+    known = [maker.version for maker in makers if maker]
+    if not _CONFLICTS_SHOWN >= len(makers) == len(known):
+        return ""
+    return f', or all up to it with undo="{undone.partition("-")[0]}-{max(known)}"'
+
+
+def _fitted(rows: _Rows, message: str, hint: str, details: Row, clashing: Clashing) -> VersionConflictError:
     shown = clashing.conflicts[:_CONFLICTS_SHOWN]
     makers = [rows.maker(conflict) for conflict in shown]
     more = {"more_conflicts": len(clashing.conflicts) - len(shown)}
@@ -224,6 +233,11 @@ def _earlier(text: str, edit: Mapping[str, Any]) -> str:
 def _addresses(record: Record) -> Iterator[str]:
     """What an event changed, but for what every event does, and for the order of all items."""
     return (at for edit in record.delta if not is_bookkeeping(at := edit["at"]) and at not in _ORDERS)
+
+
+def _is_item(at: str) -> bool:
+    """True if the address is that of a whole section or insight."""
+    return item_of(at) is not None and len(parts(at)) == 2
 
 
 def _places(record: Record, item_id: str) -> bool:

@@ -14,7 +14,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,12 +22,19 @@ from living_reports.errors import InvalidInputError, ItemNotFoundError
 from living_reports.models import Insight, Outline, Section, normalised
 from living_reports.selectors import find_insight, find_section, quoted
 
+Noun = Literal["section", "insight"]
+
+_FINDERS: Mapping[Noun, Callable[[Outline, str], str]] = {
+    "section": lambda outline, name: find_section(outline, name, "item").section_id,
+    "insight": lambda outline, name: find_insight(outline, name, "item").insight_id,
+}
+
 
 @dataclass(frozen=True)
 class Place:
     """A section or an insight, by its whole id."""
 
-    noun: Literal["section", "insight"]
+    noun: Noun
     item_id: str
 
     def is_in(self, outline: Outline) -> bool:
@@ -44,20 +51,31 @@ def find_item(selector: str, outlines: Sequence[Outline]) -> Place:
     """
     near: list[dict[str, str]] = []
     for outline in outlines:
-        try:
-            return Place("section", find_section(outline, selector, "item").section_id)
-        except ItemNotFoundError as error:
-            missed = error
-        try:
-            return Place("insight", find_insight(outline, selector, "item").insight_id)
-        except ItemNotFoundError as error:
-            near = near or [*missed.details["near"], *error.details["near"]]
+        missed: list[dict[str, str]] = []
+        for noun, name in _meant(selector):
+            try:
+                return Place(noun, _FINDERS[noun](outline, name))
+            except ItemNotFoundError as error:
+                missed += error.details["near"]
+        near = near or missed
     raise ItemNotFoundError(
         f"item: no section or insight answers to {quoted(selector)}, now or then.",
-        hint="Name it by its id, the beginning of its id, or a section's exact title.",
+        hint="Name it whole, by its id, the beginning of its id, or a section's exact title.",
         path="item",
         near=near,
     )
+
+
+def _meant(selector: str) -> Iterator[tuple[Noun, str]]:
+    """What a selector may name: also the item of an address, such as `insights/5f9dabcd`."""
+    yield "section", selector
+    kind, _, name = selector.partition("/")
+    if not name or kind not in ("sections", "insights"):
+        yield "insight", selector
+    elif kind == "sections":
+        yield "section", name
+    else:
+        yield "insight", name
 
 
 def with_item(outline: Outline, source: Outline, place: Place) -> Outline:

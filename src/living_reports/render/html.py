@@ -18,7 +18,7 @@ from __future__ import annotations
 import pkgutil
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from functools import lru_cache
 from html import escape
 from string import Template
@@ -26,7 +26,7 @@ from string import Template
 from living_reports.brief import short_ids
 from living_reports.check import is_stale
 from living_reports.models import Citation, Insight, Outline, Section
-from living_reports.render.parts import Citations, Part, parts, ranked
+from living_reports.render.parts import Citations, Part, moment, parts, ranked
 from living_reports.render.prose import ImageReader, Prose
 
 KEY_FINDINGS = 5
@@ -286,17 +286,8 @@ def _place(name: str, value: str) -> str:
 def _moment(value: object) -> str:
     """A day or time in UTC to the minute; what cannot be read as one stays as it is."""
     text = str(value)
-    try:
-        moment = datetime.fromisoformat(text)
-        moment = moment.astimezone(UTC) if moment.tzinfo else moment
-    except (ValueError, OverflowError):
-        return escape(text)
-    shown = (
-        moment.strftime("%Y-%m-%d")
-        if len(text) == len("2026-11-23")
-        else moment.strftime("%Y-%m-%d %H:%M UTC")
-    )
-    return f'<time datetime="{escape(text)}">{shown}</time>'
+    shown = moment(text)
+    return f'<time datetime="{escape(text)}">{shown}</time>' if shown else escape(text)
 
 
 def _counted(count: int, noun: str) -> str:

@@ -23,7 +23,7 @@ from datetime import date
 
 from living_reports.check import is_stale
 from living_reports.models import Citation, Insight, Outline, Section
-from living_reports.render.parts import Citations, parts
+from living_reports.render.parts import Citations, moment, parts
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _TICKS = re.compile(r"`+")
@@ -153,9 +153,13 @@ def _freshness(insight: Insight, today: date) -> Iterator[str]:
     if insight.status != "active":
         yield f"*({insight.status})*"
     if as_of := insight.metadata.get("as_of"):
-        yield f"*(as of {as_of})*"
+        yield f"*(as of {_moment(as_of)})*"
     if is_stale(insight, today):
-        yield f"**(stale: review was due by {insight.metadata['review_by']})**"
+        yield f"**(stale: review was due by {_moment(insight.metadata['review_by'])})**"
+
+
+def _moment(value: object) -> str:
+    return moment(str(value)) or str(value)
 
 
 def _source(citation: Citation) -> str:
@@ -168,7 +172,7 @@ def _source(citation: Citation) -> str:
         citation.description and _one_line(citation.description),
         place and _place(place),
         citation.page and f"page {_one_line(citation.page)}",
-        seen and f"seen {seen}",
+        seen and f"seen {moment(seen) or seen}",
     ]
     return " — ".join(fact for fact in facts if fact) + f" ({kind})" if any(facts) else f"({kind})"
 

@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from living_reports.models import Citation, Insight, Outline, Section
@@ -42,6 +43,16 @@ def parts(outline: Outline, status: str) -> list[Part]:
 def ranked(insights: Iterable[Insight]) -> list[Insight]:
     """The insights, the most important first; equal ones stay in order."""
     return sorted(insights, key=lambda insight: -insight.importance)
+
+
+def moment(text: str) -> str | None:
+    """A day, or a time in UTC to the minute, as a reader sees it; `None` if it cannot be read as one."""
+    try:
+        found = datetime.fromisoformat(text)
+        found = found.astimezone(UTC) if found.tzinfo else found
+    except (ValueError, OverflowError):
+        return None
+    return found.strftime("%Y-%m-%d" if len(text) == len("2026-11-23") else "%Y-%m-%d %H:%M UTC")
 
 
 class Citations:

@@ -60,7 +60,9 @@ def text_diff(old: str, new: str) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    return [line for line in text.splitlines() if not line.startswith(_VERSION_LINE)]
+    """The lines of a page, without the one below its title that every version changes."""
+    lines = text.splitlines()
+    return lines[:2] + lines[4:] if "".join(lines[2:3]).startswith(_VERSION_LINE) else lines
 
 
 def _edits(before: list[str], after: list[str]) -> Iterator[_Edit]:
