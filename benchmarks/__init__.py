@@ -9,4 +9,7 @@ asks. What they share is in `harness`. `REGISTRY` names them all, in the order o
 
 from __future__ import annotations
 
-REGISTRY = ("startup",)
+REGISTRY = (
+    "sizes",
+    "startup",
+)

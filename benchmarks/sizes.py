@@ -1,0 +1,57 @@
+"""How many bytes does a model have to read?
+
+Of compact JSON in UTF-8, as the server sends it: the tool list once a session, an answer each call.
+Sizes do not vary from run to run, so a test holds these bounds, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.harness.outlines import sized_outline, write_sized_root
+from benchmarks.harness.roots import Prose
+from benchmarks.harness.rows import Bench, Row, at_most
+from benchmarks.harness.wire import Wire, ours
+
+REPORT_BYTES = 50_000
+SUMMARY_WORDS = 60
+"""The words of a long insight: three sentences, more than an answer shows of a value."""
+
+
+def run(bench: Bench) -> Iterator[Row]:
+    root = bench.folder / "sizes"
+    [long] = write_sized_root(root, REPORT_BYTES)
+    prose = Prose(seed=3)
+    with Wire(ours(root)) as wire:
+        yield _row("tool list, all nine tools", wire.tools(), 12_000)
+        created = wire.answer("create_report", _creation(prose))
+        yield _row("create, one section and one insight: the answer", created, 600)
+        report, insight = created["report_id"], created["created"]["insights"][0]["insight_id"]
+        change = {"op": "edit_insight", "insight": insight, "summary": prose.text(SUMMARY_WORDS)}
+        reason = "The weekly look at the figures of the payment service"
+        updated = wire.answer("update_report", {"report": report, "changes": [change], "reason": reason})
+        yield _row("update of one insight: the answer", updated, 600)
+        summary = wire.answer("get_report", {"report": long})
+        yield _row(f"summary, {len(summary['sections'])} sections", summary, 2_500)
+        for number in range(5):
+            change |= {"summary": sized_outline(5_000, number)["insights"][0]["summary"]}
+            wire.answer("update_report", {"report": report, "changes": [change], "reason": reason})
+        events = wire.answer("audit_report", {"report": report})["events"]
+        yield _row("audit page: the longest row", max(events, key=_bytes), 400)
+
+
+def _creation(prose: Prose) -> dict[str, Any]:
+    citation = {"url": "https://example.com/status", "title": prose.text(4)}
+    insight = {"summary": prose.text(SUMMARY_WORDS), "importance": 8, "citations": [citation]}
+    section = {"title": prose.text(4), "content": prose.text(100), "insights": [insight]}
+    return {"title": prose.text(5), "sections": [section], "tags": ["weekly"], "reason": "First look"}
+
+
+def _bytes(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
+
+
+def _row(what: str, value: Any, limit: int) -> Row:
+    return Row(what, [_bytes(value)], unit="bytes", bound=at_most(limit, "value"))
