@@ -52,6 +52,19 @@ def test_create_answers_what_the_contract_says(library: Library) -> None:
     assert len(insight["insight_id"]) == 36
 
 
+@pytest.mark.parametrize("letters", ["ab", "ñö", "雨雪"])
+def test_the_answer_to_an_edit_of_one_insight_is_short(library: Library, letters: str) -> None:
+    first, second = (letter * 400 for letter in letters)
+    created = keep(library, sections=[{"title": "Errors", "insights": [{"summary": first}]}])
+    [insight] = library.get_report(created, view="insights")["insights"]
+    edit = {"op": "edit_insight", "insight": insight["insight_id"], "summary": second}
+    for answer in (change(library, created, edit, dry_run=True), change(library, created, edit)):
+        [row] = answer["changed"]
+        assert row["old"][:20] == first[:20]
+        assert row["new"][:20] == second[:20]
+        assert len(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()) <= 600
+
+
 def test_update_answers_what_the_contract_says(library: Library) -> None:
     report = keep(library)
     added = {"op": "add_section", "title": "Costs"}

@@ -4,6 +4,8 @@ Rules:
 
 - Empty optional fields are left out. An answer stays under 20,000 characters of compact
   JSON: what does not fit is left out from the end, and a warning says how to see it.
+- The values of one edit or two are cut until the answer has at most `EDIT_ANSWER_BYTES`: the
+  caller knows them, since it has just sent one side and read the other.
 - The answer to a repeated call is made of the event, so that it is the first one again.
 """
 
@@ -13,12 +15,15 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from living_reports.brief import brief_edits, cut
+from living_reports.brief import VALUE_CHARS, brief_edits, cut
 from living_reports.models import Outline, sha256_hex
 from living_reports.paging import size
 from living_reports.storage import Record
 
 MAX_ANSWER_CHARS = 20_000
+EDIT_ANSWER_BYTES = 600
+_VALUE_CHARS = (VALUE_CHARS, 150, 100, 60, 40, 24)
+"""How long a value may be, tried in turn until the answer is short enough."""
 _CREATED_TITLE_CHARS = 80
 _WARNINGS_SHOWN = 20
 _WARNING_CHARS = 400
@@ -59,7 +64,7 @@ def created_answer(record: Record, title: str, warnings: Iterable[str] = ()) -> 
 def changed_answer(record: Record, title: str, applied: int, warnings: Iterable[str] = ()) -> Row:
     """What `update_report` and `revert_report` answer after a commit."""
     answer = _head(record, title) | {"applied": applied} | _created(record)
-    answer |= {"changed": brief_edits(record.delta)}
+    answer = _with_edits(answer, record.delta)
     if rebased_over := record.payload.get("rebased_over"):
         answer["rebased_over"] = rebased_over
     return _fitted(answer, list(warnings))
@@ -99,7 +104,7 @@ def preview_answer(
     notes = list(warnings)
     if dry_run:
         answer |= {"created": created} if created else {}
-        answer |= {"changed": brief_edits(delta)}
+        answer = _with_edits(answer, delta)
         answer |= {"rebased_over": rebased_over} if rebased_over else {}
         answer["dry_run"] = True
         notes += [_NEW_IDS] if created else []
@@ -118,6 +123,20 @@ def _head(record: Record, title: str) -> Row:
 def _created(record: Record) -> Row:
     created = record.payload.get("created")
     return {"created": created} if created else {}
+
+
+def _with_edits(answer: Row, delta: list[Row]) -> Row:
+    """The answer with what its edits did."""
+    for value_chars in _VALUE_CHARS:
+        changed = brief_edits(delta, limit=value_chars)
+        full = answer | {"changed": changed}
+        if len(changed) > 2 or _size_bytes(full) <= EDIT_ANSWER_BYTES:
+            break
+    return full
+
+
+def _size_bytes(value: Row) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
 def short_created(created: dict[str, list[dict[str, str]]]) -> Row:
