@@ -11,5 +11,6 @@ from __future__ import annotations
 
 REGISTRY = (
     "sizes",
+    "roundtrip",
     "startup",
 )

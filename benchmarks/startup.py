@@ -12,9 +12,7 @@ from collections.abc import Iterator, Sequence
 from benchmarks.harness.measure import Action, by_turns
 from benchmarks.harness.roots import many_reports, one_report
 from benchmarks.harness.rows import Bench, Row, at_most
-from benchmarks.harness.wire import HANDSHAKE, STATELESS, TRIVIAL, Wire, ours
-
-ERAS = {"with a handshake": HANDSHAKE, "stateless": STATELESS}
+from benchmarks.harness.wire import ERAS, TRIVIAL, Wire, ours
 
 
 def first_list(command: Sequence[str], era: str) -> Action:

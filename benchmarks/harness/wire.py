@@ -22,7 +22,8 @@ from types import TracebackType
 from typing import Any, Self
 
 HANDSHAKE, STATELESS = "2025-06-18", "2026-07-28"
-"""The two eras: one that begins with `initialize`, one that says who it is with every request."""
+ERAS = {"with a handshake": HANDSHAKE, "stateless": STATELESS}
+"""The two eras: one begins with `initialize`, the other says who it is with every request."""
 
 CLIENT = {"name": "bench", "version": "1"}
 TRIVIAL = [sys.executable, str(Path(__file__).with_name("trivial_server.py"))]
