@@ -13,4 +13,7 @@ REGISTRY = (
     "sizes",
     "roundtrip",
     "startup",
+    "listing",
+    "search",
+    "memory",
 )

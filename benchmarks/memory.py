@@ -1,0 +1,48 @@
+"""How much memory does a server hold after it opened very many reports?
+
+Resident memory, in megabytes, of a server that gave the summary of a thousand reports of 50 KB, next
+to that of a trivial server of the same SDK that said a thousand times what it was told.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from benchmarks.harness.measure import by_turns
+from benchmarks.harness.outlines import write_sized_root
+from benchmarks.harness.rows import Bench, Missing, Result, Row, at_most
+from benchmarks.harness.wire import TRIVIAL, Wire, ours
+
+
+def run(bench: Bench) -> Iterator[Result]:
+    count = bench.scaled(1_000, quick=20)
+    what = f"{count:,} reports of 50 KB opened"
+    if sys.platform != "linux":
+        yield Missing(what, "Only Linux tells the memory of another process in /proc.")
+        return
+    root = bench.folder / "memory"
+    reports = write_sized_root(root, 50_000, count)
+
+    def open_all() -> float:
+        with Wire(ours(root)) as wire:
+            for report in reports:
+                wire.answer("get_report", {"report": report})
+            return resident_megabytes(wire.process.pid)
+
+    def echo_all() -> float:
+        with Wire(TRIVIAL) as wire:
+            for _ in reports:
+                wire.call("echo", {"text": "x", "times": 4_000})
+            return resident_megabytes(wire.process.pid)
+
+    samples = by_turns({"ours": open_all, "trivial": echo_all}, bench.rounds(3), warm_ups=0)
+    partner = "a trivial server"
+    yield Row(what, samples["ours"], partner, samples["trivial"], "MB", at_most(120, "difference"))
+
+
+def resident_megabytes(process_id: int) -> float:
+    """The memory that a process holds now."""
+    with open(f"/proc/{process_id}/status", encoding="utf-8") as status:
+        [kilobytes] = [line.split()[1] for line in status if line.startswith("VmRSS:")]
+    return int(kilobytes) / 1000
