@@ -7,6 +7,7 @@ crashes the recoveries, too, and recoveries of recoveries. `CRASH_SEED` sets wha
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,8 +17,8 @@ from random import Random
 import pytest
 
 from crash.bench import Bench
-from crash.recorder import Death, Operation, Write
-from crash.scenarios import SCENARIOS, Scenario, with_deaths
+from crash.recorder import Death, Operation, Rename, SyncFolder, Write
+from crash.scenarios import SCENARIOS, Action, Scenario, carry_on, look_and_carry_on, with_deaths
 
 SEED = int(os.environ.get("CRASH_SEED", "20261123"))
 IN_MEMORY = Path("/dev/shm")
@@ -73,6 +74,25 @@ def test_no_crash_of_a_recovery_breaks_a_promise(scenario: Scenario, make_bench:
     deaths = deaths_in(bench.operations_of(scenario))
     for dying in with_deaths(scenario, Random(SEED).sample(deaths, DEATHS)):
         bench.run(dying)
+
+
+@pytest.mark.parametrize(("name", "then"), [("create a second", carry_on), ("restore", look_and_carry_on)])
+def test_nobody_builds_on_a_name_that_a_power_cut_takes_away(
+    name: str, then: Action, make_bench: MakeBench
+) -> None:
+    """Killed between giving a folder its name and the sync of that; then others change the report."""
+    bench = make_bench(2)
+    [scenario] = [scenario for scenario in SCENARIOS if scenario.name == name]
+    operations = bench.operations_of(scenario)
+    named = next(at for at, one in enumerate(operations) if isinstance(one, Rename) and is_report(one.target))
+    assert isinstance(operations[named + 1], SyncFolder)
+    for dying in with_deaths(scenario, [Death(named + 1)], then):
+        bench.run(dying)
+
+
+def is_report(path: str) -> bool:
+    """True for a report's folder itself."""
+    return re.fullmatch(r".*/by_id/[0-9a-f-]{36}", path) is not None
 
 
 def deaths_in(operations: list[Operation]) -> list[Death]:

@@ -198,19 +198,31 @@ SCENARIOS = [
 ]
 
 
-def with_deaths(scenario: Scenario, deaths: Sequence[Death]) -> list[Scenario]:
-    """The scenario's first act dying at each of these points, and a reader who then recovers."""
-    first = scenario.acts[0]
+def with_deaths(scenario: Scenario, deaths: Sequence[Death], then: Action | None = None) -> list[Scenario]:
+    """The scenario's first act dying at each of these points, and what the next process does: it reads."""
+    first, then = scenario.acts[0], then or look
     return [
         Scenario(
             f"{scenario.name}, killed at {death.position}{f' + {death.torn} bytes' if death.torn else ''}",
             scenario.begin,
-            [Act(first.do, death), Act(look)],
+            [Act(first.do, death), Act(then)],
             scenario.lists_at_once,
             scenario.requires,
         )
         for death in deaths
     ]
+
+
+def carry_on(library: Library) -> object:
+    """Change every report that has a folder, without a list that might settle it first."""
+    folders = sorted(library.storage.by_id.glob("[0-9a-f]*"))
+    change = {"op": "set_metadata", "key": "next", "value": "process"}
+    return [library.update_report(folder.name, [change], author=ANN) for folder in folders]
+
+
+def look_and_carry_on(library: Library) -> object:
+    look(library)
+    return carry_on(library)
 
 
 def look(library: Library) -> object:

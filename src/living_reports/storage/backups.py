@@ -8,6 +8,7 @@ Rules:
 - The newest five stay, and one more whenever the log since the last kept one exceeds the
   outline's size. So all of them together stay under about twice the log, and a version is
   read back through at most one outline's size of deltas.
+- Damaged bytes that a revert replaced stay for good: nothing else has what was typed into them.
 - Names are times, and they rise: also where the clock does not.
 
     >>> backup_names(folder / "backups")
@@ -107,7 +108,6 @@ def base_at(state: State, offset: int) -> int:
 def prune(folder: Path, log: AuditLog, newest: Record) -> None:
     """Remove the backups that left the newest ones, unless they are to be kept.
 
-    An event whose `base_at` is its own offset made a backup that is kept: see `base_at`.
     Usually one has just left; a few more events are looked at, since a crash may have
     prevented this before. The backups of another writer are not ours to remove.
     """
@@ -115,5 +115,17 @@ def prune(folder: Path, log: AuditLog, newest: Record) -> None:
     ours = (record for record in log.backwards(newest.end) if record.is_ours)
     for record in islice(ours, _PRUNED_EVENTS) if spare else ():
         name = record.payload.get("backup_filename")
-        if name in spare and record.payload.get("base_at") != record.offset:
+        if name in spare and not _is_kept(record):
             durable.remove(folder / str(name))
+
+
+def _is_kept(record: Record) -> bool:
+    """True for the backup of an event at which replaying starts, or of damaged bytes.
+
+    What a person typed into a file that was no outline any more is nowhere else. Where it was one,
+    the event took it in.
+    """
+    is_taken_in = "backup_sha256" not in record.payload or (
+        record.is_event and record.event.action_type == "manual_edit_detected"
+    )
+    return record.payload.get("base_at") == record.offset or not is_taken_in

@@ -3,7 +3,8 @@
 Rules:
 
 - Pure reading: nothing is mended, made or removed here, and no lock file is made.
-- Files are judged as they are found. An `error` is damage: what was promised does not hold. A
+- Files are judged as they are found, each report's under its lock: what a writer is just doing is no
+  finding. An `error` is damage: what was promised does not hold. A
   `warning` is settled by the next one who opens the report or lists the root (a crash left a
   commit to finish, an index entry to correct, a file to remove). An `info` is worth knowing.
 - `deep` also replays every version of every report and compares each with its hash.
@@ -17,8 +18,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -39,14 +42,17 @@ Severity = Literal["error", "warning", "info"]
 Progress = Callable[[int, int], None]
 
 _BUSY_SECONDS = 5.0
+_MOVES_FOLLOWED = 3
 _MENDED = frozenset({"outline_mismatch", "outline_missing", "torn_line"})
 """What `verify` finds while a commit waits to be finished, or a person's edit to be taken in."""
 
 _OURS_IN_ROOT = re.compile(
-    r"^(index\.jsonl|\.index\.lock|by_id|templates|\.trash|\.pending|\.search\.sqlite.*|\.git.*)$"
+    r"^(index\.jsonl|\.index\.lock|by_id|templates|\.trash|\.pending|\.search\..*|\.git.*)$"
 )
 _OURS_IN_REPORT = re.compile(r"^(outline\.json|audit\.jsonl|backups|render|\.head|\.lock)$")
 _FOLDERS_IN_ROOT = frozenset({"by_id", ".trash", ".pending"})
+_PLACES = ("by_id", ".trash")
+"""Where reports are, in this order: one that is deleted meanwhile is found in the second."""
 _SET_ASIDE = re.compile(r"^(audit\.torn|outline\..*aside\.json)$")
 _LEFT_IN_ROOT = re.compile(r"^\.index\..*\.tmp$")
 _LEFT_IN_REPORT = re.compile(r"^\.outline\..*\.tmp$")
@@ -88,29 +94,29 @@ def check_root(root: Path, *, deep: bool = False, progress: Progress | None = No
     """
     root = root.resolve()  # a root may be reached through a link, what is in it may not
     findings = list(_root_findings(root))
-    folders = [*_report_folders(root / "by_id"), *_report_folders(root / ".trash")]
+    total = sum(len(_report_folders(root / place)) for place in _PLACES)
+    folders = chain.from_iterable(_report_folders(root / place) for place in _PLACES)
     for done, folder in enumerate(folders, start=1):
         findings += check_report(root, folder, deep=deep)
         if progress is not None:
-            progress(done, len(folders))
+            progress(done, max(done, total))
     return findings
 
 
 def check_report(root: Path, folder: Path, *, deep: bool = False) -> list[Finding]:
-    """Check one report's folder, in `by_id` or in the trash."""
+    """Check one report's folder, in `by_id` or in the trash; one that moved away has no findings."""
     storage = ReportStorage(folder, lock_timeout_seconds=_BUSY_SECONDS)
     report = _Report(root, folder, _id_of(folder.name))
-    with ExitStack() as stack:
-        if storage.lock_path.exists():
-            try:
-                stack.enter_context(storage.reading())
-            except LockTimeoutError:
-                return [report.finding("busy", "warning", "Another process holds it: look again later.")]
-        try:
+    try:
+        with storage.reading() if storage.lock_path.exists() else nullcontext():
             return list(_report_findings(report, storage, deep))
-        except OSError as error:
-            why = error.strerror or type(error).__name__
-            return [report.finding("unreadable", "error", f"It cannot be read: {why}.")]
+    except LockTimeoutError:
+        return [report.finding("busy", "warning", "Another process holds it: look again later.")]
+    except OSError as error:
+        if not folder.exists():
+            return []
+        why = error.strerror or type(error).__name__
+        return [report.finding("unreadable", "error", f"It cannot be read: {why}.")]
 
 
 @dataclass(frozen=True)
@@ -149,28 +155,55 @@ def _about_root(name: str, code: str, severity: Severity, message: str) -> Findi
 
 def _mark_findings(root: Path) -> Iterator[Finding]:
     for name in _names(root / ".pending"):
-        if _id_of(name) == name:
+        if _id_of(name) != name:
+            yield _about_root(f".pending/{name}", "stray_file", "info", "It is none of ours.")
+        elif _is_left(root / ".pending" / name, partial(_folders_of, root, name)):
             message = "A commit of this report was under way; the next list looks at it."
             yield Finding(name, f".pending/{name}", 0, "pending_mark", "warning", message)
-        else:
-            yield _about_root(f".pending/{name}", "stray_file", "info", "It is none of ours.")
+
+
+def _folders_of(root: Path, report_id: str) -> list[Path]:
+    """Where a report is, or is being made."""
+    patterns = (f"by_id/{report_id}", f"by_id/.new-{report_id}-*", f".trash/{report_id}_*")
+    return [folder for pattern in patterns for folder in root.glob(pattern)]
+
+
+def _is_left(path: Path, places: Callable[[], list[Path]]) -> bool:
+    """True if it is there, and nobody who holds one of these folders is about to take it away."""
+    for _ in range(_MOVES_FOLLOWED):
+        try:
+            for folder in places():
+                if (folder / ".lock").exists():
+                    with ReportStorage(folder, lock_timeout_seconds=0.0).reading():
+                        return path.exists()
+            return path.exists()
+        except LockTimeoutError:
+            return False
+        except FileNotFoundError:
+            continue  # it moved to another of its places
+    return path.exists()
 
 
 def _by_id_findings(root: Path) -> Iterator[Finding]:
     for name in _names(root / "by_id"):
         path, file = root / "by_id" / name, f"by_id/{name}"
         if _LEFT_IN_BY_ID.match(name):
-            yield _about_root(file, "leftover", "warning", "A creation that was never finished left it.")
+            if _is_left(path, partial(list, [path])):
+                yield _about_root(file, "leftover", "warning", "A creation that was never finished left it.")
         elif path.is_symlink():
             yield _about_root(file, "symlink", "error", "It is a symbolic link; nothing is read through it.")
-        elif not durable.is_real_folder(path) or _id_of(name) != name:
+        elif _is_no_report(path) or _id_of(name) != name:
             yield _about_root(file, "stray_file", "warning", "It is not the folder of a report.")
 
 
 def _trash_findings(root: Path) -> Iterator[Finding]:
     for name in _names(root / ".trash"):
-        if not _id_of(name) or not durable.is_real_folder(root / ".trash" / name):
+        if not _id_of(name) or _is_no_report(root / ".trash" / name):
             yield _about_root(f".trash/{name}", "stray_file", "warning", "It is not the folder of a report.")
+
+
+def _is_no_report(path: Path) -> bool:
+    return not durable.is_real_folder(path) and os.path.lexists(path)
 
 
 def _report_folders(parent: Path) -> list[Path]:
@@ -194,39 +227,68 @@ def _id_of(name: str) -> str:
 # --- The index ----------------------------------------------------------------------------
 
 
-def _index_findings(root: Path) -> Iterator[Finding]:
-    entries: dict[str, tuple[int, IndexEntry]] = {}
-    for line, text in enumerate(_lines(root / "index.jsonl"), start=1):
+class _Index:
+    """The lines of `index.jsonl`, read again where the file has changed since."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stamp = (-1, -1, -1)
+        self.bad_lines: list[int] = []
+        self.entries: dict[str, tuple[int, IndexEntry]] = {}
+        self.follow()
+
+    def follow(self) -> None:
         try:
-            entry = IndexEntry.model_validate_json(text)
-        except ValidationError:
-            if text:
-                message = "The line is not an entry: a crash may tear one. It is passed over."
-                yield Finding("", "index.jsonl", line, "bad_entry", "info", message)
-            continue
-        entries[entry.report_id] = line, entry
+            stat = self._path.stat()
+            stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+            data = self._path.read_bytes() if stamp != self._stamp else None
+        except FileNotFoundError:
+            stamp, data = (0, 0, 0), b""
+        if data is None:
+            return
+        self._stamp, self.bad_lines, self.entries = stamp, [], {}
+        for line, text in enumerate(data.splitlines(), start=1):
+            try:
+                entry = IndexEntry.model_validate_json(text)
+            except ValidationError:
+                self.bad_lines += [line] if text else []
+                continue
+            self.entries[entry.report_id] = line, entry
+
+
+def _index_findings(root: Path) -> Iterator[Finding]:
+    index = _Index(root / "index.jsonl")
+    for line in index.bad_lines:
+        message = "The line is not an entry: a crash may tear one. It is passed over."
+        yield Finding("", "index.jsonl", line, "bad_entry", "info", message)
     for folder in _report_folders(root / "by_id"):
-        yield from _entry_findings(folder, *entries.pop(folder.name, (0, None)))
-    for report_id, (line, entry) in entries.items():
-        if entry.path.startswith("by_id/"):
+        if finding := _entry_finding(folder, index) and _entry_finding_if_still(folder, index):
+            yield finding
+    for report_id, (line, entry) in index.entries.items():
+        if entry.path == f"by_id/{report_id}" and not (root / entry.path).exists():
             message = "The index names a report that is not there; it is not shown."
             yield Finding(report_id, "index.jsonl", line, "entry_without_report", "info", message)
 
 
-def _lines(path: Path) -> list[bytes]:
+def _entry_finding_if_still(folder: Path, index: _Index) -> Finding | None:
+    """Look again when no writer is between its outline and its entry."""
+    storage = ReportStorage(folder, lock_timeout_seconds=_BUSY_SECONDS)
     try:
-        return path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
+        with storage.reading() if storage.lock_path.exists() else nullcontext():
+            index.follow()
+            return _entry_finding(folder, index)
+    except (LockTimeoutError, FileNotFoundError):
+        return None  # the first is said of the report itself
 
 
-def _entry_findings(folder: Path, line: int, entry: IndexEntry | None) -> Iterator[Finding]:
+def _entry_finding(folder: Path, index: _Index) -> Finding | None:
     actual = entry_on_disk(folder, folder.name, f"by_id/{folder.name}")
+    line, entry = index.entries.get(folder.name, (0, None))
     if actual is None or actual == entry:
-        return
+        return None
     code = "entry_missing" if entry is None else "entry_stale"
     message = "The index does not list it." if entry is None else "The index does not list it as it is."
-    yield Finding(folder.name, "index.jsonl", line, code, "warning", message)
+    return Finding(folder.name, "index.jsonl", line, code, "warning", message)
 
 
 # --- A report -----------------------------------------------------------------------------
@@ -235,6 +297,7 @@ def _entry_findings(folder: Path, line: int, entry: IndexEntry | None) -> Iterat
 def _report_findings(report: _Report, storage: ReportStorage, deep: bool) -> Iterator[Finding]:
     yield from _file_findings(report)
     if not storage.exists():
+        os.stat(report.folder)  # one that moved away is not an empty one
         yield report.finding("empty_folder", "warning", "It holds neither an outline nor a history.")
         return
     if report.folder.parent.name == "by_id" and (last := storage.log.last_ours()) and last.is_deletion:

@@ -353,6 +353,10 @@ class ReportIndex:
         durable.make_folder(self._pending)
         durable.touch(self._pending / report_id)
 
+    def is_marked(self, report_id: str) -> bool:
+        """True if a commit of this report is under way, or was never finished."""
+        return (self._pending / report_id).exists()
+
     def unmark(self, report_id: str) -> None:
         """Say that the entry of this report is up to date."""
         durable.remove(self._pending / report_id)

@@ -25,6 +25,7 @@ from living_reports.models import Author, Outline, normalised, outline_bytes, pa
 from living_reports.storage import durable
 from living_reports.storage.audit import Note, Record
 from living_reports.storage.backups import backup_names, version_in
+from living_reports.storage.publishing import head_of, publish, put_in_place
 from living_reports.storage.state import (
     Case,
     Confirm,
@@ -111,13 +112,13 @@ def _act(storage: ReportStorage, found: Found, case: Case) -> State:
             return _published(storage, found, case.record)
         case RollForward():
             _confirm(storage, case.record)
-            return _roll_forward(storage, case)
+            return _roll_forward(storage, found, case)
         case LogWins():
             _confirm(storage, case.record)
             return _log_wins(storage, found, case)
         case HandEdit():
             _confirm(storage, case.record)
-            return _commit_hand_edit(storage, case)
+            return _commit_hand_edit(storage, found, case)
 
 
 def state_without_writing(storage: ReportStorage) -> State:
@@ -248,7 +249,8 @@ def _published(storage: ReportStorage, before: Found, record: Record, *warnings:
     if not lost:
         durable.write_hint(storage.head_path, head_of(record))
     found = storage.look()
-    assert found.outline is not None
+    if found.outline is None or found.sha256 != record.outline_sha256:
+        return settle(storage)  # somebody saved meanwhile: another case by now
     state = State(
         outline=outlines.parse(found.outline, found.sha256),
         record=record,
@@ -267,12 +269,7 @@ def _remove_strays(storage: ReportStorage, found: Found) -> None:
         durable.remove(storage.report_dir / name)
 
 
-def head_of(record: Record) -> bytes:
-    """What `.head` says of the event that was published last: twice, so that a half-written one shows."""
-    return f"{record.version}:{record.sha256}\n".encode() * 2
-
-
-def _roll_forward(storage: ReportStorage, case: RollForward) -> State:
+def _roll_forward(storage: ReportStorage, found: Found, case: RollForward) -> State:
     """Finish a commit: the event is there, its outline follows from the one before."""
     try:
         outline = apply(case.before, case.record.delta)
@@ -282,7 +279,7 @@ def _roll_forward(storage: ReportStorage, case: RollForward) -> State:
     if sha256_hex(data) != case.record.outline_sha256:
         outline = storage.history.outline_at(case.record.version)
         data = outline_bytes(outline)
-    storage.publish(_temporary(storage, data, case.record), outline, case.record)
+    publish(storage, _temporary(storage, data, case.record), outline, case.record, found.outline)
     return settle(storage)
 
 
@@ -300,9 +297,10 @@ def _temporary(storage: ReportStorage, data: bytes, record: Record) -> Path:
 def _log_wins(storage: ReportStorage, found: Found, case: LogWins) -> State:
     """Put the log's version in place of an outline that is older or missing."""
     outline = storage.history.outline_at(case.record.version)
-    where = _set_aside(storage) if case.keep else ""
     temporary = _temporary(storage, outline_bytes(outline), case.record)
-    durable.replace(temporary, storage.outline_path)
+    where = _set_aside(storage) if case.keep else ""
+    if not put_in_place(storage, temporary, found.outline):
+        return settle(storage)  # somebody saved meanwhile: another case by now
     why = (f"{case.why}; the log's version was put in place.{where}",) if case.why else ()
     return _published(storage, found, case.record, *why)
 
@@ -315,9 +313,11 @@ def _set_aside(storage: ReportStorage) -> str:
     return f" The file that was found is kept as {name} in the report's folder."
 
 
-def _commit_hand_edit(storage: ReportStorage, case: HandEdit) -> State:
+def _commit_hand_edit(storage: ReportStorage, before: Found, case: HandEdit) -> State:
     """Commit what a person saved as a version of its own; their bytes become its backup."""
-    found = storage.look()
+    found = storage.look()  # the end of the log may have got its newline
+    if found.outline != before.outline:
+        return settle(storage)  # they saved again
     current = storage.history.outline_at(case.record.version)
     edited = _carried_over(storage, current, normalised(case.outline))
     if edited is None:

@@ -51,10 +51,11 @@ from living_reports.models import (
 )
 from living_reports.storage import durable, recovery
 from living_reports.storage.audit import EMPTY_SHA256, AuditLog, Note, Record
-from living_reports.storage.backups import base_at, next_backup, prune
+from living_reports.storage.backups import base_at, next_backup
 from living_reports.storage.history import History
 from living_reports.storage.index import ReportIndex, entry_of
 from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS, ReportLock, hold, is_held
+from living_reports.storage.publishing import head_of, publish
 from living_reports.storage.requests import find_request
 from living_reports.storage.state import Found, State, is_head_lost, outlines, said_in
 
@@ -336,7 +337,7 @@ class ReportStorage:
         fields = {key: value for key, value in event.payload.items() if key not in chained}
         full = event.model_copy(update={"payload": chained | fields})
         record = self._append(last, size, _line_of(full))
-        self._after_commit(record, lambda: durable.write_hint(self.head_path, recovery.head_of(record)))
+        self._after_commit(record, lambda: durable.write_hint(self.head_path, head_of(record)))
         return record
 
     def commit(self, state: State | None, outline: Outline, note: Note) -> Record:
@@ -393,7 +394,8 @@ class ReportStorage:
         )
         temporary = self.report_dir / f".outline.{note.action_id}.tmp"
         record = self._write_event(temporary, data, last, size, event)
-        self._after_commit(record, lambda: self.publish(temporary, new, record))
+        replaced = state.found.outline if state is not None else None
+        self._after_commit(record, lambda: publish(self, temporary, new, record, replaced))
         outlines.put(new, record.outline_sha256, len(data))
         return record
 
@@ -422,8 +424,7 @@ class ReportStorage:
             durable.write_new(temporary, data)
             if "backup_sha256" in event.payload:  # torn, the line can only be told by this name
                 durable.sync_folder(self.report_dir)
-            if self.index is not None:
-                self.index.mark(self.report_id)
+            self.mark()
             return self._append(last, size, _line_of(event))
         except StorageFailedError as error:
             if error.details["happened"] == "no":
@@ -432,6 +433,18 @@ class ReportStorage:
         except OSError as error:
             self._undo(temporary)
             raise storage_failed(error) from error
+
+    def mark(self) -> None:
+        """Step 4. Takes a held lock.
+
+        A mark that is there already was left by one who died, perhaps between giving the folder its
+        name and the sync of that: nothing may be committed under a name that a power cut takes away.
+        """
+        if self.index is None:
+            return
+        if self.index.is_marked(self.report_id):
+            durable.sync_folder(self.report_dir.parent)
+        self.index.mark(self.report_id)
 
     def _append(self, last: Record | None, size: int, line: bytes) -> Record:
         """Step 5: the line, synced, behind a newline where the line before lacks its own."""
@@ -474,24 +487,6 @@ class ReportStorage:
             publish()
         except OSError as error:
             logger.warning("version %d is committed but not yet in place: %s", record.version, error.strerror)
-
-    def publish(self, temporary: Path, new: Outline, record: Record) -> None:
-        """Put the outline of the last event in place, and say so in `.head` and in the index.
-
-        Recovery comes here, too. The backup is linked only now: an editor that saves in
-        place would change both names.
-        """
-        backup = record.payload.get("backup_filename")
-        if isinstance(backup, str) and self.outline_path.exists():
-            durable.make_folder(self.backups_dir)
-            durable.link(self.outline_path, self.backups_dir / Path(backup).name)
-            if "backup_sha256" in record.payload:  # no version has these bytes: they are there only
-                durable.sync_folder(self.backups_dir)
-                durable.sync_folder(self.report_dir)
-        durable.replace(temporary, self.outline_path)
-        durable.write_hint(self.head_path, recovery.head_of(record))
-        self.announce(new)
-        prune(self.backups_dir, self.log, record)
 
     def announce(self, outline: Outline) -> None:
         """Bring the index up to date. Takes a held lock: two entries must not overtake each other."""

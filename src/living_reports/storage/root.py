@@ -162,8 +162,6 @@ class GlobalStorage:
         except ReportError:
             self._unmark_missing(report_id)
             raise
-        if outline is not None:
-            self.index.announce(entry_of(outline, f"by_id/{report_id}"), report_id)
         self.index.tidy()
         self.sweep()
         return outline
@@ -178,15 +176,18 @@ class GlobalStorage:
                 outline = fill(storage)
                 durable.sync_folder(building)
                 if not _MOVES_NEED_CLOSED_FILES:
-                    return outline if self._take_name(building, report_id) else None
-            return outline if self._take_name(building, report_id) else None
+                    return outline if self._take_name(building, outline, report_id) else None
+            return outline if self._take_name(building, outline, report_id) else None
         except BaseException:
             if durable.is_real_folder(building):
                 durable.remove_folder(building)
             raise
 
-    def _take_name(self, building: Path, report_id: str) -> bool:
-        """Rename a finished folder and sync the name: from here on the report exists."""
+    def _take_name(self, building: Path, outline: Outline, report_id: str) -> bool:
+        """Rename a finished folder and sync the name: from here on the report exists, and is listed.
+
+        The lock came along with the folder: the first entry is there before anybody can change it.
+        """
         try:
             if self.find_in_trash(report_id) is not None:
                 raise FileExistsError
@@ -201,6 +202,7 @@ class GlobalStorage:
         except OSError as error:
             self._give_name_back(building, report_id, error)
             raise
+        self.index.announce(entry_of(outline, f"by_id/{report_id}"), report_id)
         return True
 
     def _give_name_back(self, building: Path, report_id: str, cause: OSError) -> None:
@@ -274,6 +276,8 @@ class GlobalStorage:
         with storage.lock(timeout_seconds):
             state = storage.read()
             self._refuse_deleted(storage.report_id, state)
+            if self.index.is_marked(storage.report_id):
+                durable.sync_folder(self.by_id)  # whoever set the mark may have died before that
             storage.announce(state.outline)
             return state
 
@@ -488,9 +492,9 @@ class GlobalStorage:
             raise not_found(report_id)
         try:
             self._make_lasting(self.trash_dir)
-            self.index.mark(report_id)
             with self._found(report_id), storage.lock():
                 self._refuse_deleted(report_id, storage.read())
+                storage.mark()  # not before: whoever held the report took the mark away
                 storage.append_audit_event(event)
                 if not _MOVES_NEED_CLOSED_FILES:
                     return self._move_deleted(report_id)
@@ -536,8 +540,7 @@ class GlobalStorage:
         except OSError as error:
             raise storage_failed(error) from error
         try:
-            with self._found(report_id):
-                return self._announce(self.get_report_storage(report_id))
+            return self.read(report_id)
         except (StorageFailedError, LockTimeoutError) as error:
             raise StorageFailedError(
                 "The report is restored, but could not be read just now.",
@@ -550,9 +553,12 @@ class GlobalStorage:
         with storage.lock():
             storage.append_audit_event(event)
             if not _MOVES_NEED_CLOSED_FILES:
-                durable.move_folder(folder, self.by_id / report_id)
-        if _MOVES_NEED_CLOSED_FILES:
-            durable.move_folder(folder, self.by_id / report_id)
+                return self._take_name_back(folder, report_id)
+        return self._take_name_back(folder, report_id)
+
+    def _take_name_back(self, folder: Path, report_id: str) -> None:
+        """Rename a folder, sync the name and list it, before anybody can build on it."""
+        durable.move_folder(folder, self.by_id / report_id)
         try:
             durable.sync_folder(self.by_id)
         except OSError as error:
@@ -561,6 +567,8 @@ class GlobalStorage:
                 happened="unknown",
                 hint="List the reports once the disk is well: it is there, or still in the trash.",
             ) from error
+        if entry := entry_on_disk(self.by_id / report_id, report_id, f"by_id/{report_id}"):
+            self.index.announce(entry, report_id)
 
     def in_trash(self) -> list[tuple[str, Path]]:
         """Every report in the trash: its id and its folder, newest last."""

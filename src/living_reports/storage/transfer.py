@@ -28,7 +28,7 @@ from living_reports.errors import CorruptReportError, InvalidInputError, TooLarg
 from living_reports.models import Outline, outline_bytes, parse_outline, parse_uuid, sha256_hex
 from living_reports.storage.audit import Record
 from living_reports.storage.backups import backup_names
-from living_reports.storage.recovery import head_of
+from living_reports.storage.publishing import head_of
 from living_reports.storage.report import ReportStorage
 from living_reports.storage.verify import verify
 
