@@ -53,8 +53,10 @@ class NodePrograms:
             KeyError: The package has no program of this name.
         """
         package_folder = self.folder / "node_modules" / package
-        manifest = json.loads((package_folder / "package.json").read_bytes())
-        return [self.node, str(package_folder / manifest["bin"][program])]
+        programs = json.loads((package_folder / "package.json").read_bytes())["bin"]
+        if isinstance(programs, str):  # npm's short form: the one program has the package's name
+            programs = {package.split("/")[-1]: programs}
+        return [self.node, str(package_folder / programs[program])]
 
 
 def node_programs() -> NodePrograms:
