@@ -39,6 +39,12 @@ def test_a_sound_root_has_no_findings(root: Path) -> None:
     assert found(root, deep=True) == []
 
 
+def test_what_a_search_leaves_is_ours(root: Path) -> None:
+    Library(root).list_reports("anything")
+    assert (root / ".search.sqlite").exists()
+    assert found(root) == []
+
+
 def test_a_root_that_is_not_there_has_no_findings(tmp_path: Path) -> None:
     assert found(tmp_path / "nowhere") == []
 

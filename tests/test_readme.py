@@ -1,16 +1,21 @@
-"""What README.md says is so: its links lead somewhere, its tools are the server's, its JSON is JSON.
+"""What README.md says is so: its links lead somewhere, its tools are the server's, a click works.
 
 The two commands themselves are run by `.ci/run`, as they stand there.
 """
 
 from __future__ import annotations
 
+import base64
 import json
+import os
 import re
+import sys
 from pathlib import Path
+from urllib.parse import parse_qsl
 
 import pytest
 
+from connecting import first_call
 from living_reports.server.tools import TOOLS
 
 ROOT = Path(__file__).parent.parent
@@ -28,14 +33,21 @@ def test_the_tool_table_names_the_tools_of_the_server() -> None:
     assert table == [tool["name"] for tool in TOOLS]
 
 
-def test_client_configurations_are_json_with_absolute_paths() -> None:
-    blocks = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL)]
-    servers = [next(iter(block.values()))["living-reports"] for block in blocks]
-    assert len(servers) == 2
-    for server in servers:
-        assert server["command"].startswith("/")
-        assert server["args"][:2] == ["serve", "--root"]
-        assert server["args"][2].startswith("/")
+def linked(address: str) -> dict[str, str]:
+    """What a link of README asks of this address."""
+    [query] = re.findall(rf"\]\({re.escape(address)}\?([^)]+)\)", README)
+    return dict(parse_qsl(query, strict_parsing=True))
+
+
+def test_a_click_adds_a_server_that_starts(tmp_path: Path) -> None:
+    cursor = linked("https://cursor.com/en/install-mcp")
+    vscode = linked("https://insiders.vscode.dev/redirect/mcp/install")
+    assert cursor["name"] == vscode["name"] == "living-reports"
+    entry = json.loads(base64.b64decode(cursor["config"], validate=True))
+    assert entry == json.loads(vscode["config"])
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    answer = first_call(entry, PATH=path, LIVING_REPORTS_ROOT=str(tmp_path / "reports"))
+    assert answer["version"] == 1
 
 
 @pytest.mark.parametrize("name", ["run", "test"])

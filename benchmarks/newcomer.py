@@ -1,0 +1,177 @@
+"""How long does a newcomer take, from the clone to the first call of a tool, with each client?
+
+Every configuration that can run here is set up from a clone of its own, with an empty home and empty
+caches; then the server is started as the written configuration says, and makes a report. What cannot run
+here says what it needs. Needs git and a package index; this repository is the one that is cloned, as
+committed.
+
+    $ python -m benchmarks.newcomer
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.harness.wire import Wire
+
+REPOSITORY = Path(__file__).parent.parent
+CLIENTS = ("claude-desktop", "claude-code", "cursor", "vscode", "codex")
+SCRIPTS = "Scripts" if os.name == "nt" else "bin"
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way from the clone to the first call: seconds for each step, or what it needs and has not."""
+
+    name: str
+    clone: float = 0.0
+    set_up: float = 0.0
+    configure: float = 0.0
+    first_call: float = 0.0
+    needs: str = ""
+
+    @property
+    def total(self) -> float:
+        return self.clone + self.set_up + self.configure + self.first_call
+
+
+class Newcomer:
+    """Somebody with an empty home, in an empty folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.home.mkdir(parents=True)
+        self.clone = folder / "living-reports"
+        self.reports = folder / "reports"
+        kept = {
+            name: text for name, text in os.environ.items() if not name.startswith(("LIVING_", "VIRTUAL"))
+        }
+        for name in ("XDG_CONFIG_HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME", "APPDATA", "LOCALAPPDATA"):
+            kept.pop(name, None)
+        caches = {"PIP_NO_CACHE_DIR": "1", "UV_CACHE_DIR": str(folder / "uv-cache")}
+        tools = {"UV_TOOL_DIR": str(folder / "tools"), "UV_TOOL_BIN_DIR": str(folder / SCRIPTS)}
+        home = {"HOME": str(self.home), "USERPROFILE": str(self.home)}
+        self.environ = kept | caches | tools | home
+
+    def run(self, *command: str | Path) -> float:
+        """Run a command in the clone, once there is one, and say how many seconds it took."""
+        where = self.clone if self.clone.exists() else self.folder
+        start = time.perf_counter()
+        subprocess.run(
+            [str(word) for word in command],
+            cwd=where,
+            env=self.environ,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        return time.perf_counter() - start
+
+    def get_clone(self) -> float:
+        return self.run("git", "clone", "-q", REPOSITORY, self.clone)
+
+    def call(self, command: Sequence[str]) -> float:
+        """Start a server and make a report, as a client does."""
+        start = time.perf_counter()
+        with Wire(command, environ=self.environ) as wire:
+            wire.answer("create_report", {"title": "First report"})
+            return time.perf_counter() - start
+
+    def configured(self, client: str) -> list[str]:
+        """The command that the client's file now has."""
+        [file] = [
+            *self.home.rglob("*mcp.json"),
+            *self.home.rglob("*config.json"),
+            *self.home.rglob(".claude.json"),
+            *self.home.rglob("config.toml"),
+        ]
+        text = file.read_text(encoding="utf-8")
+        content = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
+        [servers] = content.values()
+        return [servers["living-reports"]["command"], *servers["living-reports"]["args"]]
+
+
+def with_install(newcomer: Newcomer, client: str) -> Way:
+    clone = newcomer.get_clone()
+    program = newcomer.clone / ".venv" / SCRIPTS
+    set_up = newcomer.run(sys.executable, "-m", "venv", ".venv")
+    set_up += newcomer.run(program / "pip", "install", "-q", ".")
+    configure = newcomer.run(program / "living-reports", "install", client, "--root", newcomer.reports)
+    call = newcomer.call(newcomer.configured(client))
+    return Way(f"`install {client}`", clone, set_up, configure, call)
+
+
+def with_a_click(newcomer: Newcomer) -> Way:
+    clone = newcomer.get_clone()
+    set_up = newcomer.run("uv", "tool", "install", "-q", ".")
+    call = newcomer.call([str(newcomer.folder / SCRIPTS / "living-reports"), "serve"])
+    return Way("`uv tool install .`, then the link for Cursor or VS Code", clone, set_up, first_call=call)
+
+
+def with_the_bundle(newcomer: Newcomer) -> Way:
+    """What a client does with the bundle after its user has picked a folder."""
+    clone = newcomer.get_clone()
+    staged = newcomer.folder / "staged"
+    set_up = newcomer.run(sys.executable, "bundle/stage.py", staged)
+    server = json.loads((staged / "manifest.json").read_bytes())["server"]["mcp_config"]
+    known = {"${__dirname}": str(staged), "${user_config.root}": str(newcomer.reports)}
+    call = newcomer.call([server["command"], *(known.get(word, word) for word in server["args"])])
+    return Way(
+        "the bundle, unpacked (uv fetches the rest at the first start)", clone, set_up, first_call=call
+    )
+
+
+def with_docker(newcomer: Newcomer) -> Way:
+    clone = newcomer.get_clone()
+    set_up = newcomer.run("docker", "build", "-q", "-t", "living-reports-newcomer", ".")
+    call = newcomer.call(["docker", "run", "--rm", "-i", "living-reports-newcomer"])
+    return Way("the container", clone, set_up, first_call=call)
+
+
+def ways(folder: Path) -> Iterator[Way]:
+    """Each way in turn; what has been seen is removed, so that the next begins with nothing."""
+    for client in CLIENTS:
+        yield with_install(Newcomer(folder / client), client)
+        shutil.rmtree(folder / client)
+    for name, program, go in (
+        ("the link for Cursor or VS Code", "uv", with_a_click),
+        ("the bundle", "uv", with_the_bundle),
+        ("the container", "docker", with_docker),
+    ):
+        if not shutil.which(program):
+            yield Way(name, needs=f"{program} is not here")
+            continue
+        yield go(Newcomer(folder / go.__name__))
+
+
+def table(rows: Sequence[Way]) -> str:
+    """The figures as docs/clients/README.md has them."""
+    lines = [
+        "| from a clone | clone | set up | configure | first call | together |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        steps = (row.clone, row.set_up, row.configure, row.first_call, row.total)
+        cells = [row.needs, *[""] * 4] if row.needs else [f"{step:.1f} s" if step else "" for step in steps]
+        lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    with tempfile.TemporaryDirectory() as folder:
+        print(table(list(ways(Path(folder)))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
