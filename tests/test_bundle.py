@@ -16,6 +16,7 @@ import pytest
 
 from connecting import first_call
 from living_reports import __version__
+from living_reports.install import server_command
 from living_reports.server.tools import TOOLS
 from node_programs import NodePrograms
 
@@ -62,13 +63,13 @@ def test_the_registry_finds_its_name_in_the_readme() -> None:
     assert f"<!-- mcp-name: {REGISTRY_ENTRY['name']} -->" in README
 
 
-def test_what_the_registry_entry_says_starts_the_server(tmp_path: Path) -> None:
+def test_the_registry_entry_starts_the_server_as_an_install_does() -> None:
     [package] = REGISTRY_ENTRY["packages"]
     serve, root = package["packageArguments"]
-    assert (package["runtimeHint"], root["type"]) == ("uvx", "named")
-    program = Path(sys.executable).with_name(package["identifier"])
-    arguments = [serve["value"], root["name"], str(tmp_path / "reports")]
-    assert first_call({"command": str(program), "args": arguments})["version"] == 1
+    program, *arguments = server_command(Path("/reports"))
+    assert (package["runtimeHint"], Path(program).stem) == ("uvx", package["identifier"])
+    assert [serve["value"], root["name"], "/reports"] == arguments
+    assert (serve["type"], root["type"]) == ("positional", "named")
 
 
 @pytest.fixture(scope="session")
