@@ -8,6 +8,7 @@
   Times, ids, hashes, numbers of bytes and the reader's own paths may differ.
 - `text` elsewhere, and blocks without a language, are pictures.
 
+A block under `<!-- serves -->` ends with a server: it is run until that listens on the port it names.
 A block that is not run, or not compared, has a comment above it: `<!-- not run: why -->`,
 `<!-- not compared: why -->`, or the mark under which something else runs it (`ELSEWHERE`).
 """
@@ -18,8 +19,11 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
 import tomllib
 from dataclasses import dataclass, field
 from functools import cache
@@ -130,6 +134,9 @@ class Sandbox:
 
     def run(self, block: Block) -> None:
         """Run one block; the folder and the variables that a shell leaves are those of the next."""
+        if block.comment == "serves":
+            self.serve(block)
+            return
         state = self.folder / "state"
         if block.language == "python":
             command = [sys.executable, "-c", block.text]
@@ -142,6 +149,25 @@ class Sandbox:
         )
         assert done.returncode == 0, f"{block.name}\n{done.stdout.decode()}{done.stderr.decode()}"
         self.printed[block.name] = done.stdout.decode()
+
+    def serve(self, block: Block) -> None:
+        """Run a block that ends with a server, until that listens; on a free port, not the page's."""
+        [page_port] = re.findall(r"--http (\d+)", block.text)
+        port = free_port()
+        command = ["bash", "-euo", "pipefail", "-c", self.at_home(block.text).replace(page_port, str(port))]
+        server = subprocess.Popen(
+            command, cwd=self.work, env=self.environment(), stderr=subprocess.PIPE, start_new_session=True
+        )
+        try:
+            deadline = time.monotonic() + TIMEOUT_SECONDS
+            while not listens(port):
+                assert server.poll() is None, f"{block.name}: {server.communicate()[1].decode()}"
+                assert time.monotonic() < deadline, f"{block.name}: nothing listens"
+                time.sleep(0.05)
+        finally:
+            if server.poll() is None:
+                os.killpg(server.pid, signal.SIGTERM)
+            server.communicate()
 
     def at_home(self, text: str) -> str:
         """The text with this machine's places for those of the page."""
@@ -163,6 +189,18 @@ class Sandbox:
         ):
             text = re.sub(pattern, "…", text)
         return text
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as visitor:
+        return visitor.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the commands of the pages are for a POSIX shell")
