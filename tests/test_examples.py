@@ -66,3 +66,14 @@ def test_read_history(tmp_path: Path) -> None:
     assert [line.split()[0] for line in text.splitlines()[:4]] == ["v1", "v2", "v3", "v4"]
     assert "chain   4 lines, each follows from the one before" in text
     assert "is what the last line says" in text
+
+
+def test_agent_pipeline(tmp_path: Path) -> None:
+    text = run("agent_pipeline.py", tmp_path)
+    assert re.search(r"^refused +version_conflict: The report is at version 3, not 2", text, re.MULTILINE)
+    assert "theirs '12 % of requests fail, since Tuesday.'" in text
+    assert re.search(r"^done +Service health is at version 4\.$", text, re.MULTILINE)
+    assert outline_of(tmp_path)["sections"][0]["content"] == "15 % of requests fail, since Tuesday."
+    event = log_of(tmp_path)[-1]
+    assert (event["actor"], event["request_id"]) == ("agent", "nightly-2026-11-28")
+    assert event["payload"]["client"].startswith("nightly (fastmcp/")
