@@ -84,8 +84,8 @@ def last_answer(messages: list[ModelMessage]) -> Answer:
     part = messages[-1].parts[-1]
     if not isinstance(part, ToolReturnPart):
         return {}
-    answer = json.loads(part.content) if isinstance(part.content, str) else part.content
-    assert isinstance(answer, dict)
+    content: Any = part.content
+    answer: Answer = json.loads(content) if isinstance(content, str) else content
     if error := answer.get("error"):
         print(f"refused   {error['code']}: {error['message']}")
         for conflict in error.get("conflicts", []):
