@@ -84,8 +84,8 @@ def test_what_cannot_be_read_back_is_an_error_not_a_guess(root: GlobalStorage) -
     """A delta altered so that it still applies: only the hash tells."""
     folder = root.by_id / REPORT
     lines = lines_of(folder)
-    assert lines[29].count(b'"","3"') > 1
-    lines[29] = lines[29].replace(b'"","3"', b'"","9"')
+    assert lines[29].count(b'"0","30"') > 1
+    lines[29] = lines[29].replace(b'"0","30"', b'"0","90"')
     (folder / "audit.jsonl").write_bytes(b"\n".join(lines) + b"\n")
     shutil.rmtree(folder / "backups")
     history = root.get_report_storage(REPORT).history
