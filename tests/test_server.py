@@ -18,7 +18,9 @@ from mcp.shared.exceptions import MCPError
 
 from living_reports.library import Library
 from living_reports.models import Author
-from living_reports.server.app import MAX_CLIENT_CHARS, WORKER_THREADS, build_server
+from living_reports.server.app import build_server
+from living_reports.server.calls import MAX_CLIENT_CHARS
+from living_reports.server.desk import WORKER_THREADS
 from living_reports.server.tools import BY_NAME, INSTRUCTIONS
 from living_reports.settings import Settings
 from living_reports.storage.lock import hold

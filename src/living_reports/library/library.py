@@ -56,16 +56,21 @@ from living_reports.models import Author, Outline
 from living_reports.paging import size
 from living_reports.selectors import pick_report
 from living_reports.sources import Sources
-from living_reports.storage import Edit, GlobalStorage, Note, State, utc_now
+from living_reports.storage import Edit, GlobalStorage, Note, Say, State, utc_now
 from living_reports.views import MAX_CHARS, MAX_CHARS_RANGE, report_view, view_args
 
 if TYPE_CHECKING:
+    from living_reports.library.lookout import Lookout
+    from living_reports.library.resources import Resource
     from living_reports.storage.search import SearchIndex
 
 MAX_LIMIT = 100
+RESOURCES_A_PAGE = 50
 _DEFAULT_LIMIT = 20
 _CURSOR_CHARS = 1_200
 """Room for `next_cursor` and what else goes around the rows of an answer."""
+_LOOKOUT_SECONDS = 1.0
+"""How long a lookout waits for the writer of a report before it looks again later."""
 _REQUESTS = uuid.UUID("6f2d8a52-9f3e-5c0b-8d0e-3b1f6a0c7e11")
 """The namespace in which a `request_id` names the report that it creates."""
 
@@ -361,8 +366,12 @@ class Library:
         verify: bool = False,
         limit: int = 0,
         cursor: str = "",
+        *,
+        say: Say | None = None,
     ) -> Row:
         """What happened to a report, newest first; with `verify` also whether its files are whole.
+
+        `say` is told how far that is.
 
         Raises:
             InvalidInputError: An argument is out of range, or the cursor is not for this call.
@@ -376,7 +385,7 @@ class Library:
             report_id = find_unopened(self.storage, report)
         else:
             report_id = find_report(self.storage, report, writing=False)
-        verified = self.storage.verify(report_id) if verify else None  # before any recovery
+        verified = self.storage.verify(report_id, say=say) if verify else None  # before any recovery
         state = self._read_if_possible(report_id)
         place: list[str] = []
         if item:
@@ -413,15 +422,22 @@ class Library:
 
     @_disk_errors("no")
     def render_report(
-        self, report: str, format: str = "", version: int = 0, to_file: bool = False, *, author: Author
+        self,
+        report: str,
+        format: str = "",
+        version: int = 0,
+        to_file: bool = False,
+        *,
+        author: Author,
+        say: Say | None = None,
     ) -> Row:
-        """A report as a page: its text, or where its file is; see `pages`.
+        """A report as a page: its text, or where its file is; see `pages`. `say` is told how far it is.
 
         Raises:
             NoSuchVersionError: The report never had this version.
             ReportError: A selector, an argument or the disk; see the classes of `errors`.
         """
-        wish = Wish(format, version, to_file)
+        wish = Wish(format, version, to_file, say)
         return render_answer(self.storage, self.sources, self._read(report)[1], wish, author)
 
     @_disk_errors("no")
@@ -465,6 +481,54 @@ class Library:
             return self.storage.outline_at(report_id, version, state)
 
         return Mentions(text, outline_at)
+
+    # --- By address -----------------------------------------------------------------------
+
+    @_disk_errors("no")
+    def list_resources(self, cursor: str = "") -> Row:
+        """The active reports as resources, the newest first; see `resources`.
+
+        Raises:
+            InvalidInputError: The cursor is not one of ours.
+        """
+        from living_reports.library import resources
+
+        page = self.list_reports(limit=RESOURCES_A_PAGE, cursor=cursor)
+        today = datetime.now(UTC).date()
+        page["resources"] = [resources.listed(self.storage, row, today) for row in page.pop("reports")]
+        return page
+
+    @_disk_errors("no")
+    def read_resource(self, address: str) -> Resource:
+        """What is at an address, whole; see `resources`.
+
+        Raises:
+            ReportError: Nothing is, or it cannot be read.
+        """
+        from living_reports.library import resources
+
+        return resources.read(self.storage, address, datetime.now(UTC).date())
+
+    def lookout(self) -> Lookout:
+        """A lookout for what changes at the addresses that somebody follows.
+
+        It has a time-out of its own, so that no report that stays locked keeps word of the others back.
+        """
+        from living_reports.library.lookout import Lookout
+
+        root = self.storage.reports_root
+        return Lookout(GlobalStorage(root, lock_timeout_seconds=_LOOKOUT_SECONDS))
+
+    @_disk_errors("no")
+    def complete(self, kind: str, text: str, report: str = "") -> Row:
+        """Values for what a person is typing; see `completing`.
+
+        Raises:
+            ReportError: The report whose sections or versions are wanted cannot be read.
+        """
+        from living_reports.library import completing
+
+        return completing.complete(self.storage, kind, text, report)
 
     # --- One report -----------------------------------------------------------------------
 

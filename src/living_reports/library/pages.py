@@ -25,7 +25,7 @@ from living_reports.paging import size
 from living_reports.render.html import html
 from living_reports.render.markdown import markdown
 from living_reports.sources import Sources
-from living_reports.storage import GlobalStorage, State
+from living_reports.storage import GlobalStorage, Say, State
 from living_reports.storage.pages import PAGES_FOLDER
 
 FORMATS = ("markdown", "html")
@@ -41,6 +41,8 @@ class Wish:
     format: str = ""
     version: int = 0
     to_file: bool = False
+    say: Say | None = None
+    """Told how far the page is."""
 
 
 def render_answer(storage: GlobalStorage, sources: Sources, state: State, wish: Wish, author: Author) -> Row:
@@ -65,7 +67,7 @@ def render_answer(storage: GlobalStorage, sources: Sources, state: State, wish: 
         is_current = version == state.version
         state = storage.adopt(report_id, author)
         outline = state.outline if is_current else outline
-    return _file_answer(storage, sources, state, outline, page_format, author)
+    return _file_answer(storage, sources, state, outline, page_format, author, wish.say)
 
 
 def _file_answer(
@@ -75,8 +77,9 @@ def _file_answer(
     outline: Outline,
     page_format: str,
     author: Author,
+    say: Say | None,
 ) -> Row:
-    page = _page(storage, sources, outline, page_format).encode()
+    page = _page(storage, sources, outline, page_format, say).encode()
     name = f"report-v{outline.outline_version}.{_SUFFIXES[page_format]}"
     path = storage.write_page(
         outline.report_id, name, page, _event(outline, page_format, name, page, author)
@@ -88,13 +91,15 @@ def _file_answer(
     }
 
 
-def _page(storage: GlobalStorage, sources: Sources, outline: Outline, page_format: str) -> str:
+def _page(
+    storage: GlobalStorage, sources: Sources, outline: Outline, page_format: str, say: Say | None
+) -> str:
     """The whole page, with the hash of the event that made its version."""
     today = datetime.now(UTC).date()
     record = storage.event_of(outline.report_id, outline.outline_version)
     head_sha256 = record.sha256 if record else ""
     if page_format == "html":
-        return html(outline, today=today, head_sha256=head_sha256, images=sources.read_image)
+        return html(outline, today=today, head_sha256=head_sha256, images=sources.read_image, say=say)
     return markdown(outline, today, front_matter=True, head_sha256=head_sha256)
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import pkgutil
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from functools import lru_cache
 from html import escape
@@ -28,6 +28,9 @@ from living_reports.check import is_stale
 from living_reports.models import Citation, Insight, Outline, Section
 from living_reports.render.parts import Citations, Part, moment, parts, ranked
 from living_reports.render.prose import ImageReader, Prose
+
+Say = Callable[[str, int, int], None]
+"""Told what is being done, how much is done, and of how much."""
 
 KEY_FINDINGS = 5
 """How many insights are named at the front of a report that has more."""
@@ -54,6 +57,7 @@ def html(
     head_sha256: str = "",
     images: ImageReader | None = None,
     status: str = "active",
+    say: Say | None = None,
 ) -> str:
     """The page.
 
@@ -61,9 +65,10 @@ def html(
     this version: its line in the report's log.
     `images` gives the bytes of a local image; what it does not give is named by its words.
     `status` limits the insights to those of one status; `all` shows every one.
+    `say` is told after each part how far the page is.
     """
     page = _Page(outline, today, Prose(images), parts(outline, status))
-    main = "\n".join(page.main())
+    main = "\n".join(page.main(say))
     return Template(_data("page.html")).substitute(
         title=escape(outline.title),
         style=_data("page.css"),
@@ -144,7 +149,7 @@ class _Page:
 
     # Main
 
-    def main(self) -> Iterator[str]:
+    def main(self, say: Say | None) -> Iterator[str]:
         current = [insight for insight in self.insights if insight.status == "active"]
         if len(current) > KEY_FINDINGS:
             yield self._key_findings(ranked(current)[:KEY_FINDINGS])
@@ -153,6 +158,8 @@ class _Page:
             yield f'<h2 dir="auto">{self._number(position)}{escape(part.title)}</h2>'
             yield from self._part(part)
             yield "</section>"
+            if say is not None:
+                say("making the page", position + 1, len(self.parts))
         if self.citations.numbered:
             yield self._sources()
 

@@ -1,15 +1,11 @@
-"""The MCP server: a tool call in, the library's answer or its refusal out.
+"""The MCP server: which requests it answers, and what it says of itself.
 
 Rules:
 
-- No logic: what a tool does is the library's method of the same name.
-- An answer is compact JSON, the same object as text and as structured content, since some
-  clients show their model only one of them. A refusal is the error's JSON as text, marked as
-  an error. It is returned, not raised: what is raised arrives with words put in front.
-- Library calls block, so each runs in a worker thread. One that has begun is finished, even if
-  its request is cancelled or the client goes away.
-- The actor is always `agent`, with the name that the client gave: no parameter can say otherwise.
-- The library is loaded with the first call: a client that only lists the tools does not wait.
+- Each request is answered by the module that is named for it, which is loaded with the first such
+  request: a client that only uses tools does not wait for the others.
+- What is declared is what is done: the list of resources changes, those of tools and prompts
+  do not; see `LivingServer`.
 
     server = build_server(load_settings())
     app = server.streamable_http_app()
@@ -17,36 +13,35 @@ Rules:
 
 from __future__ import annotations
 
-import json
 import logging
-import threading
-from functools import partial
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.to_thread
 import mcp_types as types
-from mcp.server.context import ServerRequestContext
-from mcp.server.lowlevel import Server
-from mcp.shared.exceptions import MCPError
+from anyio.abc import TaskGroup
+from mcp.server.lowlevel import NotificationOptions, Server
+from mcp.server.models import InitializationOptions
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from living_reports import __version__
-from living_reports.errors import InternalError, ReportError
-from living_reports.server.arguments import check_arguments
-from living_reports.server.gate import ReportGate
-from living_reports.server.tools import BY_NAME, INSTRUCTIONS, TOOLS, Tool
+from living_reports.server.calls import ToolCalls
+from living_reports.server.desk import Context, Desk
+from living_reports.server.tools import INSTRUCTIONS
 from living_reports.settings import Settings
 
 if TYPE_CHECKING:
-    from living_reports.library import Library
+    from living_reports.server.subscriptions import Subscriptions
 
-logger = logging.getLogger(__name__)
-
-Context = ServerRequestContext[Any, Any]
-
-MAX_CLIENT_CHARS = 200
-WORKER_THREADS = 32
-"""How many reports may be worked on at once."""
+DESCRIPTION = "Reports that agents and people keep true for months: every change whole, visible and undoable."
+ICON = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' "
+    "stroke='%232f855a' stroke-width='2' stroke-linecap='round'%3E%3Cpath d='M6 2h9l4 4v16H6z'/%3E"
+    "%3Cpath d='M9 14h1.5l1.5-4 2 7 1.5-3H17'/%3E%3C/svg%3E"
+)
+"""A page with a pulse."""
 
 
 def log_to_stderr() -> None:
@@ -54,114 +49,153 @@ def log_to_stderr() -> None:
     logging.basicConfig(level=logging.WARNING, format="living-reports: %(levelname)s: %(message)s")
 
 
-def build_server(settings: Settings, name: str = "") -> Server[Any]:
+def build_server(settings: Settings, name: str = "") -> LivingServer:
     """The server over these settings; `name` is what `serve --as` says its changes are made by."""
-    calls = ToolCalls(settings, name)
-    return Server(
-        "living-reports",
-        title="Living Reports",
-        version=__version__,
-        instructions=INSTRUCTIONS,
-        on_list_tools=calls.list_tools,
-        on_call_tool=calls.call_tool,
-    )
+    return LivingServer(Desk(settings), name)
 
 
-class ToolCalls:
-    """The two requests that a tool server answers: which tools there are, and a call of one."""
-
-    def __init__(self, settings: Settings, name: str = "") -> None:
-        self._settings = settings
-        self._name = name
-        self._gate = ReportGate(settings.lock_timeout_seconds)
-        self._threads = anyio.CapacityLimiter(WORKER_THREADS)
-        self._opening = threading.Lock()
-        self._opened: Library | None = None
-
-    async def list_tools(
-        self, context: Context, params: types.PaginatedRequestParams | None
-    ) -> types.ListToolsResult:
-        """All tools, on one page."""
-        return types.ListToolsResult(tools=[types.Tool.model_validate(tool) for tool in TOOLS])
-
-    async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        """The answer, or the refusal, of one call.
-
-        Raises:
-            MCPError: There is no tool of this name.
-        """
-        tool = BY_NAME.get(params.name)
-        if tool is None:
-            raise MCPError(types.INVALID_PARAMS, f"Unknown tool. There are {', '.join(BY_NAME)}.")
-        try:
-            return _answer(await self._ask(tool, params.arguments, context))
-        except ReportError as error:
-            return _refusal(error)
-        except Exception:
-            # The only place that catches everything: a defect of ours must not end the session of
-            # a client, nor show it our insides. The log has the whole story.
-            logger.exception("%s failed", params.name)
-            hint = "This is a defect of the server; its log on stderr has the details."
-            return _refusal(InternalError("The server failed.", hint=hint))
-
-    async def _ask(self, tool: Tool, raw: dict[str, Any] | None, context: Context) -> dict[str, Any]:
-        arguments = check_arguments(tool, raw)
-        call = partial(self._call, tool, arguments, client_name(context, self._name))
-        if "report" not in arguments:
-            return await anyio.to_thread.run_sync(call, limiter=self._threads)
-        async with self._gate.turn(arguments["report"]):
-            return await anyio.to_thread.run_sync(call, limiter=self._threads)
-
-    def _call(self, tool: Tool, arguments: dict[str, Any], client: str) -> dict[str, Any]:
-        from living_reports.models import Author
-
-        author = {} if tool["annotations"]["readOnlyHint"] else {"author": Author("agent", client)}
-        answer: dict[str, Any] = getattr(self._library(), tool["name"])(**arguments, **author)
-        return answer
-
-    def _library(self) -> Library:
-        with self._opening:
-            if self._opened is None:
-                from living_reports.library import Library
-
-                settings = self._settings
-                self._opened = Library(
-                    settings.root,
-                    lock_timeout_seconds=settings.lock_timeout_seconds,
-                    sources=settings.sources,
-                )
-            return self._opened
+@asynccontextmanager
+async def _running(server: Server[TaskGroup]) -> AsyncIterator[TaskGroup]:
+    """What lives as long as the server runs: the tasks that requests leave behind."""
+    async with anyio.create_task_group() as tasks:
+        yield tasks
+        tasks.cancel_scope.cancel()
 
 
-def client_name(context: Context, name: str = "") -> str:
-    """Who calls, as the audit trail has it: `name/version` of the client, behind the given name.
+class LivingServer(Server[TaskGroup]):
+    """The server, true to what it can do in both eras of the protocol.
 
-    The handshake of older protocols and the envelope of newer ones come out the same here. A
-    client that does not say who it is has an empty name.
+    The SDK would declare in the newer era that lists of tools and prompts change, and name the
+    server, icon and all, in every result. Here it does so in the first alone.
     """
-    params = context.session.client_params
-    client = ""
-    if params is not None:
-        info = params.client_info
-        client = _clean(f"{info.name}/{info.version}" if info.version else info.name)
-    if name:
-        client = f"{name} ({client})" if client else name
-    return _clean(client)
 
+    def __init__(self, desk: Desk, name: str = "") -> None:
+        self._desk = desk
+        calls = ToolCalls(desk, name, self._look_for_changes)
+        super().__init__(
+            "living-reports",
+            title="Living Reports",
+            description=DESCRIPTION,
+            version=__version__,
+            instructions=INSTRUCTIONS,
+            icons=[types.Icon(src=ICON, mime_type="image/svg+xml", sizes=["any"])],
+            lifespan=_running,
+            on_list_tools=calls.list_tools,
+            on_call_tool=calls.call_tool,
+            on_list_resources=self._list_resources,
+            on_list_resource_templates=self._list_resource_templates,
+            on_read_resource=self._read_resource,
+            on_subscribe_resource=self._subscribe,
+            on_unsubscribe_resource=self._unsubscribe,
+            on_subscriptions_listen=self._listen,
+            on_list_prompts=self._list_prompts,
+            on_get_prompt=self._get_prompt,
+            on_completion=self._complete,
+        )
+        self.add_request_handler("server/discover", types.RequestParams, self._discover)
 
-def _clean(text: str) -> str:
-    """One line without control characters, of a length that an event can carry."""
-    return "".join(char for char in text if char.isprintable())[:MAX_CLIENT_CHARS].strip()
+    # --- What it says of itself -----------------------------------------------------------
 
+    def create_initialization_options(
+        self,
+        notification_options: NotificationOptions | None = None,
+        experimental_capabilities: dict[str, dict[str, Any]] | None = None,
+        extensions: dict[str, dict[str, Any]] | None = None,
+    ) -> InitializationOptions:
+        """What the handshake of the older protocols says."""
+        options = notification_options or NotificationOptions(resources_changed=True)
+        return super().create_initialization_options(options, experimental_capabilities, extensions)
 
-def _answer(answer: dict[str, Any]) -> types.CallToolResult:
-    return types.CallToolResult(content=[_text(answer)], structured_content=answer)
+    @property
+    def server_info_stamp(self) -> dict[str, Any]:
+        """What every result of the newer protocol says: the name, without what a client needs once."""
+        return {"name": self.name, "version": self.version}
 
+    async def _discover(self, context: Context, params: types.RequestParams) -> types.DiscoverResult:
+        capabilities = self.get_capabilities(protocol_version=context.protocol_version)
+        capabilities.tools = types.ToolsCapability(list_changed=False)
+        capabilities.prompts = types.PromptsCapability(list_changed=False)
+        info = self.server_info.model_dump(by_alias=True, mode="json", exclude_none=True)
+        return types.DiscoverResult(
+            supported_versions=list(MODERN_PROTOCOL_VERSIONS),
+            capabilities=capabilities,
+            instructions=self.instructions,
+            meta={types.SERVER_INFO_META_KEY: info},
+        )
 
-def _refusal(error: ReportError) -> types.CallToolResult:
-    return types.CallToolResult(content=[_text(error.answer())], is_error=True)
+    # --- Resources ------------------------------------------------------------------------
 
+    async def _list_resources(
+        self, context: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourcesResult:
+        from living_reports.server import resources
 
-def _text(value: dict[str, Any]) -> types.TextContent:
-    compact = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return types.TextContent(type="text", text=compact)
+        result = await resources.list_resources(self._desk, context, params)
+        if context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
+            await self._subscriptions.follow_list(context)
+        return result
+
+    async def _list_resource_templates(
+        self, context: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        from living_reports.server import resources
+
+        return resources.list_templates()
+
+    async def _read_resource(
+        self, context: Context, params: types.ReadResourceRequestParams
+    ) -> types.ReadResourceResult:
+        from living_reports.server import resources
+
+        return await resources.read_resource(self._desk, context, params)
+
+    # --- Subscriptions --------------------------------------------------------------------
+
+    @cached_property
+    def _subscriptions(self) -> Subscriptions:
+        from living_reports.server.subscriptions import Subscriptions
+
+        return Subscriptions(self._desk)
+
+    def _look_for_changes(self) -> None:
+        if "_subscriptions" in self.__dict__:
+            self._subscriptions.look()
+
+    def end_subscriptions(self) -> None:
+        """Answer every open `subscriptions/listen`: the server is about to leave."""
+        if "_subscriptions" in self.__dict__:
+            self._subscriptions.end()
+
+    async def _subscribe(self, context: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
+        return await self._subscriptions.subscribe(context, params)
+
+    async def _unsubscribe(
+        self, context: Context, params: types.UnsubscribeRequestParams
+    ) -> types.EmptyResult:
+        return await self._subscriptions.unsubscribe(context, params)
+
+    async def _listen(
+        self, context: Context, params: types.SubscriptionsListenRequestParams
+    ) -> types.SubscriptionsListenResult:
+        return await self._subscriptions.listen(context, params)
+
+    # --- Prompts --------------------------------------------------------------------------
+
+    async def _list_prompts(
+        self, context: Context, params: types.PaginatedRequestParams | None
+    ) -> types.ListPromptsResult:
+        from living_reports.server import prompts
+
+        return prompts.list_prompts()
+
+    async def _get_prompt(
+        self, context: Context, params: types.GetPromptRequestParams
+    ) -> types.GetPromptResult:
+        from living_reports.server import prompts
+
+        return await prompts.get_prompt(self._desk, context, params)
+
+    async def _complete(self, context: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
+        from living_reports.server import completion
+
+        return await completion.complete(self._desk, context, params)

@@ -10,6 +10,7 @@ Rules:
   ends it at once. Even then nothing is lost: a commit is whole, or it is not there.
 - It leaves with code 0, after SIGINT with 130.
 - A line that is no message is logged, and refused where it has an id.
+- A subscription is answered when the server is about to leave; nothing waits for it.
 - Requests are read one behind the other and answered side by side; of those over
   `HEAVY_LINE_BYTES`, whose memory adds up, one at a time.
 
@@ -26,17 +27,17 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, redirect_stdout
+from functools import partial
 from typing import Any, cast
 
 import anyio
 import mcp_types as types
 from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from anyio.streams.memory import MemoryObjectReceiveStream
-from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 from mcp.shared.message import SessionMessage
 
-from living_reports.server.app import build_server, log_to_stderr
+from living_reports.server.app import LivingServer, build_server, log_to_stderr
 from living_reports.server.lines import Line, read_stdin
 from living_reports.server.messages import NoMessageError, read_message
 from living_reports.settings import Settings
@@ -61,7 +62,7 @@ def serve_stdio(settings: Settings, name: str = "") -> None:
         raise KeyboardInterrupt
 
 
-async def _serve(server: Server[Any]) -> int:
+async def _serve(server: LivingServer) -> int:
     """Serve, and return the exit code."""
     sender, lines = anyio.create_memory_object_stream[Line]()
     way_out = WayOut(sender.close)
@@ -118,13 +119,14 @@ class WayOut:
         self.leave()
 
 
-async def _serve_lines(server: Server[Any], lines: MemoryObjectReceiveStream[Line]) -> None:
+async def _serve_lines(server: LivingServer, lines: MemoryObjectReceiveStream[Line]) -> None:
     """Serve what the lines ask for, until they end and everything asked for is answered."""
     to_server, requests = anyio.create_memory_object_stream[SessionMessage | Exception]()
     answers, from_server = anyio.create_memory_object_stream[SessionMessage]()
     unanswered = Unanswered()
     async with _stdout() as outgoing, anyio.create_task_group() as tasks:
-        tasks.start_soon(_pass_in, lines, to_server, answers.clone(), unanswered)
+        way_in = partial(_pass_in, lines, to_server, answers.clone(), unanswered)
+        tasks.start_soon(way_in, server.end_subscriptions)
         tasks.start_soon(_pass_out, from_server, outgoing, unanswered)
         # The SDK points descriptor 1 at stderr meanwhile; but what waits in Python's own buffer
         # would come out on the wire at the end, when it has put the descriptor back.
@@ -151,12 +153,14 @@ class Unanswered:
     def __init__(self) -> None:
         self._ids: set[str] = set()  # as text: the SDK takes 7 and "7" for the same request, too
         self._heavy_ids: set[str] = set()
+        self._stream_ids: set[str] = set()  # answered only when one side ends them
         self._settled = anyio.Event()
 
     def note_incoming(self, message: types.JSONRPCMessage, *, is_heavy: bool = False) -> None:
         """A request waits for its answer, unless the client takes it back."""
         if isinstance(message, types.JSONRPCRequest):
-            self._ids.add(str(message.id))
+            ids = self._stream_ids if message.method == "subscriptions/listen" else self._ids
+            ids.add(str(message.id))
             if is_heavy:
                 self._heavy_ids.add(str(message.id))
         elif isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
@@ -170,11 +174,16 @@ class Unanswered:
     def _settle(self, request_id: object) -> None:
         self._ids.discard(str(request_id))
         self._heavy_ids.discard(str(request_id))
+        self._stream_ids.discard(str(request_id))
         self._settled.set()
 
     async def all_settled(self) -> None:
-        """Wait until every request has its answer."""
+        """Wait until every request has its answer, but for those that are answered at the end."""
         await self._empty(self._ids)
+
+    async def streams_settled(self) -> None:
+        """Wait until the requests that were open until the end have their answers."""
+        await self._empty(self._stream_ids)
 
     async def heavy_settled(self) -> None:
         """Wait until every heavy request has its answer."""
@@ -191,6 +200,7 @@ async def _pass_in(
     to_server: ObjectSendStream[SessionMessage | Exception],
     answers: ObjectSendStream[SessionMessage],
     unanswered: Unanswered,
+    end_subscriptions: Callable[[], None],
 ) -> None:
     async with lines, to_server, answers:
         async for line in lines:
@@ -207,6 +217,8 @@ async def _pass_in(
             unanswered.note_incoming(message, is_heavy=is_heavy)
             await to_server.send(SessionMessage(message))
         await unanswered.all_settled()
+        end_subscriptions()
+        await unanswered.streams_settled()
 
 
 async def _pass_out(

@@ -12,6 +12,7 @@ from living_reports.storage.lock import ReportLock
 from living_reports.storage.report import Edit, ReportStorage
 from living_reports.storage.root import GlobalStorage
 from living_reports.storage.state import State
+from living_reports.storage.verify import Say
 
 __all__ = [
     "Edit",
@@ -22,6 +23,7 @@ __all__ = [
     "ReportIndex",
     "ReportLock",
     "ReportStorage",
+    "Say",
     "State",
     "StorageError",
     "utc_now",

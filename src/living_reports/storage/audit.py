@@ -163,6 +163,14 @@ class AuditLog:
         except FileNotFoundError:
             return 0
 
+    def read(self, limit: int) -> bytes:
+        """The log's first bytes, at most `limit`, as they are."""
+        try:
+            with self.path.open("rb") as file:
+                return file.read(limit)
+        except FileNotFoundError:
+            return b""
+
     def last(self) -> Record | None:
         """The last line, complete or not; `None` in an empty log."""
         return next(self.backwards(), None)

@@ -46,9 +46,9 @@ from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS, hold
 from living_reports.storage.making import first_version, later_versions, write_files
 from living_reports.storage.pages import write_page
 from living_reports.storage.report import Edit, ReportStorage, storage_failed
-from living_reports.storage.state import State
+from living_reports.storage.state import State, outline_on_disk
 from living_reports.storage.transfer import arrived, exported_files, pack
-from living_reports.storage.verify import Expected, verify
+from living_reports.storage.verify import Expected, Say, verify
 
 logger = logging.getLogger(__name__)
 
@@ -355,13 +355,25 @@ class GlobalStorage:
         """The lines of a report's log, newest first, from the one that ends at `end`."""
         return self.get_report_storage(report_id).log.backwards(end)
 
+    def log_bytes(self, report_id: str, limit: int) -> bytes:
+        """The first bytes of a report's log, at most `limit`, with no line in the making."""
+        storage = self.get_report_storage(report_id)
+        with self._found(report_id), storage.reading():
+            return storage.log.read(limit)
+
+    def glance(self, report_id: str, limit: int) -> Outline | None:
+        """A report as published last, without its lock; `None` if it is over `limit` bytes, or bad."""
+        return outline_on_disk(self.by_id / report_id / "outline.json", limit)
+
     def creation_of(self, report_id: str) -> tuple[Record, Outline] | None:
         """The event that created a report and what it created, the trash included."""
         folder = self.find_folder(report_id)
         record = ReportStorage(folder).log.first_ours() if folder is not None else None
         return (record, apply(None, record.delta)) if record is not None and record.is_whole else None
 
-    def verify(self, report_id: str, expected: Expected | None = None) -> dict[str, Any]:
+    def verify(
+        self, report_id: str, expected: Expected | None = None, say: Say | None = None
+    ) -> dict[str, Any]:
         """Whether a report's files are whole, as they are found; see `verify.verify`.
 
         Raises:
@@ -372,7 +384,7 @@ class GlobalStorage:
             if not storage.exists():
                 raise FileNotFoundError(report_id)
             with storage.reading():
-                return verify(storage, expected)
+                return verify(storage, expected, say)
 
     def export(self, report_id: str, target: Path) -> int:
         """Write a report and its whole history into one new file, and say how many bytes it has.

@@ -19,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from living_reports.errors import CorruptReportError
 from living_reports.models import Outline, parse_outline, sha256_hex
@@ -134,6 +135,16 @@ class OutlineCache:
 
 
 outlines = OutlineCache()
+
+
+def outline_on_disk(path: Path, limit: int) -> Outline | None:
+    """The outline in a file as it is now; `None` where that is over `limit` bytes, or none."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(limit + 1)
+        return outlines.parse(data, sha256_hex(data)) if len(data) <= limit else None
+    except (OSError, ValueError):
+        return None
 
 
 # --- What to do: one class for each case --------------------------------------------------

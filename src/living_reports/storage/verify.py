@@ -12,7 +12,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,12 @@ from living_reports.storage.backups import backup_names
 if TYPE_CHECKING:
     from living_reports.storage.report import ReportStorage
 
+Say = Callable[[str, int, int], None]
+"""Told what is being done, how much is done, and of how much."""
+
 MAX_FINDINGS = 50
+_LINES_BETWEEN = 100
+"""After how many lines it is said again how far the check is."""
 
 Expected = tuple[int, str]
 """A version, and the `head_sha256` that was noted while it was the newest one."""
@@ -56,12 +61,15 @@ class _Walk:
     """The last line of each version."""
 
 
-def verify(storage: ReportStorage, expected: Expected | None = None) -> dict[str, Any]:
+def verify(
+    storage: ReportStorage, expected: Expected | None = None, say: Say | None = None
+) -> dict[str, Any]:
     """Check one report. The answer is JSON-ready: `ok events head_sha256 findings[{line code message}]`.
 
     With `expected`, the log must still hold the event with this hash that made this version the newest.
+    `say` is told how many bytes of the log are checked.
     """
-    walk, findings = _walked(storage)
+    walk, findings = _walked(storage, say)
     if expected is not None:
         findings += _expectation_findings(walk, *expected)
     verified: dict[str, Any] = {
@@ -84,11 +92,14 @@ def findings_in(storage: ReportStorage) -> list[Finding]:
     return _walked(storage)[1]
 
 
-def _walked(storage: ReportStorage) -> tuple[_Walk, list[Finding]]:
+def _walked(storage: ReportStorage, say: Say | None = None) -> tuple[_Walk, list[Finding]]:
     walk = _Walk()
     findings: list[Finding] = []
+    size = storage.log.size()
     for record in storage.log.forwards():
         findings += _line_findings(walk, record, storage)
+        if say is not None and walk.lines % _LINES_BETWEEN == 0:
+            say("checking the log", record.end, size)
     for check in (_outline_findings, _head_findings, _backup_findings):
         findings += check(walk, storage)
     return walk, findings
