@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +11,9 @@ import anyio
 import mcp_types as types
 import pytest
 from mcp.client import Client
-from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.shared.exceptions import MCPError
 
+from clients import MODES, ask, connected, refused, run
 from living_reports.library import Library
 from living_reports.models import Author
 from living_reports.server.app import build_server
@@ -24,59 +22,8 @@ from living_reports.server.desk import WORKER_THREADS
 from living_reports.server.tools import BY_NAME, INSTRUCTIONS
 from living_reports.settings import Settings
 from living_reports.storage.lock import hold
-from wire import COMMAND, environment
 
-MODES = pytest.mark.parametrize("mode", ["auto", "legacy"])
 ANN = Author("cli", "ann")
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        with anyio.fail_after(60):
-            await test()
-
-    anyio.run(bounded)
-
-
-@asynccontextmanager
-async def connected(
-    root: Path, *options: str, mode: str = "auto", name: str = "", **variables: str
-) -> AsyncIterator[Client]:
-    """A client of a server process of its own."""
-    server = StdioServerParameters(
-        command=COMMAND[0], args=[*COMMAND[1:], *options], env=environment(root, **variables)
-    )
-    info = types.Implementation(name=name, version="7") if name else None
-    async with Client(stdio_client(server), mode=mode, client_info=info) as client:
-        yield client
-
-
-async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
-    """The answer, the same as text and as structured content, with nothing its schema does not name."""
-    result = await client.call_tool(tool, arguments)
-    [content] = result.content
-    assert isinstance(content, types.TextContent)
-    assert not result.is_error, content.text
-    answer: dict[str, Any] = result.structured_content
-    assert content.text == json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
-    if arguments.get("view") != "full":
-        assert answer.keys() <= BY_NAME[tool]["outputSchema"]["properties"].keys()
-    return answer
-
-
-async def refused(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
-    """The error, which is all there is."""
-    result = await client.call_tool(tool, arguments)
-    [content] = result.content
-    assert isinstance(content, types.TextContent)
-    assert result.is_error
-    assert result.structured_content is None
-    parsed = json.loads(content.text)
-    assert parsed.keys() == {"error"}
-    assert content.text == json.dumps(parsed, ensure_ascii=False, separators=(",", ":"))
-    error: dict[str, Any] = parsed["error"]
-    assert error.keys() >= {"code", "message", "hint", "retry"}
-    return error
 
 
 @MODES
@@ -257,7 +204,7 @@ def test_waiting_calls_time_out_with_an_error(tmp_path: Path) -> None:
     stuck = Library(tmp_path).create_report("Stuck", author=ANN)["report_id"]
 
     async def test() -> None:
-        variables = {"LIVING_REPORTS_LOCK_TIMEOUT": "0.3"}
+        variables: dict[str, Any] = {"LIVING_REPORTS_LOCK_TIMEOUT": "0.3"}
         async with connected(tmp_path, **variables) as client, anyio.create_task_group() as tasks:
 
             async def retitle(title: str) -> None:
