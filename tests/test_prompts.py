@@ -191,7 +191,7 @@ def test_what_is_typed_is_completed(tmp_path: Path, mode: str) -> None:
             assert await values(PROMPT, "section", "", report="Nope") == []
             assert await values(PROMPT, "section", "") == []
             assert await values(TEMPLATE, "version", "", id="Service health") == ["3", "2", "1"]
-            assert await values(PROMPT, "template", "s") == ["status", "analyst"]
+            assert await values(PROMPT, "template", "a") == ["analyst", "blank", "status"]
             assert await values(PROMPT, "topic", "x") == []
 
     run(test)
