@@ -97,7 +97,7 @@ def test_prompts_stay_short_however_long_the_report(tmp_path: Path) -> None:
         stated = dict(arguments)
         stated |= {"report": report_id} if "report" in stated else {}
         stated |= {"section": "Section 1"} if "section" in stated else {}
-        assert len(TEXTS[name](library, **stated)) < 20_000, name
+        assert len(TEXTS[name](library, **stated)) < 10_000, name
 
 
 @pytest.mark.parametrize("name", TEXTS)
