@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import anyio
 import mcp_types as types
@@ -14,9 +18,10 @@ from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
 from clients import MODES, ask, connected, refused, run
+from living_reports import __version__
 from living_reports.library import Library
 from living_reports.models import Author
-from living_reports.server.app import build_server
+from living_reports.server.app import DESCRIPTION, build_server
 from living_reports.server.calls import MAX_CLIENT_CHARS
 from living_reports.server.desk import WORKER_THREADS
 from living_reports.server.tools import BY_NAME, INSTRUCTIONS
@@ -238,6 +243,90 @@ def test_a_defect_is_answered_without_its_insides_and_logged(
             error = await refused(client, "list_reports")
             assert (error["code"], error["retry"]) == ("internal", "no")
             assert "insides" not in json.dumps(error)
+
+    with caplog.at_level(logging.ERROR):
+        run(test)
+    assert "the insides" in caplog.text
+
+
+# --- What is loaded, and said once --------------------------------------------------------
+
+LOADED = """
+import sys, anyio
+from pathlib import Path
+from mcp.client import Client
+from living_reports.server.app import DESCRIPTION, build_server
+from living_reports.settings import Settings
+
+async def main():
+    async with Client(build_server(Settings(Path(sys.argv[1]))), mode=sys.argv[2]) as client:
+        await client.list_tools()
+        print("library" if "living_reports.library" in sys.modules else "")
+        await client.call_tool("create_report", {"title": "Health"})
+        ours = ("living_reports.server.", "living_reports.library.")
+        print(*sorted(name.removeprefix("living_reports.") for name in sys.modules if name.startswith(ours)))
+
+anyio.run(main)
+"""
+
+
+@MODES
+def test_what_answers_other_requests_is_not_loaded_for_tools(tmp_path: Path, mode: str) -> None:
+    command = [sys.executable, "-c", LOADED, str(tmp_path), mode]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    library, loaded = output.split("\n")[:2]
+    assert library == ""
+    others = {f"server.{name}" for name in ("resources", "subscriptions", "prompts", "completion")}
+    others |= {f"library.{name}" for name in ("resources", "lookout", "completing")}
+    assert not others & set(loaded.split())
+    assert "server.calls" in loaded.split()
+
+
+@MODES
+def test_what_the_server_declares_is_what_it_does(tmp_path: Path, mode: str) -> None:
+    async def test() -> None:
+        async with Client(build_server(Settings(tmp_path)), mode=mode) as client:
+            declared = client.server_capabilities.model_dump(exclude_none=True)
+            assert declared == {
+                "tools": {"list_changed": False},
+                "prompts": {"list_changed": False},
+                "resources": {"subscribe": True, "list_changed": True},
+                "completions": {},
+            }
+            assert client.server_info is not None
+            said_once = (client.server_info.title, client.server_info.description)
+            assert said_once == ("Living Reports", DESCRIPTION)
+            [icon] = client.server_info.icons or []
+            assert icon.mime_type == "image/svg+xml"
+            picture = ElementTree.fromstring(unquote(icon.src.removeprefix("data:image/svg+xml,")))
+            assert picture.tag == "{http://www.w3.org/2000/svg}svg"
+            assert len(icon.src) < 500
+            said = (await client.list_tools()).meta or {}
+            assert said == (
+                {types.SERVER_INFO_META_KEY: {"name": "living-reports", "version": __version__}}
+                if client.protocol_version >= "2026"
+                else {}
+            )
+
+    run(test)
+
+
+@MODES
+def test_a_defect_in_other_requests_is_answered_without_its_insides(
+    tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(self: Library, *arguments: Any) -> dict[str, Any]:
+        raise RuntimeError("the insides")
+
+    monkeypatch.setattr(Library, "read_resource", fail)
+
+    async def test() -> None:
+        async with Client(build_server(Settings(tmp_path)), mode=mode) as client:
+            with pytest.raises(MCPError) as caught:
+                await client.read_resource("report://Health")
+            assert caught.value.code == types.INTERNAL_ERROR
+            assert caught.value.data["code"] == "internal"
+            assert "insides" not in caught.value.message + json.dumps(caught.value.data)
 
     with caplog.at_level(logging.ERROR):
         run(test)

@@ -18,12 +18,12 @@ from mcp.client.subscriptions import ResourceUpdated
 from mcp.shared.exceptions import MCPError
 
 from clients import MODES, ask, connected, run
+from http_server import serving_http
 from living_reports.library import Library
 from living_reports.models import Author
 from living_reports.server import subscriptions
 from living_reports.server.app import build_server
 from living_reports.settings import Settings
-from test_http import serving_http
 from wire import Wire, enveloped, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")
@@ -273,8 +273,8 @@ def test_changes_are_heard_over_http(tmp_path: Path, mode: str) -> None:
                     with anyio.move_on_after(2):
                         heard = await ear.next()
 
-    with serving_http(tmp_path) as (_, port):
-        anyio.run(test, f"http://127.0.0.1:{port}/mcp")
+    with serving_http(tmp_path) as server:
+        anyio.run(test, server.url)
 
 
 def append_elsewhere(root: Path, page: str) -> None:

@@ -160,4 +160,12 @@ def test_citations_declare_the_usual_fields_and_take_the_others() -> None:
 
 
 def test_instructions_are_short() -> None:
-    assert len(tools.INSTRUCTIONS) < 1_000
+    assert len(tools.INSTRUCTIONS) < 2_000
+
+
+def test_instructions_name_what_there_is() -> None:
+    named = re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", tools.INSTRUCTIONS)
+    fields = {name for tool in tools.TOOLS for name in tool["inputSchema"]["properties"]}
+    fields |= {name for tool in tools.TOOLS for name in tool["outputSchema"]["properties"]}
+    errors = {"version_conflict", "current_version", "retry_with"}
+    assert set(named) <= tools.BY_NAME.keys() | OPS.keys() | set(CHANGE_FIELDS) | fields | errors

@@ -1,8 +1,8 @@
 """The MCP face of the library: schemas, answers, refusals and transports; no logic.
 
-Rules: `tools` says what there is, `arguments` checks a call against it, `app` carries it to
-the library and back, `stdio` and `http` move the bytes. The SDK is loaded by what serves, not
-by the import of this package.
+Rules: `tools` says what there is, `arguments` checks a call against it, `calls` carries it over
+the `desk` to the library and back; `app` says what else is answered, and by which module;
+`stdio` and `http` move the bytes. The SDK is loaded by what serves, not by the import of this package.
 
     serve_stdio(load_settings("/srv/reports"), name="nightly")
 """

@@ -433,13 +433,23 @@ BY_NAME: dict[str, Tool] = {tool["name"]: tool for tool in TOOLS}
 
 INSTRUCTIONS = """\
 Living reports are documents that agents and people keep true for months: titled sections of prose, \
-insights ranked by importance, citations. Nothing is ever lost: each change makes a version with an event \
-that says who, when and why; any version can be read, any change undone.
+insights (one finding each, importance 0-10), citations. Nothing is ever lost: each change makes a version \
+with an event that says who, when and why; any version can be read, any change undone.
 
-To work on one: list_reports or get_report (the summary), then read only the sections you need. \
-Coming back to it, diff_report says what changed since, check_report what is stale or unproven. \
-Change it with small changes in one update_report: pass the version you read as expected_version, a reason, \
-and a request_id so that a retry is safe. Edits to other places are merged. On version_conflict look at its \
-conflicts, decide, and send what it proposes or your own. Prefer edit_text and append_text to sending whole \
-sections again. Give insights citations, and a review_by where they will age. An error changes nothing; its \
-code, path and hint say what to do next."""
+How to work on one:
+1. See list_reports before you start another. Read the summary with get_report, then only the sections you \
+need. Coming back, ask diff_report what changed since the version you know, and check_report what is stale \
+or unproven.
+2. Make small changes, what belongs together in one update_report; edit_text and append_text rather than \
+whole sections. State expected_version (the version you read), a reason that will make sense in months, \
+and a request_id, so that the same call can be sent again safely.
+3. Others may be faster. What they did elsewhere is merged. On version_conflict read its conflicts, decide \
+for each place, and send retry_with (yours wins) or your own words against current_version; ask the user \
+where you cannot tell.
+4. Give insights citations, and a review_by where they will age. What was overtaken gets status archived, \
+what was wrong killed; removing it hides why.
+5. Before you call it done, mend what check_report finds: its hints are changes ready to send.
+
+An error changes nothing; its code, path and hint say what to do next. revert_report with undo takes one \
+change back. Long answers go on with next_cursor. report://<id> is the whole report; cite it as \
+report://<id>/v/<version>."""
