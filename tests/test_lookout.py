@@ -35,7 +35,7 @@ def append(root: Path, report: str) -> None:
     Library(root).update_report(report, [change], author=ANN)
 
 
-def follow(library: Library, *addresses: str) -> Lookout:
+def follow(library: Library, *addresses: str | None) -> Lookout:
     lookout = library.lookout()
     for address in addresses:
         lookout.follow(address)
@@ -141,7 +141,7 @@ def test_a_report_that_is_busy_is_looked_at_again(tmp_path: Path, library: Libra
 
 def test_nothing_that_could_not_be_read_is_followed(library: Library, health: str) -> None:
     library.create_report("Health", author=ANN)
-    for address in ("https://example.org", "report://nope", f"report://{health}/nonsense"):
+    for address in ("https://example.org", "report://nope", "report://", "", f"report://{health}/nonsense"):
         with pytest.raises(ReportNotFoundError):
             follow(library, address)
     with pytest.raises(AmbiguousSelectorError):

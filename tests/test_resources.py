@@ -84,7 +84,13 @@ def test_templates_say_how_addresses_are_made(tmp_path: Path, mode: str) -> None
             templates = (await client.list_resource_templates()).resource_templates
             assert [t.uri_template for t in templates] == [t.uri_template for t in TEMPLATES]
             for template in templates:
-                for name in (report_id, report_id[:8], "Service%20health", "service%20HEALTH"):
+                for name in (
+                    report_id,
+                    report_id.upper(),
+                    report_id[:8],
+                    "Service%20health",
+                    "service%20HEALTH",
+                ):
                     address = template.uri_template.replace("{id}", name).replace("{version}", "1")
                     media_type, _, meta = await read(client, address)
                     assert (media_type, meta["report_id"]) == (template.mime_type, report_id)

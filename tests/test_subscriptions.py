@@ -132,7 +132,7 @@ def test_who_unsubscribes_hears_no_more(tmp_path: Path) -> None:
 def test_nothing_can_be_subscribed_to_that_is_not_there(tmp_path: Path) -> None:
     async def test() -> None:
         async with Client(build_server(Settings(tmp_path)), mode="legacy") as client:
-            for address in ("report://nope", "https://example.org"):
+            for address in ("report://nope", "https://example.org", "report://", ""):
                 with pytest.raises(MCPError) as caught:
                     await client.subscribe_resource(address)
                 assert (caught.value.code, caught.value.data["uri"]) == (-32002, address)

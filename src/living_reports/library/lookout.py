@@ -14,7 +14,7 @@ Rules:
     >>> lookout.follow(LIST)
     >>> library.create_report("Health", author=author)
     >>> lookout.look()
-    ['report://']
+    [None]
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from living_reports.storage import GlobalStorage
 
 logger = logging.getLogger(__name__)
 
-LIST = "report://"
-"""The address that stands for the list of reports."""
+LIST = None
+"""Stands for the list of reports, which has no address of its own."""
 
 
 @dataclass
@@ -54,10 +54,10 @@ class Lookout:
     def __init__(self, storage: GlobalStorage) -> None:
         self._storage = storage
         self._mutex = threading.Lock()
-        self._followed: dict[str, _Followed] = {}
+        self._followed: dict[str | None, _Followed] = {}
 
-    def follow(self, text: str) -> None:
-        """Tell of what changes at this address from now on.
+    def follow(self, text: str | None) -> None:
+        """Tell of what changes at this address, or of the list, from now on.
 
         Raises:
             ReportError: It is none of ours, or what is there cannot be read.
@@ -65,17 +65,17 @@ class Lookout:
         with self._mutex:
             if text in self._followed:
                 return
-            address = None if text == LIST else parse_address(text)
+            address = None if text is LIST else parse_address(text)
             report_id = self._report_id(address) if address else ""
             followed = _Followed(address, report_id, self._stamps(report_id), None)
             followed.seen = self._sight(followed)
             self._followed[text] = followed
 
-    def forget(self, text: str) -> None:
+    def forget(self, text: str | None) -> None:
         """Tell of this address no more. Waits for nobody."""
         self._followed.pop(text, None)
 
-    def look(self) -> list[str]:
+    def look(self) -> list[str | None]:
         """The addresses at which something changed since the last look."""
         with self._mutex:
             return [text for text, followed in list(self._followed.items()) if self._changed(followed)]
@@ -94,7 +94,7 @@ class Lookout:
         try:
             sight = self._sight(followed)
         except (OSError, LockTimeoutError, StorageFailedError) as error:
-            logger.info("%s is looked at again: %s", followed.report_id or LIST, error)
+            logger.info("%s is looked at again: %s", followed.report_id or "the list", error)
             return False
         followed.stamps = stamps
         is_other = sight != followed.seen

@@ -45,7 +45,7 @@ _MEASURED_BYTES = 200_000
 """An outline up to this size is rendered for a list, to say how long its page is."""
 
 _ADDRESS = re.compile(
-    r"report://(?P<report>[^/?#]+)(?:/(?:(?P<part>outline|audit)|v/(?P<version>[1-9]\d{0,8})))?"
+    r"(?i:report)://(?P<report>[^/?#]+)(?:/(?:(?P<part>outline|audit)|v/(?P<version>[1-9][0-9]{0,8})))?"
 )
 
 Part = Literal["page", "outline", "audit"]

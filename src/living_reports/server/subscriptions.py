@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import mcp_types as types
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 SECONDS_BETWEEN = 0.5
 MAX_ADDRESSES = 1_000
 """How many addresses are followed at once, by all clients together."""
-LIST = "report://"
+LIST = None
 """What the lookout calls the list of reports."""
 
 
@@ -47,7 +48,7 @@ class Subscriptions:
         self._bus = InMemorySubscriptionBus()
         self._listen = ListenHandler(self._bus)
         self._lookout: Lookout | None = None
-        self._followers: Counter[str] = Counter()
+        self._followers: Counter[str | None] = Counter()
         self._subscribers: dict[Connection, _Subscriber] = {}
         self._is_looking = False
         self._due = anyio.Event()
@@ -74,9 +75,9 @@ class Subscriptions:
             resources_list_changed=wanted.resources_list_changed,
             resource_subscriptions=wanted.resource_subscriptions,
         )
-        addresses = {*(wanted.resource_subscriptions or ())}
+        addresses: dict[str | None, None] = dict.fromkeys(wanted.resource_subscriptions or ())
         if wanted.resources_list_changed:
-            addresses.add(LIST)
+            addresses[LIST] = None
         with ExitStack() as stack:
             with errors_of_the_protocol(context):
                 for address in addresses:
@@ -92,11 +93,8 @@ class Subscriptions:
         Raises:
             MCPError: It is none of ours, or what is there cannot be read.
         """
-        subscriber = self._subscriber(context)
-        if params.uri not in subscriber.addresses:
-            with errors_of_the_protocol(context, uri=params.uri):
-                await self._follow(context, params.uri)
-            subscriber.addresses.add(params.uri)
+        with errors_of_the_protocol(context, uri=params.uri):
+            await self._add(context, params.uri)
         return types.EmptyResult()
 
     async def unsubscribe(
@@ -111,11 +109,18 @@ class Subscriptions:
 
     async def follow_list(self, context: Context) -> None:
         """Tell the client when the list that it has just asked for has changed."""
-        subscriber = self._subscriber(context)
-        if LIST not in subscriber.addresses:
-            with errors_of_the_protocol(context):
-                await self._follow(context, LIST)
-            subscriber.addresses.add(LIST)
+        with errors_of_the_protocol(context):
+            await self._add(context, LIST)
+
+    async def _add(self, context: Context, address: str | None) -> None:
+        """Follow an address for this connection, once."""
+        addresses = self._subscriber(context).addresses
+        if address in addresses:
+            return
+        await self._follow(context, address)
+        if address in addresses:  # the client was in a hurry and sent it twice
+            self._forget(address)
+        addresses.add(address)
 
     def _subscriber(self, context: Context) -> _Subscriber:
         """What this connection follows; it follows nothing any more once it has ended."""
@@ -127,7 +132,7 @@ class Subscriptions:
             context.lifespan_context.start_soon(subscriber.tell)
         return self._subscribers[connection]
 
-    def _leave(self, connection: Connection, unsubscribe: Any) -> None:
+    def _leave(self, connection: Connection, unsubscribe: Callable[[], None]) -> None:
         unsubscribe()
         subscriber = self._subscribers.pop(connection)
         subscriber.scope.cancel()
@@ -136,7 +141,7 @@ class Subscriptions:
 
     # --- The lookout ----------------------------------------------------------------------
 
-    async def _begin(self, context: Context, address: str) -> bool:
+    async def _begin(self, context: Context, address: str | None) -> bool:
         """Follow an address, if there is anything to follow: a stream is opened for the others anyway."""
         try:
             await self._follow(context, address)
@@ -144,7 +149,7 @@ class Subscriptions:
             return False
         return True
 
-    async def _follow(self, context: Context, address: str) -> None:
+    async def _follow(self, context: Context, address: str | None) -> None:
         if address not in self._followers and len(self._followers) >= MAX_ADDRESSES:
             raise TooLargeError(
                 f"{MAX_ADDRESSES:,} addresses are followed already.",
@@ -164,7 +169,7 @@ class Subscriptions:
             self._is_looking = True
             context.lifespan_context.start_soon(self._look_out, lookout)
 
-    def _forget(self, address: str) -> None:
+    def _forget(self, address: str | None) -> None:
         self._followers[address] -= 1
         if not self._followers[address]:
             del self._followers[address]
@@ -183,7 +188,7 @@ class Subscriptions:
         finally:
             self._is_looking = False
 
-    async def _changes(self, lookout: Lookout) -> list[str]:
+    async def _changes(self, lookout: Lookout) -> list[str | None]:
         try:
             with defects_logged("the lookout"):
                 return await self._desk.ask(lambda library: lookout.look())
@@ -196,7 +201,7 @@ class _Subscriber:
     """A connection of an older protocol: what it follows, and what it has not been told yet."""
 
     def __init__(self, connection: Connection) -> None:
-        self.addresses: set[str] = set()
+        self.addresses: set[str | None] = set()
         self.scope = anyio.CancelScope()
         self._connection = connection
         self._untold: dict[ServerEvent, None] = {}
@@ -227,5 +232,5 @@ class _Subscriber:
             await self._connection.send_resource_list_changed()
 
 
-def _event(address: str) -> ServerEvent:
-    return ResourcesListChanged() if address == LIST else ResourceUpdated(address)
+def _event(address: str | None) -> ServerEvent:
+    return ResourcesListChanged() if address is LIST else ResourceUpdated(address)
