@@ -37,9 +37,12 @@ class Ear:
 
     def __init__(self) -> None:
         self._heard: asyncio.Queue[str] = asyncio.Queue()
+        self._has_a_stream = False  # its client says there what it says to the handler as well
 
     async def older(self, message: Any) -> None:
         """Takes what a server of the older protocols says unasked."""
+        if self._has_a_stream:
+            return
         if isinstance(message, types.ResourceUpdatedNotification):
             self._heard.put_nowait(message.params.uri)
         elif isinstance(message, types.ResourceListChangedNotification):
@@ -55,6 +58,7 @@ class Ear:
                 await client.list_resources()
             yield
             return
+        self._has_a_stream = True
         wanted = {"resource_subscriptions": addresses, "resources_list_changed": of_list}
         async with client.listen(**wanted) as events, anyio.create_task_group() as tasks:  # type: ignore[arg-type]
 

@@ -442,11 +442,11 @@ class GlobalStorage:
             FileNotFoundError: The report is deleted.
             StorageFailedError: Whether it is, this process cannot tell.
         """
-        if not _says_deleted(state.record):
+        if not state.says_deleted:
             return
         try:
             with self.get_report_storage(report_id).edit() as edit:  # settled: the event is on the disk
-                if _says_deleted(edit.state.record):
+                if edit.state.says_deleted:
                     self._move_to_trash(report_id)
         except OSError as error:
             logger.info("report %s is deleted, but not in the trash yet: %s", report_id, error)
@@ -588,10 +588,6 @@ class GlobalStorage:
             return []
         names = sorted(os.listdir(self.trash_dir))
         return [(name.partition("_")[0], self.trash_dir / name) for name in names]
-
-
-def _says_deleted(record: Record | None) -> bool:
-    return record is not None and record.is_deletion
 
 
 def not_found(selector: str) -> ReportNotFoundError:

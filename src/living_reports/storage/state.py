@@ -94,6 +94,11 @@ class State:
         """The current version."""
         return self.outline.outline_version
 
+    @property
+    def says_deleted(self) -> bool:
+        """True if its last event says that it belongs into the trash."""
+        return self.record is not None and self.record.is_deletion
+
 
 # --- Outlines already parsed ---------------------------------------------------------------
 
