@@ -73,6 +73,7 @@ class Inspector:
             [
                 *self._command,
                 *("--method", method, "--protocol-era", era, "--format", "json"),
+                *("--connect-timeout", "60000"),
                 *options,
                 *self._server_environ,
                 *COMMAND,
