@@ -137,6 +137,18 @@ def test_it_sees_our_errors(inspector: Inspector, root: Path, era: str) -> None:
     assert not root.exists()
 
 
+def test_it_reads_a_resource_and_gets_a_prompt(inspector: Inspector, root: Path) -> None:
+    created = Library(root).create_report("Health", sections=[{"title": "Errors"}], author=ANN)
+    done = inspector.run("modern", "resources/read", "--uri", f"report://{created['report_id']}")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["result"]["contents"][0]["text"].startswith("# Health\n")
+    # `-e` follows: it ends the list of arguments, which would take the server's command, too.
+    prompt = ("--prompt-name", "refresh_report", "--prompt-args", "report=Health")
+    done = inspector.run("legacy", "prompts/get", *prompt)
+    assert done.returncode == 0, done.stderr
+    assert "Health" in json.loads(done.stdout)["result"]["messages"][0]["content"]["text"]
+
+
 def test_its_load_mode_loses_nothing(inspector: Inspector, root: Path) -> None:
     library = Library(root)
     library.create_report("Log", sections=[{"title": "Lines"}], author=ANN)
