@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from living_reports.settings import TOKEN_VARIABLE
 from wire import COMMAND, environment
 
 START_SECONDS = 60
@@ -28,6 +29,11 @@ class HttpServer:
         return f"http://127.0.0.1:{self.port}/mcp"
 
 
+def clean_environment() -> dict[str, str]:
+    """What the server finds in its environment beside its root: no token of whoever runs the tests."""
+    return {**os.environ, TOKEN_VARIABLE: ""}
+
+
 def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
@@ -43,7 +49,7 @@ def is_open(port: int) -> bool:
 def serving_http(root: Path, *options: str, **variables: str) -> Iterator[HttpServer]:
     """A server that listens; an error if it leaves instead."""
     port = free_port()
-    environ = {**os.environ, **environment(root, **variables)}
+    environ = clean_environment() | environment(root, **variables)
     command = [*COMMAND, "--http", str(port), *options]
     with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL) as process:
         try:

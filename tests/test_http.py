@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
 import subprocess
@@ -20,7 +19,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from http_server import HttpServer, serving_http
+from http_server import HttpServer, clean_environment, serving_http
 from living_reports.errors import InvalidInputError
 from living_reports.library import Library
 from living_reports.server import serve_http
@@ -47,7 +46,7 @@ def post(server: HttpServer, **headers: str) -> HTTPResponse:
 
 def refused(root: Path, *options: str, **variables: str) -> str:
     """Why the server does not start: what it says, with code 2."""
-    environ = {**os.environ, **environment(root, **variables)}
+    environ = clean_environment() | environment(root, **variables)
     done = subprocess.run([*COMMAND, *options], env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2, done.stderr
     assert "Traceback" not in done.stderr
@@ -245,7 +244,7 @@ def test_a_signal_ends_it(tmp_path: Path, number: int, code: int) -> None:
 def test_a_port_that_is_taken_is_an_error(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         command = [*COMMAND, "--http", str(taken.getsockname()[1])]
-        environ = {**os.environ, **environment(tmp_path)}
+        environ = clean_environment() | environment(tmp_path)
         done = subprocess.run(command, env=environ, capture_output=True, timeout=60)
     assert done.returncode not in (0, None)
     assert b"address already in use" in done.stderr
