@@ -10,7 +10,7 @@ Rules:
 
     >>> outcome = new_report(storage, sources, report_id, "Week 47", template="status")
     >>> [section.title for section in outcome.outline.sections]
-    ['Summary', 'Done', 'Next', 'Blockers']
+    ['Overall', 'Done', 'Next', 'Risks and blockers', 'Milestones', 'Decisions needed']
 """
 
 from __future__ import annotations
