@@ -133,6 +133,7 @@ def test_the_audit_trail_names_the_user_and_the_reason(root: Path, health: str) 
     assert " cli " in lines[0]
     assert lines[1].strip() == "It is all of the shop"
     assert lines[2].strip() == "~ title  Checkout health → Shop health"
+    assert lines[-1].strip() == "+ the report  Checkout health"
 
 
 def test_the_events_of_another_program_need_no_version(root: Path) -> None:

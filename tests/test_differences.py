@@ -229,7 +229,10 @@ def test_text_is_a_unified_diff_of_the_pages(history: Library) -> None:
     answer = history.diff_report("Health", since=1, format="text")
     assert list(answer) == ["report_id", "title", "from_version", "to_version", "text"]
     lines = answer["text"].splitlines()
-    assert lines[0] == "@@ Errors @@"
+    assert lines[0].startswith("--- ")
+    assert lines[0].endswith(", version 1")
+    assert lines[1].endswith(f", version {answer['to_version']}")
+    assert lines[2] == "@@ Errors @@"
     assert "-12 % of orders fail." in lines
     assert "+15 % of orders fail." in lines
     assert "+And on Sundays." in lines
@@ -247,8 +250,8 @@ def test_text_shows_an_insight_that_is_no_longer_current(history: Library) -> No
 def test_text_from_nothing_is_the_page(library: Library) -> None:
     keep(library)
     text = library.diff_report("Health", format="text")["text"]
-    assert text.startswith("@@ @@\n+# Health\n")
-    assert all(line.startswith(("+", "@@")) for line in text.splitlines())
+    assert text.startswith("--- nothing\n+++ Health, version 1\n@@ @@\n+# Health\n")
+    assert all(line.startswith(("+", "@@")) for line in text.splitlines()[1:])
 
 
 # --- Pages --------------------------------------------------------------------------------

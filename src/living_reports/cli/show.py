@@ -82,10 +82,11 @@ def restored(terminal: Terminal, answer: Answer) -> None:
 
 def changed(terminal: Terminal, rows: Sequence[Mapping[str, Any]], indent: int = 2) -> None:
     """The edits of a version, one a line: `~ title  "Old" → "New"`."""
-    wide = max((cells(row["at"]) for row in rows[:MOST_CHANGED]), default=0)
-    for row in rows[:MOST_CHANGED]:
+    places = [clean(row["at"]) or "the report" for row in rows[:MOST_CHANGED]]
+    wide = max(map(cells, places), default=0)
+    for row, place in zip(rows, places, strict=False):
         mark, style = mark_of(row)
-        head = f"{' ' * indent}{mark} {pad(clean(row['at']), wide)}  "
+        head = f"{' ' * indent}{mark} {pad(place, wide)}  "
         room = max(terminal.width - len(head), 20)
         terminal.line(terminal.style(head, style) + cut(_old_and_new(row, room), room))
     if len(rows) > MOST_CHANGED:

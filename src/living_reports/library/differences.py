@@ -149,7 +149,15 @@ def _require_forwards(span: _Span, asked: Asked) -> None:
 def _text(old: Outline | None, new: Outline, day: date) -> str:
     """The unified diff of the pages, with insights of every status: none drops out unseen."""
     before, after = (markdown(one, day, status="all") if one else "" for one in (old, new))
-    return text_diff(before, after)
+    diff = text_diff(before, after)
+    return f"--- {_named(old)}\n+++ {_named(new)}\n{diff}" if diff else ""
+
+
+def _named(outline: Outline | None) -> str:
+    """A side of the diff, on one line."""
+    if outline is None:
+        return "nothing"
+    return f"{' '.join(outline.title.split())}, version {outline.outline_version}"
 
 
 # --- The rows ----------------------------------------------------------------------------
