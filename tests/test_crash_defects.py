@@ -80,6 +80,20 @@ def test_an_append_torn_upon_a_persons_edit_does_not_damage_the_report(root: Pat
     assert [f for f in check_root(root, deep=True) if f.severity != "info"] == []
 
 
+def test_an_append_torn_upon_an_old_editor_buffer_does_not_damage_the_report(root: Path) -> None:
+    path = outline_path(root)
+    buffer = path.read_bytes().replace(b"Line 7.", BY_HAND.encode())
+    rename("Safety")(Library(root))
+    path.write_bytes(buffer)
+    (path.parent / f".outline.{OTHER}.tmp").write_bytes(b"what was to take its place")
+    with (path.parent / "audit.jsonl").open("ab") as log:
+        log.write(b'{"action_id":"6a1b')
+    answer = Library(root).get_report(REPORT, view="full")
+    assert (answer["title"], answer["version"]) == ("Safety", 9)
+    assert BY_HAND in path.read_text(encoding="utf-8")
+    assert [f for f in check_root(root, deep=True) if f.severity != "info"] == []
+
+
 def test_a_torn_append_after_an_adoption_whose_outline_is_not_in_place(tmp_path: Path) -> None:
     root = tmp_path / "reports"
     anothers(root)

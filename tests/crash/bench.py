@@ -256,6 +256,7 @@ class Look:
 
     def check(self) -> None:
         check_root(self._root)  # finds what it finds, and fails at nothing
+        self._recording.scenario.first(self._library)
         checks = [self._check_reports, self._check_list]
         if self._recording.scenario.lists_at_once and self._random.random() < 0.5:
             checks.reverse()

@@ -7,12 +7,15 @@ what it leaves is on the disk for good.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from crash.recorder import Death
 from living_reports.library import Library
+from living_reports.library.importing import import_reports
+from living_reports.library.integrity import check_storage
 from living_reports.models import Author, Outline, Section
 from living_reports.storage import Note
 
@@ -44,6 +47,7 @@ class Scenario:
             a root after a crash and the recovery from it; the flag says whether all acts were answered.
         lists_at_once: Whether a list is right before the report was opened. A list does not look
             into the files for what a person typed.
+        first: What a person does after a crash before anything is checked.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Scenario:
     acts: Sequence[Act]
     lists_at_once: bool = True
     requires: Callable[[Path, bool], None] = field(default=lambda root, is_over: None)
+    first: Action = field(default=lambda library: None)
 
 
 # --- What to begin with -------------------------------------------------------------------
@@ -82,6 +87,43 @@ def edited_by_hand(root: Path) -> None:
     some_versions(root)
     path = outline_path(root)
     path.write_bytes(path.read_bytes().replace(b"Line 7.", BY_HAND.encode()))
+
+
+def old_buffer(root: Path) -> None:
+    """An editor that was opened two versions ago was saved now."""
+    some_versions(root)
+    path = outline_path(root)
+    buffer = path.read_bytes().replace(b'"Health"', f'"{BY_HAND}"'.encode())
+    append("Line 8.")(Library(root))
+    append("Line 9.")(Library(root))
+    look(Library(root))  # the next list is not the first after a start, which opens what seems unfinished
+    path.write_bytes(buffer)
+
+
+def older_file(root: Path) -> None:
+    """An older version was copied over the current one."""
+    some_versions(root)
+    path = outline_path(root)
+    older = path.read_bytes()
+    append("Line 8.")(Library(root))
+    append("Line 9.")(Library(root))
+    look(Library(root))  # the next list is not the first after a start, which opens what seems unfinished
+    path.write_bytes(older)
+
+
+def damaged_by_hand(root: Path) -> None:
+    """What a person typed last made the file no outline any more."""
+    some_versions(root)
+    path = outline_path(root)
+    path.write_bytes(path.read_bytes().replace(b'"Line 1.', BY_HAND.encode()))
+
+
+def exported(root: Path) -> None:
+    """A file that export wrote lies beside a root that is not there yet."""
+    elsewhere = root.parent / "elsewhere"
+    some_versions(elsewhere)
+    Library(elsewhere).storage.export(REPORT, root.parent / "report.tar")
+    shutil.rmtree(elsewhere)
 
 
 def torn(root: Path) -> None:
@@ -145,6 +187,33 @@ def revert(library: Library) -> object:
     return library.revert_report(REPORT, 3, author=ANN)
 
 
+def revert_if_damaged(library: Library) -> object:
+    """As a person does who has read the warning."""
+    if library.storage.read(REPORT).refusal is not None:
+        return revert(library)
+    return None
+
+
+def undo(library: Library) -> object:
+    return library.revert_report(REPORT, undo="7", author=ANN)
+
+
+def fork(library: Library) -> object:
+    return library.create_report("Fork", from_reports=[REPORT], request_id="the fork", author=ANN)
+
+
+def bring_in(library: Library) -> object:
+    return import_reports(library.storage, library.storage.reports_root.parent / "report.tar", author=ANN)
+
+
+def render(library: Library) -> object:
+    return library.render_report(REPORT, format="html", author=ANN)
+
+
+def mend(library: Library) -> object:
+    return check_storage(library.storage, mend=True)
+
+
 def read(library: Library) -> object:
     return library.get_report(REPORT)
 
@@ -166,6 +235,16 @@ def keeps_the_edit(root: Path, is_over: bool) -> None:
     assert not is_over or any(BY_HAND.encode() in data for data in kept_bytes(root))
 
 
+def keeps_what_was_typed(root: Path, is_over: bool) -> None:
+    """The bytes that a person left are somewhere in the folder."""
+    assert any(BY_HAND.encode() in data for data in kept_bytes(root))
+
+
+def keeps_the_older_file(root: Path, is_over: bool) -> None:
+    """What was set aside is there; it is version 7, byte for byte."""
+    assert any(b'"outline_version": 7' in data for data in kept_bytes(root))
+
+
 def keeps_anothers_bytes(root: Path, is_over: bool) -> None:
     """The bytes that another program wrote are still there, whatever became of the report."""
     assert any(b'"outline_version": 3, "sections"' in data for data in kept_bytes(root))
@@ -185,16 +264,26 @@ SCENARIOS = [
     Scenario("update", some_versions, [Act(rename("Safety"))]),
     Scenario("long update", some_versions, [Act(append(LONG))]),
     Scenario("revert", some_versions, [Act(revert)]),
+    Scenario("undo", some_versions, [Act(undo)]),
     Scenario("set status", some_versions, [Act(archive)]),
+    Scenario("fork", some_versions, [Act(fork)]),
+    Scenario("import", exported, [Act(bring_in)]),
+    Scenario("render", some_versions, [Act(render)]),
     Scenario("two updates", some_versions, [Act(append("Line 8.")), Act(rename("Safety"))]),
     Scenario("delete", some_versions, [Act(delete)]),
     Scenario("restore", in_the_trash, [Act(restore)]),
     Scenario("delete, restore, update", some_versions, [Act(delete), Act(restore), Act(rename("Safety"))]),
     Scenario("hand edit read", edited_by_hand, [Act(read)], False, keeps_the_edit),
     Scenario("hand edit and update", edited_by_hand, [Act(rename("Safety"))], False, keeps_the_edit),
+    Scenario("old buffer read", old_buffer, [Act(read)], False, keeps_the_edit),
+    Scenario("older file read", older_file, [Act(read)], False, keeps_the_older_file),
+    Scenario(
+        "damage reverted", damaged_by_hand, [Act(revert)], False, keeps_what_was_typed, revert_if_damaged
+    ),
     Scenario("adoption", anothers, [Act(rename("Safety"))], True, keeps_anothers_bytes),
     Scenario("torn tail read", torn, [Act(read)]),
     Scenario("torn tail and update", torn, [Act(rename("Safety"))]),
+    Scenario("torn tail and repair", torn, [Act(mend)]),
 ]
 
 
@@ -208,6 +297,7 @@ def with_deaths(scenario: Scenario, deaths: Sequence[Death], then: Action | None
             [Act(first.do, death), Act(then)],
             scenario.lists_at_once,
             scenario.requires,
+            scenario.first,
         )
         for death in deaths
     ]

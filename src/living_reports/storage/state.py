@@ -270,15 +270,14 @@ def _diagnose_foreign(found: Found, outline: Outline | None, problem: str) -> Ca
 def _diagnose_bad_end(found: Found, line: Record, log: AuditLog, record: Record) -> Case:
     """A last line that does not parse was torn, if what is there shows that nobody built on it.
 
-    That is an outline of an event before it, or the one that the newest event replaced. Or it is a
-    person's edit of the newest version, or no outline at all, with the temporary file that was to
-    take the place of it: a commit upon these bytes had not come to the renaming.
+    That is an outline of an event before it, or the one that the newest event replaced. Or it is
+    anything at all (a person's edit, an old editor buffer, no outline) with the temporary file that was
+    to take the place of it: a commit upon these bytes had not come to the renaming.
     """
     version = version_of(found.outline)
     event = log.find_version(version)
     is_known = event is not None and event.outline_sha256 == found.sha256
-    is_begun = version in (0, record.version) and bool(found.strays)
-    is_explained = is_known or is_begun or _replaced_by_newest(found, log, record) is not None
+    is_explained = is_known or bool(found.strays) or _replaced_by_newest(found, log, record) is not None
     if is_explained and len(line.raw) <= MAX_TORN_BYTES and not is_head_lost(found, log):
         return Torn(line)
     return Damaged(record, "the last line of audit.jsonl is damaged", version)
