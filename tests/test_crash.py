@@ -65,8 +65,8 @@ def make_bench(tally: Counter[str]) -> Iterator[MakeBench]:
     place.cleanup()
 
 
-def name_of(scenario: Scenario) -> str:
-    return scenario.name
+def name_of(each: Scenario | Action) -> str:
+    return each.name if isinstance(each, Scenario) else each.__name__
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=name_of)
