@@ -153,7 +153,6 @@ class GlobalStorage:
         building = self.by_id / f".new-{report_id}-{distinction}"
         try:
             self._make_root()
-            self.index.mark(report_id)
             durable.make_folder(building)
             outline = self._build(building, report_id, fill)
         except OSError as error:
@@ -191,6 +190,7 @@ class GlobalStorage:
         try:
             if self.find_in_trash(report_id) is not None:
                 raise FileExistsError
+            self.index.mark(report_id)  # not before: a list takes the mark of a missing report away
             durable.move_folder(building, self.by_id / report_id)
         except OSError as error:
             if isinstance(error, FileExistsError) or error.errno == errno.ENOTEMPTY:
@@ -546,7 +546,6 @@ class GlobalStorage:
             raise ReportNotFoundError(f"Report {report_id} is not in the trash.", hint="Nothing was changed.")
         try:
             self._make_root()
-            self.index.mark(report_id)
             with self._found(report_id):
                 self._move_back(folder, report_id, event)
         except OSError as error:
@@ -570,6 +569,7 @@ class GlobalStorage:
 
     def _take_name_back(self, folder: Path, report_id: str) -> None:
         """Rename a folder, sync the name and list it, before anybody can build on it."""
+        self.index.mark(report_id)
         durable.move_folder(folder, self.by_id / report_id)
         try:
             durable.sync_folder(self.by_id)
@@ -579,8 +579,11 @@ class GlobalStorage:
                 happened="unknown",
                 hint="List the reports once the disk is well: it is there, or still in the trash.",
             ) from error
-        if entry := entry_on_disk(self.by_id / report_id, report_id, f"by_id/{report_id}"):
-            self.index.announce(entry, report_id)
+        try:
+            if entry := entry_on_disk(self.by_id / report_id, report_id, f"by_id/{report_id}"):
+                self.index.announce(entry, report_id)
+        except OSError as error:
+            logger.info("the next list looks at %s, which is marked: %s", report_id, error)
 
     def in_trash(self) -> list[tuple[str, Path]]:
         """Every report in the trash: its id and its folder, newest last."""
