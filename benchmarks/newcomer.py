@@ -1,9 +1,8 @@
 """How long does a newcomer take, from the clone to the first call of a tool, with each client?
 
-Every configuration that can run here is set up from a clone of its own, with an empty home and empty
+What can run here is set up from a clone of this repository (as committed), with an empty home and empty
 caches; then the server is started as the written configuration says, and makes a report. What cannot run
-here says what it needs. Needs git and a package index; this repository is the one that is cloned, as
-committed.
+here says what it needs. Needs git and a package index.
 
     $ python -m benchmarks.newcomer
 """
@@ -50,19 +49,27 @@ class Newcomer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.home = folder / "home"
-        self.home.mkdir(parents=True)
         self.clone = folder / "living-reports"
         self.reports = folder / "reports"
-        kept = {
-            name: text for name, text in os.environ.items() if not name.startswith(("LIVING_", "VIRTUAL"))
-        }
-        for name in ("XDG_CONFIG_HOME", "CLAUDE_CONFIG_DIR", "CODEX_HOME", "APPDATA", "LOCALAPPDATA"):
-            kept.pop(name, None)
-        caches = {"PIP_NO_CACHE_DIR": "1", "UV_CACHE_DIR": str(folder / "uv-cache")}
-        tools = {"UV_TOOL_DIR": str(folder / "tools"), "UV_TOOL_BIN_DIR": str(folder / SCRIPTS)}
-        home = {"HOME": str(self.home), "USERPROFILE": str(self.home)}
-        self.environ = kept | caches | tools | home
+        elsewhere = (
+            "LIVING_",
+            "VIRTUAL_ENV",
+            "XDG_",
+            "CLAUDE_CONFIG_DIR",
+            "CODEX_HOME",
+            "APPDATA",
+            "LOCALAPPDATA",
+        )
+        self.environ = {name: text for name, text in os.environ.items() if not name.startswith(elsewhere)}
+        self.environ |= {"PIP_NO_CACHE_DIR": "1", "UV_CACHE_DIR": str(folder / "uv-cache")}
+        self.environ |= {"UV_TOOL_DIR": str(folder / "tools"), "UV_TOOL_BIN_DIR": str(folder / SCRIPTS)}
+        self.move(folder / "home")
+
+    def move(self, home: Path) -> None:
+        """Into another empty home."""
+        home.mkdir(parents=True)
+        self.home = home
+        self.environ |= {"HOME": str(home), "USERPROFILE": str(home)}
 
     def run(self, *command: str | Path) -> float:
         """Run a command in the clone, once there is one, and say how many seconds it took."""
@@ -78,7 +85,7 @@ class Newcomer:
         return time.perf_counter() - start
 
     def get_clone(self) -> float:
-        return self.run("git", "clone", "-q", REPOSITORY, self.clone)
+        return self.run("git", "-c", "advice.detachedHead=false", "clone", "-q", REPOSITORY, self.clone)
 
     def call(self, command: Sequence[str]) -> float:
         """Start a server and make a report, as a client does."""
@@ -87,28 +94,26 @@ class Newcomer:
             wire.answer("create_report", {"title": "First report"})
             return time.perf_counter() - start
 
-    def configured(self, client: str) -> list[str]:
-        """The command that the client's file now has."""
-        [file] = [
-            *self.home.rglob("*mcp.json"),
-            *self.home.rglob("*config.json"),
-            *self.home.rglob(".claude.json"),
-            *self.home.rglob("config.toml"),
-        ]
+    def configured(self) -> list[str]:
+        """The command in the one file of the home that has the server in it."""
+        [file] = [path for path in self.home.rglob("*") if path.suffix in (".json", ".toml")]
         text = file.read_text(encoding="utf-8")
         content = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
         [servers] = content.values()
         return [servers["living-reports"]["command"], *servers["living-reports"]["args"]]
 
 
-def with_install(newcomer: Newcomer, client: str) -> Way:
+def with_install(newcomer: Newcomer) -> Iterator[Way]:
+    """One clone and one environment; from there, each client in a home of its own."""
     clone = newcomer.get_clone()
     program = newcomer.clone / ".venv" / SCRIPTS
     set_up = newcomer.run(sys.executable, "-m", "venv", ".venv")
     set_up += newcomer.run(program / "pip", "install", "-q", ".")
-    configure = newcomer.run(program / "living-reports", "install", client, "--root", newcomer.reports)
-    call = newcomer.call(newcomer.configured(client))
-    return Way(f"`install {client}`", clone, set_up, configure, call)
+    for client in CLIENTS:
+        newcomer.move(newcomer.folder / client)
+        configure = newcomer.run(program / "living-reports", "install", client, "--root", newcomer.reports)
+        call = newcomer.call(newcomer.configured())
+        yield Way(f"`install {client}`", clone, set_up, configure, call)
 
 
 def with_a_click(newcomer: Newcomer) -> Way:
@@ -139,19 +144,17 @@ def with_docker(newcomer: Newcomer) -> Way:
 
 
 def ways(folder: Path) -> Iterator[Way]:
-    """Each way in turn; what has been seen is removed, so that the next begins with nothing."""
-    for client in CLIENTS:
-        yield with_install(Newcomer(folder / client), client)
-        shutil.rmtree(folder / client)
+    """Each way in turn."""
+    yield from with_install(Newcomer(folder / "install"))
     for name, program, go in (
         ("the link for Cursor or VS Code", "uv", with_a_click),
         ("the bundle", "uv", with_the_bundle),
         ("the container", "docker", with_docker),
     ):
-        if not shutil.which(program):
+        if shutil.which(program):
+            yield go(Newcomer(folder / go.__name__))
+        else:
             yield Way(name, needs=f"{program} is not here")
-            continue
-        yield go(Newcomer(folder / go.__name__))
 
 
 def table(rows: Sequence[Way]) -> str:
