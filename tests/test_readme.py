@@ -33,6 +33,11 @@ def test_the_tool_table_names_the_tools_of_the_server() -> None:
     assert table == [tool["name"] for tool in TOOLS]
 
 
+def test_descriptions_are_as_short_as_the_client_pages_say() -> None:
+    assert "is longer than 2,000 characters" in (ROOT / "docs/clients/README.md").read_text(encoding="utf-8")
+    assert max(len(tool["description"]) for tool in TOOLS) <= 2000
+
+
 def linked(address: str) -> dict[str, str]:
     """What a link of README asks of this address."""
     [query] = re.findall(rf"\]\({re.escape(address)}\?([^)]+)\)", README)

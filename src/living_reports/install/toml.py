@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import Any
 
 _LONE_LINE_FEED = re.compile(r"(?<!\r)\n")
@@ -38,14 +38,42 @@ def put(text: str, path: Sequence[str], value: Any) -> str:
     Raises:
         ValueError: It is not TOML, or what lies on the path is no table.
     """
-    import tomlkit
-
-    read(text)
-    document = tomlkit.parse(text)
     for missing in reversed(path[1:]):
         value = {missing: value}
-    _merge(document, {path[0]: value})
-    return _with_its_line_ends(tomlkit.dumps(document), text)
+    return _edited(text, lambda document: _merge(document, {path[0]: value}))
+
+
+def remove(text: str, path: Sequence[str]) -> str:
+    """The text without the key at this path, if it is there.
+
+    Raises:
+        ValueError: It is not TOML, or what lies on the path is no table.
+    """
+    return _edited(text, lambda document: _remove(document, path))
+
+
+def _edited(text: str, edit: Callable[[MutableMapping[str, Any]], None]) -> str:
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+
+    read(text)
+    try:
+        document = tomlkit.parse(text)
+        edit(document)
+        new = tomlkit.dumps(document)
+    except TOMLKitError as error:
+        raise ValueError(f"it is written in a way that cannot be edited: {error}") from error
+    if "\r\n" in text and not _LONE_LINE_FEED.search(text):  # lines that came end like the others
+        new = _LONE_LINE_FEED.sub("\r\n", new)
+    return new
+
+
+def _remove(table: MutableMapping[str, Any], path: Sequence[str]) -> None:
+    for key in path[:-1]:
+        table = table.get(key, {})
+        if not isinstance(table, MutableMapping):
+            raise ValueError(f"{key} should be a table")
+    table.pop(path[-1], None)
 
 
 def _merge(table: MutableMapping[str, Any], new: dict[str, Any]) -> None:
@@ -65,30 +93,3 @@ def _merge(table: MutableMapping[str, Any], new: dict[str, Any]) -> None:
             table[key] = inner
         elif old != value:
             table[key] = value
-
-
-def remove(text: str, path: Sequence[str]) -> str:
-    """The text without the key at this path, if it is there.
-
-    Raises:
-        ValueError: It is not TOML, or what lies on the path is no table.
-    """
-    import tomlkit
-
-    read(text)
-    table: Any = (document := tomlkit.parse(text))
-    for key in path[:-1]:
-        table = table.get(key, {})
-        if not isinstance(table, MutableMapping):
-            raise ValueError(f"{key} should be a table")
-    if path[-1] not in table:
-        return text
-    del table[path[-1]]
-    return _with_its_line_ends(tomlkit.dumps(document), text)
-
-
-def _with_its_line_ends(new: str, old: str) -> str:
-    """Lines that came end as those that were there do."""
-    if "\r\n" in old and not _LONE_LINE_FEED.search(old):
-        return _LONE_LINE_FEED.sub("\r\n", new)
-    return new
