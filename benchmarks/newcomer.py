@@ -146,33 +146,34 @@ def with_docker(newcomer: Newcomer) -> Way:
 def ways(folder: Path) -> Iterator[Way]:
     """Each way in turn."""
     yield from with_install(Newcomer(folder / "install"))
-    for name, program, go in (
-        ("the link for Cursor or VS Code", "uv", with_a_click),
-        ("the bundle", "uv", with_the_bundle),
-        ("the container", "docker", with_docker),
+    for name, check, go in (
+        ("the link for Cursor or VS Code", ["uv", "--version"], with_a_click),
+        ("the bundle", ["uv", "--version"], with_the_bundle),
+        ("the container", ["docker", "info"], with_docker),
     ):
-        if shutil.which(program):
+        if is_usable(check):
             yield go(Newcomer(folder / go.__name__))
         else:
-            yield Way(name, needs=f"{program} is not here")
+            yield Way(name, needs=f"`{' '.join(check)}` fails here")
 
 
-def table(rows: Sequence[Way]) -> str:
-    """The figures as docs/clients/README.md has them."""
-    lines = [
-        "| from a clone | clone | set up | configure | first call | together |",
-        "|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        steps = (row.clone, row.set_up, row.configure, row.first_call, row.total)
-        cells = [row.needs, *[""] * 4] if row.needs else [f"{step:.1f} s" if step else "" for step in steps]
-        lines.append(f"| {row.name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+def is_usable(check: Sequence[str]) -> bool:
+    """Whether a program is here, and what it needs."""
+    return bool(shutil.which(check[0])) and subprocess.run(check, capture_output=True).returncode == 0
+
+
+def line(way: Way) -> str:
+    """One line of the table in docs/clients/README.md."""
+    steps = (way.clone, way.set_up, way.configure, way.first_call, way.total)
+    cells = [way.needs, *[""] * 4] if way.needs else [f"{step:.1f} s" if step else "" for step in steps]
+    return f"| {way.name} | " + " | ".join(cells) + " |"
 
 
 def main() -> int:
+    print("| from a clone | clone | set up | configure | first call | together |\n|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        print(table(list(ways(Path(folder)))))
+        for way in ways(Path(folder)):
+            print(line(way), flush=True)
     return 0
 
 
