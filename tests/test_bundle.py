@@ -17,6 +17,7 @@ import pytest
 from connecting import first_call
 from living_reports import __version__
 from living_reports.install import server_command
+from living_reports.server.prompts import PROMPTS
 from living_reports.server.tools import TOOLS
 from node_programs import NodePrograms
 
@@ -43,6 +44,7 @@ def test_the_bundle_names_the_tools_of_the_server_in_the_words_of_the_readme() -
     tools = [(tool["name"], tool["description"]) for tool in MANIFEST["tools"]]
     assert tools == [(name, text) for name, text in table if name in {tool["name"] for tool in TOOLS}]
     assert len(tools) == len(TOOLS)
+    assert MANIFEST["prompts_generated"] is bool(PROMPTS), "their texts are made when they are asked for"
 
 
 def test_the_registry_entry_is_valid() -> None:
