@@ -60,6 +60,8 @@ def fit(
     Raises:
         InvalidInputError: `max_chars` is too small for the next piece, or `start` leads nowhere.
     """
+    if not start and size(whole := head | body) <= max_chars:
+        return whole, None
     room = page = max_chars - size(head)
     while room > 0:
         part, rest = _part(body, start, room, page)

@@ -317,7 +317,7 @@ class Library:
         if cursor:
             version = _cursor_version(cursor, view_args(state.outline.report_id, **asked), version)
         outline = self.storage.outline_at(report_id, version or state.version, state)
-        record = self.storage.event_of(report_id, outline.outline_version)
+        record = self.storage.event_of(report_id, outline.outline_version, state)
         warnings = {"warnings": list(state.warnings)} if state.warnings else {}
         answer = report_view(
             outline,

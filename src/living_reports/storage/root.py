@@ -346,8 +346,11 @@ class GlobalStorage:
         with self._found(report_id):
             return self.get_report_storage(report_id).outline_at(version, state)
 
-    def event_of(self, report_id: str, version: int) -> Record | None:
-        """The event that made a version."""
+    def event_of(self, report_id: str, version: int, state: State | None = None) -> Record | None:
+        """The event that made a version. Where the report was just read, its `state` may spare a look."""
+        newest = state.record if state else None
+        if newest is not None and newest.makes_version and newest.version == version:
+            return newest
         with self._found(report_id):
             return self.get_report_storage(report_id).log.find_version(version)
 
