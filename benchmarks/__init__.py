@@ -16,4 +16,5 @@ REGISTRY = (
     "listing",
     "search",
     "memory",
+    "others",
 )

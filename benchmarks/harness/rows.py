@@ -64,8 +64,8 @@ class Row:
 
     @property
     def ratio(self) -> Spread | None:
-        """How many times the partner's figure ours is."""
-        if not self.theirs:
+        """How many times the partner's figure ours is; None where that is nothing."""
+        if not self.theirs or not all(self.theirs):
             return None
         return spread([ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)])
 

@@ -54,12 +54,11 @@ def verdict(row: Row) -> str:
 def _cells(row: Row) -> list[str]:
     """The texts of a row's columns, but for its name."""
     texts = [figure(spread(row.ours).median, row.unit)]
+    texts.append(figure(spread(row.theirs).median, row.unit) if row.theirs else "")
     if row.ratio is None:
-        texts += ["", "", ""]
+        texts += ["", ""]
     else:
-        theirs = figure(spread(row.theirs).median, row.unit)
-        half = f"{number(row.ratio.low)}–{number(row.ratio.high)}"
-        texts += [theirs, f"{number(row.ratio.median)} ×", half]
+        texts += [f"{number(row.ratio.median)} ×", f"{number(row.ratio.low)}–{number(row.ratio.high)}"]
     return [*texts, bound_text(row.bound, row.unit), verdict(row)]
 
 
@@ -122,9 +121,10 @@ def _result_json(result: Result) -> dict[str, Any]:
         "unit": result.unit,
         "ours": _spread_json(spread(result.ours)),
     }
+    if result.theirs:
+        answer |= {"partner": result.partner, "theirs": _spread_json(spread(result.theirs))}
     if result.ratio is not None:
-        theirs = _spread_json(spread(result.theirs))
-        answer |= {"partner": result.partner, "theirs": theirs, "ratio": _spread_json(result.ratio)}
+        answer["ratio"] = _spread_json(result.ratio)
     if result.bound is not None:
         bound = {"limit": result.bound.limit, "about": result.bound.about, "is_lower": result.bound.is_lower}
         answer |= {"bound": bound, "is_met": result.is_met}

@@ -36,6 +36,10 @@ def ours(root: Path) -> list[str]:
     return [sys.executable, "-m", "living_reports", "serve", "--root", str(root)]
 
 
+class RefusedError(Exception):
+    """A tool call was answered with an error."""
+
+
 class Wire:
     """One server and one client, who has said what the era demands before its first request."""
 
@@ -61,10 +65,14 @@ class Wire:
         return tools
 
     def call(self, name: str, arguments: Json) -> Json:
-        """The result of one tool call, which has to be a success."""
+        """The result of one tool call.
+
+        Raises:
+            RefusedError: It is an error.
+        """
         result = self.request("tools/call", {"name": name, "arguments": arguments})
         if result.get("isError"):
-            raise RuntimeError(f"{name} was refused: {result['content']}")
+            raise RefusedError(f"{name}: {result['content']}")
         return result
 
     def answer(self, name: str, arguments: Json) -> Json:
