@@ -96,8 +96,8 @@ def version_conflict(
     )
     if any(conflict.ours is None and _is_item(conflict.at) for conflict in clashing.conflicts):
         hint += (
-            f" What is null now was removed: revert_report with to_version={expected} and its id as item "
-            "brings it back, and then this call can be made."
+            f" What is null now was removed: revert_report with to_version={clashing.since} and its id as "
+            "item brings it back, and then this call can be made."
         )
     if retry_with := _retry(asked, clashing, version):
         details["retry_with"] = retry_with

@@ -134,9 +134,9 @@ def _identity_findings(walk: _Walk, record: Record, storage: ReportStorage, line
     if event.action_id in walk.action_ids:
         yield Finding(line, "repeated_event", f"Event {event.action_id} occurs twice.")
     walk.action_ids.add(event.action_id)
-    folder = storage.report_id.partition("_")[0]  # in the trash, a time follows the id
     if not record.is_ours:
         return  # igloo-mcp takes the log of its source along when it forks a report
+    folder = storage.report_id.partition("_")[0]  # in the trash, a time follows the id
     if _is_uuid(folder) and parse_uuid(event.report_id) != parse_uuid(folder):
         yield Finding(line, "wrong_report", f"The event belongs to report {event.report_id}.")
 
