@@ -16,7 +16,9 @@ from mcp.client import Client
 from clients import MODES, ask, connected, run
 from living_reports.library import Library
 from living_reports.models import Author, Outline
+from living_reports.server.app import build_server
 from living_reports.server.progress import Progress
+from living_reports.settings import Settings
 from living_reports.storage import Note
 from living_reports.storage.lock import hold
 
@@ -100,7 +102,10 @@ def test_who_asks_for_progress_gets_the_same_answer(tmp_path: Path, mode: str) -
     report_id = Library(tmp_path).create_report("Short", author=ANN)["report_id"]
 
     async def test() -> None:
-        async with hearing(tmp_path, mode) as (client, _, hear):
+        async def hear(progress: float, total: float | None, message: str | None) -> None:
+            pass
+
+        async with Client(build_server(Settings(tmp_path)), mode=mode) as client:
             for arguments in ({"report": report_id, "verify": True}, {"report": "Nope", "verify": True}):
                 plain = await client.call_tool("audit_report", arguments)
                 asked = await client.call_tool("audit_report", arguments, progress_callback=hear)

@@ -241,6 +241,16 @@ def test_a_stream_confirms_what_can_change_and_says_where_it_did(tmp_path: Path)
         assert wire.process.returncode == 0
 
 
+def test_a_stream_that_is_asked_for_at_the_very_end_is_answered_too(tmp_path: Path) -> None:
+    with serving(tmp_path, introduced=False) as wire:
+        request = {"jsonrpc": "2.0", "id": "ears", "method": "subscriptions/listen"}
+        wire.send(enveloped(request | {"params": {"notifications": {"resourcesListChanged": True}}}))
+        *_, answer = wire.rest()
+        assert (answer["id"], answer["result"]["resultType"]) == ("ears", "complete")
+        assert answer["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == "ears"
+        assert wire.process.returncode == 0
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_stream_is_ended_with_its_answer_on_sigterm(tmp_path: Path) -> None:
     with serving(tmp_path, introduced=False) as wire:

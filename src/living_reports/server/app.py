@@ -71,6 +71,7 @@ class LivingServer(Server[TaskGroup]):
 
     def __init__(self, desk: Desk, name: str = "") -> None:
         self._desk = desk
+        self._is_leaving = False
         calls = ToolCalls(desk, name, self._look_for_changes)
         super().__init__(
             "living-reports",
@@ -130,10 +131,9 @@ class LivingServer(Server[TaskGroup]):
     ) -> types.ListResourcesResult:
         from living_reports.server import resources
 
-        result = await resources.list_resources(self._desk, context, params)
         if context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
-            await self._subscriptions.follow_list(context)
-        return result
+            await self._subscriptions.follow_list(context)  # first, so that no change falls between
+        return await resources.list_resources(self._desk, context, params)
 
     async def _list_resource_templates(
         self, context: Context, params: types.PaginatedRequestParams | None
@@ -155,14 +155,18 @@ class LivingServer(Server[TaskGroup]):
     def _subscriptions(self) -> Subscriptions:
         from living_reports.server.subscriptions import Subscriptions
 
-        return Subscriptions(self._desk)
+        subscriptions = Subscriptions(self._desk)
+        if self._is_leaving:
+            subscriptions.end()
+        return subscriptions
 
     def _look_for_changes(self) -> None:
         if "_subscriptions" in self.__dict__:
             self._subscriptions.look()
 
     def end_subscriptions(self) -> None:
-        """Answer every open `subscriptions/listen`: the server is about to leave."""
+        """Answer every `subscriptions/listen`, open or still to come: the server is about to leave."""
+        self._is_leaving = True
         if "_subscriptions" in self.__dict__:
             self._subscriptions.end()
 

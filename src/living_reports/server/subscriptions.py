@@ -23,7 +23,12 @@ import anyio
 import mcp_types as types
 from mcp.server.connection import Connection
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
-from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated, ServerEvent
+from mcp.shared.subscriptions import (
+    SUBSCRIPTION_ID_META_KEY,
+    ResourcesListChanged,
+    ResourceUpdated,
+    ServerEvent,
+)
 
 from living_reports.errors import NotFoundError, ReportError, TooLargeError
 from living_reports.server.desk import Context, Desk, defects_logged, errors_of_the_protocol
@@ -51,6 +56,7 @@ class Subscriptions:
         self._followers: Counter[str | None] = Counter()
         self._subscribers: dict[Connection, _Subscriber] = {}
         self._is_looking = False
+        self._has_ended = False
         self._due = anyio.Event()
 
     def look(self) -> None:
@@ -58,7 +64,8 @@ class Subscriptions:
         self._due.set()
 
     def end(self) -> None:
-        """Answer every open `subscriptions/listen`."""
+        """Answer every `subscriptions/listen`, open or still to come."""
+        self._has_ended = True
         self._listen.close()
 
     # --- 2026-07-28 -----------------------------------------------------------------------
@@ -83,6 +90,8 @@ class Subscriptions:
                 for address in addresses:
                     if await self._begin(context, address):
                         stack.callback(self._forget, address)
+            if self._has_ended:
+                return types.SubscriptionsListenResult(meta={SUBSCRIPTION_ID_META_KEY: context.request_id})
             return await self._listen(context, params.model_copy(update={"notifications": honoured}))
 
     # --- The older protocols --------------------------------------------------------------
