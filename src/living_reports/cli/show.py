@@ -313,6 +313,8 @@ def refusal(terminal: Terminal, error: Mapping[str, Any]) -> None:
     terminal.line(terminal.style(f"{error['code']}: ", "red", "bold") + clean(error["message"]))
     if error.get("hint"):
         terminal.paragraph(error["hint"], first="  ")
+    if "retry_with" in error:
+        terminal.line("  retry_with is in the answer that --json shows", "dim")
     for name, data in error.items():
         if name in ("code", "message", "hint", "retry", "retry_with") or data in ("", [], {}):
             continue
