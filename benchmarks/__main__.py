@@ -64,23 +64,22 @@ def main() -> int:
     """Measure, print, and fail where a bound is missed."""
     options = parse()
     terminal = Terminal(sys.stdout)
-    for_person = not (options.json or options.markdown)
     groups: dict[str, list[Result]] = {}
     with tempfile.TemporaryDirectory(prefix="living-reports-bench-", dir=options.folder) as folder:
         machine = describe_machine(Path(folder))
-        if for_person:
+        if not options.json:
             terminal.line(machine_line(machine), "dim")
         bench = Bench(Path(folder), options.rounds, options.quick)
         for name in [known for known in REGISTRY if known in (options.names or REGISTRY)]:
             groups[name] = run(name, bench)
-            if for_person:
+            if options.markdown:
+                print("\n" + as_markdown(name, title(load(name)), groups[name]), end="", flush=True)
+            elif not options.json:
                 show_table(terminal, name, title(load(name)), groups[name])
                 sys.stdout.flush()
     if options.json:
         print(json.dumps(as_json(groups, machine), indent=2))
-    elif options.markdown:
-        print(as_markdown(groups, {name: title(load(name)) for name in groups}, machine))
-    else:
+    elif not options.markdown:
         show_summary(terminal, groups)
     rows = [result for results in groups.values() for result in results if isinstance(result, Row)]
     return 1 if any(row.is_met is False for row in rows) else 0

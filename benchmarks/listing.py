@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import itertools
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.harness.measure import Action, by_turns, timed
 from benchmarks.harness.roots import many_reports
 from benchmarks.harness.rows import Bench, Row, at_most
-from benchmarks.harness.wire import Json, Wire, ours
+from benchmarks.harness.wire import Json, Wire, ours, until
 
 PAGE: Json = {"tags": ["tag 1"], "sort": "updated", "limit": 20}
 Pages = tuple[str, list[float], list[float]]
@@ -36,8 +35,8 @@ def run(bench: Bench) -> Iterator[Row]:
             yield Row(name, page, sorting, partner, bound=bound)
 
     fresh = {
-        "page": until(many.root, lambda wire: wire.answer("list_reports", PAGE)),
-        "start": until(many.root, Wire.tools),
+        "page": until(ours(many.root), lambda wire: wire.answer("list_reports", PAGE)),
+        "start": until(ours(many.root), Wire.tools),
     }
     samples = by_turns(fresh, bench.rounds(10))
     bound = at_most(500, "difference")
@@ -67,18 +66,6 @@ def warm_pages(wire: Wire, sort: Action, pages_down: int, rounds: int) -> Iterat
     }
     samples = by_turns(pages | {"sort": sort}, rounds)
     return ((name, samples[name], samples["sort"]) for name in pages)
-
-
-def until(root: Path, ask: Callable[[Wire], object]) -> Action:
-    """Milliseconds from the spawn of a server to the answer of what it is asked."""
-
-    def run() -> float:
-        start = time.perf_counter()
-        with Wire(ours(root)) as wire:
-            ask(wire)
-            return (time.perf_counter() - start) * 1000
-
-    return run
 
 
 def index_all(root: Path) -> None:

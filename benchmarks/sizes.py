@@ -25,21 +25,21 @@ def run(bench: Bench) -> Iterator[Row]:
     [long] = write_sized_root(root, REPORT_BYTES)
     prose = Prose(seed=3)
     with Wire(ours(root)) as wire:
-        yield _row("tool list, all nine tools", wire.tools(), 12_000)
+        yield _row("list of all nine tools", wire.tools(), 12_000)
         created = wire.answer("create_report", _creation(prose))
-        yield _row("create, one section and one insight: the answer", created, 600)
+        yield _row("answer to a create", created, 600)
         report, insight = created["report_id"], created["created"]["insights"][0]["insight_id"]
         change = {"op": "edit_insight", "insight": insight, "summary": prose.text(SUMMARY_WORDS)}
         reason = "The weekly look at the figures of the payment service"
         updated = wire.answer("update_report", {"report": report, "changes": [change], "reason": reason})
-        yield _row("update of one insight: the answer", updated, 600)
+        yield _row("answer to a one-insight update", updated, 600)
         summary = wire.answer("get_report", {"report": long})
-        yield _row(f"summary, {len(summary['sections'])} sections", summary, 2_500)
+        yield _row(f"summary of {len(summary['sections'])} sections", summary, 2_500)
         for number in range(5):
             change |= {"summary": sized_outline(5_000, number)["insights"][0]["summary"]}
             wire.answer("update_report", {"report": report, "changes": [change], "reason": reason})
         events = wire.answer("audit_report", {"report": report})["events"]
-        yield _row("audit page: the longest row", max(events, key=_bytes), 400)
+        yield _row("longest row of an audit page", max(events, key=_bytes), 400)
 
 
 def _creation(prose: Prose) -> dict[str, Any]:

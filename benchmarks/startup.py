@@ -6,25 +6,12 @@ The server must not look at the reports before somebody asks for one.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from benchmarks.harness.measure import Action, by_turns
+from benchmarks.harness.measure import by_turns
 from benchmarks.harness.roots import many_reports, one_report
 from benchmarks.harness.rows import Bench, Row, at_most
-from benchmarks.harness.wire import ERAS, TRIVIAL, Wire, ours
-
-
-def first_list(command: Sequence[str], era: str) -> Action:
-    """Milliseconds from the spawn to the answer to `tools/list`."""
-
-    def run() -> float:
-        start = time.perf_counter()
-        with Wire(command, era) as wire:
-            wire.tools()
-            return (time.perf_counter() - start) * 1000
-
-    return run
+from benchmarks.harness.wire import ERAS, TRIVIAL, Wire, ours, until
 
 
 def run(bench: Bench) -> Iterator[Row]:
@@ -32,9 +19,9 @@ def run(bench: Bench) -> Iterator[Row]:
     samples = {}
     for words, era in ERAS.items():
         actions = {
-            "trivial": first_list(TRIVIAL, era),
-            "one": first_list(ours(one.root), era),
-            "many": first_list(ours(many.root), era),
+            "trivial": until(TRIVIAL, Wire.tools, era),
+            "one": until(ours(one.root), Wire.tools, era),
+            "many": until(ours(many.root), Wire.tools, era),
         }
         samples[words] = by_turns(actions, bench.rounds(20))
     for words, taken in samples.items():

@@ -1,7 +1,7 @@
 """Results for a person at a terminal, for a program, and for `docs/performance.md`.
 
-Rules: three significant digits; a ratio has its middle half beside it; a bound stands next to the
-figure that it is about, with its verdict.
+Rules: three significant digits, three decimals at most; a ratio has its middle half beside it; a bound
+stands in the line of its figure, with its verdict.
 
     >>> show_table(Terminal(sys.stdout), "startup", "How soon …?", rows)
 """
@@ -24,7 +24,7 @@ Groups = Mapping[str, Sequence[Result]]
 
 
 def number(value: float) -> str:
-    """Three significant digits, and no exponent: `0.0812`, `1.42`, `118`, `12,043`."""
+    """The number without an exponent: `0.081`, `1.42`, `23.5`, `12,043`."""
     digits = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2 if abs(value) >= 0.9995 else 3
     return f"{value:,.{digits}f}"
 
@@ -94,14 +94,14 @@ def _aligned(columns: Sequence[str], widths: Sequence[int]) -> str:
 
 def show_summary(terminal: Terminal, groups: Groups) -> None:
     """How many bounds are kept, and which are not."""
-    rows = [row for results in groups.values() for row in results if isinstance(row, Row)]
-    judged = [row for row in rows if row.bound]
-    missed = [row.what for row in judged if not row.is_met]
+    rows = [(name, row) for name, results in groups.items() for row in results if isinstance(row, Row)]
+    judged = [(name, row) for name, row in rows if row.bound]
+    missed = [f"{name}: {row.what}" for name, row in judged if not row.is_met]
     terminal.line()
     words = f"{len(judged) - len(missed)} of {len(judged)} bounds are met."
     terminal.line(words, "red" if missed else "green")
     for what in missed:
-        terminal.line(f"  missed: {what}")
+        terminal.line(f"  missed by {what}")
 
 
 # --- For a program, and for the documentation ---------------------------------------------
@@ -135,20 +135,18 @@ def _spread_json(figures: Spread) -> dict[str, float]:
     return {"median": figures.median, "lower_quartile": figures.low, "upper_quartile": figures.high}
 
 
-def as_markdown(groups: Groups, titles: Mapping[str, str], machine: Mapping[str, Any]) -> str:
-    """The tables as `docs/performance.md` has them."""
-    lines = [machine_line(machine), ""]
-    for name, results in groups.items():
-        lines += [f"**{name}**: {titles[name]}", ""]
-        lines += ["| what | partner | ours | partner's | ratio | middle half | bound | |"]
-        lines += ["|---|---|--:|--:|--:|--:|--:|---|"]
-        for result in results:
-            if isinstance(result, Missing):
-                lines.append(f"| {result.what} | not measured: {result.why} | | | | | | |")
-                continue
-            lines.append("| " + " | ".join([result.what, result.partner, *_cells(result)]) + " |")
-        lines.append("")
-    return "\n".join(lines)
+def as_markdown(name: str, title: str, results: Sequence[Result]) -> str:
+    """One benchmark's table as `docs/performance.md` has it."""
+    lines = [f"**{name}**: {title}", ""]
+    lines += ["| what | next to | ours | theirs | ratio | middle half | bound | |"]
+    lines += ["|---|---|--:|--:|--:|--:|--:|---|"]
+    for result in results:
+        if isinstance(result, Missing):
+            columns = [result.what, f"not measured: {result.why}", *[""] * 6]
+        else:
+            columns = [result.what, result.partner, *_cells(result)]
+        lines.append(f"| {' | '.join(columns)} |")
+    return "\n".join([*lines, ""])
 
 
 # --- The machine --------------------------------------------------------------------------

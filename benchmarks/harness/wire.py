@@ -16,10 +16,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from benchmarks.harness.measure import Action
 
 HANDSHAKE, STATELESS = "2025-06-18", "2026-07-28"
 ERAS = {"with a handshake": HANDSHAKE, "stateless": STATELESS}
@@ -119,3 +122,15 @@ class Wire:
 def _envelope(era: str) -> Json:
     prefix = "io.modelcontextprotocol/"
     return {f"{prefix}protocolVersion": era, f"{prefix}clientInfo": CLIENT, f"{prefix}clientCapabilities": {}}
+
+
+def until(command: Sequence[str], ask: Callable[[Wire], object], era: str = HANDSHAKE) -> Action:
+    """An action: the milliseconds from the spawn of a server to the answer of what it is asked."""
+
+    def run() -> float:
+        start = time.perf_counter()
+        with Wire(command, era) as wire:
+            ask(wire)
+            return (time.perf_counter() - start) * 1000
+
+    return run
