@@ -121,6 +121,40 @@ def test_a_lock_that_comes_too_late_is_released_at_once(path: Path) -> None:
     assert open_files() <= before
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the files in /proc")
+def test_a_report_that_is_stuck_for_long_costs_one_thread_and_one_file(path: Path) -> None:
+    """However often it was waited for in vain: else it would take all descriptors in the end."""
+    with held_elsewhere(path) as process:
+        threads, files = threading.active_count(), open_files()
+        for _ in range(10):
+            with pytest.raises(LockTimeoutError):
+                ReportLock(path, timeout_seconds=0.02).acquire()
+        assert threading.active_count() == threads + 1
+        assert open_files() == files + 1
+        let_go(process)
+        with ReportLock(path, timeout_seconds=10):
+            pass
+        with ReportLock(path, timeout_seconds=10):
+            pass
+    assert open_files() < files
+
+
+def test_who_waits_again_for_a_lock_file_that_was_replaced_waits_for_the_new_one(path: Path) -> None:
+    with held_elsewhere(path):
+        with pytest.raises(LockTimeoutError):
+            ReportLock(path, timeout_seconds=0.05).acquire()
+        path.unlink()
+        with held_elsewhere(path) as process, ThreadPoolExecutor(1) as pool:
+            with pytest.raises(LockTimeoutError):
+                ReportLock(path, timeout_seconds=0.05).acquire()
+            lock = ReportLock(path, timeout_seconds=20)
+            waiting = pool.submit(lock.acquire)
+            let_go(process)
+            waiting.result(20)  # though the one of the old file is still kept
+            assert lock.still_held()
+            lock.release()
+
+
 def test_a_killed_holder_frees_the_lock(path: Path) -> None:
     with held_elsewhere(path) as process:
         process.send_signal(signal.SIGKILL)

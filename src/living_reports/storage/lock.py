@@ -6,8 +6,9 @@ Rules:
   at a time, the others queue in front of it: a file lock is held by a process, not by a
   thread, and one lock object shared by two threads lets both in.
 - A waiter really waits, for the whole time-out, and gets a freed lock at once: after one
-  plain attempt a helper thread blocks in the kernel's own queue, which is fair. A lock that
-  comes after its waiter gave up is released at once.
+  plain attempt a helper thread blocks in the kernel's own queue, which is fair. A wait that was
+  given up is taken up by the next one for the same lock; a lock that comes while nobody waits is
+  released at once.
 - The lock belongs to the folder, not to the path: after acquiring, the file behind the
   descriptor is compared with the one behind the path, and if the folder was moved or the
   lock file replaced meanwhile, the lock is taken again on what is there now.
@@ -85,18 +86,19 @@ def _leave_gate(key: str) -> None:
 
 
 class _Waiter:
-    """A blocking wait for a file lock that its owner can give up."""
+    """A blocking wait for a file lock that its owner can give up, and the next owner can take up."""
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self, key: str, fd: int) -> None:
+        self.fd = fd
+        self._key = key
         self._mutex = threading.Lock()
         self._done = threading.Event()
         self._abandoned = False
         self._error: OSError | None = None
+        threading.Thread(target=self._block, name="report-lock", daemon=True).start()
 
     def wait(self, timeout_seconds: float) -> bool:
         """True once the lock is held; otherwise the descriptor is, or will be, closed."""
-        threading.Thread(target=self._block, name="report-lock", daemon=True).start()
         try:
             self._done.wait(timeout_seconds)
         except BaseException:  # an interrupt from the keyboard
@@ -105,7 +107,7 @@ class _Waiter:
         if not self._done.is_set() and self._give_up():
             return False
         if self._error is not None:
-            os.close(self._fd)
+            os.close(self.fd)
             raise self._error
         return True
 
@@ -113,17 +115,44 @@ class _Waiter:
         """False if the wait had just ended after all."""
         with self._mutex:
             self._abandoned = not self._done.is_set()
+            if self._abandoned:
+                _given_up[self._key] = self
         return self._abandoned
+
+    def take_up(self) -> bool:
+        """Wait on for another owner; False if the wait has ended."""
+        with self._mutex:
+            if self._done.is_set():
+                return False
+            self._abandoned = False
+            return True
 
     def _block(self) -> None:
         try:
-            portalocker.lock(self._fd, portalocker.LockFlags.EXCLUSIVE)
+            portalocker.lock(self.fd, portalocker.LockFlags.EXCLUSIVE)
         except portalocker.exceptions.LockException as error:
             self._error = _no_lock(error)
         with self._mutex:
             self._done.set()
             if self._abandoned:
-                os.close(self._fd)  # which releases a lock that came too late
+                os.close(self.fd)  # which releases a lock that came too late
+                _given_up.pop(self._key, None)
+
+
+_given_up: dict[str, _Waiter] = {}
+"""Waits that are still in the kernel's queue, by lock: one that is stuck costs one thread, not one a call."""
+
+
+def _waiter_for(key: str, path: Path, fd: int) -> _Waiter:
+    """The wait for this lock that was given up last, if it is for the same file, else a new one."""
+    waiter = _given_up.pop(key, None)
+    if waiter is not None and waiter.take_up():
+        if _same_file(waiter.fd, path):
+            os.close(fd)
+            return waiter
+        if waiter.wait(0.0):  # no use any more: the file was replaced
+            os.close(waiter.fd)
+    return _Waiter(key, fd)
 
 
 class ReportLock:
@@ -165,8 +194,10 @@ class ReportLock:
             if left <= 0:
                 os.close(fd)
                 raise self._timeout(start)
-            if not _Waiter(fd).wait(left):
+            waiter = _waiter_for(self._key, self.lock_path, fd)
+            if not waiter.wait(left):
                 raise self._timeout(start)
+            fd = waiter.fd
         if _same_file(fd, self.lock_path):
             return fd
         os.close(fd)
