@@ -1,4 +1,4 @@
-"""Filling the folder of a report that nobody sees yet.
+"""Filling the folder of a report that nobody sees yet, and sweeping up after those who died at it.
 
 Rules:
 
@@ -14,14 +14,19 @@ Rules:
 from __future__ import annotations
 
 import errno
+import logging
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
-from living_reports.errors import StorageFailedError
+from living_reports.errors import LockTimeoutError, StorageFailedError
 from living_reports.models import Outline
 from living_reports.storage import durable
 from living_reports.storage.audit import Note, Record
+from living_reports.storage.lock import hold
 from living_reports.storage.report import ReportStorage
+
+logger = logging.getLogger(__name__)
 
 
 def first_version(storage: ReportStorage, outline: Outline, note: Note) -> Record:
@@ -66,3 +71,15 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         durable.write_new(folder / path, data)
     for each in folders:
         durable.sync_folder(each)
+
+
+def remove_unfinished(by_id: Path, age_seconds: float) -> None:
+    """Remove what crashed creations left, if it is so old that nobody can be working on it any more."""
+    for folder in by_id.glob(".new-*"):
+        try:
+            if time.time() - folder.lstat().st_mtime < age_seconds:
+                continue
+            with hold(folder / ".lock", 0.0):
+                durable.remove_folder(folder)
+        except (LockTimeoutError, OSError) as error:
+            logger.info("%s was not removed: %s", folder.name, error)

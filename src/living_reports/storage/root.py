@@ -21,7 +21,6 @@ import errno
 import logging
 import os
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -42,8 +41,8 @@ from living_reports.storage import durable
 from living_reports.storage.audit import Note, Record
 from living_reports.storage.backups import version_in
 from living_reports.storage.index import ReportIndex, entry_of, entry_on_disk
-from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS, hold
-from living_reports.storage.making import first_version, later_versions, write_files
+from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS
+from living_reports.storage.making import first_version, later_versions, remove_unfinished, write_files
 from living_reports.storage.pages import write_page
 from living_reports.storage.report import Edit, ReportStorage, storage_failed
 from living_reports.storage.state import State, outline_on_disk
@@ -238,14 +237,7 @@ class GlobalStorage:
         if self._is_swept:
             return
         self._is_swept = True
-        for folder in self.by_id.glob(".new-*"):
-            try:
-                if time.time() - folder.lstat().st_mtime < self.lock_timeout_seconds:
-                    continue
-                with hold(folder / ".lock", 0.0):
-                    durable.remove_folder(folder)
-            except (LockTimeoutError, OSError) as error:
-                logger.info("%s was not removed: %s", folder.name, error)
+        remove_unfinished(self.by_id, self.lock_timeout_seconds)
 
     # --- Finding --------------------------------------------------------------------------
 
