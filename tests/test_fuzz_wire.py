@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fuzzing import Answer, Reports, asked, fuzzed, judged, receive
+from living_reports.server.desk import RESOURCE_NOT_FOUND
 from living_reports.server.lines import MAX_LINE_BYTES, MAX_WEIGHT
 from living_reports.storage.lock import hold
 from wire import INITIALIZE, INITIALIZED, Wire, call, enveloped
@@ -151,16 +152,25 @@ def test_every_id_comes_back_as_it_was_sent(session: Session, request_id: int | 
         ("tools/call", {"name": "get_report", "arguments": "{}"}),
         ("tools/call", {"name": "../get_report", "arguments": {}}),
         ("tools/list", {"cursor": 5}),
+        ("resources/list", {"cursor": "nonsense"}),
         ("resources/read", {"uri": "file:///etc/passwd"}),
+        ("resources/read", {"uri": "report://" + "x" * 100_000}),
+        ("resources/read", {"uri": "report://%ff%00/../../by_id"}),
+        ("resources/read", {"uri": 5}),
+        ("resources/subscribe", {"uri": "report://\0"}),
+        ("subscriptions/listen", {"notifications": 5}),
         ("prompts/get", {"name": "x"}),
+        ("prompts/get", {"name": "review_report", "arguments": {"report": 5}}),
+        ("prompts/get", {"name": "review_report", "arguments": {"report": "\0"}}),
+        ("completion/complete", {"ref": {"type": "ref/x"}, "argument": {"name": "report", "value": ""}}),
         ("logging/setLevel", {"level": "nonsense"}),
         ("completion/complete", {}),
     ],
 )
 def test_a_request_that_makes_no_sense_is_refused(session: Session, method: str, params: Any) -> None:
     request = {"jsonrpc": "2.0", "id": 7, "method": method, "params": params}
-    [answer] = session.answers(json.dumps(session.spoken(request)).encode())
-    assert answer["error"]["code"] in (METHOD_NOT_FOUND, INVALID_PARAMS)
+    [answer] = session.answers(json.dumps(session.spoken(request)).encode(), calls=1)
+    assert answer["error"]["code"] in (METHOD_NOT_FOUND, INVALID_PARAMS, RESOURCE_NOT_FOUND)
     assert judged(answer, session.reports.root)[0]
 
 

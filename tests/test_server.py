@@ -276,7 +276,9 @@ def test_what_answers_other_requests_is_not_loaded_for_tools(tmp_path: Path, mod
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     library, loaded = output.split("\n")[:2]
     assert library == ""
-    others = {f"server.{name}" for name in ("resources", "subscriptions", "prompts", "completion")}
+    others = {
+        f"server.{name}" for name in ("resources", "subscriptions", "prompts", "completion", "progress")
+    }
     others |= {f"library.{name}" for name in ("resources", "lookout", "completing")}
     assert not others & set(loaded.split())
     assert "server.calls" in loaded.split()

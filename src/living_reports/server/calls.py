@@ -23,11 +23,11 @@ from mcp.shared.exceptions import MCPError
 from living_reports.errors import ReportError
 from living_reports.server.arguments import check_arguments
 from living_reports.server.desk import Context, Desk, defects_logged
-from living_reports.server.progress import Progress, telling
 from living_reports.server.tools import BY_NAME, TOOLS, Tool
 
 if TYPE_CHECKING:
     from living_reports.library import Library
+    from living_reports.server.progress import Progress
 
 MAX_CLIENT_CHARS = 200
 LONG = frozenset({"audit_report", "render_report"})
@@ -64,6 +64,8 @@ class ToolCalls:
         if tool is None:
             raise MCPError(types.INVALID_PARAMS, f"Unknown tool. There are {', '.join(BY_NAME)}.")
         if tool["name"] in LONG and context.meta and "progress_token" in context.meta:
+            from living_reports.server.progress import telling
+
             async with telling(context.session) as progress:
                 return await self._call(tool, params.arguments, context, progress)
         return await self._call(tool, params.arguments, context)

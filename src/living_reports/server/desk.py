@@ -51,6 +51,9 @@ Context = ServerRequestContext[TaskGroup, Any]
 WORKER_THREADS = 32
 """How many reports may be worked on at once."""
 
+MAX_SHOWN_CHARS = 1_000
+"""How much of what was asked for an error repeats."""
+
 RESOURCE_NOT_FOUND = -32002
 """What the protocol said of a missing resource before 2026-07-28; since then it is invalid params."""
 
@@ -125,7 +128,7 @@ def errors_of_the_protocol(context: Context, **about: str) -> Iterator[None]:
         with defects_logged(context.method):
             yield
     except ReportError as error:
-        data = error.answer()["error"] | about
+        data = error.answer()["error"] | {name: value[:MAX_SHOWN_CHARS] for name, value in about.items()}
         raise MCPError(_code(error, context), error.message, data) from None
 
 

@@ -36,6 +36,7 @@ from living_reports.errors import (
     CorruptReportError,
     InternalError,
     InvalidInputError,
+    ReportNotFoundError,
     StorageFailedError,
     TooLargeError,
 )
@@ -578,3 +579,9 @@ def _read_or_none(path: Path) -> bytes | None:
         return path.read_bytes()
     except FileNotFoundError:
         return None
+
+
+def not_found(report_id: str) -> ReportNotFoundError:
+    """The error for a report that is not there."""
+    hint = "list_reports shows the reports with their ids."
+    return ReportNotFoundError(f"There is no report {report_id!r}.", hint=hint)

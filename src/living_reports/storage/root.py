@@ -44,7 +44,7 @@ from living_reports.storage.index import ReportIndex, entry_of, entry_on_disk
 from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS
 from living_reports.storage.making import first_version, later_versions, remove_unfinished, write_files
 from living_reports.storage.pages import write_page
-from living_reports.storage.report import Edit, ReportStorage, storage_failed
+from living_reports.storage.report import Edit, ReportStorage, not_found, storage_failed
 from living_reports.storage.state import State, outline_on_disk
 from living_reports.storage.transfer import arrived, exported_files, pack
 from living_reports.storage.verify import Expected, Say, verify
@@ -586,10 +586,3 @@ class GlobalStorage:
             return []
         names = sorted(os.listdir(self.trash_dir))
         return [(name.partition("_")[0], self.trash_dir / name) for name in names]
-
-
-def not_found(selector: str) -> ReportNotFoundError:
-    """The error for a report that is not there."""
-    return ReportNotFoundError(
-        f"There is no report {selector!r}.", hint="list_reports shows the reports with their ids."
-    )
