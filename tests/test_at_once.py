@@ -5,6 +5,7 @@ Each test holds one of the two at the point where the other may harm it.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -21,8 +22,10 @@ from crash.scenarios import OTHER, REPORT, anothers, outline_path, read, some_ve
 from keeping import ANN, append, change, content, folder_of, keep, retitle
 from living_reports.errors import LockTimeoutError, ReportNotFoundError
 from living_reports.library import Library
+from living_reports.models import sha256_hex
 from living_reports.storage.doctor import check_root
 from living_reports.storage.lock import hold
+from living_reports.storage.transfer import exported_files
 from storage_helpers import disk
 from wire import SOURCE
 
@@ -280,6 +283,31 @@ def test_a_reader_of_a_report_on_its_way_to_the_trash_gets_it_or_is_told_that_it
     assert failures == []
     assert answers == {"there", "gone"}
     assert sound(root)
+
+
+class CommitsFirst(type(Path())):  # type: ignore[misc]
+    """A path whose file is written by somebody else just before its bytes are read, once."""
+
+    action: Callable[[], object] | None = None
+
+    def read_bytes(self) -> bytes:
+        if self.action is not None:
+            action, self.action = self.action, None
+            action()
+        return Path(self).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["outline_path", "audit_path"])
+def test_an_export_that_cannot_hold_the_lock_is_of_one_moment(library: Library, name: str) -> None:
+    report = keep(library)
+    storage = library.storage.get_report_storage(report)
+    path = CommitsFirst(getattr(storage, name))
+    path.action = lambda: change(library, report, retitle("Changed"))
+    setattr(storage, name, path)
+    files = exported_files(storage, attempts=2)
+    assert path.action is None
+    newest = json.loads(files["audit.jsonl"].splitlines()[-1])
+    assert newest["payload"]["outline_sha256"] == sha256_hex(files["outline.json"])
 
 
 MOMENTS = ["create", "write", "sync", "sync_folder", "rename", "link", "remove"]

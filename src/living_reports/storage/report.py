@@ -63,7 +63,7 @@ from living_reports.storage.state import Found, State, is_head_lost, outlines, s
 logger = logging.getLogger(__name__)
 
 MAX_REPORT_BYTES = 16_000_000
-_UNLOCKED_ATTEMPTS = 20
+UNLOCKED_ATTEMPTS = 20
 _UNLOCKED_PAUSE_SECONDS = 0.005
 _TEMPORARY = re.compile(r"^\.outline\..*\.tmp$")
 
@@ -189,7 +189,7 @@ class ReportStorage:
 
     def _read_unlocked(self) -> State:
         """Read without the lock, and without recovery: take what agrees, else look again."""
-        for _ in range(_UNLOCKED_ATTEMPTS):
+        for _ in range(UNLOCKED_ATTEMPTS):
             found = self.look()
             if found.last is None or not found.last.is_ours:
                 break

@@ -44,7 +44,7 @@ from living_reports.storage.index import ReportIndex, entry_of, entry_on_disk
 from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS
 from living_reports.storage.making import first_version, later_versions, remove_unfinished, write_files
 from living_reports.storage.pages import write_page
-from living_reports.storage.report import Edit, ReportStorage, not_found, storage_failed
+from living_reports.storage.report import UNLOCKED_ATTEMPTS, Edit, ReportStorage, not_found, storage_failed
 from living_reports.storage.state import State, outline_on_disk
 from living_reports.storage.transfer import arrived, exported_files, pack
 from living_reports.storage.verify import Expected, Say, verify
@@ -392,12 +392,13 @@ class GlobalStorage:
             OSError: The file could not be written; nothing is left of it.
         """
         storage = self.get_report_storage(report_id)
-        with self._found(report_id), storage.reading():
+        with self._found(report_id), storage.reading() as is_locked:
             state = storage.read()
             if state.refusal is not None:
                 raise state.refusal
             self._refuse_deleted(report_id, state)
-            data = pack(report_id, exported_files(storage))
+            files = exported_files(storage, attempts=1 if is_locked else UNLOCKED_ATTEMPTS)
+        data = pack(report_id, files)
         durable.write_new(target, data)
         return len(data)
 

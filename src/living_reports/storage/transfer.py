@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -35,6 +36,7 @@ from living_reports.storage.verify import verify
 MAX_BYTES = 512 * 1024 * 1024
 """What a report may come to, all its files together, to travel."""
 
+_PAUSE_SECONDS = 0.005
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
 _MAGIC = b"ustar\x0000"
@@ -62,13 +64,27 @@ _UNFINISHED = re.compile(r"\.lock|\.outline\..*\.tmp")
 # --- What is taken along ------------------------------------------------------------------
 
 
-def exported_files(storage: ReportStorage) -> dict[str, bytes]:
+def exported_files(storage: ReportStorage, *, attempts: int = 1) -> dict[str, bytes]:
     """The files that make up a report and its history. Takes a held lock, a settled report.
+
+    Args:
+        storage: The report.
+        attempts: How often to look where the lock cannot be held, so that another may be writing.
 
     Raises:
         CorruptReportError: What is there is not what the log says, so nobody could import it.
         TooLargeError: It is too much for one file.
     """
+    for _ in range(attempts - 1):
+        try:
+            return _files_of_one_moment(storage)
+        except (CorruptReportError, FileNotFoundError):
+            time.sleep(_PAUSE_SECONDS)
+    return _files_of_one_moment(storage)
+
+
+def _files_of_one_moment(storage: ReportStorage) -> dict[str, bytes]:
+    length = storage.log.size()
     _require_verified(storage)
     _require_size(_sizes(storage.report_dir))
     files = {"outline.json": storage.outline_path.read_bytes()}
@@ -82,6 +98,8 @@ def exported_files(storage: ReportStorage) -> dict[str, bytes]:
         data = (storage.backups_dir / name).read_bytes()
         if sha256_hex(data) not in known:
             files[f"backups/{name}"] = data
+    if storage.log.size() != length:
+        raise _unsound("it was written meanwhile")
     return files
 
 
