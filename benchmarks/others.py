@@ -26,7 +26,6 @@ from benchmarks.harness.wire import ours as our_command
 
 WRITERS = 8
 SYNC = re.compile(r"\bf(?:data)?sync\(")
-SEVERAL = f"of facts acknowledged to {WRITERS} writers, lost"
 
 
 @dataclass(frozen=True)
@@ -148,14 +147,14 @@ def sync_row(ours: Server, theirs: Server, folder: Path, facts: int) -> Row:
     def each(server: Server, place: Path) -> float:
         return (syncs(server, place / "many", facts) - syncs(server, place / "none", 0)) / facts
 
-    samples = [each(ours, folder / "syncs-ours")], [each(theirs, folder / "syncs")]
-    return Row("syncs a fact", samples[0], theirs.name, samples[1], "syncs")
+    our_syncs, their_syncs = each(ours, folder / "syncs-ours"), each(theirs, folder / "syncs")
+    return Row("one more fact", [our_syncs], theirs.name, [their_syncs], "syncs")
 
 
 def loss_row(ours: Server, theirs: Server, folder: Path, facts: int) -> Row:
     """What share of the acknowledged facts is not in the files, after many servers wrote at once."""
-    samples = [lost(ours, folder / "loss-ours", facts)], [lost(theirs, folder / "loss", facts)]
-    return Row(SEVERAL, samples[0], theirs.name, samples[1], "%")
+    ours_lost, theirs_lost = lost(ours, folder / "loss-ours", facts), lost(theirs, folder / "loss", facts)
+    return Row(f"acknowledged and lost, {WRITERS} writers", [ours_lost], theirs.name, [theirs_lost], "%")
 
 
 def lost(server: Server, folder: Path, facts: int) -> float:

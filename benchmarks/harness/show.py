@@ -24,7 +24,9 @@ Groups = Mapping[str, Sequence[Result]]
 
 
 def number(value: float) -> str:
-    """The number without an exponent: `0.081`, `1.42`, `23.5`, `12,043`."""
+    """The number without an exponent: `0`, `0.081`, `1.42`, `23.5`, `12,043`."""
+    if not value:
+        return "0"
     digits = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2 if abs(value) >= 0.9995 else 3
     return f"{value:,.{digits}f}"
 
