@@ -176,4 +176,4 @@ def lost(server: Server, folder: Path, facts: int) -> float:
         with ThreadPoolExecutor(WRITERS) as writers:
             acknowledged = [fact for kept in writers.map(put_all, range(WRITERS)) for fact in kept]
     text = "".join(path.read_text(encoding="utf-8") for path in folder.glob(server.files))
-    return 100 * sum(fact not in text for fact in acknowledged) / len(acknowledged)
+    return 100 * sum(fact not in text for fact in acknowledged) / max(len(acknowledged), 1)
