@@ -11,6 +11,9 @@ from __future__ import annotations
 
 REGISTRY = (
     "sizes",
+    "commits",
+    "growth",
+    "writers",
     "roundtrip",
     "startup",
     "listing",

@@ -35,10 +35,11 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from living_reports import splices
 from living_reports.models import Insight, Outline, Section, describe, normalised, outline_data
-from living_reports.splices import as_json, same
+from living_reports.splices import same
 
 Edit = dict[str, Any]
 Delta = list[Edit]
@@ -182,12 +183,17 @@ def _only_moved(old: Section | Insight, new: Section | Insight) -> bool:
 
 def _field_edits(prefix: tuple[str, ...], old: dict[str, Any], new: dict[str, Any]) -> Iterator[Edit]:
     """How the fields of one object changed; `metadata` key by key."""
-    for key in dict.fromkeys((*old, *new)):
+    for key in _differing_keys(old, new):
         if key != "metadata":
             yield from _value_edit((*prefix, key), old, new)
             continue
-        for name in sorted(old[key].keys() | new[key].keys()):
+        for name in sorted(_differing_keys(old[key], new[key])):
             yield from _value_edit((*prefix, key, name), old[key], new[key])
+
+
+def _differing_keys(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """The keys that one lacks or that have another value, in their order."""
+    return [key for key in (old | new) if key not in old or key not in new or not same(old[key], new[key])]
 
 
 def _value_edit(path: tuple[str, ...], old: dict[str, Any], new: dict[str, Any]) -> Iterator[Edit]:
@@ -197,7 +203,7 @@ def _value_edit(path: tuple[str, ...], old: dict[str, Any], new: dict[str, Any])
         yield {"at": address(*path), "old": old[key]}
     elif key not in old:
         yield {"at": address(*path), "new": new[key]}
-    elif not same(old[key], new[key]):
+    else:
         yield from _change(path, old[key], new[key])
 
 
@@ -224,10 +230,10 @@ def _list_edit(path: tuple[str, ...], old: list[Any], new: list[Any]) -> Iterato
 def _text_edit(path: tuple[str, ...], old: str, new: str) -> Edit:
     """Splices, or the whole texts where the log gets shorter by it."""
     found = splices.between_texts(old, new)
-    size = len(as_json({"splices": found}))
+    size = len(to_json({"splices": found}))
     whole = {"old": old, "new": new}
     # The first comparison spares most long texts from being written out for the second.
-    if size <= len(old) + len(new) or size < len(as_json(whole)):
+    if size <= len(old) + len(new) or size < len(to_json(whole)):
         return {"at": address(*path), "splices": found}
     return {"at": address(*path), **whole}
 

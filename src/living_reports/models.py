@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -62,12 +63,17 @@ MAX_DEPTH = 64
 """How deep a free-form value may nest; deeper ones are refused, not truncated."""
 
 
+_CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
 def parse_uuid(text: str) -> str:
     """The canonical form of a UUID (lower case, with dashes).
 
     Raises:
         ValueError: `text` is not a UUID in its usual form, with or without dashes.
     """
+    if _CANONICAL_UUID.fullmatch(text):
+        return text
     plain = text.replace("-", "")
     if len(plain) != 32 or not all(c in "0123456789abcdefABCDEF" for c in plain):
         raise ValueError("not a UUID")

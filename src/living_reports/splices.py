@@ -140,12 +140,16 @@ def as_json(value: Any) -> str:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two JSON values are the same in the file; 1, 1.0 and true are not."""
+    """Whether two JSON values are the same in the file; 1, 1.0 and true are not, nor are 0.0 and -0.0."""
     if one is other:
         return True
-    if isinstance(one, str) or isinstance(other, str):
-        return bool(one == other)
-    return bool(one == other) and as_json(one) == as_json(other)
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other) and (type(one) is not float or repr(one) == repr(other))
 
 
 # --- Texts: from runs of pieces to runs of characters ------------------------------------

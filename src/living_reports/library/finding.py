@@ -13,17 +13,14 @@ Rules:
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from itertools import islice
 
-from living_reports.errors import LockTimeoutError, ReportError, ReportNotFoundError
-from living_reports.models import IndexEntry, Outline, parse_uuid
+from living_reports.errors import ReportError, ReportNotFoundError
+from living_reports.models import IndexEntry, parse_uuid
 from living_reports.selectors import folded, pick_report
-from living_reports.storage import GlobalStorage, Record, State
+from living_reports.storage import GlobalStorage, Record
 from living_reports.storage.index import entry_of
-
-logger = logging.getLogger(__name__)
 
 _CORRECTIONS = 5
 _RETRY_REPORTS = 100
@@ -75,36 +72,16 @@ def living(storage: GlobalStorage) -> list[IndexEntry]:
 
 def _look_up(storage: GlobalStorage, selector: str, writing: bool) -> str:
     for _ in range(_CORRECTIONS):
-        report_id = pick_report(living(storage), selector, writing).report_id
+        entry = pick_report(living(storage), selector, writing)
         try:
-            if not correct_entry(storage, report_id, storage.read(report_id)):
-                break
+            state = storage.read(entry.report_id)  # corrects the entry
         except ReportNotFoundError:
             raise
         except ReportError:
             break  # damaged, or busy: the call itself says so
-    return report_id
-
-
-def correct_entry(storage: GlobalStorage, report_id: str, state: State) -> bool:
-    """Put the index right about a report that was just read. True if its entry was wrong."""
-    if state.refusal is not None or _is_right(storage, report_id, state.outline):
-        return False
-    report = storage.get_report_storage(report_id)
-    try:
-        with report.lock():
-            outline = report.read().outline
-            if _is_right(storage, report_id, outline):
-                return False
-            report.announce(outline)
-    except (OSError, LockTimeoutError) as error:
-        logger.info("the index was not corrected: %s", type(error).__name__)
-        return False
-    return True
-
-
-def _is_right(storage: GlobalStorage, report_id: str, outline: Outline) -> bool:
-    return storage.index.get_entry(report_id) == entry_of(outline, f"by_id/{report_id}")
+        if state.refusal is not None or entry_of(state.outline, entry.path) == entry:
+            break
+    return entry.report_id
 
 
 def _renamed_since(storage: GlobalStorage, selector: str, request_id: str) -> str:

@@ -203,7 +203,8 @@ def _version_of_action(edit: Edit, undo: str) -> int:
             hint="Give a version such as 14, a range such as 14-17, or the action_id that a change answered.",
             path="undo",
         ) from None
-    record = next((r for r in edit.events() if (r.data or {}).get("action_id") == action_id), None)
+    named = edit.events(naming=[action_id.encode()])
+    record = next((r for r in named if (r.data or {}).get("action_id") == action_id), None)
     if record is None:
         raise NoSuchVersionError(
             f"No change of this report has the action_id {cut(undo, 40)}.",

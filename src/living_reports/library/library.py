@@ -47,7 +47,7 @@ from living_reports.library import (
     writing,
 )
 from living_reports.library.checking import check_answer
-from living_reports.library.finding import correct_entry, find_report, find_unopened
+from living_reports.library.finding import find_report, find_unopened
 from living_reports.library.overwrites import overwrite_warnings
 from living_reports.library.pages import Wish, render_answer
 from living_reports.library.sourcing import with_hashes
@@ -138,7 +138,7 @@ class Library:
             "template": creating.stated_template(template),
             "from_reports": list(from_reports),
         }
-        content_hash = answers.request_hash(asked | {"reason": reason})
+        content_hash = answers.request_hash(asked | {"reason": reason}) if request_id else ""
         report_id = str(uuid.uuid5(_REQUESTS, request_id) if request_id else uuid.uuid4())
         if request_id and (answer := self._first_creation(report_id, content_hash)):
             return answer
@@ -194,7 +194,8 @@ class Library:
         """
         reason, request_id = writing.checked_note(reason, request_id)
         parsed = with_hashes(parse_changes(list(changes)), self.sources)
-        content_hash = answers.request_hash({"changes": list(changes), "reason": reason})
+        stated = {"changes": list(changes), "reason": reason}
+        content_hash = answers.request_hash(stated) if request_id else ""
         with self._edit(report, request_id) as edit:
             if request_id and not dry_run and (first := writing.first_answer(edit, request_id, content_hash)):
                 return first
@@ -241,7 +242,7 @@ class Library:
         """
         reason, request_id = writing.checked_note(reason, request_id)
         back = going_back.checked_back(to_version, undo, item)
-        content_hash = answers.request_hash(back.row | {"reason": reason})
+        content_hash = answers.request_hash(back.row | {"reason": reason}) if request_id else ""
         with self._edit(report, request_id, repair=True) as edit:
             if request_id and not dry_run and (first := writing.first_answer(edit, request_id, content_hash)):
                 return first
@@ -464,15 +465,14 @@ class Library:
     def _read_if_possible(self, report_id: str) -> State | None:
         """The report, or `None` where no version of it can be read: its events can all the same."""
         try:
-            state = self.storage.read(report_id)
+            return self.storage.read(report_id)
         except CorruptReportError:
             return None
-        correct_entry(self.storage, report_id, state)
-        return state
 
     def _last_change(self, report_id: str, place: list[str], state: State | None) -> Row:
         names = short_ids(state.outline) if state else {}
-        return blame.last_change(place, self.storage.events(report_id), names)
+        events = self.storage.events(report_id, naming=blame.named_by(place))
+        return blame.last_change(place, events, names)
 
     def _mentions(self, report_id: str, text: str, state: State | None) -> Mentions:
         def outline_at(version: int) -> Outline:
@@ -534,9 +534,7 @@ class Library:
 
     def _read(self, selector: str) -> tuple[str, State]:
         report_id = find_report(self.storage, selector, writing=False)
-        state = self.storage.read(report_id)
-        correct_entry(self.storage, report_id, state)
-        return report_id, state
+        return report_id, self.storage.read(report_id)
 
     @contextmanager
     def _edit(self, selector: str, request_id: str, *, repair: bool = False) -> Iterator[Edit]:

@@ -129,7 +129,7 @@ def _since_when(edit: Edit, asked: Asked, error: ReportError, expected: int) -> 
     change = next((one for one in asked.changes if path == one.path or path.startswith(f"{one.path}.")), None)
     if isinstance(error, ItemNotFoundError) and change is not None:
         place = _place_now(edit.state.outline, change, path)
-        record = next(filter(lambda r: _brought(r, place), edit.events()), None) if place else None
+        record = _bringing(edit, place) if place else None
         if record is not None and record.version > expected:
             return (
                 f"It exists only since version {record.version}, and expected_version says {expected}: "
@@ -158,10 +158,14 @@ def _place_now(outline: Outline, change: Change, path: str) -> str:
         return ""
 
 
+def _bringing(edit: Edit, place: str) -> Record | None:
+    """The newest event that the item came with."""
+    named = edit.events(naming=[place.partition("/")[2].encode()])
+    return next(filter(lambda record: _brought(record, place), named), None)
+
+
 def _brought(record: Record, place: str) -> bool:
     """True if the item came with this event."""
-    if place.partition("/")[2].encode() not in record.raw:
-        return False
     return record.is_whole or any(edit.get("at") == place and "new" in edit for edit in record.delta)
 
 

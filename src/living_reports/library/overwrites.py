@@ -49,6 +49,12 @@ class _Replaced:
         return frozenset({self.at, self.item, ""})
 
     @property
+    def named_by(self) -> tuple[bytes, ...]:
+        """What a line of the log contains if it may have touched this text: one of these."""
+        item_id = self.item.partition("/")[2].encode()
+        return (item_id,) if item_id else (f'"at":"{self.field}"'.encode(), b'"at":""')
+
+    @property
     def shrinks(self) -> bool:
         """True for prose that loses more than half of its length."""
         return self.field in _PROSE and len(self.new) < len(self.old) / 2
@@ -96,7 +102,8 @@ def _last_touches(edit: Edit, texts: Iterable[_Replaced]) -> dict[_Replaced, Rec
     """The newest event that touched each text, or brought its item or the whole outline."""
     missing = set(texts)
     found: dict[_Replaced, Record] = {}
-    for record in edit.events() if missing else ():
+    naming = [part for text in missing for part in text.named_by]
+    for record in edit.events(naming) if missing else ():
         named = {at.decode("utf-8", "replace") for at in _AT.findall(record.raw)}
         if not any(text.touched_by & named for text in missing):
             continue

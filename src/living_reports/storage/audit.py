@@ -18,11 +18,13 @@ Rules:
 
 from __future__ import annotations
 
+import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,8 @@ from pydantic import ValidationError
 from living_reports.models import ActionType, AuditEvent, Author, describe, sha256_hex
 
 _BLOCK = 8192
+_MAX_BLOCK = 32_768  # larger ones cost more in fresh memory than they save in calls
+_NEWLINE = ord("\n")
 EMPTY_SHA256 = sha256_hex(b"")
 
 
@@ -83,7 +87,7 @@ class Record:
             return None
         return data if isinstance(data, dict) else None
 
-    @property
+    @cached_property
     def payload(self) -> dict[str, Any]:
         """The event's payload, empty where the line has none."""
         payload = (self.data or {}).get("payload")
@@ -175,17 +179,33 @@ class AuditLog:
         """The last line, complete or not; `None` in an empty log."""
         return next(self.backwards(), None)
 
-    def backwards(self, end: int | None = None) -> Iterator[Record]:
-        """The lines from the last (or the last that ends at or before `end`) to the first."""
-        size = self.size()
-        end = size if end is None else min(end, size)
-        if end == 0:
+    def backwards(self, end: int | None = None, naming: Sequence[bytes] = ()) -> Iterator[Record]:
+        """The lines from the last (or the last that ends at or before `end`) to the first.
+
+        With `naming`, only lines that contain one of these bytes: what does not is passed over a
+        block at a time.
+        """
+        try:
+            file = FileIO(self.path)
+        except FileNotFoundError:
             return
-        with self.path.open("rb") as file:
-            while end > 0:
-                record = _line_before(file, end, is_complete=end < size or _byte_at(file, size - 1) == b"\n")
-                yield record
-                end = record.offset
+        with file:
+            size = file.seek(0, os.SEEK_END)
+            begin = size if end is None else min(end, size)
+            held, step = b"", _BLOCK  # the beginning of what follows, up to its first newline
+            while begin > 0:
+                start = max(0, begin - step)
+                file.seek(start)
+                data = file.read(begin - start)
+                begin, step = start, min(2 * step, max(_MAX_BLOCK, len(held)))
+                first = data.find(b"\n") + 1 if begin else 0
+                if begin and not first:
+                    held = data + held
+                    continue
+                lines, held = data[first:] + held, data[:first]
+                here = [name for name in naming if name in lines]
+                if here or not naming:
+                    yield from _lines_backwards(lines, begin + first, here)
 
     def forwards(self, start: int = 0, end: int | None = None) -> Iterator[Record]:
         """The lines from the one that starts at `start` up to `end` or the last."""
@@ -207,10 +227,11 @@ class AuditLog:
 
     def find_version(self, version: int) -> Record | None:
         """The event that made a version, found by bisection; `None` if there is none."""
-        low, high = 0, self.size()  # the wanted line starts in [low, high)
+        last = self.last()
+        if last is None or (last.version == version and last.makes_version):
+            return last
+        low, high = 0, last.end  # the wanted line starts in [low, high)
         found: Record | None = None
-        if high == 0:
-            return None
         with self.path.open("rb") as file:
             while low < high:
                 middle = (low + high) // 2
@@ -226,17 +247,16 @@ class AuditLog:
         return found
 
 
-def _byte_at(file: Any, offset: int) -> bytes:
-    file.seek(offset)
-    return bytes(file.read(1))
-
-
-def _line_before(file: Any, end: int, *, is_complete: bool) -> Record:
-    """The line whose newline (if it has one) is the last byte before `end`."""
-    stop = end - 1 if is_complete else end
-    start = _line_start(file, stop)
-    file.seek(start)
-    return Record(start, bytes(file.read(stop - start)), is_complete)
+def _lines_backwards(lines: bytes, offset: int, naming: Sequence[bytes]) -> Iterator[Record]:
+    """The whole lines in these bytes of the log, the last first; only the very last may lack its newline."""
+    stop = len(lines)
+    while stop > 0:
+        is_complete = lines[stop - 1] == _NEWLINE
+        start = lines.rfind(b"\n", 0, stop - is_complete) + 1
+        raw = lines[start : stop - is_complete]
+        if not naming or any(name in raw for name in naming):
+            yield Record(offset + start, raw, is_complete)
+        stop = start
 
 
 def _line_start(file: Any, position: int) -> int:

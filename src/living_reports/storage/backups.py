@@ -30,8 +30,9 @@ from living_reports.storage.audit import AuditLog, Record
 from living_reports.storage.state import State
 
 NEWEST_BACKUPS = 5
-_PRUNED_EVENTS = 12
+_PRUNED_EVENTS = 4
 _NAME = re.compile(r"^outline\.json\.\d{8}T\d{6}_\d{6}\.bak$")
+_NAMED = re.compile(rb'"backup_filename":"(outline\.json\.\d{8}T\d{6}_\d{6}\.bak)"')
 _TIME = "outline.json.%Y%m%dT%H%M%S_%f.bak"
 _VERSION_LINE = re.compile(rb'^  "outline_version": (\d+)', re.MULTILINE)
 _HEAD_BYTES = 8192
@@ -45,13 +46,21 @@ def backup_names(folder: Path) -> list[str]:
         return []
 
 
-def next_backup(folder: Path) -> str:
-    """A name for one more backup, later than all there are."""
+def next_backup(folder: Path, newest: str = "") -> str:
+    """A name for one more backup, later than all there are; `newest` is the last, where that is known."""
     now = datetime.now(UTC)
-    names = backup_names(folder)
-    if names and now.strftime(_TIME) <= names[-1]:  # the clock went backwards
-        now = max(now, _time_of(names[-1]) + timedelta(microseconds=1))
+    newest = newest or next(reversed(backup_names(folder)), "")
+    if now.strftime(_TIME) <= newest:  # the clock went backwards
+        now = max(now, _time_of(newest) + timedelta(microseconds=1))
     return now.strftime(_TIME)
+
+
+def newest_backup(state: State) -> str:
+    """The name of the newest backup, where the last event tells it; with many backups, a list takes long."""
+    record = state.record
+    if record is None or record is not state.found.last or record.outline_sha256 != state.found.sha256:
+        return ""  # another writer, or a person, may have put one there
+    return str(record.payload.get("backup_filename", ""))
 
 
 def _time_of(name: str) -> datetime:
@@ -109,14 +118,15 @@ def prune(folder: Path, log: AuditLog, newest: Record) -> None:
     """Remove the backups that left the newest ones, unless they are to be kept.
 
     Usually one has just left; a few more events are looked at, since a crash may have
-    prevented this before. The backups of another writer are not ours to remove.
+    prevented this before. The log says which: the folder of a long history holds many that are
+    kept. The backups of another writer are not ours to remove.
     """
-    spare = set(backup_names(folder)[:-NEWEST_BACKUPS])
-    ours = (record for record in log.backwards(newest.end) if record.is_ours)
-    for record in islice(ours, _PRUNED_EVENTS) if spare else ():
-        name = record.payload.get("backup_filename")
-        if name in spare and not _is_kept(record):
-            durable.remove(folder / str(name))
+    makers = log.backwards(newest.end, naming=[b'"backup_filename":"'])
+    for record in islice(makers, NEWEST_BACKUPS, NEWEST_BACKUPS + _PRUNED_EVENTS):
+        for name in map(bytes.decode, _NAMED.findall(record.raw)):
+            is_there = os.access(f"{folder}/{name}", os.F_OK)
+            if is_there and record.payload.get("backup_filename") == name and not _is_kept(record):
+                durable.remove(folder / name)
 
 
 def _is_kept(record: Record) -> bool:

@@ -169,10 +169,7 @@ def append(path: Path, data: bytes) -> None:
         CutFailedError: The append failed and so did the cut.
         OSError: The append failed and nothing of it is left.
     """
-    is_new = not path.exists()
-    if is_new:
-        _announce("create", path)
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _FLAGS, 0o666)
+    fd, is_new = _opened_log(path, os.O_WRONLY)
     try:
         size = os.fstat(fd).st_size
         try:
@@ -189,6 +186,15 @@ def append(path: Path, data: bytes) -> None:
         os.close(fd)
 
 
+def _opened_log(path: Path, how: int) -> tuple[int, bool]:
+    """A descriptor that appends, and whether the log did not exist before."""
+    try:
+        return os.open(path, how | os.O_APPEND | _FLAGS), False
+    except FileNotFoundError:
+        _announce("create", path)
+        return os.open(path, how | os.O_APPEND | os.O_CREAT | _FLAGS, 0o666), True
+
+
 def _cut_back(fd: int, path: Path, size: int, cause: OSError) -> None:
     try:
         _announce("truncate", path, size)
@@ -200,16 +206,19 @@ def _cut_back(fd: int, path: Path, size: int, cause: OSError) -> None:
 
 
 def append_hint(path: Path, data: bytes) -> int:
-    """Append to a derived file that can be made again, and say how long it is now.
+    """Append to a derived file that can be made again, and say how long it was before.
 
-    Not synced, may tear in a crash.
+    What stands there is ended by a newline first, if it lacks one: a crash may have torn it. Not
+    synced, may tear in a crash.
     """
-    if not path.exists():
-        _announce("create", path)
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _FLAGS, 0o666)
+    fd, _ = _opened_log(path, os.O_RDWR)
     try:
+        size = os.fstat(fd).st_size
+        if size:
+            os.lseek(fd, size - 1, os.SEEK_SET)
+            data = data if os.read(fd, 1) == b"\n" else b"\n" + data
         _write_all(fd, data, path)
-        return os.fstat(fd).st_size
+        return size
     finally:
         os.close(fd)
 
@@ -334,7 +343,7 @@ def make_root(path: Path) -> None:
     whose maker died before that, and its name is synced now.
     """
     if path.is_dir():
-        if not os.listdir(path):
+        if is_empty_folder(path):
             _sync_known_folder(path.parent)
         return
     make_root(path.parent)
@@ -356,6 +365,12 @@ def is_real_folder(path: Path) -> bool:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
+
+
+def is_empty_folder(path: Path) -> bool:
+    """True for a folder with nothing in it; one that holds much is not read to its end."""
+    with os.scandir(path) as found:
+        return next(found, None) is None
 
 
 def open_lock_file(path: Path) -> int:

@@ -45,9 +45,11 @@ _COMPACT_ABOVE_LINES = 1000
 _COMPACT_ABOVE_BYTES = 256_000
 _LOCK_TIMEOUT_SECONDS = 2.0
 _LEFTOVER_SECONDS = 60.0
+_MAX_UNCHECKED = 1000
 _MARK_BYTES = 64
 _HEAD_BYTES = 8192
 _UPDATED_LINE = re.compile(rb'^  "updated_at": "([^"\\]*)"', re.MULTILINE)
+_UNFINISHED = ".new-"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -94,8 +96,11 @@ class ReportIndex:
         self._lock_path = self.root / ".index.lock"
         self._pending = self.root / ".pending"
         self._mutex = threading.RLock()
-        self._size = 0
-        self._long = _COMPACT_ABOVE_BYTES
+        self._is_due = False
+        self._tried_bytes = 0
+        self.unfinished: list[str] = []
+        """The folders of creations, under way or crashed, that the last look at all names found."""
+        self._unchecked: dict[str, IndexEntry] = {}
         self._is_compared = False
         self._forget()
 
@@ -118,15 +123,31 @@ class ReportIndex:
 
     def get_entry(self, report_id: str) -> IndexEntry | None:
         """The entry of one report."""
-        return self.entries().get(report_id)
+        with self._mutex:
+            self._follow()
+            self._reconcile()
+            return self._entries.get(report_id)
 
     def differs_from(self, entry: IndexEntry) -> bool:
-        """True if the index was read before and, looked at again, says something else of this report."""
+        """True if the index, looked at again, says something else of this report.
+
+        Nobody's report costs the reading of all others: an index that was not read yet is taken to
+        be right, and this is noted for `disagreeing`.
+        """
         with self._mutex:
-            if self._inode != -1 and self._entries.get(entry.report_id) != entry:
+            if self._inode == -1:
+                if len(self._unchecked) < _MAX_UNCHECKED:
+                    self._unchecked[entry.report_id] = entry
+            elif self._entries.get(entry.report_id) != entry:
                 self._follow()
                 return self._entries.get(entry.report_id) != entry
         return False
+
+    def disagreeing(self) -> list[str]:
+        """The reports that were seen to be something else than the index says, now that it is read."""
+        with self._mutex:
+            seen, self._unchecked = self._unchecked, {}
+            return [report_id for report_id, entry in seen.items() if self._entries.get(report_id) != entry]
 
     def _follow(self) -> None:
         """Take in what was appended since the last look, or all of it if the file is another."""
@@ -142,10 +163,10 @@ class ReportIndex:
             return
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
-        self._size = self._offset
         self._end = (self._end + whole)[-_MARK_BYTES:]
         for line in whole.splitlines():
             self._take(line)
+        self._is_due |= self._is_mostly_superseded() and self._offset >= 2 * self._tried_bytes
 
     def _is_continued_by(self, file: BinaryIO) -> bool:
         stat = os.fstat(file.fileno())
@@ -153,6 +174,9 @@ class ReportIndex:
             return False
         file.seek(self._offset - len(self._end))
         return file.read(len(self._end)) == self._end
+
+    def _is_mostly_superseded(self) -> bool:
+        return self._lines >= _COMPACT_ABOVE_LINES and self._lines >= 2 * len(self._entries)
 
     def _take(self, line: bytes) -> None:
         self._lines += 1
@@ -175,7 +199,9 @@ class ReportIndex:
         boot = "" if self._is_compared else self._boot_to_note()
         if stamp == self._by_id_stamp and not boot:
             return
-        names = set(_report_names(by_id))
+        folders = _folder_names(by_id)
+        names = set(filter(_is_report_name, folders))
+        self.unfinished = [name for name in folders if name.startswith(_UNFINISHED)]
         for report_id in self._entries.keys() - names:
             del self._entries[report_id]
         wrong = names - self._entries.keys()
@@ -248,9 +274,8 @@ class ReportIndex:
         """
         line = entry_line(entry)
         with hold(self._lock_path, _LOCK_TIMEOUT_SECONDS):
-            if not self._ends_whole():
-                line = b"\n" + line
-            self._size = durable.append_hint(self.index_path, line)
+            size = durable.append_hint(self.index_path, line)
+        self._is_due |= _doublings(size) < _doublings(size + len(line))
 
     def announce(self, entry: IndexEntry, report_id: str) -> None:
         """Add the newest word on a report and take its mark away. Takes the report's held lock.
@@ -263,26 +288,20 @@ class ReportIndex:
         except (OSError, LockTimeoutError) as error:
             logger.warning("the index does not list %s as it is yet: %s", report_id, error)
 
-    def _ends_whole(self) -> bool:
-        try:
-            with self.index_path.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                if size == 0:
-                    return True
-                file.seek(size - 1)
-                return file.read(1) == b"\n"
-        except FileNotFoundError:
-            return True
-
     def tidy(self) -> None:
-        """Compact the index where it has become long. Called outside any commit; may fail for now."""
-        if self._size < self._long:
+        """Compact the index where that may be due. Called outside any commit; may fail for now.
+
+        A reader knows when it is. A writer has not read the index: it tries whenever its line has
+        doubled the length, so that the cost of reading it all is spread over that many lines.
+        """
+        if not self._is_due:
             return
+        self._is_due = False
+        self._tried_bytes = _size_and_inode(self.index_path)[0]
         try:
             self.compact()
         except (OSError, LockTimeoutError) as error:
             logger.info("the index was not compacted: %s", error)
-        self._long = max(_COMPACT_ABOVE_BYTES, 2 * _size_and_inode(self.index_path)[0])
 
     def compact(self) -> bool:
         """Drop superseded lines if they are most of a long index. True if it did.
@@ -292,7 +311,7 @@ class ReportIndex:
         """
         with self._mutex:
             self._follow()
-            if self._lines < _COMPACT_ABOVE_LINES or self._lines < 2 * len(self._entries):
+            if not self._is_mostly_superseded():
                 return False
             seen, inode = self._offset, self._inode
             data = b"".join(entry_line(entry) for entry in self._entries.values())
@@ -309,7 +328,7 @@ class ReportIndex:
 
     def _lines_on_disk(self) -> Iterator[bytes]:
         by_id = self.root / "by_id"
-        for name in sorted(_report_names(by_id)) if by_id.is_dir() else ():
+        for name in sorted(filter(_is_report_name, _folder_names(by_id))) if by_id.is_dir() else ():
             entry = entry_on_disk(by_id / name, name, f"by_id/{name}")
             if entry is not None:
                 yield entry_line(entry)
@@ -380,6 +399,10 @@ def _is_unfinished(folder: Path) -> bool:
     return last.version != version_in(folder / "outline.json") or last.is_deletion
 
 
+def _doublings(size: int) -> int:
+    return (size // _COMPACT_ABOVE_BYTES).bit_length()
+
+
 def _size_and_inode(path: Path) -> tuple[int, int]:
     try:
         stat = path.stat()
@@ -396,10 +419,10 @@ def _boot_id() -> str:
         return f"unknown-{os.getpid()}-{time.time_ns()}"
 
 
-def _report_names(by_id: Path) -> list[str]:
-    """The reports' folders; a symbolic link is none."""
+def _folder_names(by_id: Path) -> list[str]:
+    """The folders; a symbolic link is none."""
     with os.scandir(by_id) as found:
-        return [e.name for e in found if _is_report_name(e.name) and e.is_dir(follow_symlinks=False)]
+        return [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
 
 
 def _is_report_name(name: str) -> bool:

@@ -35,6 +35,7 @@ from living_reports.errors import LockTimeoutError
 from living_reports.storage import durable
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
+_AT_ONCE = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
 
 
 class _Gate:
@@ -166,7 +167,7 @@ class ReportLock:
     def __init__(self, lock_path: Path, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> None:
         self.lock_path = Path(lock_path)
         self.timeout_seconds = timeout_seconds
-        self._key = os.path.abspath(self.lock_path)
+        self._key = _key(self.lock_path)
         self._fd = -1
 
     def acquire(self) -> None:
@@ -233,7 +234,7 @@ class ReportLock:
 def _locked_at_once(fd: int) -> bool:
     """One plain attempt. On an error the descriptor is closed."""
     try:
-        portalocker.lock(fd, portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING)
+        portalocker.lock(fd, _AT_ONCE)
     except portalocker.exceptions.AlreadyLocked:
         return False
     except portalocker.exceptions.LockException as error:
@@ -251,6 +252,11 @@ def _same_file(fd: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(fd), os.lstat(path))
     except FileNotFoundError:
         return False
+
+
+def _key(lock_path: Path) -> str:
+    """What tells a lock from others in this process."""
+    return str(lock_path) if lock_path.is_absolute() else os.path.abspath(lock_path)
 
 
 class _Held(threading.local):
@@ -271,8 +277,8 @@ def hold(lock_path: Path, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> I
         LockTimeoutError: Another holder kept it for the whole time-out.
         OSError: The lock file cannot be opened.
     """
-    key = os.path.abspath(lock_path)
-    lock, depth = _held.locks.get(key, (ReportLock(lock_path, timeout_seconds), 0))
+    key = _key(lock_path)
+    lock, depth = _held.locks.get(key) or (ReportLock(lock_path, timeout_seconds), 0)
     if depth == 0:
         lock.acquire()
     _held.locks[key] = (lock, depth + 1)
@@ -288,4 +294,10 @@ def hold(lock_path: Path, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> I
 
 def is_held(lock_path: Path) -> bool:
     """True if the current thread holds the lock."""
-    return os.path.abspath(lock_path) in _held.locks
+    return _key(lock_path) in _held.locks
+
+
+def is_still_held(lock_path: Path) -> bool:
+    """True if the current thread holds the lock, and nobody deleted or replaced its file meanwhile."""
+    lock, _ = _held.locks.get(_key(lock_path), (None, 0))
+    return lock is not None and lock.still_held()

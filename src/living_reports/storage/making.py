@@ -4,6 +4,7 @@ Rules:
 
 - What fails in such a folder has not happened, whatever it was: the whole folder goes. So a disk
   that refused after a commit is as good as one that refused before it.
+- What a crash left of one is removed once nobody can be working on it any more.
 - The bytes are synced here, and the names below the folder; its own names are its maker's to sync.
 
     >>> with storage.lock():
@@ -73,13 +74,15 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
         durable.sync_folder(each)
 
 
-def remove_unfinished(by_id: Path, age_seconds: float) -> None:
-    """Remove what crashed creations left, if it is so old that nobody can be working on it any more."""
-    for folder in by_id.glob(".new-*"):
+def remove_unfinished(folders: Iterable[Path], after_seconds: float) -> None:
+    """Remove those folders that are older than this, and that nobody is working on."""
+    for folder in folders:
         try:
-            if time.time() - folder.lstat().st_mtime < age_seconds:
+            if time.time() - folder.lstat().st_mtime < after_seconds:
                 continue
             with hold(folder / ".lock", 0.0):
                 durable.remove_folder(folder)
+        except FileNotFoundError:
+            continue  # it has its name by now
         except (LockTimeoutError, OSError) as error:
             logger.info("%s was not removed: %s", folder.name, error)

@@ -17,6 +17,7 @@ Rules:
 
 from __future__ import annotations
 
+from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,7 @@ def _keep_replaced(storage: ReportStorage, record: Record, replaced: bytes | Non
     if "backup_sha256" in record.payload:  # no version has these bytes: they are there only
         durable.sync_folder(storage.backups_dir)
         durable.sync_folder(storage.report_dir)
-    if _bytes_of(backup) == replaced:
+    if bytes_of(backup) == replaced:
         return True
     durable.remove(backup)  # somebody saved just now; `outline.json` is the name of these bytes
     return False
@@ -85,11 +86,13 @@ def head_of(record: Record) -> bytes:
 
 
 def _is_still(storage: ReportStorage, outline: bytes | None) -> bool:
-    return _bytes_of(storage.outline_path) == outline
+    return bytes_of(storage.outline_path) == outline
 
 
-def _bytes_of(path: Path) -> bytes | None:
+def bytes_of(path: Path) -> bytes | None:
+    """What a file holds; `None` if it is not there."""
     try:
-        return path.read_bytes()
+        with FileIO(path) as file:
+            return file.readall()
     except FileNotFoundError:
         return None

@@ -26,7 +26,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,19 +45,19 @@ from living_reports.models import (
     Author,
     Outline,
     normalised,
-    outline_bytes,
     parse_outline,
     parse_uuid,
     sha256_hex,
 )
 from living_reports.storage import durable, recovery
 from living_reports.storage.audit import EMPTY_SHA256, AuditLog, Note, Record
-from living_reports.storage.backups import base_at, next_backup
+from living_reports.storage.backups import base_at, newest_backup, next_backup
 from living_reports.storage.history import History
 from living_reports.storage.index import ReportIndex, entry_of
-from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS, ReportLock, hold, is_held
-from living_reports.storage.publishing import head_of, publish
+from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS, ReportLock, hold, is_held, is_still_held
+from living_reports.storage.publishing import bytes_of, head_of, publish
 from living_reports.storage.requests import find_request
+from living_reports.storage.saved import saved_bytes
 from living_reports.storage.state import Found, State, is_head_lost, outlines, said_in
 
 logger = logging.getLogger(__name__)
@@ -200,11 +200,12 @@ class ReportStorage:
 
     def look(self) -> Found:
         """The bytes that say what state the report is in."""
+        last = self.log.last()
         return Found(
-            outline=_read_or_none(self.outline_path),
-            last=self.log.last(),
-            head=said_in(_read_or_none(self.head_path) or b""),
-            log_size=self.log.size(),
+            outline=bytes_of(self.outline_path),
+            last=last,
+            head=said_in(bytes_of(self.head_path) or b""),
+            log_size=last.end if last is not None else 0,
             strays=tuple(filter(_TEMPORARY.match, os.listdir(self.report_dir))),
         )
 
@@ -232,7 +233,7 @@ class ReportStorage:
 
     def detect_manual_edits(self) -> bool:
         """True if `outline.json` is not what the last event left: somebody edited it by hand."""
-        data = _read_or_none(self.outline_path)
+        data = bytes_of(self.outline_path)
         if data is None:
             return False
         record = self.log.last_ours()
@@ -286,6 +287,7 @@ class ReportStorage:
         Raises:
             StorageFailedError: The disk refused; the error says whether it happened.
         """
+        outline = outline.model_copy(deep=True)  # the caller may go on changing its own
         note = Note("backup", Author("cli"), "outline_save")
         self._make_own_folder()
         with self._writing():
@@ -365,7 +367,7 @@ class ReportStorage:
         return self._settle()
 
     def _write_version(self, state: State | None, new: Outline, delta: Delta, note: Note) -> Record:
-        data = outline_bytes(new)
+        data = saved_bytes(new)
         if len(data) > MAX_REPORT_BYTES:
             raise TooLargeError(
                 f"The report would have {len(data):,} bytes; the limit is {MAX_REPORT_BYTES:,}.",
@@ -408,8 +410,9 @@ class ReportStorage:
         """
         found, record = state.found, state.record
         is_stranger = record is None or found.sha256 != record.outline_sha256
+        backup = next_backup(self.backups_dir, newest_backup(state)) if found.outline is not None else None
         return {
-            "backup_filename": next_backup(self.backups_dir) if found.outline is not None else None,
+            "backup_filename": backup,
             "backup_sha256": found.sha256 if is_stranger else None,
             "base_at": base_at(state, offset),
             "head_was": found.head if is_head_lost(found, self.log) else None,
@@ -465,13 +468,12 @@ class ReportStorage:
         return Record(size + gap, line)
 
     def _require_lock(self) -> None:
-        with hold(self.lock_path) as held:
-            if not held.still_held():
-                raise StorageFailedError(
-                    "The report's lock file was removed while it was held.",
-                    happened="no",
-                    hint="Nothing was changed. Send the same call again.",
-                )
+        if not is_still_held(self.lock_path):
+            raise StorageFailedError(
+                "The report's lock file was removed while it was held.",
+                happened="no",
+                hint="Nothing was changed. Send the same call again.",
+            )
 
     def _undo(self, temporary: Path) -> None:
         """Take back steps 3 and 4. What cannot be removed is harmless and found by recovery."""
@@ -522,9 +524,9 @@ class Edit:
         """The event that made a version; see `History.find`."""
         return self._storage.history.find(version)
 
-    def events(self) -> Iterator[Record]:
-        """The lines of the log, newest first."""
-        return self._storage.log.backwards()
+    def events(self, naming: Sequence[bytes] = ()) -> Iterator[Record]:
+        """The lines of the log, newest first; see `AuditLog.backwards`."""
+        return self._storage.log.backwards(naming=naming)
 
     def find_request(self, request_id: str) -> Record | None:
         """The event that answered this request, if it is among those remembered."""
@@ -572,13 +574,6 @@ def storage_failed(error: OSError) -> StorageFailedError:
         happened="no",
         hint="Make room or mend the disk, then send the same call again.",
     )
-
-
-def _read_or_none(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
 
 
 def not_found(report_id: str) -> ReportNotFoundError:

@@ -22,9 +22,10 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ from living_reports.storage.verify import Expected, Say, verify
 logger = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 1.0
+_REMEMBERED_FOLDERS = 256
 _MOVES_NEED_CLOSED_FILES = sys.platform == "win32"
 
 
@@ -70,7 +72,7 @@ class GlobalStorage:
         self.index_path = self.reports_root / "index.jsonl"
         self.index = ReportIndex(self.index_path)
         self.lock_timeout_seconds = lock_timeout_seconds
-        self._is_swept = False
+        self._storage = lru_cache(_REMEMBERED_FOLDERS)(self._storage_in)
 
     def get_report_storage(self, report_id: str) -> ReportStorage:
         """The storage of one report, whether it exists or not.
@@ -88,7 +90,7 @@ class GlobalStorage:
             )
         return self._storage(folder)
 
-    def _storage(self, folder: Path) -> ReportStorage:
+    def _storage_in(self, folder: Path) -> ReportStorage:
         return ReportStorage(folder, lock_timeout_seconds=self.lock_timeout_seconds, index=self.index)
 
     def save_index_entry(self, entry: IndexEntry | dict[str, Any]) -> None:
@@ -161,7 +163,6 @@ class GlobalStorage:
             self._unmark_missing(report_id)
             raise
         self.index.tidy()
-        self.sweep()
         return outline
 
     def _build(
@@ -226,18 +227,16 @@ class GlobalStorage:
     def _make_lasting(self, folder: Path) -> None:
         """Make a folder of the root. While it is empty, its maker may have died before the sync."""
         durable.make_folder(folder)
-        if not os.listdir(folder):
+        if durable.is_empty_folder(folder):
             durable.sync_folder(self.reports_root)
 
     def sweep(self) -> None:
         """Remove what crashed creations left, once nobody can be working on it any more.
 
-        Once in the life of an object: a look through all names is too long for every creation.
+        Lists do it, too: they read all names anyway, and a creation that did would take the longer
+        the more reports there are.
         """
-        if self._is_swept:
-            return
-        self._is_swept = True
-        remove_unfinished(self.by_id, self.lock_timeout_seconds)
+        remove_unfinished(self.by_id.glob(".new-*"), self.lock_timeout_seconds)
 
     # --- Finding --------------------------------------------------------------------------
 
@@ -253,9 +252,10 @@ class GlobalStorage:
         return next((folder for name, folder in reversed(self.in_trash()) if name == report_id), None)
 
     def settle_index(self) -> None:
-        """Look at every report whose commit may not have reached the index."""
+        """Look at every report whose commit may not have reached the index, or that disagrees with it."""
         self.index.entries()  # the first look after a boot marks them, too
-        for report_id in self.index.marked():
+        remove_unfinished(map(self.by_id.joinpath, self.index.unfinished), self.lock_timeout_seconds)
+        for report_id in (*self.index.marked(), *self.index.disagreeing()):
             try:
                 self._announce(self._storage(self.by_id / report_id), _BUSY_SECONDS)
             except FileNotFoundError:
@@ -346,9 +346,14 @@ class GlobalStorage:
         with self._found(report_id):
             return self.get_report_storage(report_id).log.find_version(version)
 
-    def events(self, report_id: str, end: int | None = None) -> Iterator[Record]:
-        """The lines of a report's log, newest first, from the one that ends at `end`."""
-        return self.get_report_storage(report_id).log.backwards(end)
+    def events(
+        self, report_id: str, end: int | None = None, naming: Sequence[bytes] = ()
+    ) -> Iterator[Record]:
+        """The lines of a report's log, newest first, from the one that ends at `end`.
+
+        With `naming`, only lines that contain one of these bytes; see `AuditLog.backwards`.
+        """
+        return self.get_report_storage(report_id).log.backwards(end, naming)
 
     def log_bytes(self, report_id: str, limit: int) -> bytes:
         """The first bytes of a report's log, at most `limit`, with no line in the making."""

@@ -1,0 +1,97 @@
+"""What does a durable update of one insight cost beside the bytes that it has to bring to the disk?
+
+Partners: the same file operations in plain calls, with the same bytes and the same two syncs; SQLite
+keeping the same document and its events (WAL, `synchronous=FULL`, one transaction: one sync); and
+igloo-mcp's service. `at 0.3 ms a sync` is the processor's time beside the syncs, as it was measured, and
+two syncs of 0.3 ms: what it would be on the fastest disk that the bound speaks of.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks.harness.igloo import Igloo
+from benchmarks.harness.kept import Kept, RawCommit, SyncClock
+from benchmarks.harness.measure import by_turns, timed
+from benchmarks.harness.outlines import write_sized_root
+from benchmarks.harness.partners import PartnerError
+from benchmarks.harness.rows import Bench, Missing, Result, Row, at_most
+
+SIZES_KB = {5: (1.5, 1 / 2), 50: (2.0, 1 / 3), 500: (4.0, 1 / 3)}
+"""For each size of a report what may be had: in times the raw operations, in times igloo-mcp's service."""
+SYNC_MS = 0.3
+OURS, RAW, SQLITE, IGLOO = "ours", "raw file operations", "SQLite", "igloo-mcp's service"
+
+
+def run(bench: Bench) -> Iterator[Result]:
+    for size_kb, (of_raw, of_igloo) in SIZES_KB.items():
+        folder = bench.folder / f"commits-{size_kb}"
+        report = Kept(folder / "ours", size_kb * 1000)
+        yield from _next_to_files(bench, report, folder, f"{size_kb} KB", of_raw)
+        yield _next_to_igloo(bench, report, folder / "igloo", size_kb, of_igloo)
+
+
+def _next_to_files(bench: Bench, report: Kept, folder: Path, name: str, of_raw: float) -> Iterator[Result]:
+    outline, event = report.last_bytes
+    raw, database = RawCommit(folder / "raw", outline), Database(folder / "reports.sqlite", outline)
+    clocks: dict[str, list[SyncClock]] = {OURS: [], RAW: []}
+
+    def ours() -> float:
+        return _sample(clocks[OURS], lambda clock: report.update())
+
+    def theirs() -> float:
+        return _sample(clocks[RAW], lambda clock: raw.commit(outline, event, clock))
+
+    transaction = timed(lambda: database.commit(outline, event))
+    taken = by_turns({OURS: ours, RAW: theirs, SQLITE: transaction}, bench.rounds(100))
+    syncs_ms = statistics.median(clock.syncs_ms for clock in clocks[RAW])
+    bound = at_most(of_raw)
+    yield Row(name, taken[OURS], RAW, taken[RAW], bound=bound if syncs_ms >= 2 * SYNC_MS else None)
+    fastest = {who: [clock.beside_ms + 2 * SYNC_MS for clock in clocks[who][1:]] for who in clocks}
+    yield Row(f"{name}, at {SYNC_MS} ms a sync", fastest[OURS], RAW, fastest[RAW], bound=bound)
+    yield Row(name, taken[OURS], SQLITE, taken[SQLITE])
+
+
+def _sample(clocks: list[SyncClock], action: Callable[[SyncClock], None]) -> float:
+    """How many milliseconds it took; its clock goes into the list."""
+    with SyncClock() as clock:
+        start = time.perf_counter()
+        action(clock)
+        elapsed = (time.perf_counter() - start) * 1000
+    clocks.append(clock)
+    return elapsed
+
+
+def _next_to_igloo(bench: Bench, report: Kept, root: Path, size_kb: int, of_igloo: float) -> Result:
+    name = f"{size_kb} KB"
+    [theirs] = write_sized_root(root, size_kb * 1000)
+    try:
+        with Igloo(root) as igloo:
+            actions = {OURS: timed(report.update), IGLOO: lambda: igloo.update(theirs, "looked again")}
+            taken = by_turns(actions, bench.rounds(50))
+    except PartnerError as error:
+        return Missing(name, str(error))
+    return Row(name, taken[OURS], IGLOO, taken[IGLOO], bound=at_most(of_igloo))
+
+
+class Database:
+    """The same document and its events in SQLite."""
+
+    def __init__(self, path: Path, outline: bytes) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("CREATE TABLE reports (id TEXT PRIMARY KEY, outline BLOB)")
+        self._connection.execute("CREATE TABLE events (number INTEGER PRIMARY KEY, line BLOB)")
+        self._connection.execute("INSERT INTO reports VALUES ('one', ?)", (outline,))
+
+    def commit(self, outline: bytes, event: bytes) -> None:
+        """One transaction: what a program does that keeps its documents here."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        self._connection.execute("UPDATE reports SET outline = ? WHERE id = 'one'", (outline,))
+        self._connection.execute("INSERT INTO events (line) VALUES (?)", (event,))
+        self._connection.execute("COMMIT")

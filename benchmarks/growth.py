@@ -1,0 +1,137 @@
+"""Does anything take longer because a history is long, or because there are many other reports?
+
+Each figure stands next to the same call on a report with ten versions, or in a root with one report. The
+reports of a hundred thousand are such as another program leaves; those that are called are ours. What
+is measured `in a fresh process` is the first call of one, without its start and its imports. An
+insight is cold that no update was about so far: who wrote its text is looked for along the whole log.
+"""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks.harness.kept import AUTHOR, Json, Kept
+from benchmarks.harness.measure import Action, by_turns, timed
+from benchmarks.harness.roots import Root, many_reports, one_report
+from benchmarks.harness.rows import Bench, Bound, Result, Row, at_most
+from living_reports.library import Library
+
+REPORT_BYTES = 50_000
+SHORT, LONG = 10, 10_000
+FRESH = [sys.executable, str(Path(__file__).parent / "harness" / "first_call.py")]
+CALLS = ("update", "get", "create")
+
+
+def run(bench: Bench) -> Iterator[Result]:
+    yield from _by_history(bench)
+    yield from _by_reports(bench)
+
+
+# --- Long histories -----------------------------------------------------------------------
+
+
+def _by_history(bench: Bench) -> Iterator[Result]:
+    long, short = (_kept(bench, versions) for versions in (bench.scaled(LONG, quick=200), SHORT))
+    partner = f"the same at {SHORT} versions"
+
+    def beside(what: str, call: Callable[[Kept], object], bound: Bound | None, rounds: int = 60) -> Row:
+        actions: dict[str, Action] = {"long": timed(lambda: call(long)), "short": timed(lambda: call(short))}
+        taken = by_turns(actions, bench.rounds(rounds))
+        return Row(
+            f"{what} at {long.version:,} versions", taken["long"], partner, taken["short"], bound=bound
+        )
+
+    yield beside("20 newest events", lambda k: k.library.audit_report(k.report_id), at_most(1.2))
+    yield beside("summary", lambda k: k.library.get_report(k.report_id), at_most(1.2))
+    middle = long.version // 2
+    read_back = by_turns({"long": timed(lambda: _outline_at(long, middle))}, bench.rounds(30))["long"]
+    yield Row(f"version {middle:,} of {long.version:,}", read_back, bound=at_most(50, "value"))
+    verify = timed(lambda: long.library.storage.verify(long.report_id))
+    verified = by_turns({"long": verify}, bench.rounds(10))["long"]
+    yield Row(f"verify {long.version:,} events", verified, bound=at_most(500, "value"))
+    yield beside("update", Kept.update, at_most(1.15))
+    yield beside("update, another insight", Kept.update_another, at_most(1.15))
+    yield beside("update, cold insight", Kept.update_cold, at_most(1.15), 10)
+
+
+def _timed(call: Callable[[Kept], object], report: Kept) -> Action:
+    return timed(lambda: call(report))
+
+
+def _events(report: Kept, limit: int) -> object:
+    return report.library.audit_report(report.report_id, limit=limit)
+
+
+def _kept(bench: Bench, versions: int) -> Kept:
+    report = Kept(bench.folder / f"growth-{versions}", REPORT_BYTES)
+    report.grow(versions)
+    return report
+
+
+def _outline_at(report: Kept, version: int) -> object:
+    state = report.library.storage.read(report.report_id)
+    return report.library.storage.outline_at(report.report_id, version, state)
+
+
+# --- Many reports -------------------------------------------------------------------------
+
+
+def _by_reports(bench: Bench) -> Iterator[Result]:
+    many, one = (_Ours(root) for root in (many_reports(bench), one_report(bench)))
+    for call in CALLS:
+        actions = {"many": timed(getattr(many, call)), "one": timed(getattr(one, call))}
+        yield _row(call, many, by_turns(actions, bench.rounds(60)))
+    for call in CALLS:
+        fresh = {"many": many.first(call), "one": one.first(call)}
+        yield _row(f"{call} in a fresh process", many, by_turns(fresh, bench.rounds(10)))
+
+
+def _row(call: str, many: _Ours, taken: dict[str, list[float]]) -> Row:
+    what = f"{call} among {many.count:,} reports"
+    return Row(what, taken["many"], "the same in a root of one", taken["one"], bound=at_most(1.2))
+
+
+class _Ours:
+    """A report of ours in a root, among all the others."""
+
+    def __init__(self, root: Root) -> None:
+        self.count = root.count
+        self._root = root.root
+        self._library = Library(root.root)
+        created = self._new("Ours")
+        self._report_id, self._insight_id = (
+            created["report_id"],
+            created["created"]["insights"][0]["insight_id"],
+        )
+        self._numbers = itertools.count(1)
+
+    def update(self) -> None:
+        change = {
+            "op": "edit_insight",
+            "insight": self._insight_id,
+            "summary": f"found {next(self._numbers)}",
+        }
+        self._library.update_report(self._report_id, [change], author=AUTHOR)
+
+    def get(self) -> None:
+        self._library.get_report(self._report_id)
+
+    def create(self) -> None:
+        self._new("Another")
+
+    def first(self, call: str) -> Action:
+        """The first call of a fresh process."""
+        command = [*FRESH, str(self._root), call, self._report_id, self._insight_id]
+        return lambda: float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    def _new(self, title: str) -> Json:
+        section = {
+            "title": "Findings",
+            "content": "what is known",
+            "insights": [{"summary": "found nothing"}],
+        }
+        return self._library.create_report(title, [section], author=AUTHOR)

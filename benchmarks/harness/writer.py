@@ -1,0 +1,29 @@
+"""A process that updates one report so many times, once it is told to go.
+
+$ python benchmarks/harness/writer.py ROOT REPORT 30
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from living_reports.library import Library
+from living_reports.models import Author
+
+
+def main() -> None:
+    root, report, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+    library, author = Library(root), Author("agent", f"writer {os.getpid()}")
+    insight = library.storage.read(report).outline.insights[0].insight_id
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(count):
+        change = {"op": "edit_insight", "insight": insight, "summary": f"found by {os.getpid()}: {number}"}
+        library.update_report(report, [change], author=author)
+    print("done", flush=True)
+
+
+if __name__ == "__main__":
+    main()
