@@ -38,8 +38,16 @@ def place() -> Iterator[Path]:
         yield Path(folder)
 
 
+ALWAYS = ("create a second", "update", "delete", "restore", "adoption", "hand edit and update")
+KILLED = [
+    pytest.param(scenario, marks=[] if scenario.name in ALWAYS else pytest.mark.full)
+    for scenario in SCENARIOS
+    if len(scenario.acts) == 1
+]
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="kills a fork of itself")
-@pytest.mark.parametrize("scenario", [s for s in SCENARIOS if len(s.acts) == 1], ids=name_of)
+@pytest.mark.parametrize("scenario", KILLED, ids=name_of)
 def test_a_kill_before_any_operation_breaks_no_promise(scenario: Scenario, place: Path) -> None:
     bench = Bench(place, SEED, limit=1)
     for recording, root in bench.states_of_kills(scenario):

@@ -143,7 +143,8 @@ class Bench:
         strict, ordered = FileSystem(recording.base), FileSystem(recording.base, is_ordered=True)
         for position, operation in enumerate([*recording.operations, None]):
             if position >= recording.begin:
-                for tree in strict.after_kill(operation):
+                whole, *torn = strict.after_kill(operation)
+                for tree in [whole, *self._random.sample(torn, min(self._limit, len(torn)))]:
                     yield State(position, tree, is_power_cut=False)
                 for disk in (strict, ordered):
                     for tree in disk.after_power_cut(self._random, self._limit):

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from crash.recorder import Death
+from living_reports.errors import ReportNotFoundError
 from living_reports.library import Library
 from living_reports.library.importing import import_reports
 from living_reports.library.integrity import check_storage
@@ -305,9 +307,11 @@ def with_deaths(scenario: Scenario, deaths: Sequence[Death], then: Action | None
 
 def carry_on(library: Library) -> object:
     """Change every report that has a folder, without a list that might settle it first."""
-    folders = sorted(library.storage.by_id.glob("[0-9a-f]*"))
     change = {"op": "set_metadata", "key": "next", "value": "process"}
-    return [library.update_report(folder.name, [change], author=ANN) for folder in folders]
+    for folder in sorted(library.storage.by_id.glob("[0-9a-f]*")):
+        with suppress(ReportNotFoundError):  # its deletion had begun, and is finished now
+            library.update_report(folder.name, [change], author=ANN)
+    return None
 
 
 def look_and_carry_on(library: Library) -> object:
