@@ -64,7 +64,7 @@ class Kept:
     def grow(self, versions: int) -> None:
         """Make a history of so many versions."""
         with without_syncs():
-            while self.version < versions:
+            for _ in range(self.version, versions):
                 self.update_another()
 
     @property
