@@ -6,6 +6,7 @@ one line of audit log for each change, an index, and a report in the trash.
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -108,7 +109,15 @@ def test_the_version_is_above_those_of_backups_and_events_too(library: Library, 
     assert library.update_report(REVIEW, TITLE, author=ANN)["version"] == VERSION + 2
 
 
-def test_the_original_bytes_and_igloos_own_backups_are_never_pruned(library: Library, folder: Path) -> None:
+@pytest.mark.parametrize("separators", [(", ", ": "), (",", ":")], ids=["as written", "compact"])
+def test_the_original_bytes_and_igloos_own_backups_are_never_pruned(
+    library: Library, folder: Path, separators: tuple[str, str]
+) -> None:
+    log = folder / "audit.jsonl"
+    lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    log.write_text(
+        "".join(f"{json.dumps(line, separators=separators)}\n" for line in lines), encoding="utf-8"
+    )
     original = files(folder)
     for number in range(30):
         library.update_report(REVIEW, [{"op": "set_title", "title": f"Title {number}"}], author=ANN)

@@ -117,6 +117,26 @@ def test_a_read_that_finds_an_entry_wrong_corrects_it(root: GlobalStorage) -> No
     assert titles(GlobalStorage(root.reports_root)) == ["Health", "Other"]
 
 
+def test_a_wrong_entry_that_was_seen_while_its_report_is_busy_is_corrected_later(root: GlobalStorage) -> None:
+    titles(root)
+    before = root.index_path.read_bytes()
+    rename(root, "New")
+    root.index_path.write_bytes(before)
+    reader = GlobalStorage(root.reports_root)
+    assert reader.read(REPORT).outline.title == "New"
+    with hold(root.by_id / REPORT / ".lock"), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(titles, reader).result(10) == ["Health", "Other"]
+    assert titles(reader) == ["New", "Other"]
+
+
+def test_a_mark_of_a_report_in_the_making_stays(root: GlobalStorage) -> None:
+    new = str(uuid.uuid4())
+    (root.by_id / f".new-{new}-1234abcd").mkdir()
+    root.index.mark(new)
+    assert titles(root) == ["Health", "Other"]
+    assert root.index.marked() == [new]
+
+
 def test_a_marked_report_is_looked_at_before_its_entry_is_believed(root: GlobalStorage) -> None:
     before = root.index_path.read_bytes()
     rename(root, "New")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -67,6 +68,37 @@ def let_go(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     process.stdin.write("\n")
     process.stdin.flush()
+
+
+def test_a_lock_whose_file_cannot_be_compared_is_let_go(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> os.stat_result:
+        raise OSError(errno.EIO, "no look at it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "lstat", refuse)
+        with pytest.raises(OSError, match="no look"):
+            ReportLock(path, 5.0).acquire()
+    with held_elsewhere(path) as holder:
+        let_go(holder)
+
+
+def test_a_wait_whose_file_cannot_be_compared_is_given_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> os.stat_result:
+        raise OSError(errno.EIO, "no look at it")
+
+    with held_elsewhere(path) as holder:
+        with pytest.raises(LockTimeoutError):
+            ReportLock(path, 0.05).acquire()  # its wait can be taken up
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "lstat", refuse)
+            with pytest.raises(LockTimeoutError):
+                ReportLock(path, 0.05).acquire()
+        let_go(holder)
+        assert holder.wait(30) == 0
+    with held_elsewhere(path):
+        pass
 
 
 def open_files() -> int:

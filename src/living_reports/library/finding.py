@@ -6,7 +6,8 @@ Rules:
   then compared with the report itself: a wrong entry is corrected, and the look-up begins anew.
 - Who judges the files as they are found believes the index: opening a report would let it recover.
 - A read that finds an entry wrong corrects it, under the report's lock, so that it cannot
-  overwrite the entry of a change made meanwhile.
+  overwrite the entry of a change made meanwhile. A process that has not read the index yet, since
+  all its calls came with ids, finds out with its first list.
 - A repeated call may name its report by a title that the first one changed: what had this
   title when the call was made is found by its `request_id`.
 """

@@ -121,7 +121,8 @@ def prune(folder: Path, log: AuditLog, newest: Record) -> None:
     prevented this before. The log says which: the folder of a long history holds many that are
     kept. The backups of another writer are not ours to remove.
     """
-    makers = log.backwards(newest.end, naming=[b'"backup_filename":"'])
+    named = log.backwards(newest.end, naming=[b'"backup_filename":"'])
+    makers = (record for record in named if record.is_ours)
     for record in islice(makers, NEWEST_BACKUPS, NEWEST_BACKUPS + _PRUNED_EVENTS):
         for name in map(bytes.decode, _NAMED.findall(record.raw)):
             is_there = os.access(f"{folder}/{name}", os.F_OK)

@@ -136,18 +136,26 @@ class ReportIndex:
         """
         with self._mutex:
             if self._inode == -1:
-                if len(self._unchecked) < _MAX_UNCHECKED:
-                    self._unchecked[entry.report_id] = entry
+                self.note(entry)
             elif self._entries.get(entry.report_id) != entry:
                 self._follow()
                 return self._entries.get(entry.report_id) != entry
         return False
 
-    def disagreeing(self) -> list[str]:
-        """The reports that were seen to be something else than the index says, now that it is read."""
+    def note(self, entry: IndexEntry) -> None:
+        """Remember what a report was seen to be, for `disagreeing`."""
+        with self._mutex:
+            if len(self._unchecked) < _MAX_UNCHECKED:
+                self._unchecked[entry.report_id] = entry
+
+    def disagreeing(self) -> list[IndexEntry]:
+        """What reports were seen to be where the index, now that it is read, says something else.
+
+        They are forgotten: whom the caller cannot settle it has to `note` again.
+        """
         with self._mutex:
             seen, self._unchecked = self._unchecked, {}
-            return [report_id for report_id, entry in seen.items() if self._entries.get(report_id) != entry]
+            return [entry for entry in seen.values() if self._entries.get(entry.report_id) != entry]
 
     def _follow(self) -> None:
         """Take in what was appended since the last look, or all of it if the file is another."""

@@ -137,7 +137,8 @@ class _Waiter:
             self._done.set()
             if self._abandoned:
                 os.close(self.fd)  # which releases a lock that came too late
-                _given_up.pop(self._key, None)
+                if _given_up.get(self._key) is self:
+                    del _given_up[self._key]
 
 
 _given_up: dict[str, _Waiter] = {}
@@ -148,12 +149,20 @@ def _waiter_for(key: str, path: Path, fd: int) -> _Waiter:
     """The wait for this lock that was given up last, if it is for the same file, else a new one."""
     waiter = _given_up.pop(key, None)
     if waiter is not None and waiter.take_up():
-        if _same_file(waiter.fd, path):
+        if _is_for(waiter, path):
             os.close(fd)
             return waiter
         if waiter.wait(0.0):  # no use any more: the file was replaced
             os.close(waiter.fd)
     return _Waiter(key, fd)
+
+
+def _is_for(waiter: _Waiter, path: Path) -> bool:
+    """Whether the wait is for what the path names now; whoever goes on with a new one meets the error."""
+    try:
+        return _same_file(waiter.fd, path)
+    except OSError:
+        return False
 
 
 class ReportLock:
@@ -199,7 +208,12 @@ class ReportLock:
             if not waiter.wait(left):
                 raise self._timeout(start)
             fd = waiter.fd
-        if _same_file(fd, self.lock_path):
+        try:
+            is_current = _same_file(fd, self.lock_path)
+        except OSError:
+            os.close(fd)
+            raise
+        if is_current:
             return fd
         os.close(fd)
         return -1
@@ -256,7 +270,8 @@ def _same_file(fd: int, path: Path) -> bool:
 
 def _key(lock_path: Path) -> str:
     """What tells a lock from others in this process."""
-    return str(lock_path) if lock_path.is_absolute() else os.path.abspath(lock_path)
+    is_plain = lock_path.is_absolute() and ".." not in lock_path.parts
+    return str(lock_path) if is_plain else os.path.abspath(lock_path)
 
 
 class _Held(threading.local):

@@ -261,6 +261,7 @@ class ReportStorage:
         if not self.exists():
             raise FileNotFoundError(f"Outline not found: {self.outline_path.name}")
         with self._writing():
+            self._secure_name()
             state = self._settle()
             if state.refusal is not None and not repair:
                 raise state.refusal
@@ -438,17 +439,23 @@ class ReportStorage:
             self._undo(temporary)
             raise storage_failed(error) from error
 
-    def mark(self) -> None:
-        """Step 4. Takes a held lock.
+    def _secure_name(self) -> None:
+        """Make sure that a power cut cannot take the folder's name away from what is written now.
 
         A mark that is there already was left by one who died, perhaps between giving the folder its
-        name and the sync of that: nothing may be committed under a name that a power cut takes away.
+        name and the sync of that.
         """
-        if self.index is None:
-            return
-        if self.index.is_marked(self.report_id):
-            durable.sync_folder(self.report_dir.parent)
-        self.index.mark(self.report_id)
+        if self.index is not None and self.index.is_marked(self.report_id):
+            try:
+                durable.sync_folder(self.report_dir.parent)
+            except OSError as error:
+                raise storage_failed(error) from error
+
+    def mark(self) -> None:
+        """Step 4. Takes a held lock."""
+        if self.index is not None:
+            self._secure_name()
+            self.index.mark(self.report_id)
 
     def _append(self, last: Record | None, size: int, line: bytes) -> Record:
         """Step 5: the line, synced, behind a newline where the line before lacks its own."""

@@ -45,6 +45,7 @@ from living_reports.storage.index import ReportIndex, entry_of, entry_on_disk
 from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS
 from living_reports.storage.making import first_version, later_versions, remove_unfinished, write_files
 from living_reports.storage.pages import write_page
+from living_reports.storage.person_templates import templates_in
 from living_reports.storage.report import UNLOCKED_ATTEMPTS, Edit, ReportStorage, not_found, storage_failed
 from living_reports.storage.state import State, outline_on_disk
 from living_reports.storage.transfer import arrived, exported_files, pack
@@ -255,13 +256,22 @@ class GlobalStorage:
         """Look at every report whose commit may not have reached the index, or that disagrees with it."""
         self.index.entries()  # the first look after a boot marks them, too
         remove_unfinished(map(self.by_id.joinpath, self.index.unfinished), self.lock_timeout_seconds)
-        for report_id in (*self.index.marked(), *self.index.disagreeing()):
-            try:
-                self._announce(self._storage(self.by_id / report_id), _BUSY_SECONDS)
-            except FileNotFoundError:
-                self._unmark_missing(report_id)
-            except (ReportError, OSError) as error:
-                logger.info("report %s is not settled yet: %s", report_id, type(error).__name__)
+        for report_id in self.index.marked():
+            self._settle_entry(report_id)
+        for entry in self.index.disagreeing():
+            if not self._settle_entry(entry.report_id):
+                self.index.note(entry)
+
+    def _settle_entry(self, report_id: str) -> bool:
+        """Say in the index what a report is; False if it cannot be read for now."""
+        try:
+            self._announce(self._storage(self.by_id / report_id), _BUSY_SECONDS)
+        except FileNotFoundError:
+            self._unmark_missing(report_id)
+        except (ReportError, OSError) as error:
+            logger.info("report %s is not settled yet: %s", report_id, type(error).__name__)
+            return False
+        return True
 
     def _announce(self, storage: ReportStorage, timeout_seconds: float | None = None) -> State:
         """Read a report and say in the index what it is, in one go."""
@@ -274,7 +284,9 @@ class GlobalStorage:
             return state
 
     def _unmark_missing(self, report_id: str) -> None:
-        if not (self.by_id / report_id).exists():
+        """Take away the mark of a report that is not there, unless it is just being made."""
+        is_there = (self.by_id / report_id).exists() or any(self.by_id.glob(f".new-{report_id}-*"))
+        if not is_there:
             try:
                 self.index.unmark(report_id)
             except OSError as error:
@@ -311,7 +323,9 @@ class GlobalStorage:
     def _corrected(self, storage: ReportStorage, state: State) -> State:
         try:
             return self._announce(storage, _BUSY_SECONDS)
-        except (LockTimeoutError, PermissionError) as error:
+        except (LockTimeoutError, OSError) as error:
+            if isinstance(error, FileNotFoundError):
+                raise
             logger.info("the entry of %s is corrected later: %s", storage.report_id, error)
             return state
 
@@ -368,6 +382,8 @@ class GlobalStorage:
     def creation_of(self, report_id: str) -> tuple[Record, Outline] | None:
         """The event that created a report and what it created, the trash included."""
         folder = self.find_folder(report_id)
+        if self.index.is_marked(report_id):
+            durable.sync_folder(self.by_id)  # who made it may have died before that
         record = ReportStorage(folder).log.first_ours() if folder is not None else None
         return (record, apply(None, record.delta)) if record is not None and record.is_whole else None
 
@@ -481,13 +497,7 @@ class GlobalStorage:
 
     def templates(self) -> dict[str, Callable[[], bytes]]:
         """The templates that a person added under the root: for each name, what reads its file."""
-        folder = self.reports_root / "templates"
-        try:
-            names = os.listdir(folder)
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
-        files = (folder / name for name in sorted(names) if not name.startswith("."))
-        return {path.stem: path.read_bytes for path in files if path.suffix == ".json"}
+        return templates_in(self.reports_root / "templates")
 
     # --- Trash ----------------------------------------------------------------------------
 
