@@ -232,11 +232,7 @@ class GlobalStorage:
             durable.sync_folder(self.reports_root)
 
     def sweep(self) -> None:
-        """Remove what crashed creations left, once nobody can be working on it any more.
-
-        Lists do it, too: they read all names anyway, and a creation that did would take the longer
-        the more reports there are.
-        """
+        """Remove what crashed creations left, once nobody can be working on it any more. Lists do it, too."""
         remove_unfinished(self.by_id.glob(".new-*"), self.lock_timeout_seconds)
 
     # --- Finding --------------------------------------------------------------------------
@@ -285,8 +281,7 @@ class GlobalStorage:
 
     def _unmark_missing(self, report_id: str) -> None:
         """Take away the mark of a report that is not there, unless it is just being made."""
-        is_there = (self.by_id / report_id).exists() or any(self.by_id.glob(f".new-{report_id}-*"))
-        if not is_there:
+        if not ((self.by_id / report_id).exists() or any(self.by_id.glob(f".new-{report_id}-*"))):
             try:
                 self.index.unmark(report_id)
             except OSError as error:
