@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -107,10 +106,8 @@ def fuzzed(root: Path, era: str = "legacy") -> Iterator[tuple[Wire, Reports]]:
 
 def receive(wire: Wire) -> Answer:
     """The next message, within the patience of a client."""
-    ready, _, _ = select.select([wire.stdout], [], [], PATIENCE_SECONDS)
-    assert ready, "the server does not answer"
-    line = wire.stdout.readline()
-    assert line, "the server is gone"
+    line = wire.line(PATIENCE_SECONDS)
+    assert line.endswith(b"\n"), "the server does not answer" if wire.process.poll() is None else "it is gone"
     message: Answer = json.loads(line)
     return message
 

@@ -1,11 +1,17 @@
-"""A server process and the raw lines that go to it and come from it."""
+"""A server process and the raw lines that go to it and come from it.
+
+A line is waited for on the descriptor, so no buffer may stand before it that holds lines already:
+what came with an earlier line is kept here.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,6 +58,7 @@ class Wire:
         assert process.stdin is not None
         assert process.stdout is not None
         self.stdin, self.stdout = process.stdin, process.stdout
+        self._come = b""
 
     def send(self, *messages: dict[str, Any] | bytes) -> None:
         for message in messages:
@@ -61,8 +68,23 @@ class Wire:
         self.stdin.flush()
 
     def receive(self) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(self.stdout.readline())
+        message: dict[str, Any] = json.loads(self.line())
         return message
+
+    def line(self, patience_s: float | None = None) -> bytes:
+        """The next line with its newline: less if the server is gone, or if it took longer than this."""
+        until = None if patience_s is None else time.monotonic() + patience_s
+        while b"\n" not in self._come:
+            if until is not None:
+                ready, _, _ = select.select([self.stdout], [], [], max(0.0, until - time.monotonic()))
+                if not ready:
+                    return self._come
+            chunk = os.read(self.stdout.fileno(), 65_536)
+            if not chunk:
+                return self._come
+            self._come += chunk
+        line, newline, self._come = self._come.partition(b"\n")
+        return line + newline
 
     def ask(self, message: dict[str, Any]) -> dict[str, Any]:
         """The result of the only request under way."""
@@ -73,7 +95,7 @@ class Wire:
     def rest(self) -> list[dict[str, Any]]:
         """Close stdin; every message that still comes, until the server has gone."""
         out, _ = self.process.communicate(timeout=60)
-        return [json.loads(line) for line in out.splitlines()]
+        return [json.loads(line) for line in (self._come + out).splitlines()]
 
 
 def enveloped(message: dict[str, Any]) -> dict[str, Any]:
