@@ -45,6 +45,8 @@ from living_reports.storage.search.words import opening, searchable
 logger = logging.getLogger(__name__)
 
 _LOCK_SECONDS = 2.0
+_BATCH = 1000
+"""So many reports are looked at in a step at most, however many there are and however fast it goes."""
 _MARK_BYTES = 256
 _KEY_CHARS = 60
 """How much of a title the order goes by, so that a cursor stays short."""
@@ -188,13 +190,13 @@ class Follower:
         boot, state = boot_id(), _state(connection)
         last = state.compared if state.comparing == boot else 0
         rows = connection.execute(
-            "SELECT id, report_id, entry, stamp FROM reports WHERE id > ? ORDER BY id", (last,)
-        )
-        for last, report_id, entry, stamp in rows.fetchall():
+            "SELECT id, report_id, entry, stamp FROM reports WHERE id > ? ORDER BY id LIMIT ?", (last, _BATCH)
+        ).fetchall()
+        for last, report_id, entry, stamp in rows:
             self._compare_report(connection, last, report_id, entry, stamp)
             if time.monotonic() > deadline:
                 break
-        else:
+        if not rows:
             connection.execute("UPDATE state SET boot = ?", (boot,))
         connection.execute("UPDATE state SET comparing = ?, compared = ?", (boot, last))
 
@@ -226,7 +228,8 @@ class Follower:
 
     def _read_todo(self, connection: sqlite3.Connection, least: int, deadline: float) -> bool:
         rows = connection.execute(
-            "SELECT id, report_id, entry, todo FROM reports WHERE todo > 0 AND todo >= ? LIMIT 1000", (least,)
+            "SELECT id, report_id, entry, todo FROM reports WHERE todo > 0 AND todo >= ? LIMIT ?",
+            (least, _BATCH),
         ).fetchall()
         vouched = self.is_compared(connection)  # else the log may be ahead of the outline
         for row, report_id, entry, todo in rows:
