@@ -157,7 +157,18 @@ def test_a_call_by_id_reads_neither_the_index_nor_other_reports(library: Library
         marks = {("open", str(root / ".pending" / report)), ("open", str(root / ".index.lock"))}
         assert shared <= marks | {("open", str(root / "index.jsonl"))}
         assert fresh.storage.index.unfinished == []
-        assert fresh.storage.index._entries == {}, "only appended to, never read"
+        assert not fresh.storage.index._entries, "only appended to, never read"
+
+
+def test_the_first_list_of_a_process_reads_only_the_reports_it_shows(library: Library) -> None:
+    for number in range(30):
+        keep(library, f"Report {number}")
+    library.list_reports()
+    fresh = Library(library.storage.reports_root)
+    with watched() as seen:
+        assert len(fresh.list_reports(limit=5)["reports"]) == 5
+    assert len({path for what, path in seen if what == "open" and path.endswith("outline.json")}) == 5
+    assert not fresh.storage.index._entries, "only followed by the search, never read"
 
 
 def test_an_update_of_a_long_history_opens_no_more_than_one_of_a_short_history(library: Library) -> None:

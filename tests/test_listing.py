@@ -177,3 +177,24 @@ def test_a_report_that_cannot_be_read_keeps_its_row(library: Library) -> None:
     [row] = library.list_reports()["reports"]
     assert row["report_id"] == report
     assert "version" not in row
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("sort", ["updated", "created", "title"])
+def test_pages_of_a_tag_are_what_one_page_would_be(
+    library: Library, monkeypatch: pytest.MonkeyPatch, sort: str, few: int
+) -> None:
+    for number in range(20):
+        keep(library, f"Report {number % 7}", tags=["even", "all"] if number % 2 == 0 else ["all"])
+    monkeypatch.setattr("living_reports.storage.search.queries._FEW", few)
+    asked: dict[str, Any] = {"tags": ["all", "even"], "sort": sort}
+    whole = library.list_reports(limit=50, **asked)
+    assert whole["total"] == 10
+    rows, cursor = [], ""
+    while len(rows) < 10:
+        page = library.list_reports(limit=3, cursor=cursor, **asked)
+        rows += page["reports"]
+        cursor = page.get("next_cursor", "")
+    assert (rows, cursor) == (whole["reports"], "")
+    names = [row["title" if sort == "title" else "updated_at"] for row in rows]  # none was changed
+    assert names == sorted(names, reverse=sort != "title")

@@ -371,3 +371,13 @@ def test_very_many_reports_are_compared_beside_the_queries(
         if thread.name == "search-comparison":
             thread.join()
     assert "warnings" not in finder.answer("apple")
+
+
+def test_reports_are_compared_in_batches(
+    library: Library, finder: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(11):
+        write(library, f"Report {number}", "apple")
+    monkeypatch.setattr("living_reports.storage.search.follower._BATCH", 4)
+    answer = finder.answer("apple")
+    assert (answer["total"], "warnings" in answer) == (11, False)

@@ -26,17 +26,16 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
-
-from pydantic import ValidationError
 
 from living_reports.errors import LockTimeoutError
 from living_reports.models import IndexEntry, Outline, parse_outline, parse_uuid
 from living_reports.storage import durable
 from living_reports.storage.audit import AuditLog
 from living_reports.storage.backups import require_about_file, version_in
+from living_reports.storage.entries import Entries
 from living_reports.storage.lock import hold
 
 logger = logging.getLogger(__name__)
@@ -105,27 +104,52 @@ class ReportIndex:
         self._forget()
 
     def _forget(self) -> None:
-        self._entries: dict[str, IndexEntry] = {}
+        self._entries = Entries()
         self._inode = -1
         self._offset = 0
         self._end = b""  # the last bytes before the offset: an inode number may be given out again
-        self._lines = 0
-        self._by_id_stamp = -1
+        self._by_id_stamp = self._unfinished_stamp = -1
 
     # --- Reading --------------------------------------------------------------------------
 
     def entries(self) -> dict[str, IndexEntry]:
         """Every report in `by_id` by its id, as the index knows it now."""
         with self._mutex:
-            self._follow()
-            self._reconcile()
+            self._read()
             return dict(self._entries)
+
+    def look(self) -> None:
+        """See what came and went since the last look, as `entries` does.
+
+        While nothing hangs on an entry, the index is not read for it: among very many reports that
+        takes most of the time of a process's first list, which finds them in the search database.
+        """
+        with self._mutex:
+            if self._inode == -1 and self._is_left_alone():
+                self._see_unfinished()
+            else:
+                self._read()
+
+    def _read(self) -> None:
+        self._follow()
+        self._reconcile()
+
+    def _is_left_alone(self) -> bool:
+        """True if the index is there, was compared since the boot, and no report was seen to disagree."""
+        is_there = self.index_path.exists() and (self.root / "by_id").exists()
+        return is_there and not self._unchecked and not self._boot_to_note()
+
+    def _see_unfinished(self) -> None:
+        by_id = self.root / "by_id"
+        stamp = by_id.stat().st_mtime_ns
+        if stamp != self._unfinished_stamp:
+            self.unfinished = _unfinished_in(os.listdir(by_id))
+            self._unfinished_stamp = stamp
 
     def get_entry(self, report_id: str) -> IndexEntry | None:
         """The entry of one report."""
         with self._mutex:
-            self._follow()
-            self._reconcile()
+            self._read()
             return self._entries.get(report_id)
 
     def differs_from(self, entry: IndexEntry) -> bool:
@@ -172,8 +196,7 @@ class ReportIndex:
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
         self._end = (self._end + whole)[-_MARK_BYTES:]
-        for line in whole.splitlines():
-            self._take(line)
+        self._entries.take(whole)
         self._is_due |= self._is_mostly_superseded() and self._offset >= 2 * self._tried_bytes
 
     def _is_continued_by(self, file: BinaryIO) -> bool:
@@ -184,17 +207,8 @@ class ReportIndex:
         return file.read(len(self._end)) == self._end
 
     def _is_mostly_superseded(self) -> bool:
-        return self._lines >= _COMPACT_ABOVE_LINES and self._lines >= 2 * len(self._entries)
-
-    def _take(self, line: bytes) -> None:
-        self._lines += 1
-        try:
-            entry = IndexEntry.model_validate_json(line)
-        except ValidationError:
-            return  # torn by a crash; its report is marked, or found by its folder
-        self._entries.pop(entry.report_id, None)
-        if entry.path == f"by_id/{entry.report_id}":
-            self._entries[entry.report_id] = entry
+        lines = self._entries.lines
+        return lines >= _COMPACT_ABOVE_LINES and lines >= 2 * len(self._entries)
 
     def _reconcile(self) -> None:
         """Bring entries and folders in step: after a boot, and when a folder came or went."""
@@ -202,20 +216,18 @@ class ReportIndex:
         try:
             stamp = by_id.stat().st_mtime_ns
         except FileNotFoundError:
-            self._entries.clear()
+            self._entries.remove(self._entries.keys())
             return
         boot = "" if self._is_compared else self._boot_to_note()
         if stamp == self._by_id_stamp and not boot:
             return
-        folders = _folder_names(by_id)
-        names = set(filter(_is_report_name, folders))
-        self.unfinished = [name for name in folders if name.startswith(_UNFINISHED)]
-        for report_id in self._entries.keys() - names:
-            del self._entries[report_id]
-        wrong = names - self._entries.keys()
+        folders = set(_folder_names(by_id))
+        self.unfinished = _unfinished_in(folders)
+        self._entries.remove(self._entries.keys() - folders)
+        wrong = set(filter(_is_report_name, folders - self._entries.keys()))
         if boot:
-            self._mark_unfinished(names)
-            wrong |= {name for name in names - wrong if not self._is_up_to_date(name)}
+            self._mark_unfinished(wrong | self._entries.keys())
+            wrong |= {name for name in self._entries if not self._is_up_to_date(name)}
         for name in sorted(wrong):
             self._correct(name)
         self._by_id_stamp = stamp
@@ -270,7 +282,7 @@ class ReportIndex:
             logger.info("the index does not list %s for others: %s", name, error)
             entry = entry_on_disk(folder, name, f"by_id/{name}")
         if entry is not None:
-            self._entries[name] = entry
+            self._entries.put(entry)
 
     # --- Writing --------------------------------------------------------------------------
 
@@ -394,6 +406,11 @@ class ReportIndex:
             return sorted(name for name in os.listdir(self._pending) if _is_report_name(name))
         except FileNotFoundError:
             return []
+
+
+def _unfinished_in(names: Iterable[str]) -> list[str]:
+    """The folders of creations among these."""
+    return [name for name in names if name.startswith(_UNFINISHED)]
 
 
 def _is_unfinished(folder: Path) -> bool:

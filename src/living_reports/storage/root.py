@@ -250,7 +250,7 @@ class GlobalStorage:
 
     def settle_index(self) -> None:
         """Look at every report whose commit may not have reached the index, or that disagrees with it."""
-        self.index.entries()  # the first look after a boot marks them, too
+        self.index.look()  # the first one after a boot marks them, too
         remove_unfinished(map(self.by_id.joinpath, self.index.unfinished), self.lock_timeout_seconds)
         for report_id in self.index.marked():
             self._settle_entry(report_id)

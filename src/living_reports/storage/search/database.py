@@ -31,7 +31,7 @@ from living_reports.storage.search.words import TOKENIZER
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LOCK_TIMEOUT_SECONDS = 10.0
 _BUSY_SECONDS = 5.0
 
@@ -49,8 +49,10 @@ CREATE TABLE reports (
 );
 {"".join(f"CREATE INDEX by_{key} ON reports (status, {key}, report_id);" for key in _SORTED_BY)}
 CREATE INDEX by_todo ON reports (todo) WHERE todo > 0;
-CREATE TABLE tags (tag TEXT, status TEXT, report INTEGER, PRIMARY KEY (tag, status, report)) WITHOUT ROWID;
-CREATE INDEX tags_by_report ON tags (report);
+CREATE TABLE tags (
+    tag TEXT, status TEXT, updated TEXT, report INTEGER, PRIMARY KEY (tag, status, updated, report)
+) WITHOUT ROWID;
+CREATE INDEX tags_by_report ON tags (report, tag, status);
 CREATE VIRTUAL TABLE texts USING fts5 (title, text, tokenize = "{TOKENIZER}");
 CREATE TABLE items (report INTEGER PRIMARY KEY, texts BLOB NOT NULL);
 CREATE TABLE sources (report INTEGER, kind TEXT, item_id TEXT, text TEXT, compared TEXT);

@@ -228,9 +228,10 @@ class Follower:
 
     def _read_todo(self, connection: sqlite3.Connection, least: int, deadline: float) -> bool:
         rows = connection.execute(
-            "SELECT id, report_id, entry, todo FROM reports WHERE todo > 0 AND todo >= ? LIMIT ?",
-            (least, _BATCH),
+            "SELECT id, report_id, entry, todo FROM reports WHERE todo > 0 ORDER BY todo DESC LIMIT ?",
+            (_BATCH,),
         ).fetchall()
+        rows = [row for row in rows if row[-1] >= least]
         vouched = self.is_compared(connection)  # else the log may be ahead of the outline
         for row, report_id, entry, todo in rows:
             outline, stamp = self._look(report_id, entry) if todo == DOUBTFUL else self._read(report_id)
@@ -358,8 +359,8 @@ def _state(connection: sqlite3.Connection) -> State:
 
 
 def _has_todo(connection: sqlite3.Connection, least: int) -> bool:
-    query = "SELECT 1 FROM reports WHERE todo > 0 AND todo >= ? LIMIT 1"
-    return connection.execute(query, (least,)).fetchone() is not None
+    (most,) = connection.execute("SELECT max(todo) FROM reports WHERE todo > 0").fetchone()
+    return most is not None and most >= least
 
 
 def _find(connection: sqlite3.Connection, report_id: str) -> _Known | None:
@@ -392,8 +393,9 @@ def _save_entry(
         columns = "entry = ?, status = ?, updated = ?, created = ?, folded = ?, todo = ?, stamp = ?"
         connection.execute(f"UPDATE reports SET {columns} WHERE id = ?", (*values, row))
         connection.execute("DELETE FROM tags WHERE report = ?", (row,))
-    tags = {folded(tag) for tag in entry.tags}
-    connection.executemany("INSERT INTO tags VALUES (?, ?, ?)", [(tag, entry.status, row) for tag in tags])
+    updated = moment(entry.updated_at)
+    tags = [(tag, entry.status, updated, row) for tag in {folded(tag) for tag in entry.tags}]
+    connection.executemany("INSERT INTO tags VALUES (?, ?, ?, ?)", tags)
     return row
 
 

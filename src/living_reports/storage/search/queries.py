@@ -34,6 +34,7 @@ TITLE_WEIGHT = 10.0
 _FEW = 1000
 """So many reports are sorted faster than they are found in sorted order."""
 
+_FROM_TAG = "FROM tags o"
 _COLUMNS = {"updated": "updated", "created": "created", "title": "folded"}
 
 Key = list[Any]
@@ -197,11 +198,10 @@ def _marks(values: Sequence[Any]) -> str:
 def _from_entries(query: Query, status: str, count: int) -> tuple[str, list[Any]]:
     """The reports of one status that have what is asked for."""
     where, values = _conditions(query)
-    source, values = f"FROM reports r WHERE r.status = ? AND {where}", [status, *values]
-    if query.wanted_tags and count <= _FEW:
-        source += " AND r.id IN (SELECT report FROM tags WHERE tag = ? AND status = ?)"
-        values += [query.wanted_tags[0], status]
-    return source, values
+    if query.wanted_tags and (query.order == "updated" or count <= _FEW):  # a tag knows that order, too
+        source = f"{_FROM_TAG} CROSS JOIN reports r ON r.id = o.report WHERE o.tag = ? AND o.status = ?"
+        return f"{source} AND {where}", [query.wanted_tags[0], status, *values]
+    return f"FROM reports r WHERE r.status = ? AND {where}", [status, *values]
 
 
 # --- Order --------------------------------------------------------------------------------
@@ -253,14 +253,18 @@ def _sorted(
     after: Key | None,
     limit: int,
 ) -> _Found:
-    column = _COLUMNS.get(query.order, "updated")
+    column = f"r.{_COLUMNS.get(query.order, 'updated')}"
+    if column == "r.updated" and source.startswith(_FROM_TAG):
+        column = "o.updated"
     direction, behind = ("ASC", ">") if query.order == "title" else ("DESC", "<")
     if after is not None:
-        source, values = f"{source} AND (r.{column}, r.report_id) {behind} (?, ?)", [*values, *after[:2]]
-    if query.order == "updated" and query.begun:
-        source, values = f"{source} AND r.updated <= ?", [*values, moment(query.begun)]
-    select = f"SELECT r.id, r.entry, r.{column}, r.report_id {source}"
-    order = f"ORDER BY r.{column} {direction}, r.report_id {direction} LIMIT ?"
+        source, values = f"{source} AND ({column}, r.report_id) {behind} (?, ?)", [*values, *after[:2]]
+    newest = [moment(query.begun)] if query.order == "updated" and query.begun else []
+    newest += [after[0]] if after and column == "o.updated" else []  # where to begin in the tag's order
+    if newest:
+        source, values = f"{source} AND {column} <= ?", [*values, min(newest)]
+    select = f"SELECT r.id, r.entry, {column}, r.report_id {source}"
+    order = f"ORDER BY {column} {direction}, r.report_id {direction} LIMIT ?"
     return [
         (row, entry, list(key))
         for row, entry, *key in connection.execute(f"{select} {order}", [*values, limit + 1])
