@@ -18,7 +18,7 @@ A, B = (f"0b5ce4b0-1f43-4c2f-8f5c-00000000000{n}" for n in "ab")
 def entry(report_id: str, title: str, **more: object) -> IndexEntry:
     values = {"report_id": report_id, "current_title": title, "path": f"by_id/{report_id}"}
     times = {"created_at": "2026-11-23T10:00:00+00:00", "updated_at": "2026-11-23T11:00:00+00:00"}
-    return IndexEntry(**values | times | more)
+    return IndexEntry.model_validate(values | times | more)
 
 
 def taken(*lines: bytes) -> Entries:

@@ -190,7 +190,8 @@ def test_pages_of_a_tag_are_what_one_page_would_be(
     asked: dict[str, Any] = {"tags": ["all", "even"], "sort": sort}
     whole = library.list_reports(limit=50, **asked)
     assert whole["total"] == 10
-    rows, cursor = [], ""
+    rows: list[Row] = []
+    cursor = ""
     while len(rows) < 10:
         page = library.list_reports(limit=3, cursor=cursor, **asked)
         rows += page["reports"]

@@ -253,9 +253,7 @@ def _sorted(
     after: Key | None,
     limit: int,
 ) -> _Found:
-    column = f"r.{_COLUMNS.get(query.order, 'updated')}"
-    if column == "r.updated" and source.startswith(_FROM_TAG):
-        column = "o.updated"
+    column = _column(query, source)
     direction, behind = ("ASC", ">") if query.order == "title" else ("DESC", "<")
     if after is not None:
         source, values = f"{source} AND ({column}, r.report_id) {behind} (?, ?)", [*values, *after[:2]]
@@ -271,12 +269,18 @@ def _sorted(
     ]
 
 
+def _column(query: Query, source: str) -> str:
+    """What the order goes by; a tag that the reports are found by has `updated`, too."""
+    column = _COLUMNS.get(query.order, "updated")
+    return f"o.{column}" if column == "updated" and source.startswith(_FROM_TAG) else f"r.{column}"
+
+
 def _moved(
     connection: sqlite3.Connection, query: Query, source: str, values: list[Any], after: Key | None
 ) -> tuple[_Found, int]:
     """The reports changed since the listing began, where they stood then; how many were not there."""
     found, unborn = [], 0
-    select = f"SELECT r.id, r.entry, r.report_id {source} AND r.updated > ?"
+    select = f"SELECT r.id, r.entry, r.report_id {source} AND {_column(query, source)} > ?"
     for row, entry, report_id in connection.execute(select, [*values, moment(query.begun)]).fetchall():
         updated_at = query.earlier(report_id, query.begun) if query.earlier else ""
         key = [moment(updated_at), report_id]
