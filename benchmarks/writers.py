@@ -1,7 +1,8 @@
 """Do several writers get in each other's way: eight processes on one report, and on eight?
 
 Partner: one process that makes as many updates of one report. A sample is how many updates a second
-all processes made together, from the moment when all of them were ready until the last was done.
+all processes made together, from the moment when all of them were ready (each had made one before)
+until the last was done.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A process that updates one report so many times, once it is told to go.
+"""A process that updates one report so many times, once it is told to go. It has done so once before.
 
 $ python benchmarks/harness/writer.py ROOT REPORT 30
 """
@@ -17,11 +17,16 @@ def main() -> None:
     root, report, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     library, author = Library(root), Author("agent", f"writer {os.getpid()}")
     insight = library.storage.read(report).outline.insights[0].insight_id
+
+    def update(number: int) -> None:
+        change = {"op": "edit_insight", "insight": insight, "summary": f"found by {os.getpid()}: {number}"}
+        library.update_report(report, [change], author=author)
+
+    update(0)  # the first one imports what it needs
     print("ready", flush=True)
     sys.stdin.readline()
     for number in range(count):
-        change = {"op": "edit_insight", "insight": insight, "summary": f"found by {os.getpid()}: {number}"}
-        library.update_report(report, [change], author=author)
+        update(number + 1)
     print("done", flush=True)
 
 
