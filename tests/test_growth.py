@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 
 from keeping import ANN, change, folder_of, keep
 from living_reports.library import Library
-from living_reports.models import Outline, outline_bytes
+from living_reports.models import Outline, outline_bytes, parse_outline
 from living_reports.storage import GlobalStorage, durable
 from living_reports.storage.audit import AuditLog
 from living_reports.storage.backups import NEWEST_BACKUPS, backup_names
@@ -158,6 +159,26 @@ def test_a_call_by_id_reads_neither_the_index_nor_other_reports(library: Library
         assert shared <= marks | {("open", str(root / "index.jsonl"))}
         assert fresh.storage.index.unfinished == []
         assert not fresh.storage.index._entries, "only appended to, never read"
+
+
+def test_a_report_of_another_program_is_parsed_once(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = keep(library)
+    outline = folder_of(library, report) / "outline.json"
+    other = json.loads(outline.read_bytes()) | {"title": "By another program"}
+    for path in [*outline.parent.glob("audit.jsonl"), *outline.parent.glob(".head")]:
+        path.unlink()
+    outline.write_text(json.dumps(other))
+    parsed: list[bytes] = []
+
+    def counting(data: bytes) -> Outline:
+        parsed.append(data)
+        return parse_outline(data)
+
+    monkeypatch.setattr("living_reports.storage.state.parse_outline", counting)
+    assert [library.get_report(report)["title"] for _ in range(3)] == ["By another program"] * 3
+    assert len(parsed) == 1
 
 
 def test_the_first_list_of_a_process_reads_only_the_reports_it_shows(library: Library) -> None:

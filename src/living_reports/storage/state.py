@@ -251,7 +251,7 @@ def _parsed(data: bytes | None, is_outline_of: Callable[[Outline], bool]) -> tup
     if data is None:
         return None, "the file is missing"
     try:
-        outline = parse_outline(data)
+        outline = outlines.parse(data, sha256_hex(data))
     except ValueError as error:
         return None, str(error)
     if not is_outline_of(outline):
