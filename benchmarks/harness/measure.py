@@ -4,7 +4,8 @@ Rules:
 
 - A sample is a number that an action returns. `timed` makes such an action of any other.
 - Every round takes one sample of each action; every other round goes backwards, so that none
-  always comes first. The first round warms caches and does not count.
+  always comes first. The first round warms caches and does not count. What was written before is on
+  the disk by then.
 - The spread is that of the middle half: quartiles.
 
     >>> samples = by_turns({"ours": timed(update), "raw": timed(write)}, rounds=20)
@@ -14,6 +15,7 @@ Rules:
 
 from __future__ import annotations
 
+import os
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -35,6 +37,8 @@ def timed(action: Callable[[], object]) -> Action:
 
 def by_turns(actions: Mapping[str, Action], rounds: int, warm_ups: int = 1) -> dict[str, list[float]]:
     """For each action as many samples as there are rounds; the n-th ones belong to the same round."""
+    if hasattr(os, "sync"):
+        os.sync()  # what was made for it: the system would write that while one of them is measured
     samples: dict[str, list[float]] = {name: [] for name in actions}
     names = list(actions)
     for number in range(warm_ups + rounds):

@@ -11,8 +11,8 @@ Rules:
   in place; `.index.lock` holds the id of that boot.
 - Readers take no lock. They follow the tail of the file and start over when it was
   replaced. Appending and replacing happen under `.index.lock`, held briefly and last.
-- A folder in `by_id` that has no entry gets one at the next look; an entry without a folder
-  is not shown. A symbolic link is not a folder.
+- A folder in `by_id` that has no entry gets one when the index is read next; an entry without a
+  folder is not shown. A symbolic link is not a folder.
 
     >>> index = ReportIndex(root / "index.jsonl")
     >>> [entry.current_title for entry in index.entries().values()]
