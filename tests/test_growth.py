@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from living_reports.storage.audit import AuditLog
 from living_reports.storage.backups import NEWEST_BACKUPS, backup_names
 from living_reports.storage.history import History
 from living_reports.storage.saved import saved_bytes
+from living_reports.storage.state import Hashes
 from storage_helpers import REPORT, SECTION, bare_event, create, events_of, say
 from strategies import outlines
 from wire import SOURCE
@@ -262,3 +264,20 @@ def test_an_outline_that_its_caller_changes_after_saving_it_is_saved_as_it_was(t
     read_back = [storage.history.outline_at(version).get_section(SECTION).content for version in (2, 3)]
     assert read_back == ["first", "second"]
     assert root.verify(REPORT)["findings"] == []
+
+
+def test_long_outlines_that_are_known_are_not_hashed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[bytes] = []
+
+    def counting(data: bytes) -> str:
+        hashed.append(data)
+        return sha256(data).hexdigest()
+
+    monkeypatch.setattr("living_reports.storage.state.sha256_hex", counting)
+    hashes = Hashes()
+    long = [bytes([number]) * 20_000 for number in range(6)]
+    for data in [*long, *(bytes(list(data)) for data in long[2:]), b"short", b"short"]:
+        assert hashes.of(data) == sha256(data).hexdigest()
+    assert hashed == [*long, b"short", b"short"]
+    hashes.of(long[0])
+    assert len(hashed) == 9, "only the last few are kept"

@@ -33,6 +33,8 @@ NEWEST_BACKUPS = 5
 _PRUNED_EVENTS = 4
 _NAME = re.compile(r"^outline\.json\.\d{8}T\d{6}_\d{6}\.bak$")
 _NAMED = re.compile(rb'"backup_filename":"(outline\.json\.\d{8}T\d{6}_\d{6}\.bak)"')
+_OURS = re.compile(rb'"payload":\{"outline_version":\d+,"outline_sha256":"[0-9a-f]{64}"')
+"""A line that looks like one of ours need not be parsed to be counted."""
 _TIME = "outline.json.%Y%m%dT%H%M%S_%f.bak"
 _VERSION_LINE = re.compile(rb'^  "outline_version": (\d+)', re.MULTILINE)
 _HEAD_BYTES = 8192
@@ -122,11 +124,12 @@ def prune(folder: Path, log: AuditLog, newest: Record) -> None:
     kept. The backups of another writer are not ours to remove.
     """
     named = log.backwards(newest.end, naming=[b'"backup_filename":"'])
-    makers = (record for record in named if record.is_ours)
+    makers = (record for record in named if _OURS.search(record.raw) or record.is_ours)
     for record in islice(makers, NEWEST_BACKUPS, NEWEST_BACKUPS + _PRUNED_EVENTS):
         for name in map(bytes.decode, _NAMED.findall(record.raw)):
             is_there = os.access(f"{folder}/{name}", os.F_OK)
-            if is_there and record.payload.get("backup_filename") == name and not _is_kept(record):
+            is_named = is_there and record.is_ours and record.payload.get("backup_filename") == name
+            if is_named and not _is_kept(record):
                 durable.remove(folder / name)
 
 

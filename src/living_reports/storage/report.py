@@ -58,7 +58,7 @@ from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS, ReportLock, hol
 from living_reports.storage.publishing import bytes_of, head_of, publish
 from living_reports.storage.requests import find_request
 from living_reports.storage.saved import saved_bytes
-from living_reports.storage.state import Found, State, is_head_lost, outlines, said_in
+from living_reports.storage.state import Found, State, hashes, is_head_lost, outlines, said_in
 
 logger = logging.getLogger(__name__)
 
@@ -379,7 +379,7 @@ class ReportStorage:
         size = state.found.log_size if state is not None else self.log.size()
         payload = {
             "outline_version": new.outline_version,
-            "outline_sha256": sha256_hex(data),
+            "outline_sha256": hashes.of(data),
             "prev_sha256": last.sha256 if last else EMPTY_SHA256,
             "delta": delta,
             "reason": note.reason,

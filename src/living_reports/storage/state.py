@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,7 +43,7 @@ class Found:
     @cached_property
     def sha256(self) -> str:
         """The sha256 of `outline.json`; empty where there is none."""
-        return sha256_hex(self.outline) if self.outline is not None else ""
+        return hashes.of(self.outline) if self.outline is not None else ""
 
     @property
     def is_settled(self) -> bool:
@@ -100,9 +100,31 @@ class State:
         return self.record is not None and self.record.is_deletion
 
 
-# --- Outlines already parsed ---------------------------------------------------------------
+# --- Outlines already hashed, and parsed ---------------------------------------------------
 
 _CACHE_BYTES = 8_000_000
+_HASHED = 4
+_HASHED_BYTES = range(16_000, 2_000_000)
+
+
+class Hashes:
+    """The sha256 of outlines. Of the last few long ones it is known: to compare costs a tenth of hashing."""
+
+    def __init__(self) -> None:
+        self._known: deque[tuple[bytes, str]] = deque(maxlen=_HASHED)
+
+    def of(self, data: bytes) -> str:
+        """The sha256 of these bytes."""
+        for known, sha256 in tuple(self._known):
+            if known == data:
+                return sha256
+        sha256 = sha256_hex(data)
+        if len(data) in _HASHED_BYTES:
+            self._known.append((data, sha256))
+        return sha256
+
+
+hashes = Hashes()
 
 
 class OutlineCache:
@@ -147,7 +169,7 @@ def outline_on_disk(path: Path, limit: int) -> Outline | None:
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)
-        return outlines.parse(data, sha256_hex(data)) if len(data) <= limit else None
+        return outlines.parse(data, hashes.of(data)) if len(data) <= limit else None
     except (OSError, ValueError):
         return None
 
@@ -251,7 +273,7 @@ def _parsed(data: bytes | None, is_outline_of: Callable[[Outline], bool]) -> tup
     if data is None:
         return None, "the file is missing"
     try:
-        outline = outlines.parse(data, sha256_hex(data))
+        outline = outlines.parse(data, hashes.of(data))
     except ValueError as error:
         return None, str(error)
     if not is_outline_of(outline):
