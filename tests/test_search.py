@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +155,52 @@ def test_a_snippet_comes_from_the_text(text: str, query: str) -> None:
 def test_folding_twice_is_folding_once() -> None:
     for text in TEXTS.values():
         assert folded(folded(text)) == folded(text)
+
+
+def defined(text: str) -> str:
+    """The folded form, by its rule, whatever the text is."""
+    plain = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
+    plain = re.sub("([a-z\u0370-\u03ff])[\u0300-\u036f]+", r"\1", plain)
+    return unicodedata.normalize("NFC", plain).replace("ё", "е")
+
+
+def test_every_character_is_folded_by_the_rule() -> None:
+    every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    assert [char for char in every if folded(char) != defined(char)] == []
+
+
+@given(
+    st.text(st.sampled_from("aeéÉñßёйЁΆΐά\u0301\u0308\u0327\u0345語각ㅎ\u1112\u1161ﬁİ .") | st.characters())
+)
+def test_every_text_is_folded_by_the_rule(text: str) -> None:
+    assert folded(text) == defined(text)
+
+
+BEFORE = ("Straße ", "ﬁne ", "İ ", "ё ", "e\u0308 ", "ＡＢＣ ", "日本語 ", "plain ")
+
+
+@given(st.lists(st.sampled_from(BEFORE), max_size=60), st.sampled_from(["needle", "ёлка", "検索", "Größe"]))
+def test_the_word_is_in_its_snippet_however_long_the_folded_text_is(before: list[str], word: str) -> None:
+    text = "".join(before) + word + " after" * 40
+    [(_, snippet)] = best_matches([text], parse_query(word).wanted, 1)
+    assert word in snippet
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "is_there"),
+    [
+        ("log", "log4j and logs", False),
+        ("log", "dialog", False),
+        ("log", "dialog log", True),
+        ("log", "log", True),
+        ("log*", "a logger", True),
+        ("log*", "dialogue", False),
+        ('"a b"', "aa b a  b", True),
+        ('"a b"', "aa b", False),
+    ],
+)
+def test_a_snippet_shows_whole_words(query: str, text: str, is_there: bool) -> None:
+    assert bool(best_matches([text], parse_query(query).wanted, 1)) == is_there
 
 
 # --- What is found ------------------------------------------------------------------------

@@ -19,9 +19,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import pairwise
+from functools import cached_property, lru_cache
+from itertools import accumulate, pairwise
 
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
@@ -30,7 +31,9 @@ _UNSPACED = (
 _PICTURES = "\u2300-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
 _ALONE = re.compile(f"([{_UNSPACED}{_PICTURES}])")
 _TOKEN = re.compile(f"[{_UNSPACED}{_PICTURES}]|(?:(?![{_UNSPACED}])[^\\W_])+")
-_ACCENTS = re.compile("([a-z\u0370-\u03ff])[\u0300-\u036f]+")
+_ACCENTED = re.compile("[\u00c0-\u024f\u0300-\u03ff\u1e00-\u1fff]")
+"""Latin and Greek letters that may have an accent, and accents."""
+_ACCENTS = re.compile("(?<=[a-z\u0370-\u03ff])[\u0300-\u036f]+")
 _BREAK = "\ue000"
 _UNUSABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ue000\ufe0e\ufe0f]")
 _TERM = re.compile(r'"([^"]*)"(\*?)|(\S+)')
@@ -48,8 +51,10 @@ def folded(text: str) -> str:
     """The text as it is compared."""
     if text.isascii():
         return text.lower()
-    plain = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
-    return unicodedata.normalize("NFC", _ACCENTS.sub(r"\1", plain)).replace("ё", "е")
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    if _ACCENTED.search(plain):
+        plain = _ACCENTS.sub("", unicodedata.normalize("NFD", plain))
+    return unicodedata.normalize("NFC", plain).replace("ё", "е")
 
 
 def searchable(*texts: str) -> str:
@@ -77,15 +82,19 @@ class Term:
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """What finds the term in a folded text."""
+        """What finds the term in a folded text.
+
+        It begins with what is written there, and looks back after that: so `re` skips to it.
+        """
         tokens = _TOKEN.findall(self.text)
-        before = "" if _ALONE.match(tokens[0]) else f"(?<!{_IN_WORD})"
-        after = "" if self.is_prefix or _ALONE.match(tokens[-1]) else f"(?!{_IN_WORD})"
         inside = re.escape(tokens[0])
+        before = "" if _ALONE.match(tokens[0]) else f"(?<!{_IN_WORD}{inside})"
+        after = "" if self.is_prefix or _ALONE.match(tokens[-1]) else f"(?!{_IN_WORD})"
+        inside += before
         for left, right in pairwise(tokens):
             gap = "*" if _ALONE.match(left) or _ALONE.match(right) else "+"
             inside += _BETWEEN + gap + re.escape(right)
-        return re.compile(before + inside + after)
+        return re.compile(inside + after)
 
 
 @dataclass(frozen=True)
@@ -165,14 +174,14 @@ def _place(text: str, term: Term) -> tuple[int, int]:
 def _unfolded(line: str, begin: int, end: int) -> tuple[int, int]:
     if line.isascii():
         return begin, end
-    lengths = [len(folded(char)) for char in line]
-    total = 0
-    places = []
-    for length in lengths:
-        places.append(total)
-        total += length
-    inside = [i for i, place in enumerate(places) if begin <= place < end]
-    return (inside[0], inside[-1] + 1) if inside else (0, 0)
+    places = list(accumulate(map(_folded_length, line), initial=0))[:-1]
+    first, behind = bisect_left(places, begin), bisect_left(places, end)
+    return (first, behind) if first < behind else (0, 0)
+
+
+@lru_cache(maxsize=10_000)
+def _folded_length(char: str) -> int:
+    return len(folded(char))
 
 
 def opening(text: str) -> str:
