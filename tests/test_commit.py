@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from living_reports.errors import StorageFailedError, TooLargeError
+from living_reports.errors import CorruptReportError, StorageFailedError, TooLargeError
 from living_reports.storage import GlobalStorage, Note, report
 from storage_helpers import (
     ANN,
@@ -331,6 +332,27 @@ def test_an_update_that_is_killed_happened_or_not(root: GlobalStorage, tmp_path:
         require_sound(copy)
     assert seen == sorted(seen, reverse=True)
     assert set(seen) == {"text 7\n", "eight\n"}
+
+
+SAVED = {
+    "an edit that fits": lambda old: old.replace(b'"title": "Health"', b'"title": "By a person"'),
+    "an edit that clashes": lambda old: old.replace(b"text 7", b"text of a person"),
+    "no outline": lambda old: old[:-20],
+}
+
+
+@pytest.mark.parametrize("saved", SAVED.values(), ids=SAVED.keys())
+def test_a_person_who_saves_in_place_after_a_kill_spoils_no_backup(
+    root: GlobalStorage, tmp_path: Path, saved: Callable[[bytes], bytes]
+) -> None:
+    old = (root.by_id / REPORT / "outline.json").read_bytes()
+    assert saved(old) != old
+    for copy in deaths(root, tmp_path / "copy", update):
+        with (copy.by_id / REPORT / "outline.json").open("r+b") as file:
+            file.truncate(file.write(saved(old)))
+        with suppress(CorruptReportError):
+            copy.read(REPORT)
+        assert [one for one in copy.verify(REPORT)["findings"] if "backup" in one["code"]] == []
 
 
 def test_after_a_kill_the_list_is_right_without_the_report_being_opened(

@@ -13,6 +13,8 @@ Rules:
 from __future__ import annotations
 
 import logging
+import os
+from contextlib import suppress
 from dataclasses import replace as replaced
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,12 +92,28 @@ def settle(storage: ReportStorage) -> State:
     logger.info("recovering %s: %s", storage.report_id, type(case).__name__)
     if (record := storage.log.last_ours()) is not None:
         _require_own_history(storage, record)
+        if isinstance(case, HandEdit | LogWins | Damaged):
+            _drop_spoiled_backup(storage, record)
     try:
         return _act(storage, found, case)
     except CorruptReportError as error:
         if isinstance(case, Foreign | Damaged | Torn):
             raise
         return _damaged(storage, found, Damaged(case.record, error.message))
+
+
+def _drop_spoiled_backup(storage: ReportStorage, record: Record) -> None:
+    """Take away a backup that is still the same file as `outline.json`, into which somebody saved since.
+
+    Its commit was killed between linking and renaming. The log can make the bytes again that it was
+    to keep.
+    """
+    name = record.payload.get("backup_filename")
+    if isinstance(name, str):
+        backup = storage.backups_dir / Path(name).name
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.lstat(backup), os.lstat(storage.outline_path)):
+                durable.remove(backup)
 
 
 def _act(storage: ReportStorage, found: Found, case: Case) -> State:
