@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sqlite3
@@ -357,6 +358,64 @@ def test_conditions_combine(library: Library, finder: Finder) -> None:
     assert finder.titles("apple", status="archived") == ["Both"]
     assert finder.titles("apple") == ["Apple"]
     assert finder.titles("apple", status="all", sort="title") == ["Apple", "Both"]
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Finder:
+    """Reports 0 to 23: what the n-th is, hangs on what n is divisible by."""
+    root = tmp_path_factory.mktemp("mixed")
+    library = Library(root)
+    for n in range(24):
+        cited = {"summary": "s", "importance": 1, "citations": [{"url": f"https://a.b/{n % 2}"}]}
+        if n % 3 == 0:
+            cited["review_by"] = f"2026-{1 + n % 12:02}-01"
+        tags = [tag for tag, at in (("two", 2), ("five", 5)) if n % at == 0]
+        report = keep(
+            library, f"R{n:02}", sections=prose("pear " * (n + 1) + "apple pie", insights=[cited]), tags=tags
+        )
+        if n % 4 == 0:
+            change(library, report, status_of("deleted" if n % 8 else "archived"))
+    return Finder(root)
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("query", ["", "pear", '"apple pie"', "pear NOT quince", "app*"])
+@pytest.mark.parametrize("sort", ["", "updated", "title"])
+def test_every_combination_finds_all_and_counts_them(
+    mixed: Finder, monkeypatch: pytest.MonkeyPatch, query: str, sort: str, few: int
+) -> None:
+    monkeypatch.setattr("living_reports.storage.search.queries._FEW", few)
+    for tags, cites, stale, status in itertools.product(
+        ([], ["two"], ["five", "two"]), ("", "a.b/1"), (False, True), ("active", "archived", "deleted", "all")
+    ):
+        wanted = [
+            f"R{n:02}"
+            for n in range(24)
+            if all(n % {"two": 2, "five": 5}[tag] == 0 for tag in tags)
+            and (not cites or n % 2 == 1)
+            and (not stale or (n % 3 == 0 and n % 12 < 11))
+            and (status == "all" or status == ("active" if n % 4 else "deleted" if n % 8 else "archived"))
+        ]
+        asked: dict[str, Any] = {"tags": tags, "cites": cites, "stale": stale, "status": status, "sort": sort}
+        whole = mixed.titles(query, **asked)
+        assert sorted(whole) == wanted
+        assert pages(mixed, limit=5, query=query, **asked) == [
+            whole[n : n + 5] for n in range(0, max(len(whole), 1), 5)
+        ]
+        assert mixed.answer(query, limit=1, **asked)["total"] == len(wanted)
+
+
+def test_a_review_that_was_put_off_is_not_overdue_any_more(library: Library, finder: Finder) -> None:
+    insights = [insight_due("2026-11-20"), insight_due("2026-11-10")]
+    report = keep(library, "Put off", sections=prose("text", insights=insights))
+    assert finder.titles(stale=True) == finder.titles("text", stale=True) == ["Put off"]
+    for insight in library.get_report(report, view="full")["insights"]:
+        change(
+            library,
+            report,
+            {"op": "edit_insight", "insight": insight["insight_id"], "review_by": "2027-01-01"},
+        )
+    assert finder.titles(stale=True) == finder.titles("text", stale=True) == []
 
 
 # --- Pages --------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from living_reports.storage.search.words import TOKENIZER
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 LOCK_TIMEOUT_SECONDS = 10.0
 _BUSY_SECONDS = 5.0
 
@@ -45,9 +45,10 @@ INSERT INTO state VALUES (-1, 0, x'', -1, '', '', 0);
 CREATE TABLE reports (
     id INTEGER PRIMARY KEY, report_id TEXT NOT NULL UNIQUE, entry TEXT NOT NULL, status TEXT NOT NULL,
     updated TEXT NOT NULL, created TEXT NOT NULL, folded TEXT NOT NULL,
-    todo INTEGER NOT NULL, stamp TEXT NOT NULL
+    todo INTEGER NOT NULL, stamp TEXT NOT NULL, due TEXT NOT NULL DEFAULT ''
 );
 {"".join(f"CREATE INDEX by_{key} ON reports (status, {key}, report_id);" for key in _SORTED_BY)}
+CREATE INDEX by_due ON reports (status, due) WHERE due > '';
 CREATE INDEX by_todo ON reports (todo) WHERE todo > 0;
 CREATE TABLE tags (
     tag TEXT, status TEXT, updated TEXT, report INTEGER, PRIMARY KEY (tag, status, updated, report)
@@ -59,7 +60,6 @@ CREATE TABLE sources (report INTEGER, kind TEXT, item_id TEXT, text TEXT, compar
 CREATE INDEX sources_by_report ON sources (report);
 CREATE TABLE reviews (report INTEGER, insight_id TEXT, day TEXT, summary TEXT);
 CREATE INDEX reviews_by_report ON reviews (report);
-CREATE INDEX reviews_by_day ON reviews (day, report);
 """
 
 Identity = tuple[int, int]

@@ -304,6 +304,8 @@ class Follower:
             "INSERT INTO reviews VALUES (?, ?, ?, ?)",
             [(row, r.insight_id, r.day, opening(r.summary)) for r in content.reviews],
         )
+        due = min((review.day for review in content.reviews), default="")
+        connection.execute("UPDATE reports SET due = ? WHERE id = ?", (due, row))
 
 
 def _entry(outline: Outline, report_id: str) -> IndexEntry:
@@ -387,7 +389,7 @@ def _save_entry(
         stamp,
     )
     if row is None:
-        insert = "INSERT INTO reports VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
+        insert = "INSERT INTO reports VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, '')"
         row = connection.execute(insert, (entry.report_id, *values)).lastrowid or 0
     else:
         columns = "entry = ?, status = ?, updated = ?, created = ?, folded = ?, todo = ?, stamp = ?"

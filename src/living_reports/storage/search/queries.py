@@ -11,6 +11,7 @@ weight of a word changes with every report.
 
 from __future__ import annotations
 
+import heapq
 import json
 import sqlite3
 import zlib
@@ -86,6 +87,12 @@ class Query:
         """The full-text query, taken apart; `None` where none is stated."""
         return parse_query(self.query) if self.query.strip() else None
 
+    @property
+    def is_dear(self) -> bool:
+        """Whether it takes more than a look at a word's list to find a report."""
+        has_phrase = self.words is not None and any(term.is_phrase for term in self.words.wanted)
+        return bool(has_phrase or self.wanted_tags or self.source or self.stale_on)
+
     @cached_property
     def source(self) -> str:
         """What is cited, in compared form."""
@@ -155,7 +162,13 @@ _Found = list[tuple[int, str, Key]]
 """Rows of `reports` with their entries and keys."""
 
 
-def _conditions(query: Query, row: str = "r.id") -> tuple[str, list[Any]]:
+_OVERDUE = "r.due > '' AND r.due < ?"
+_OVERDUE_IN_ORDER = "+r.due > '' AND +r.due < ?"
+_OVERDUE_TEXT = "EXISTS (SELECT 1 FROM reports r WHERE r.id = texts.rowid AND r.due > '' AND r.due < ?)"
+"""What says that a review is overdue: found by its day, while going by another order, of a text."""
+
+
+def _conditions(query: Query, row: str, overdue: str) -> tuple[str, list[Any]]:
     """What a report of this row has to fulfil, beside its status and the full text."""
     parts, values = ["1"], list[Any]()
     statuses = _statuses(query)
@@ -167,7 +180,7 @@ def _conditions(query: Query, row: str = "r.id") -> tuple[str, list[Any]]:
         parts.append(f"+{row} IN (SELECT report FROM sources WHERE instr(compared, ?))")
         values.append(query.source)
     if query.stale_on:
-        parts.append(f"+{row} IN (SELECT report FROM reviews WHERE day < ?)")
+        parts.append(overdue)
         values.append(query.stale_on.isoformat())
     return " AND ".join(parts), values
 
@@ -178,11 +191,14 @@ def _statuses(query: Query) -> tuple[str, ...]:
 
 def _from_texts(query: Query, expression: str) -> tuple[str, list[Any]]:
     """The rows of `texts` that have the words, and everything else that is asked for."""
-    where, values = _conditions(query, "texts.rowid")
+    where, values = _conditions(query, "texts.rowid", _OVERDUE_TEXT)
     others = [status for status in STATUSES if status not in _statuses(query)]
-    if others:  # few, as a rule: cheaper than a look at every row's own
-        where += f" AND texts.rowid NOT IN (SELECT id FROM reports WHERE status IN ({_marks(others)}))"
-    return f"FROM texts WHERE texts MATCH ? AND {where}", [expression, *values, *others]
+    if others and not query.wanted_tags:  # a tag has the status, too
+        # These are few, as a rule, or none: cheaper than a look at every row's own.
+        found = f"FROM reports WHERE status IN ({_marks(others)})"
+        where += f" AND (NOT EXISTS (SELECT 1 {found}) OR texts.rowid NOT IN (SELECT id {found}))"
+        values += others * 2
+    return f"FROM texts WHERE texts MATCH ? AND {where}", [expression, *values]
 
 
 def _from_reports_with_texts(query: Query, expression: str) -> tuple[str, list[Any]]:
@@ -197,7 +213,7 @@ def _marks(values: Sequence[Any]) -> str:
 
 def _from_entries(query: Query, status: str, count: int) -> tuple[str, list[Any]]:
     """The reports of one status that have what is asked for."""
-    where, values = _conditions(query)
+    where, values = _conditions(query, "r.id", _OVERDUE if count <= _FEW else _OVERDUE_IN_ORDER)
     if query.wanted_tags and (query.order == "updated" or count <= _FEW):  # a tag knows that order, too
         source = f"{_FROM_TAG} CROSS JOIN reports r ON r.id = o.report WHERE o.tag = ? AND o.status = ?"
         return f"{source} AND {where}", [query.wanted_tags[0], status, *values]
@@ -210,19 +226,26 @@ def _from_entries(query: Query, status: str, count: int) -> tuple[str, list[Any]
 def _by_relevance(
     connection: sqlite3.Connection, query: Query, expression: str, after: Key | None, limit: int
 ) -> tuple[int, _Found]:
-    source, values = _from_texts(query, expression)
-    total = _number(connection, source, values)
     skipped = after[0] if after else 0
-    ranked = connection.execute(
-        f"SELECT rowid, bm25(texts, {TITLE_WEIGHT}, 1.0) AS score {source}"
-        " ORDER BY score, rowid LIMIT ? OFFSET ?",
-        [*values, limit + 1, skipped],
-    ).fetchall()
+    total, ranked = _ranked(connection, query, expression, skipped + limit + 1)
     entry_of = "SELECT entry FROM reports WHERE id = ?"
     return total, [
         (row, connection.execute(entry_of, (row,)).fetchone()[0], [skipped + count])
-        for count, (row, _) in enumerate(ranked, start=1)
+        for count, (_, row) in enumerate(ranked[skipped:], start=1)
     ]
+
+
+def _ranked(
+    connection: sqlite3.Connection, query: Query, expression: str, limit: int
+) -> tuple[int, list[tuple[float, int]]]:
+    """How many rows there are, and the first of them by relevance, with their scores."""
+    source, values = _from_texts(query, expression)
+    scored = f"SELECT bm25(texts, {TITLE_WEIGHT}, 1.0) AS score, rowid {source}"
+    if query.is_dear:  # finding the rows twice, to count them, costs more than sorting them here
+        rows = connection.execute(scored, values).fetchall()
+        return len(rows), heapq.nsmallest(limit, rows)
+    first = connection.execute(f"{scored} ORDER BY score, rowid LIMIT ?", [*values, limit]).fetchall()
+    return _number(connection, source, values), first
 
 
 def _in_order(

@@ -80,6 +80,11 @@ class Term:
         plain = " ".join(_spread(self.text).replace('"', " ").split())
         return f'"{plain}"' + (" *" if self.is_prefix else "")
 
+    @property
+    def is_phrase(self) -> bool:
+        """Whether its words have to stand side by side."""
+        return len(_TOKEN.findall(self.text)) > 1
+
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """What finds the term in a folded text.
