@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,6 +153,30 @@ def test_restoring_that_is_killed_happened_or_not(trashed: GlobalStorage, tmp_pa
         position += 1
         copy = copy_of(trashed, tmp_path / "copy")
     assert position > 4
+
+
+def test_a_list_while_a_report_is_restored_leaves_its_mark(trashed: GlobalStorage) -> None:
+    """Who finds the mark syncs the folder's name before anything is built on it."""
+    marked: list[bool] = []
+
+    def list_before_the_move(operation: str, details: tuple[Path, ...]) -> None:
+        if operation == "rename" and details[1] == trashed.by_id / REPORT:
+            other = GlobalStorage(trashed.reports_root)
+            lister = threading.Thread(target=other.entries)
+            lister.start()
+            lister.join()
+            marked.append(other.index.is_marked(REPORT))
+
+    with disk(list_before_the_move):
+        restore(trashed)
+    assert marked == [True]
+    require_sound(trashed)
+
+
+def test_the_mark_of_a_restoring_that_was_killed_before_the_move_goes(trashed: GlobalStorage) -> None:
+    trashed.index.mark(REPORT)
+    assert trashed.entries() == []
+    assert not trashed.index.is_marked(REPORT)
 
 
 def test_a_linked_trash_is_not_written_through(root: GlobalStorage, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -42,7 +42,7 @@ from living_reports.storage import durable
 from living_reports.storage.audit import Note, Record
 from living_reports.storage.backups import version_in
 from living_reports.storage.index import ReportIndex, entry_of, entry_on_disk
-from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS
+from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS, hold
 from living_reports.storage.making import first_version, later_versions, remove_unfinished, write_files
 from living_reports.storage.pages import write_page
 from living_reports.storage.person_templates import templates_in
@@ -240,9 +240,7 @@ class GlobalStorage:
     def find_folder(self, report_id: str) -> Path | None:
         """Where a report is: in `by_id`, else in the trash, else nowhere."""
         folder = self.by_id / report_id
-        if folder.exists():
-            return folder
-        return self.find_in_trash(report_id)
+        return folder if folder.exists() else self.find_in_trash(report_id)
 
     def find_in_trash(self, report_id: str) -> Path | None:
         """The newest folder of this report in the trash."""
@@ -280,12 +278,15 @@ class GlobalStorage:
             return state
 
     def _unmark_missing(self, report_id: str) -> None:
-        """Take away the mark of a report that is not there, unless it is just being made."""
-        if not ((self.by_id / report_id).exists() or any(self.by_id.glob(f".new-{report_id}-*"))):
-            try:
+        """Take away the mark of a report that is not there, unless it is just being made or restored."""
+        if (self.by_id / report_id).exists() or any(self.by_id.glob(f".new-{report_id}-*")):
+            return
+        trashed = self.find_in_trash(report_id)
+        try:
+            with hold(trashed / ".lock", 0.0) if trashed else nullcontext():
                 self.index.unmark(report_id)
-            except OSError as error:
-                logger.info("the mark of %s stays: %s", report_id, error)
+        except (OSError, LockTimeoutError) as error:
+            logger.info("the mark of %s stays: %s", report_id, error)
 
     # --- Use cases ------------------------------------------------------------------------
 
@@ -429,8 +430,7 @@ class GlobalStorage:
         """The reports in the trash, each once, read from their folders."""
         found = {}
         for report_id, folder in self.in_trash():
-            entry = entry_on_disk(folder, report_id, f".trash/{folder.name}")
-            if entry is not None:
+            if entry := entry_on_disk(folder, report_id, f".trash/{folder.name}"):
                 found[report_id] = entry
         return list(found.values())
 
