@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from keeping import ANN, append, change, folder_of, retitle
 from living_reports.library import Library
 from living_reports.storage import GlobalStorage, boot
 from living_reports.storage.index import ReportIndex
+from living_reports.storage.search.follower import Follower
 from searching import Finder, write
 from wire import SOURCE
 
@@ -153,6 +155,167 @@ def test_a_log_that_is_ahead_of_its_outline_is_settled_after_a_start(
 
 def test_a_boot_has_one_name() -> None:
     assert boot.boot_id() == boot.boot_id() != ""
+
+
+# --- Folders ------------------------------------------------------------------------------
+
+
+def outside(root: Path) -> Path:
+    """A place on the same disk where folders go meanwhile."""
+    place = root.parent / "outside"
+    place.mkdir(exist_ok=True)
+    return place
+
+
+@pytest.fixture
+def others(tmp_path: Path) -> Library:
+    """Another root: reports of it come as folders, without any entry."""
+    return Library(tmp_path / "others")
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "root"
+
+
+@pytest.fixture
+def here(root: Path) -> Library:
+    """A root with two reports."""
+    library = Library(root)
+    for title in ("One", "Two"):
+        write(library, title, "apple")
+    return library
+
+
+def named(library: Library, title: str) -> Path:
+    """The folder of the report of this title."""
+    [entry] = [entry for entry in library.storage.entries() if entry.current_title == title]
+    return folder_of(library, entry.report_id)
+
+
+def titles(finder: Finder) -> list[str]:
+    """What is listed; what is found is the same."""
+    listed = sorted(finder.titles())
+    assert sorted(finder.titles("apple")) == listed
+    return listed
+
+
+def followed(root: Path, library: Library) -> Finder:
+    """A process that saw a report come, and so knows all names, and that never had to read the index."""
+    assert Finder(root).titles()  # the first look since the machine started does
+    finder = Finder(root)
+    assert finder.titles()
+    write(library, "Three", "apple")
+    assert titles(finder) == ["One", "Three", "Two"]
+    return finder
+
+
+def test_after_a_creation_the_names_are_listed_once_and_the_ids_not_read_again(
+    root: Path, here: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finder = followed(root, here)
+    listed: list[str] = []
+
+    def listdir(path: Any, real: Any = os.listdir) -> Any:
+        listed.append(Path(path).name)
+        return real(path)
+
+    monkeypatch.setattr("living_reports.storage.search.follower._differences", None)
+    monkeypatch.setattr(os, "listdir", listdir)
+    for number in range(3):
+        report = write(here, f"Next {number}", "apple")
+        listed.clear()
+        assert finder.answer(limit=1)["reports"][0]["report_id"] == report
+        assert listed.count("by_id") == 1
+
+
+def test_a_folder_that_another_process_forgot_and_that_came_back_is_found(root: Path, here: Library) -> None:
+    finder, other = followed(root, here), Finder(root)
+    away = shutil.move(named(here, "One"), outside(root))
+    assert titles(other) == ["Three", "Two"]
+    shutil.move(away, here.storage.by_id)
+    assert titles(finder) == titles(other) == ["One", "Three", "Two"]
+
+
+def test_a_folder_that_comes_for_one_that_goes_is_found(root: Path, here: Library, others: Library) -> None:
+    finder = followed(root, here)
+    coming = write(others, "Coming", "apple")
+    shutil.move(named(here, "One"), outside(root))
+    shutil.move(folder_of(others, coming), here.storage.by_id)
+    assert titles(finder) == ["Coming", "Three", "Two"]
+
+
+def test_a_folder_that_comes_beside_a_creation_is_found(root: Path, here: Library, others: Library) -> None:
+    finder = followed(root, here)
+    coming = write(others, "Coming", "apple")
+    shutil.move(folder_of(others, coming), here.storage.by_id)
+    write(here, "Four", "apple")
+    assert titles(finder) == ["Coming", "Four", "One", "Three", "Two"]
+    shutil.move(named(here, "One"), outside(root))
+    write(here, "Five", "apple")
+    assert titles(finder) == ["Coming", "Five", "Four", "Three", "Two"]
+
+
+def test_an_entry_whose_folder_is_gone_is_not_listed(root: Path, here: Library) -> None:
+    finder = followed(root, here)
+    line = here.storage.index_path.read_bytes().splitlines(keepends=True)[0]
+    shutil.move(named(here, "One"), outside(root))
+    assert titles(finder) == ["Three", "Two"]
+    with here.storage.index_path.open("ab") as file:
+        file.write(line)
+    write(here, "Four", "apple")
+    assert titles(finder) == ["Four", "Three", "Two"]
+
+
+def test_a_folder_is_read_once_its_outline_is_there(root: Path, here: Library, others: Library) -> None:
+    finder = followed(root, here)
+    coming = folder_of(others, write(others, "Coming", "apple"))
+    folder = here.storage.by_id / coming.name
+    folder.mkdir()
+    write(Library(root), "Four", "apple")
+    assert titles(finder) == ["Four", "One", "Three", "Two"]
+    shutil.copy(coming / "outline.json", folder)
+    write(Library(root), "Five", "apple")
+    assert titles(finder) == ["Coming", "Five", "Four", "One", "Three", "Two"]
+    write(Library(root), "Six", "apple")
+    assert titles(finder) == ["Coming", "Five", "Four", "One", "Six", "Three", "Two"]
+
+
+def test_a_report_that_writes_its_id_in_another_form_is_listed_once(
+    root: Path, here: Library, others: Library
+) -> None:
+    coming = folder_of(others, write(others, "Coming", "apple"))
+    folder = outside(root) / coming.name
+    folder.mkdir()
+    outline = json.loads((coming / "outline.json").read_bytes())
+    (folder / "outline.json").write_text(json.dumps(outline | {"report_id": coming.name.upper()}))
+    finder = followed(root, here)
+    shutil.move(folder, here.storage.by_id)
+    inode = database_of(root).stat().st_ino
+    for number in range(3):
+        [row] = [row for row in finder.answer()["reports"] if row["title"] == "Coming"]
+        assert row["report_id"] == folder.name
+        write(Library(root), f"Next {number}", "apple")
+    assert database_of(root).stat().st_ino == inode, "never made anew"
+
+
+def test_what_was_not_committed_is_not_remembered(
+    root: Path, here: Library, others: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finder = followed(root, here)
+    for title in ("Coming", "Also"):
+        shutil.move(folder_of(others, write(others, title, "apple")), here.storage.by_id)
+
+    def failing(follower: Follower, *args: Any, real: Any = Follower.step, **kwargs: Any) -> bool:
+        real(follower, *args, **kwargs)
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Follower, "step", failing)
+        assert "warnings" in finder.answer()
+    assert titles(finder) == ["Also", "Coming", "One", "Three", "Two"]
 
 
 # --- Harm ---------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from living_reports.errors import LockTimeoutError
 from living_reports.models import IndexEntry, Outline, parse_outline, parse_uuid
@@ -49,7 +49,30 @@ _MARK_BYTES = 64
 _HEAD_BYTES = 8192
 _UPDATED_LINE = re.compile(rb'^  "updated_at": "([^"\\]*)"', re.MULTILINE)
 _UNFINISHED = ".new-"
+_FRESH_SECONDS = 0.1
+"""A folder changed so lately may change again without its time telling."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Listing(NamedTuple):
+    """The names in `by_id`.
+
+    Attributes:
+        stamp: The time of its last change.
+        names: All of them, in no order.
+        is_final: Whether no other names can have that stamp: the next change gets a later one.
+    """
+
+    stamp: int
+    names: list[str]
+    is_final: bool
+
+
+def list_names(by_id: Path) -> Listing:
+    """The names in a folder. The stamp is read first: a later one could be of names not listed."""
+    stamp = by_id.stat().st_mtime_ns
+    is_final = time.time() - stamp / 1e9 > _FRESH_SECONDS
+    return Listing(stamp, os.listdir(by_id), is_final)
 
 
 def entry_of(outline: Outline, path: str) -> IndexEntry:
@@ -118,17 +141,20 @@ class ReportIndex:
             self._read()
             return dict(self._entries)
 
-    def look(self) -> None:
+    def look(self) -> Listing | None:
         """See what came and went since the last look, as `entries` does.
+
+        Returns:
+            The names in `by_id`, where only they had to be listed for that.
 
         While nothing hangs on an entry, the index is not read for it: among very many reports that
         takes most of the time of a process's first list, which finds them in the search database.
         """
         with self._mutex:
             if self._inode == -1 and self._is_left_alone():
-                self._see_unfinished()
-            else:
-                self._read()
+                return self._see_unfinished()
+            self._read()
+            return None
 
     def _read(self) -> None:
         self._follow()
@@ -139,12 +165,14 @@ class ReportIndex:
         is_there = self.index_path.exists() and (self.root / "by_id").exists()
         return is_there and not self._unchecked and not self._boot_to_note()
 
-    def _see_unfinished(self) -> None:
+    def _see_unfinished(self) -> Listing | None:
         by_id = self.root / "by_id"
-        stamp = by_id.stat().st_mtime_ns
-        if stamp != self._unfinished_stamp:
-            self.unfinished = _unfinished_in(os.listdir(by_id))
-            self._unfinished_stamp = stamp
+        if by_id.stat().st_mtime_ns == self._unfinished_stamp:
+            return None
+        listing = list_names(by_id)
+        self.unfinished = _unfinished_in(listing.names)
+        self._unfinished_stamp = listing.stamp
+        return listing
 
     def get_entry(self, report_id: str) -> IndexEntry | None:
         """The entry of one report."""
@@ -410,6 +438,8 @@ class ReportIndex:
 
 def _unfinished_in(names: Iterable[str]) -> list[str]:
     """The folders of creations among these."""
+    if f"/{_UNFINISHED}" not in "/" + "/".join(names):  # none, as a rule, among very many
+        return []
     return [name for name in names if name.startswith(_UNFINISHED)]
 
 

@@ -41,7 +41,7 @@ from living_reports.models import AuditEvent, Author, IndexEntry, Outline, parse
 from living_reports.storage import durable
 from living_reports.storage.audit import Note, Record
 from living_reports.storage.backups import version_in
-from living_reports.storage.index import ReportIndex, entry_of, entry_on_disk
+from living_reports.storage.index import Listing, ReportIndex, entry_of, entry_on_disk
 from living_reports.storage.lock import DEFAULT_TIMEOUT_SECONDS, hold
 from living_reports.storage.making import first_version, later_versions, remove_unfinished, write_files
 from living_reports.storage.pages import write_page
@@ -246,15 +246,16 @@ class GlobalStorage:
         """The newest folder of this report in the trash."""
         return next((folder for name, folder in reversed(self.in_trash()) if name == report_id), None)
 
-    def settle_index(self) -> None:
-        """Look at every report whose commit may not have reached the index, or that disagrees with it."""
-        self.index.look()  # the first one after a boot marks them, too
+    def settle_index(self) -> Listing | None:
+        """Look at every report that the index may not know as it is; what `ReportIndex.look` listed."""
+        listing = self.index.look()  # the first one after a boot marks them, too
         remove_unfinished(map(self.by_id.joinpath, self.index.unfinished), self.lock_timeout_seconds)
         for report_id in self.index.marked():
             self._settle_entry(report_id)
         for entry in self.index.disagreeing():
             if not self._settle_entry(entry.report_id):
                 self.index.note(entry)
+        return listing
 
     def _settle_entry(self, report_id: str) -> bool:
         """Say in the index what a report is; False if it cannot be read for now."""

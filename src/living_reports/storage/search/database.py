@@ -31,7 +31,7 @@ from living_reports.storage.search.words import TOKENIZER
 
 logger = logging.getLogger(__name__)
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 LOCK_TIMEOUT_SECONDS = 10.0
 _BUSY_SECONDS = 5.0
 
@@ -39,9 +39,10 @@ _SORTED_BY = ("updated", "created", "folded")
 _SCHEMA = f"""
 CREATE TABLE state (
     inode INTEGER NOT NULL, offset INTEGER NOT NULL, mark BLOB NOT NULL,
-    names INTEGER NOT NULL, boot TEXT NOT NULL, comparing TEXT NOT NULL, compared INTEGER NOT NULL
+    names INTEGER NOT NULL, boot TEXT NOT NULL, comparing TEXT NOT NULL, compared INTEGER NOT NULL,
+    forgotten INTEGER NOT NULL
 );
-INSERT INTO state VALUES (-1, 0, x'', -1, '', '', 0);
+INSERT INTO state VALUES (-1, 0, x'', -1, '', '', 0, random());
 CREATE TABLE reports (
     id INTEGER PRIMARY KEY, report_id TEXT NOT NULL UNIQUE, entry TEXT NOT NULL, status TEXT NOT NULL,
     updated TEXT NOT NULL, created TEXT NOT NULL, folded TEXT NOT NULL,

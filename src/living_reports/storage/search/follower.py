@@ -7,14 +7,14 @@ Rules:
   replaced whole, so no report's lock is needed for it.
 - An entry older than what is known is not believed: its report is looked at under its lock.
 - When `by_id` changed, its names are compared with the reports known: those that went are
-  forgotten, those that came are read.
+  forgotten, those that came are read; see `folders`.
 - After a start of the machine every report is compared with its files, because the index is
   never synced. That is done in slices.
 - Every step is one transaction and may be cut short: what is left is done by the next one.
 
     >>> follower = Follower(storage, review_day)
-    >>> while follower.is_behind(connection, texts=True):
-    ...     follower.step(connection, texts=True, seconds=0.25)
+    >>> while follower.is_behind(connection, names, texts=True):
+    ...     follower.step(connection, names, texts=True, seconds=0.25)
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from living_reports.storage.index import entry_of
 from living_reports.storage.report import ReportStorage
 from living_reports.storage.root import GlobalStorage
 from living_reports.storage.search.content import ReviewDay, compared, content_of, moment
+from living_reports.storage.search.folders import Compared, Names, Sum
 from living_reports.storage.search.words import opening, searchable
 
 logger = logging.getLogger(__name__)
@@ -50,9 +51,6 @@ _BATCH = 1000
 _MARK_BYTES = 256
 _KEY_CHARS = 60
 """How much of a title the order goes by, so that a cursor stays short."""
-
-_FRESH_SECONDS = 0.1
-"""A folder changed so lately may change again without its time telling."""
 
 _HEAD_BYTES = 4096
 _HEAD = re.compile(rb'^  "(updated_at|outline_version)": "?([^",\n]*)', re.MULTILINE)
@@ -71,6 +69,7 @@ class State(NamedTuple):
     boot: str
     comparing: str
     compared: int
+    forgotten: int
 
 
 class _Known(NamedTuple):
@@ -89,13 +88,14 @@ class Follower:
         self._index_path = storage.index_path
         self._by_id = storage.by_id
         self._review_day = review_day
+        self._compared: Compared | None = None
 
-    def is_behind(self, connection: sqlite3.Connection, *, texts: bool) -> bool:
-        """Whether there may be something to take in."""
+    def is_behind(self, connection: sqlite3.Connection, names: Names, *, texts: bool) -> bool:
+        """Whether there may be something to take in, for a call that sees these names."""
         state = _state(connection)
         return (
             _size_and_inode(self._index_path) != (state.offset, state.inode)
-            or self._names_stamp() != state.names
+            or names.stamp() not in (state.names, names.compared)
             or _has_todo(connection, TEXTS_TO_READ if texts else DOUBTFUL)
         )
 
@@ -103,17 +103,23 @@ class Follower:
         """Whether everything was compared with the files since the machine started."""
         return _state(connection).boot == boot_id()
 
-    def step(self, connection: sqlite3.Connection, *, texts: bool, seconds: float) -> bool:
+    def step(self, connection: sqlite3.Connection, names: Names, *, texts: bool, seconds: float) -> bool:
         """Take in what can be taken in within about this time; in a transaction of the caller.
+
+        Once that is committed, `remember` the names.
 
         Returns:
             Whether that brought anything forward.
         """
         deadline = time.monotonic() + seconds
         moved = self._take_index(connection)
-        moved |= self._compare_names(connection, deadline)
+        moved |= self._compare_names(connection, names, deadline)
         moved |= self._read_todo(connection, TEXTS_TO_READ if texts else DOUBTFUL, deadline)
         return moved
+
+    def remember(self, names: Names) -> None:
+        """What a call found the names to be is committed by now."""
+        self._compared = names.comparison or self._compared
 
     def compare(self, connection: sqlite3.Connection, *, seconds: float) -> None:
         """Compare the next reports with their files for about this time; in a transaction of the caller."""
@@ -158,32 +164,46 @@ class Follower:
 
     # --- The folders ----------------------------------------------------------------------
 
-    def _names_stamp(self) -> int:
-        try:
-            return self._by_id.stat().st_mtime_ns
-        except FileNotFoundError:
-            return -1
-
-    def _compare_names(self, connection: sqlite3.Connection, deadline: float) -> bool:
-        stamp = self._names_stamp()
-        if stamp == _state(connection).names:
+    def _compare_names(self, connection: sqlite3.Connection, names: Names, deadline: float) -> bool:
+        if names.stamp() in (_state(connection).names, names.compared):
             return False
-        names = set(os.listdir(self._by_id)) if stamp >= 0 else set()
-        known = dict(connection.execute("SELECT report_id, id FROM reports"))
-        for name in known.keys() - names:
-            _forget(connection, known[name])
-        for name in sorted(filter(_is_report_name, names - known.keys())):
-            self._adopt(connection, name)
-            if time.monotonic() > deadline:
+        listing = names.listing()
+        total = Sum().plus(listing.names)
+        others, gone, is_exact = self._others(connection, total), list[_Known](), True
+        if others is None:
+            missing, others = _differences(connection, listing.names)
+            gone = [known for name, known in missing if not os.path.lexists(self._by_id / name)]
+            is_exact = len(gone) == len(missing)  # else the index told of some that came after the listing
+        for known in gone:
+            _forget(connection, known.row)
+        moved = bool(gone)
+        for done, name in enumerate(others, start=1):
+            moved |= self._adopt(connection, name)
+            if done < len(others) and time.monotonic() > deadline:
                 return True
-        if time.time() - stamp / 1e9 > _FRESH_SECONDS:
-            connection.execute("UPDATE state SET names = ?", (stamp,))
-        return known.keys() != names
+        if is_exact:
+            others = [name for name in others if _find(connection, name) is None]
+            names.comparison = Compared(_state(connection).forgotten, _last_row(connection), total, others)
+        names.compared = listing.stamp
+        if listing.is_final:
+            connection.execute("UPDATE state SET names = ?", (listing.stamp,))
+        return moved
 
-    def _adopt(self, connection: sqlite3.Connection, report_id: str) -> None:
+    def _others(self, connection: sqlite3.Connection, total: Sum) -> list[str] | None:
+        """The folders that were no reports, if nothing came or went that is not known; else `None`."""
+        last = self._compared
+        if last is None or last.forgotten != _state(connection).forgotten:
+            return None
+        added = connection.execute("SELECT report_id FROM reports WHERE id > ?", (last.last,))
+        return last.others if last.names.plus(name for (name,) in added) == total else None
+
+    def _adopt(self, connection: sqlite3.Connection, report_id: str) -> bool:
+        if _find(connection, report_id) is not None:
+            return False
         outline, stamp = self._read(report_id)
         if outline is not None:
             self._save(connection, None, outline, report_id, stamp if self.is_compared(connection) else "")
+        return outline is not None
 
     def _compare_files(self, connection: sqlite3.Connection, deadline: float) -> None:
         """Compare the next reports with their files, as far as the time goes."""
@@ -309,7 +329,8 @@ class Follower:
 
 
 def _entry(outline: Outline, report_id: str) -> IndexEntry:
-    return entry_of(outline, f"by_id/{report_id}")
+    entry = entry_of(outline, f"by_id/{report_id}")
+    return entry if entry.report_id == report_id else entry.model_copy(update={"report_id": report_id})
 
 
 def _is_named(outline: Outline, report_id: str) -> bool:
@@ -365,6 +386,22 @@ def _has_todo(connection: sqlite3.Connection, least: int) -> bool:
     return most is not None and most >= least
 
 
+def _differences(
+    connection: sqlite3.Connection, names: list[str]
+) -> tuple[list[tuple[str, _Known]], list[str]]:
+    """The reports known that are not among the names, and the names like a report's that are not known."""
+    # As one text: to fetch a hundred thousand rows takes four times as long.
+    (text,) = connection.execute("SELECT group_concat(report_id, '/') FROM reports").fetchone()
+    known = set(text.split("/")) if text else set()
+    missing = [(name, row) for name in known.difference(names) if (row := _find(connection, name))]
+    return missing, sorted(name for name in names if name not in known and _is_report_name(name))
+
+
+def _last_row(connection: sqlite3.Connection) -> int:
+    (last,) = connection.execute("SELECT max(id) FROM reports").fetchone()
+    return last or 0
+
+
 def _find(connection: sqlite3.Connection, report_id: str) -> _Known | None:
     query = "SELECT id, entry, updated, todo, stamp FROM reports WHERE report_id = ?"
     row = connection.execute(query, (report_id,)).fetchone()
@@ -405,6 +442,7 @@ def _forget(connection: sqlite3.Connection, row: int) -> None:
     _forget_content(connection, row)
     connection.execute("DELETE FROM tags WHERE report = ?", (row,))
     connection.execute("DELETE FROM reports WHERE id = ?", (row,))
+    connection.execute("UPDATE state SET forgotten = random()")
 
 
 def _forget_content(connection: sqlite3.Connection, row: int) -> None:

@@ -20,6 +20,7 @@ import threading
 import time
 
 from living_reports.errors import LockTimeoutError
+from living_reports.storage.index import Listing
 from living_reports.storage.root import GlobalStorage
 from living_reports.storage.search.content import ReviewDay
 from living_reports.storage.search.database import (
@@ -30,6 +31,7 @@ from living_reports.storage.search.database import (
     is_passing,
     reading,
 )
+from living_reports.storage.search.folders import Names
 from living_reports.storage.search.follower import Follower
 from living_reports.storage.search.queries import Key, Page, Query, fetch
 
@@ -68,11 +70,11 @@ class SearchIndex:
         """
         if not (self._storage.by_id.exists() or self._storage.index_path.exists()):
             return Page()
-        self._storage.settle_index()
+        listing = self._storage.settle_index()
         for attempt in range(_ATTEMPTS):
             identity = self._database.identity()
             try:
-                return self._page(query, after, limit)
+                return self._page(query, after, limit, listing)
             except MovedError:
                 continue
             except (OSError, LockTimeoutError) as error:
@@ -84,28 +86,29 @@ class SearchIndex:
                     self._database.use_memory()
                 else:
                     self._database.discard(identity)
-        return self._page(query, after, limit)
+        return self._page(query, after, limit, listing)
 
-    def _page(self, query: Query, after: Key | None, limit: int) -> Page:
+    def _page(self, query: Query, after: Key | None, limit: int, listing: Listing | None) -> Page:
+        names = Names(self._storage.by_id, listing)
         with self._database.borrow() as handle:
-            is_current = self._catch_up(handle, texts=query.needs_texts)
+            is_current = self._catch_up(handle, names, texts=query.needs_texts)
             with reading(handle.connection):
                 page = fetch(handle.connection, query, after, limit)
         return page if is_current else Page(page.rows, page.total, page.next_key, is_behind=True)
 
-    def _catch_up(self, handle: Handle, *, texts: bool) -> bool:
+    def _catch_up(self, handle: Handle, names: Names, *, texts: bool) -> bool:
         """Take in what changed, and compare everything with its files if that was not done yet.
 
         Returns:
             Whether everything was taken in.
         """
         try:
-            self._follow(handle, texts=texts)
+            self._follow(handle, names, texts=texts)
             if self._follower.is_compared(handle.connection):
                 return True
             if self._comparing is None or handle.identity is None:
                 self._compare(handle, time.monotonic() + _COMPARING_SECONDS)
-                self._follow(handle, texts=texts)
+                self._follow(handle, names, texts=texts)
             if self._follower.is_compared(handle.connection):
                 return True
             if self._comparing is None and handle.identity is not None:
@@ -120,12 +123,13 @@ class SearchIndex:
                 raise
         return False
 
-    def _follow(self, handle: Handle, *, texts: bool) -> None:
+    def _follow(self, handle: Handle, names: Names, *, texts: bool) -> None:
         """Take in what changed, a slice at a time so that others get their turn."""
         moved = True
-        while moved and self._follower.is_behind(handle.connection, texts=texts):
+        while moved and self._follower.is_behind(handle.connection, names, texts=texts):
             with self._database.writing(handle) as connection:
-                moved = self._follower.step(connection, texts=texts, seconds=_SLICE_SECONDS)
+                moved = self._follower.step(connection, names, texts=texts, seconds=_SLICE_SECONDS)
+            self._follower.remember(names)
 
     def _compare(self, handle: Handle, deadline: float) -> None:
         while not self._follower.is_compared(handle.connection) and time.monotonic() < deadline:
