@@ -247,11 +247,12 @@ class Follower:
     # --- The reports ----------------------------------------------------------------------
 
     def _read_todo(self, connection: sqlite3.Connection, least: int, deadline: float) -> bool:
+        found = "FROM reports WHERE todo > 0 AND todo >= ? ORDER BY todo DESC LIMIT ?"
+        # By rows within that: FTS5 writes out what it has gathered whenever a lower row comes.
         rows = connection.execute(
-            "SELECT id, report_id, entry, todo FROM reports WHERE todo > 0 ORDER BY todo DESC LIMIT ?",
-            (_BATCH,),
+            f"SELECT * FROM (SELECT id, report_id, entry, todo {found}) ORDER BY todo DESC, id",
+            (least, _BATCH),
         ).fetchall()
-        rows = [row for row in rows if row[-1] >= least]
         vouched = self.is_compared(connection)  # else the log may be ahead of the outline
         for row, report_id, entry, todo in rows:
             outline, stamp = self._look(report_id, entry) if todo == DOUBTFUL else self._read(report_id)
