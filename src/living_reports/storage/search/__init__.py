@@ -4,7 +4,8 @@ Everything here is derived from `index.jsonl` and the outlines, kept in `.search
 be deleted at any time. Imported only when something is listed: SQLite is not loaded before.
 
 Read in this order: `words` (queries and snippets), `content` (what an outline has to find),
-`database` (the file), `follower` (keeping it in step), `queries` (a page), `search_index`.
+`database` (the file), `folders` (which came and went), `follower` (keeping it in step), `queries`
+(a page), `search_index`.
 
     >>> search = SearchIndex(storage, review_day)
     >>> page = search.page(Query(query="log4j", stale_on=date(2026, 11, 23)))
