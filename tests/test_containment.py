@@ -235,3 +235,17 @@ def test_an_index_entry_that_points_outside_leads_nowhere(library: Library, tmp_
     for call in everything(fresh, report):
         attempt(call)
     assert around(tmp_path) == before
+
+
+def test_a_list_makes_nothing_behind_a_link_that_looks_like_a_report_being_made(
+    library: Library, tmp_path: Path
+) -> None:
+    keep(library)
+    library.list_reports()
+    link = library.storage.by_id / f".new-{NOBODY}-0"
+    link.symlink_to(tmp_path / "outside", target_is_directory=True)
+    os.utime(link, (0, 0), follow_symlinks=False)
+    before = around(tmp_path)
+    assert len(Library(tmp_path / "root").list_reports()["reports"]) == 1
+    assert around(tmp_path) == before
+    assert link.is_symlink()

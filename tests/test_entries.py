@@ -47,6 +47,10 @@ def parsed(lines: bytes) -> dict[str, IndexEntry]:
     return found
 
 
+def test_an_id_that_no_folder_of_a_report_has_is_none_of_them() -> None:
+    assert not taken(entry_line(entry(A.upper(), "one")) + spaced(entry(B.replace("-", ""), "two")))
+
+
 def test_the_last_line_for_a_report_wins_and_its_place() -> None:
     entries = taken(entry_line(entry(A, "one")) + entry_line(entry(B, "two")), entry_line(entry(A, "three")))
     assert [made.current_title for made in entries.values()] == ["two", "three"]

@@ -286,6 +286,21 @@ def test_an_invalid_outline_is_read_as_the_last_good_version_and_not_written(
     assert (folder / "outline.json").read_bytes() == data
 
 
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, "../../outline.json", ""])
+def test_the_last_good_version_is_read_whatever_the_log_calls_its_backup(
+    root: GlobalStorage, folder: Path, name: str
+) -> None:
+    *lines, last = lines_of(folder)
+    event = json.loads(last)
+    event["payload"]["backup_filename"] = name
+    whole = [*lines, json.dumps(event).encode()]
+    (folder / "audit.jsonl").write_bytes(b"".join(line + b"\n" for line in whole))
+    (folder / "outline.json").write_text("{")
+    state = root.read(REPORT)
+    assert state.refusal is not None
+    assert state.version in (3, 4)
+
+
 def test_a_revert_repairs_a_damaged_report_and_keeps_the_damaged_bytes(
     root: GlobalStorage, folder: Path
 ) -> None:

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -544,3 +545,16 @@ def test_reports_are_compared_in_batches(
     monkeypatch.setattr("living_reports.storage.search.follower._BATCH", 4)
     answer = finder.answer("apple")
     assert (answer["total"], "warnings" in answer) == (11, False)
+
+
+def test_folders_that_cannot_be_read_do_not_keep_a_list_going(
+    library: Library, finder: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("living_reports.storage.search.search_index._SLICE_SECONDS", 0.0)
+    write(library, "Report", "apple")
+    for _ in range(3):
+        folder = library.storage.by_id / str(uuid.uuid4())
+        folder.mkdir()
+        (folder / "outline.json").write_text("{")
+    assert finder.titles("apple") == ["Report"]
+    assert finder.titles("apple") == ["Report"]

@@ -40,10 +40,15 @@ _VERSION_LINE = re.compile(rb'^  "outline_version": (\d+)', re.MULTILINE)
 _HEAD_BYTES = 8192
 
 
+def is_backup_name(name: str) -> bool:
+    """Whether a file of this name is a backup."""
+    return _NAME.match(name) is not None
+
+
 def backup_names(folder: Path) -> list[str]:
     """The backups in a folder, oldest first."""
     try:
-        return sorted(filter(_NAME.match, os.listdir(folder)))
+        return sorted(filter(is_backup_name, os.listdir(folder)))
     except FileNotFoundError:
         return []
 

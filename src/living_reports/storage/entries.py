@@ -20,7 +20,7 @@ from collections.abc import Iterator, KeysView, Mapping, Set
 
 from pydantic import ValidationError
 
-from living_reports.models import IndexEntry
+from living_reports.models import IndexEntry, parse_uuid
 
 _TEXT = rb'"[^"\\\x00-\x1f]*"'
 _USUAL = (
@@ -62,7 +62,8 @@ class Entries(Mapping[str, IndexEntry]):
         except ValidationError:
             return  # torn by a crash; its report is marked, or found by its folder
         self._known.pop(entry.report_id, None)
-        if entry.path == f"by_id/{entry.report_id}":
+        is_canonical = parse_uuid(entry.report_id) == entry.report_id  # no other folder is a report's
+        if is_canonical and entry.path == f"by_id/{entry.report_id}":
             self._known[entry.report_id] = entry
 
     def put(self, entry: IndexEntry) -> None:

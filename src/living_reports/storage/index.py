@@ -206,6 +206,8 @@ class ReportIndex:
         They are forgotten: whom the caller cannot settle it has to `note` again.
         """
         with self._mutex:
+            if self._inode == -1:
+                return []  # noted since the last look, which did not read it: the next one does
             seen, self._unchecked = self._unchecked, {}
             return [entry for entry in seen.values() if self._entries.get(entry.report_id) != entry]
 

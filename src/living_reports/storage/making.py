@@ -75,8 +75,8 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def remove_unfinished(folders: Iterable[Path], after_seconds: float) -> None:
-    """Remove those folders that are older than this, and that nobody is working on."""
-    for folder in folders:
+    """Remove those folders that are older than this, and that nobody is working on. A link is no folder."""
+    for folder in filter(durable.is_real_folder, folders):
         try:
             if time.time() - folder.lstat().st_mtime < after_seconds:
                 continue

@@ -26,7 +26,7 @@ from living_reports.merge import three_way
 from living_reports.models import Author, Outline, normalised, outline_bytes, parse_uuid, sha256_hex
 from living_reports.storage import durable
 from living_reports.storage.audit import Note, Record
-from living_reports.storage.backups import backup_names, version_in
+from living_reports.storage.backups import backup_names, is_backup_name, version_in
 from living_reports.storage.publishing import head_of, publish, put_in_place
 from living_reports.storage.state import (
     Case,
@@ -109,9 +109,9 @@ def _drop_spoiled_backup(storage: ReportStorage, record: Record) -> None:
     to keep.
     """
     name = record.payload.get("backup_filename")
-    if isinstance(name, str):
-        backup = storage.backups_dir / Path(name).name
-        with suppress(FileNotFoundError):
+    if isinstance(name, str) and is_backup_name(name):  # a log may say anything
+        backup = storage.backups_dir / name
+        with suppress(OSError):  # it stays, then, and `verify` tells of it
             if os.path.samestat(os.lstat(backup), os.lstat(storage.outline_path)):
                 durable.remove(backup)
 

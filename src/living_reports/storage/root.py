@@ -280,12 +280,12 @@ class GlobalStorage:
 
     def _unmark_missing(self, report_id: str) -> None:
         """Take away the mark of a report that is not there, unless it is just being made or restored."""
-        if (self.by_id / report_id).exists() or any(self.by_id.glob(f".new-{report_id}-*")):
-            return
+        is_made = any(self.by_id.glob(f".new-{report_id}-*"))  # first: it is renamed when it is done
         trashed = self.find_in_trash(report_id)
         try:
             with hold(trashed / ".lock", 0.0) if trashed else nullcontext():
-                self.index.unmark(report_id)
+                if not (is_made or (self.by_id / report_id).exists()):
+                    self.index.unmark(report_id)
         except (OSError, LockTimeoutError) as error:
             logger.info("the mark of %s stays: %s", report_id, error)
 

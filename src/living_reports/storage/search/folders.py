@@ -58,6 +58,7 @@ class Names:
     """The names in `by_id`, as one call sees them that follows one database.
 
     Attributes:
+        tried: What it tried to read that was not known: what cannot be read is not tried twice.
         compared: The stamp up to which this call compared them.
         comparison: What it found, to be remembered once that is committed.
     """
@@ -65,6 +66,7 @@ class Names:
     def __init__(self, by_id: Path, listing: Listing | None = None) -> None:
         self._by_id = by_id
         self._listing = listing
+        self.tried: set[str] = set()
         self.compared = NEVER
         self.comparison: Compared | None = None
 

@@ -177,9 +177,10 @@ class Follower:
         for known in gone:
             _forget(connection, known.row)
         moved = bool(gone)
-        for done, name in enumerate(others, start=1):
+        for name in [name for name in others if name not in names.tried]:
+            names.tried.add(name)
             moved |= self._adopt(connection, name)
-            if done < len(others) and time.monotonic() > deadline:
+            if time.monotonic() > deadline:
                 return True
         if is_exact:
             others = [name for name in others if _find(connection, name) is None]
