@@ -23,7 +23,7 @@ from benchmarks.harness.show import (
     show_summary,
     show_table,
 )
-from living_reports.terminal import Terminal, sign_of_life
+from living_reports.cli.terminal import Terminal, sign_of_life
 
 
 def load(name: str) -> ModuleType:

@@ -16,7 +16,7 @@ from benchmarks.harness.outlines import write_sized_root
 from benchmarks.harness.rows import Bench, Row, at_most
 from benchmarks.harness.wire import ERAS, TRIVIAL, Json, Wire, ours
 from living_reports.library import Library
-from living_reports.models import Author
+from living_reports.model.report import Author
 
 REPORT_BYTES = 50_000
 WARM_UPS = 10

@@ -24,7 +24,7 @@ ELSEWHERE = """
 import sys
 from pathlib import Path
 from living_reports.library import Library
-from living_reports.models import Author
+from living_reports.model.report import Author
 library = Library(Path(sys.argv[1]))
 change = {"op": "append_text", "section": "Findings 0", "text": "whatever changedhere"}
 for report in sys.argv[2:]:

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from living_reports.library import Library
-from living_reports.models import Author
+from living_reports.model.report import Author
 
 WRITER = Author("agent", "example")
 TITLE = "Reading list"

@@ -13,7 +13,7 @@ import sys
 import pytest
 from hypothesis import settings
 
-from node_programs import NODE_VARIABLE, NodeMissingError, NodePrograms, node_programs
+from support.node_programs import NODE_VARIABLE, NodeMissingError, NodePrograms, node_programs
 
 # No deadline: a slow machine is not a wrong program.
 settings.register_profile("usual", deadline=None)

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from living_reports.library import Library
-from living_reports.models import Author
+from living_reports.model.report import Author
 
 AUTHOR = Author("agent", "bench")
 

@@ -24,8 +24,8 @@ from typing import Any, Self
 
 from benchmarks.harness.outlines import write_sized_root
 from living_reports.library import Library
-from living_reports.models import Author
-from living_reports.storage import durable
+from living_reports.model.report import Author
+from living_reports.store.files import durable
 
 AUTHOR = Author("agent", "bench")
 Json = dict[str, Any]

@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.harness.measure import Spread, by_turns, spread, timed
 from benchmarks.harness.rows import Bound, Missing, Result, Row
-from living_reports.terminal import Terminal, cells, cut, pad
+from living_reports.cli.terminal import Terminal, cells, cut, pad
 
 HEADS = ("ours", "partner", "ratio", "middle half", "bound", "")
 MIN_NAME_CELLS = 30

@@ -6,8 +6,8 @@ takes which field), `section_templates` and `markdown` (data written as prose), 
 replacing in prose), `apply` (what each op does).
 """
 
-from .apply import Outcome, all_created, apply_changes
-from .parse import (
+from living_reports.changes.apply import Outcome, all_created, apply_changes
+from living_reports.changes.parse import (
     CHANGE_FIELDS,
     NEW_INSIGHT,
     NEW_SECTION,
@@ -17,7 +17,7 @@ from .parse import (
     parse_changes,
     parse_sections,
 )
-from .values import (
+from living_reports.changes.values import (
     CITATION_FIELDS,
     MAX_CHANGES,
     MAX_REPORT_BYTES,
@@ -28,9 +28,9 @@ from .values import (
     citation_source,
     is_blank,
 )
-from .values import tags as parse_tags
-from .values import text as parse_text
-from .values import title as parse_title
+from living_reports.changes.values import tags as parse_tags
+from living_reports.changes.values import text as parse_text
+from living_reports.changes.values import title as parse_title
 
 __all__ = [
     "CHANGE_FIELDS",

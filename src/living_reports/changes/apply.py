@@ -25,12 +25,9 @@ from itertools import zip_longest
 from operator import attrgetter, is_
 from typing import Any, TypeVar
 
-from ..errors import AmbiguousSelectorError, ItemNotFoundError
-from ..models import ActionType, Citation, Insight, Outline, Section, canonical, normalised
-from ..selectors import find_insight, find_section, quoted
-from .parse import OPS, Change
-from .text import appended, replaced
-from .values import (
+from living_reports.changes.parse import OPS, Change
+from living_reports.changes.text import appended, replaced
+from living_reports.changes.values import (
     MAX_SECTION_BYTES,
     MAX_TAGS,
     Position,
@@ -39,6 +36,9 @@ from .values import (
     settled,
     too_large,
 )
+from living_reports.errors import AmbiguousSelectorError, ItemNotFoundError
+from living_reports.model.report import ActionType, Citation, Insight, Outline, Section, canonical, normalised
+from living_reports.model.selectors import find_insight, find_section, quoted
 
 DEFAULT_IMPORTANCE = 5
 _CITATION_CANDIDATES = 10

@@ -21,11 +21,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
-from ..models import ContentFormat, InsightStatus, ReportStatus
-from ..selectors import quoted
-from . import values
-from .section_templates import SECTION_TEMPLATES, written
-from .values import Parser, field_name, is_blank, nearest, refuse
+from living_reports.changes import values
+from living_reports.changes.section_templates import SECTION_TEMPLATES, written
+from living_reports.changes.values import Parser, field_name, is_blank, nearest, refuse
+from living_reports.model.report import ContentFormat, InsightStatus, ReportStatus
+from living_reports.model.selectors import quoted
 
 
 @dataclass(frozen=True)

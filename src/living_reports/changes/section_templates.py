@@ -22,10 +22,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..selectors import quoted
-from . import values
-from .markdown import Align, bullets, heading, one_line, paragraphs, table
-from .values import MAX_SECTION_BYTES, Parser, field_name, is_blank, nearest, refuse, too_large
+from living_reports.changes import values
+from living_reports.changes.markdown import Align, bullets, heading, one_line, paragraphs, table
+from living_reports.changes.values import (
+    MAX_SECTION_BYTES,
+    Parser,
+    field_name,
+    is_blank,
+    nearest,
+    refuse,
+    too_large,
+)
+from living_reports.model.selectors import quoted
 
 Data = dict[str, Any]
 

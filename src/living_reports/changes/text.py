@@ -16,9 +16,9 @@ import heapq
 from collections import Counter
 from typing import Any
 
-from ..errors import ItemNotFoundError
-from ..selectors import cut, quoted
-from .values import refuse
+from living_reports.changes.values import refuse
+from living_reports.errors import ItemNotFoundError
+from living_reports.model.selectors import cut, quoted
 
 _MOST_HITS = 5
 _MOST_NEAR = 3

@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, get_args
 
-from ..errors import InvalidInputError, TooLargeError
-from ..models import Citation, CitationSource, canonical
-from ..selectors import quoted
+from living_reports.errors import InvalidInputError, TooLargeError
+from living_reports.model.report import Citation, CitationSource, canonical
+from living_reports.model.selectors import quoted
 
 MAX_TITLE_CHARS = 500
 MAX_SECTION_BYTES = 1_000_000

@@ -55,7 +55,7 @@ def _command(name: str) -> Callable[[Namespace], int]:
     if name == "serve":
         from living_reports.cli.serve import run
     elif name == "demo":
-        from living_reports.cli.demo import run
+        from living_reports.cli.run_demo import run
     elif name == "doctor":
         from living_reports.cli.doctor import run
     elif name in ("install", "uninstall"):
@@ -72,6 +72,6 @@ def _tell(error: ReportError, *, as_json: bool) -> None:
         print(json.dumps(error.answer(), ensure_ascii=False, separators=(",", ":")), flush=True)
         return
     from living_reports.cli.show import refusal
-    from living_reports.terminal import Terminal
+    from living_reports.cli.terminal import Terminal
 
     refusal(Terminal(sys.stderr), error.answer()["error"])

@@ -19,12 +19,12 @@ from typing import Any
 
 from living_reports.cli import show, show_history
 from living_reports.cli.inputs import read_json, tool_arguments
+from living_reports.cli.terminal import Terminal, sign_of_life
 from living_reports.errors import CorruptReportError
 from living_reports.library import Library
 from living_reports.library.integrity import verify_report
-from living_reports.models import Author
+from living_reports.model.report import Author
 from living_reports.settings import load_settings
-from living_reports.terminal import Terminal, sign_of_life
 
 Answer = dict[str, Any]
 LARGEST_ANSWER = 200_000

@@ -18,11 +18,11 @@ from itertools import groupby, islice
 from typing import Any
 
 from living_reports.cli.show import SHORT_ID, counted
+from living_reports.cli.terminal import Terminal, clean, one_line, sign_of_life
 from living_reports.errors import CorruptReportError
 from living_reports.library import Library
 from living_reports.library.integrity import check_storage
 from living_reports.settings import load_settings
-from living_reports.terminal import Terminal, clean, one_line, sign_of_life
 
 Answer = dict[str, Any]
 Row = dict[str, Any]

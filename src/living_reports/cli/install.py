@@ -15,9 +15,9 @@ import os
 import sys
 from collections.abc import Iterator
 
+from living_reports.cli.terminal import Terminal, clean, cut
 from living_reports.install import SERVER_NAME, Edited, install, uninstall
 from living_reports.settings import load_settings
-from living_reports.terminal import Terminal, clean, cut
 
 _STYLES = {"+": "green", "-": "red", "@": "cyan"}
 

@@ -16,7 +16,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from living_reports.terminal import Terminal, cells, clean, wrap
+from living_reports.cli.terminal import Terminal, cells, clean, wrap
 
 _HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
 _ITEM = re.compile(r"(\s*)([-*+]|\d+[.)])(\s+)(.*)")

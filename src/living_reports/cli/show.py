@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from living_reports.cli.page import show_markdown
-from living_reports.terminal import Terminal, cells, clean, cut, one_line, pad
+from living_reports.cli.terminal import Terminal, cells, clean, cut, one_line, pad
 
 Answer = dict[str, Any]
 SHORT_ID = 8

@@ -24,7 +24,7 @@ from typing import Any
 
 from living_reports.cli.page import show_markdown
 from living_reports.cli.show import SHORT_ID, Answer, by_line, counted, mark_of, more, value, warnings
-from living_reports.terminal import Terminal, cells, clean, one_line, size
+from living_reports.cli.terminal import Terminal, cells, clean, one_line, size
 
 _ITEMS = ("sections", "insights")
 _LINE_STYLES = {"@": "cyan", "+": "green", "-": "red"}

@@ -16,12 +16,12 @@ from typing import Any
 
 from living_reports.cli.commands import author
 from living_reports.cli.show import SHORT_ID, counted
+from living_reports.cli.terminal import Terminal, clean, one_line, sign_of_life, size
 from living_reports.errors import ReportError
+from living_reports.interchange.exporting import export_report
+from living_reports.interchange.importing import import_reports
 from living_reports.library import Library
-from living_reports.library.exporting import export_report
-from living_reports.library.importing import import_reports
 from living_reports.settings import load_settings
-from living_reports.terminal import Terminal, clean, one_line, sign_of_life, size
 
 Answer = dict[str, Any]
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from living_reports.errors import InvalidInputError, StorageFailedError
 from living_reports.install.clients import Client
-from living_reports.storage import durable
+from living_reports.store.files import durable
 
 OWNER_ONLY = 0o600
 """The permissions of a new file: clients keep secrets in these."""

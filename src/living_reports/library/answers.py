@@ -15,10 +15,10 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from living_reports.brief import VALUE_CHARS, brief_edits, cut
-from living_reports.models import Outline, sha256_hex
-from living_reports.paging import size
-from living_reports.storage import Record
+from living_reports.model.report import Outline, sha256_hex
+from living_reports.reading.brief import VALUE_CHARS, brief_edits, cut
+from living_reports.reading.paging import size
+from living_reports.store.files import Record
 
 MAX_ANSWER_CHARS = 20_000
 EDIT_ANSWER_BYTES = 600

@@ -9,11 +9,11 @@ import difflib
 from collections.abc import Sequence
 from typing import Any
 
-from living_reports.brief import cut
 from living_reports.changes import parse_text
 from living_reports.errors import InvalidInputError
-from living_reports.models import IndexEntry
-from living_reports.paging import size
+from living_reports.model.report import IndexEntry
+from living_reports.reading.brief import cut
+from living_reports.reading.paging import size
 
 STATUSES = ("active", "archived", "deleted", "all")
 

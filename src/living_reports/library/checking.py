@@ -16,17 +16,17 @@ import logging
 from datetime import UTC, date, datetime
 from typing import Any
 
-from living_reports import cursor as cursors
-from living_reports.brief import cut
-from living_reports.check import cited_reports, findings, utc_day
 from living_reports.errors import InvalidInputError, ReportError
 from living_reports.library.answers import MAX_ANSWER_CHARS, first_fitting
+from living_reports.library.sources import Sources
 from living_reports.library.sourcing import current_hashes
-from living_reports.models import Outline
-from living_reports.paging import size
-from living_reports.selectors import quoted
-from living_reports.sources import Sources
-from living_reports.storage import GlobalStorage, State
+from living_reports.model.report import Outline
+from living_reports.model.selectors import quoted
+from living_reports.reading import cursor as cursors
+from living_reports.reading.brief import cut
+from living_reports.reading.check import cited_reports, findings, utc_day
+from living_reports.reading.paging import size
+from living_reports.store.files import GlobalStorage, State
 
 logger = logging.getLogger(__name__)
 

@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
+from living_reports.changes.report_templates import BUILT_IN
 from living_reports.errors import NotFoundError
 from living_reports.library.finding import find_report, living
-from living_reports.selectors import folded
-from living_reports.storage import GlobalStorage
-from living_reports.templates import BUILT_IN
+from living_reports.model.selectors import folded
+from living_reports.store.files import GlobalStorage
 
 MAX_VALUES = 100
 

@@ -19,19 +19,19 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
-from living_reports import splices
-from living_reports.brief import brief_address, cut, short_ids
 from living_reports.changes import Change, Outcome
-from living_reports.delta import address, is_bookkeeping, item_of, parts
 from living_reports.errors import ReportError, VersionConflictError
 from living_reports.library.answers import by_line
 from living_reports.library.restating import restated
-from living_reports.merge import Conflict
-from living_reports.merge.lines import merged_lines
-from living_reports.models import Outline
-from living_reports.paging import size_bytes
-from living_reports.selectors import find_insight, find_section
-from living_reports.storage import Edit, Record
+from living_reports.model import splices
+from living_reports.model.delta import address, is_bookkeeping, item_of, parts
+from living_reports.model.merge import Conflict
+from living_reports.model.merge.lines import merged_lines
+from living_reports.model.report import Outline
+from living_reports.model.selectors import find_insight, find_section
+from living_reports.reading.brief import brief_address, cut, short_ids
+from living_reports.reading.paging import size_bytes
+from living_reports.store.files import Edit, Record
 
 MAX_BYTES = 2_000
 MAX_RETRY_BYTES = 1_000

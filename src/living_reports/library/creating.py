@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from living_reports.brief import cut
 from living_reports.changes import (
     MAX_TAGS,
     Outcome,
@@ -30,15 +29,16 @@ from living_reports.changes import (
     parse_text,
     parse_title,
 )
-from living_reports.combine import Combined, combine
+from living_reports.changes.report_templates import Template, find_template
 from living_reports.errors import InvalidInputError, ReportError, TooLargeError
+from living_reports.library.combine import Combined, combine
 from living_reports.library.finding import find_report
+from living_reports.library.sources import Sources
 from living_reports.library.sourcing import with_hashes
 from living_reports.library.writing import new_id
-from living_reports.models import ActionType, Outline
-from living_reports.sources import Sources
-from living_reports.storage import GlobalStorage, State, utc_now
-from living_reports.templates import Template, find_template
+from living_reports.model.report import ActionType, Outline
+from living_reports.reading.brief import cut
+from living_reports.store.files import GlobalStorage, State, utc_now
 
 DEFAULT_TEMPLATE = "blank"
 

@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from itertools import islice
 
 from living_reports.errors import ReportError, ReportNotFoundError
-from living_reports.models import IndexEntry, parse_uuid
-from living_reports.selectors import folded, pick_report
-from living_reports.storage import GlobalStorage, Record
-from living_reports.storage.index import entry_of
+from living_reports.model.report import IndexEntry, parse_uuid
+from living_reports.model.selectors import folded, pick_report
+from living_reports.store.files import GlobalStorage, Record
+from living_reports.store.files.index import entry_of
 
 _CORRECTIONS = 5
 _RETRY_REPORTS = 100

@@ -19,17 +19,17 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from living_reports.brief import brief_edits, cut
 from living_reports.changes import Outcome
-from living_reports.delta import DeltaError, apply, diff, invert
 from living_reports.errors import InvalidInputError, ItemNotFoundError, NoSuchVersionError
 from living_reports.library.conflicts import Asked, Clashing, undo_conflict
 from living_reports.library.merging import as_current, content_edits
 from living_reports.library.one_item import Place, find_item, with_item
-from living_reports.merge import three_way
-from living_reports.models import Outline, parse_uuid
-from living_reports.selectors import quoted
-from living_reports.storage import Edit, State
+from living_reports.model.delta import DeltaError, apply, diff, invert
+from living_reports.model.merge import three_way
+from living_reports.model.report import Outline, parse_uuid
+from living_reports.model.selectors import quoted
+from living_reports.reading.brief import brief_edits, cut
+from living_reports.store.files import Edit, State
 
 _SPAN = re.compile(r"(\d{1,9})(?:\s*(?:-|–|\.\.)\s*(\d{1,9}))?")
 

@@ -21,11 +21,11 @@ from typing import Any
 from living_reports.errors import InvalidInputError, StorageFailedError
 from living_reports.library.finding import find_unopened
 from living_reports.library.trail import newest_version
-from living_reports.storage import GlobalStorage
-from living_reports.storage.doctor import Finding, check_root
-from living_reports.storage.index import entry_on_disk
-from living_reports.storage.repair import repair
-from living_reports.storage.verify import Expected
+from living_reports.store.files import GlobalStorage
+from living_reports.store.files.doctor import Finding, check_root
+from living_reports.store.files.index import entry_on_disk
+from living_reports.store.files.repair import repair
+from living_reports.store.files.verify import Expected
 
 Row = dict[str, Any]
 Say = Callable[[str, int, int], None]

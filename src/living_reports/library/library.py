@@ -24,12 +24,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from living_reports import cursor as cursors
-from living_reports.brief import short_ids
 from living_reports.changes import (
     parse_changes,
 )
-from living_reports.delta import DeltaError
 from living_reports.errors import (
     CorruptReportError,
     Happened,
@@ -38,9 +35,7 @@ from living_reports.errors import (
 )
 from living_reports.library import (
     answers,
-    blame,
     creating,
-    differences,
     going_back,
     merging,
     trail,
@@ -50,19 +45,23 @@ from living_reports.library.checking import check_answer
 from living_reports.library.finding import find_report, find_unopened
 from living_reports.library.overwrites import overwrite_warnings
 from living_reports.library.pages import Wish, render_answer
+from living_reports.library.sources import Sources
 from living_reports.library.sourcing import with_hashes
-from living_reports.library.wording import Mentions
-from living_reports.models import Author, Outline
-from living_reports.paging import size
-from living_reports.selectors import pick_report
-from living_reports.sources import Sources
-from living_reports.storage import Edit, GlobalStorage, Note, Say, State, utc_now
-from living_reports.views import MAX_CHARS, MAX_CHARS_RANGE, report_view, view_args
+from living_reports.model.delta import DeltaError
+from living_reports.model.report import Author, Outline
+from living_reports.model.selectors import pick_report
+from living_reports.reading import blame, differences
+from living_reports.reading import cursor as cursors
+from living_reports.reading.brief import short_ids
+from living_reports.reading.paging import size
+from living_reports.reading.views import MAX_CHARS, MAX_CHARS_RANGE, report_view, view_args
+from living_reports.reading.wording import Mentions
+from living_reports.store.files import Edit, GlobalStorage, Note, Say, State, utc_now
 
 if TYPE_CHECKING:
     from living_reports.library.lookout import Lookout
     from living_reports.library.resources import Resource
-    from living_reports.storage.search import SearchIndex
+    from living_reports.store.files.search import SearchIndex
 
 MAX_LIMIT = 100
 RESOURCES_A_PAGE = 50

@@ -20,15 +20,15 @@ from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 
-from living_reports import cursor as cursors
-from living_reports.check import utc_day
 from living_reports.errors import InvalidInputError
 from living_reports.library import answers, catalogue, trail
-from living_reports.models import Insight
-from living_reports.paging import size
-from living_reports.storage import GlobalStorage
-from living_reports.storage.search import Key, Page, Query, SearchIndex
-from living_reports.storage.search import Row as Found
+from living_reports.model.report import Insight
+from living_reports.reading import cursor as cursors
+from living_reports.reading.check import utc_day
+from living_reports.reading.paging import size
+from living_reports.store.files import GlobalStorage
+from living_reports.store.files.search import Key, Page, Query, SearchIndex
+from living_reports.store.files.search import Row as Found
 
 SORTS = ("relevance", "updated", "created", "title")
 

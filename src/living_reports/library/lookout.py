@@ -29,8 +29,8 @@ from pathlib import Path
 from living_reports.errors import LockTimeoutError, ReportError, ReportNotFoundError, StorageFailedError
 from living_reports.library.finding import find_report
 from living_reports.library.resources import Address, parse_address
-from living_reports.models import parse_uuid
-from living_reports.storage import GlobalStorage
+from living_reports.model.report import parse_uuid
+from living_reports.store.files import GlobalStorage
 
 logger = logging.getLogger(__name__)
 

@@ -18,17 +18,17 @@ from itertools import takewhile
 from typing import Any
 
 from living_reports.changes import MAX_SECTION_BYTES, MAX_TAGS, Change, Outcome, apply_changes
-from living_reports.delta import Delta, address, diff, is_bookkeeping
 from living_reports.errors import (
     ItemNotFoundError,
     ReportError,
     TooLargeError,
 )
 from living_reports.library.conflicts import Asked, Clashing, version_conflict
-from living_reports.merge import three_way
-from living_reports.models import Outline
-from living_reports.selectors import find_insight, find_section, quoted
-from living_reports.storage import Edit, Record, State
+from living_reports.model.delta import Delta, address, diff, is_bookkeeping
+from living_reports.model.merge import three_way
+from living_reports.model.report import Outline
+from living_reports.model.selectors import find_insight, find_section, quoted
+from living_reports.store.files import Edit, Record, State
 
 MAX_REBASED_OVER = 1_000
 """How many versions an answer names, the newest; an event must not grow with the age of what was read."""

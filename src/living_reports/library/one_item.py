@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from living_reports.errors import InvalidInputError, ItemNotFoundError
-from living_reports.models import Insight, Outline, Section, normalised
-from living_reports.selectors import find_insight, find_section, quoted
+from living_reports.model.report import Insight, Outline, Section, normalised
+from living_reports.model.selectors import find_insight, find_section, quoted
 
 Noun = Literal["section", "insight"]
 

@@ -16,13 +16,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from living_reports.brief import cut
 from living_reports.changes import Change
-from living_reports.delta import address
 from living_reports.errors import ReportError
-from living_reports.models import Author, Outline
-from living_reports.selectors import find_insight, find_section
-from living_reports.storage import Edit, Record, State
+from living_reports.model.delta import address
+from living_reports.model.report import Author, Outline
+from living_reports.model.selectors import find_insight, find_section
+from living_reports.reading.brief import cut
+from living_reports.store.files import Edit, Record, State
 
 _WARNINGS = 10
 _REASON_CHARS = 80

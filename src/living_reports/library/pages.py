@@ -19,14 +19,14 @@ from typing import Any
 
 from living_reports.library.answers import MAX_ANSWER_CHARS
 from living_reports.library.catalogue import require_choice
+from living_reports.library.sources import Sources
 from living_reports.library.writing import bare_event
-from living_reports.models import AuditEvent, Author, Outline, sha256_hex
-from living_reports.paging import size
+from living_reports.model.report import AuditEvent, Author, Outline, sha256_hex
+from living_reports.reading.paging import size
 from living_reports.render.html import html
 from living_reports.render.markdown import markdown
-from living_reports.sources import Sources
-from living_reports.storage import GlobalStorage, Say, State
-from living_reports.storage.pages import PAGES_FOLDER
+from living_reports.store.files import GlobalStorage, Say, State
+from living_reports.store.files.pages import PAGES_FOLDER
 
 FORMATS = ("markdown", "html")
 _SUFFIXES = {"markdown": "md", "html": "html"}

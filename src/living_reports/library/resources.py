@@ -29,10 +29,10 @@ from urllib.parse import unquote
 
 from living_reports.errors import ReportNotFoundError, TooLargeError
 from living_reports.library.finding import find_report
-from living_reports.models import outline_bytes
+from living_reports.model.report import outline_bytes
+from living_reports.model.selectors import quoted
 from living_reports.render.markdown import markdown
-from living_reports.selectors import quoted
-from living_reports.storage import GlobalStorage, State
+from living_reports.store.files import GlobalStorage, State
 
 MARKDOWN = "text/markdown"
 JSON = "application/json"

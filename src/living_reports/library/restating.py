@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from living_reports import splices
 from living_reports.changes import Change, parse_changes
-from living_reports.delta import diff, is_bookkeeping
 from living_reports.errors import ReportError
-from living_reports.merge import three_way
-from living_reports.models import Outline, Section
-from living_reports.selectors import find_section
+from living_reports.model import splices
+from living_reports.model.delta import diff, is_bookkeeping
+from living_reports.model.merge import three_way
+from living_reports.model.report import Outline, Section
+from living_reports.model.selectors import find_section
 
 Row = dict[str, Any]
 Made = Callable[[Sequence[Change]], Outline]

@@ -21,9 +21,9 @@ from functools import cache
 from typing import Any
 
 from living_reports.changes import Change, citation_source
-from living_reports.check import cited_documents
-from living_reports.models import Outline
-from living_reports.sources import Sources
+from living_reports.library.sources import Sources
+from living_reports.model.report import Outline
+from living_reports.reading.check import cited_documents
 
 _HashOf = Callable[[str], str | None]
 

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, get_args
 
-from living_reports.brief import event_row
 from living_reports.errors import InvalidInputError
-from living_reports.models import ActionType, Actor
-from living_reports.paging import size
-from living_reports.selectors import folded, quoted
-from living_reports.storage import Record
+from living_reports.model.report import ActionType, Actor
+from living_reports.model.selectors import folded, quoted
+from living_reports.reading.brief import event_row
+from living_reports.reading.paging import size
+from living_reports.store.files import Record
 
 Wanted = Callable[[Record], bool]
 Row = dict[str, Any]

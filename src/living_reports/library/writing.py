@@ -16,11 +16,11 @@ from living_reports.changes import (
     Outcome,
     parse_text,
 )
-from living_reports.delta import diff
 from living_reports.errors import RequestIdReusedError, TooLargeError
 from living_reports.library import answers
-from living_reports.models import ActionType, AuditEvent, Author
-from living_reports.storage import Edit, Record, utc_now
+from living_reports.model.delta import diff
+from living_reports.model.report import ActionType, AuditEvent, Author
+from living_reports.store.files import Edit, Record, utc_now
 
 MAX_REASON_CHARS = 2_000
 MAX_REQUEST_ID_CHARS = 200

@@ -23,9 +23,9 @@ from functools import lru_cache
 from html import escape
 from string import Template
 
-from living_reports.brief import short_ids
-from living_reports.check import is_stale
-from living_reports.models import Citation, Insight, Outline, Section
+from living_reports.model.report import Citation, Insight, Outline, Section
+from living_reports.reading.brief import short_ids
+from living_reports.reading.check import is_stale
 from living_reports.render.parts import Citations, Part, moment, parts, ranked
 from living_reports.render.prose import ImageReader, Prose
 

@@ -21,8 +21,8 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import date
 
-from living_reports.check import is_stale
-from living_reports.models import Citation, Insight, Outline, Section
+from living_reports.model.report import Citation, Insight, Outline, Section
+from living_reports.reading.check import is_stale
 from living_reports.render.parts import Citations, moment, parts
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from living_reports.models import Citation, Insight, Outline, Section
+from living_reports.model.report import Citation, Insight, Outline, Section
 
 
 class Part(NamedTuple):

@@ -26,7 +26,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes
 
-from living_reports.models import ContentFormat
+from living_reports.model.report import ContentFormat
 from living_reports.render.markup import ATTRIBUTES, BLOCKS, INLINE, Markup, linked, slug
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from living_reports.splices import between_lists
+from living_reports.model.splices import between_lists
 
 CONTEXT_LINES = 2
 _VERSION_LINE = "*Version "

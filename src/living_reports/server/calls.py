@@ -89,7 +89,7 @@ class ToolCalls:
 def _ask(
     tool: Tool, arguments: dict[str, Any], client: str, progress: Progress | None, library: Library
 ) -> dict[str, Any]:
-    from living_reports.models import Author
+    from living_reports.model.report import Author
 
     also: dict[str, Any] = {"say": progress} if progress else {}
     if not tool["annotations"]["readOnlyHint"]:

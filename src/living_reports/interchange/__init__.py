@@ -1,0 +1,1 @@
+"""Import and export: Markdown with its git history, igloo-mcp directories, whole reports."""

@@ -1,0 +1,206 @@
+"""A Markdown document becomes a report, and each commit of it a version.
+
+Rules:
+
+- Its id follows from its first commit and its place in the repository, or else from its name and
+  its bytes: imported again, it is refused.
+- What an author wrote, when and why, is in the event's `imported`; the event's own time is that of
+  the import. A commit that alters nothing makes no version; one whose text cannot be read is
+  left out, and said.
+- What the file holds now is the newest version, whether it was committed or not.
+
+    >>> bring_document(storage, Path("guide.md"), "guide.md", Author("cli", "ann"), say)
+    {'report_id': '5f9d…', 'title': 'Guide', 'version': 12}
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from living_reports.changes import MAX_REPORT_BYTES, MAX_SECTION_BYTES
+from living_reports.errors import RequestError, TooLargeError
+from living_reports.interchange.arrival import read_file, refused, require_new, row_of
+from living_reports.interchange.headings import Document, read_document, with_document
+from living_reports.interchange.revisions import Revision, Texts, read_history, texts_in
+from living_reports.library.writing import MAX_REASON_CHARS, new_id
+from living_reports.model.report import ActionType, Author, Outline, sha256_hex
+from living_reports.reading.brief import cut
+from living_reports.store.files import GlobalStorage, Note, utc_now
+
+_MESSAGE_CHARS = 10_000
+_DOCUMENTS = uuid.UUID("8d4f0c5e-2b1a-5e6c-9f37-61a2c0d7b945")
+"""The namespace of the ids of documents."""
+
+Row = dict[str, Any]
+Say = Callable[[str], None]
+
+
+@dataclass
+class _Import:
+    """A document on its way into a report."""
+
+    report_id: str
+    file: Path
+    name: str
+    text: str
+    author: Author
+    say: Say
+    left_out: list[str] = field(default_factory=list)
+    """Why commits make no version, one line each."""
+
+
+def bring_document(storage: GlobalStorage, file: Path, name: str, author: Author, say: Say) -> Row:
+    """Make a report of a file, with the history that git keeps of it.
+
+    Args:
+        storage: Where to.
+        file: The document.
+        name: What the caller calls it.
+        author: Whom the events are by.
+        say: Is told what is being done.
+
+    Raises:
+        InvalidInputError: It is no text, or was imported before; or git stopped.
+        TooLargeError: It, or a section of it, is over the limit.
+        StorageFailedError: The disk refused; nothing was imported.
+    """
+    file = file.resolve()
+    data = read_file(file, MAX_REPORT_BYTES)
+    text = _text(data, name)
+    _document(text, file.stem, name)
+    history = read_history(file)
+    report_id = _id_of(name, data, history.revisions)
+    require_new(storage, report_id)
+    task = _Import(report_id, file, name, text, author, say)
+    with ExitStack() as stack:
+        texts = stack.enter_context(texts_in(file)) if history.revisions else None
+        versions = _versions(task, _states(task, history.revisions, texts))
+        outline, note = next(versions)
+        record = storage.create(outline, note, versions)
+    row = row_of(storage, report_id, outline if record else None)
+    return row | _warnings(task, history.problem)
+
+
+def _warnings(task: _Import, problem: str) -> Row:
+    warnings = [f"The history was not read, git says: {cut(problem, 200)}"] if problem else []
+    if task.left_out:
+        warnings.append(f"Commits left out: {len(task.left_out)}. The first: {task.left_out[0]}")
+    return {"warnings": warnings} if warnings else {}
+
+
+def _id_of(name: str, data: bytes, revisions: Sequence[Revision]) -> str:
+    """What tells a document from all others: also from a copy of it, which shares its first commit."""
+    told = f"{revisions[0].commit} {revisions[-1].path}" if revisions else f"{sha256_hex(data)} {name}"
+    return str(uuid.uuid5(_DOCUMENTS, told))
+
+
+def _text(data: bytes, name: str) -> str:
+    """The bytes as text.
+
+    Raises:
+        InvalidInputError, TooLargeError: They are none, or too many.
+    """
+    if len(data) > MAX_REPORT_BYTES:
+        raise _too_large(name, MAX_REPORT_BYTES)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise refused(f"{name} is not UTF-8: byte {error.start}.", "Save it as UTF-8.") from error
+    if "\0" in text:
+        raise refused(f"{name} is no text: it contains a NUL character.", "Give a Markdown file.")
+    return text
+
+
+def _document(text: str, stem: str, name: str) -> Document:
+    """The text as sections.
+
+    Raises:
+        TooLargeError: One is over the limit.
+    """
+    document = read_document(text, stem)
+    for title, content in document.sections:
+        if len(content.encode()) > MAX_SECTION_BYTES:
+            raise _too_large(f"{name}, section {cut(title, 60)!r}", MAX_SECTION_BYTES)
+    return document
+
+
+def _too_large(name: str, limit: int) -> TooLargeError:
+    message = f"{name} has more than {limit:,} bytes."
+    return TooLargeError(message, hint="Split it into several.", path="path", limit=limit)
+
+
+def _states(
+    task: _Import, revisions: Sequence[Revision], texts: Texts | None
+) -> Iterator[tuple[Document, Revision | None]]:
+    """The document at each commit that can be read, and as it is now if that is something else."""
+    text: str | None = None
+    for number, revision in enumerate(revisions, start=1):
+        task.say(f"import {task.name}: commit {number} of {len(revisions)}")
+        data = texts.at(revision, MAX_REPORT_BYTES + 1) if texts else None
+        if data is None:
+            continue  # removed here, and perhaps brought back later
+        try:
+            text = _text(data, f"{revision.path} in {revision.commit[:10]}")
+            yield _document(text, task.file.stem, task.name), revision
+        except RequestError as error:
+            task.left_out.append(error.message)
+    if text is None or _plain_lines(text) != _plain_lines(task.text):
+        yield _document(task.text, task.file.stem, task.name), None
+
+
+def _plain_lines(text: str) -> str:
+    """The text without what git may do to line ends when it writes a file."""
+    return text.replace("\r\n", "\n")
+
+
+def _versions(
+    task: _Import, states: Iterator[tuple[Document, Revision | None]]
+) -> Iterator[tuple[Outline, Note]]:
+    """The outline and the note of each version: the states that differ from the one before."""
+    outline: Outline | None = None
+    for document, revision in states:
+        now = utc_now()
+        before = outline or _empty(task.report_id, document.title, now)
+        after = with_document(before, document, now=now, new_id=new_id)
+        if after is outline:
+            continue
+        action: ActionType = "create" if outline is None else _action(before, after)
+        imported = _provenance(task, revision)
+        reason = _reason(task, revision, is_first=outline is None)
+        yield after, Note(action, task.author, reason, ts=now, extra={"imported": imported})
+        outline = after
+
+
+def _empty(report_id: str, title: str, now: str) -> Outline:
+    return Outline(
+        report_id=report_id, title=title, created_at=now, updated_at=now, metadata={"status": "active"}
+    )
+
+
+def _action(before: Outline, after: Outline) -> ActionType:
+    return "rename" if after.sections == before.sections else "evolve"
+
+
+def _reason(task: _Import, revision: Revision | None, *, is_first: bool) -> str:
+    if revision is None:
+        return f"imported from {task.name}" if is_first else "changed since the last commit"
+    first_line = revision.message.partition("\n")[0].strip()
+    return cut(f"{revision.author}: {first_line}", MAX_REASON_CHARS)
+
+
+def _provenance(task: _Import, revision: Revision | None) -> Row:
+    """What the event says of where a version comes from."""
+    if revision is None:
+        return {"file": task.name}
+    return {
+        "author": revision.author,
+        "at": revision.at,
+        "commit": revision.commit,
+        "message": cut(revision.message, _MESSAGE_CHARS),
+        "file": revision.path,
+    }

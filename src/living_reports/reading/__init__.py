@@ -1,0 +1,1 @@
+"""Answers about reports: views, paging, differences, blame and checks."""

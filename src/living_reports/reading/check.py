@@ -1,0 +1,357 @@
+"""What a careful reader would find wrong with a report: freshness and structure.
+
+Rules:
+
+- A finding has a stable code, a severity (`error`: something is broken; `warning`: a reader may
+  be misled; `info`: worth a look), the address of the item, a message and a hint. The hint names
+  the change that mends it, as `update_report` takes it.
+- Days are UTC days and count to their end: what is due on the 23rd is stale on the 24th.
+- Only active insights go stale or need citations; references have to hold for all of them.
+- A source has moved when an active insight cites a report and that report has a newer version
+  than any that the insight cites. The current versions come in as an argument. Each cited
+  version is found once, however many insights cite it.
+- A document has changed when its file no longer has any of the hashes with which an active
+  insight cites it. The hashes of the files come in as an argument, too; a stated hash that is
+  no sha256 is compared with nothing.
+- Findings are sorted by severity, then as they come in the document.
+
+    >>> [finding["code"] for finding in findings(outline, date(2026, 11, 24))]
+    ['bad_reference', 'stale', 'uncited']
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+from living_reports.model.references import cited_version, is_report_address, report_address, report_of
+from living_reports.model.report import Citation, Insight, Outline, Section
+from living_reports.model.selectors import folded
+from living_reports.reading.brief import cut, short_ids
+
+Severity = Literal["error", "warning", "info"]
+
+SEVERITIES: dict[str, Severity] = {
+    "bad_reference": "error",
+    "stale": "warning",
+    "source_changed": "warning",
+    "unreadable_date": "warning",
+    "uncited": "warning",
+    "orphaned_insight": "warning",
+    "duplicate_title": "warning",
+    "empty_section": "info",
+    "source_moved": "info",
+}
+"""Every code with its severity."""
+
+_RANKS: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
+
+_NEEDS = {"url": ("url",), "document": ("path", "url"), "api": ("endpoint", "url")}
+"""What a citation of each kind must have one of, to lead anywhere."""
+
+_NO_VERSIONS: Mapping[str, int] = {}
+_NO_HASHES: Mapping[str, str | None] = {}
+
+_SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.IGNORECASE)
+
+
+class _Problem(NamedTuple):
+    """Something found: cheap to make, so that counting needs no messages."""
+
+    code: str
+    item: Section | Insight
+    about: Any = None
+
+
+class _Moved(NamedTuple):
+    """A cited version that is not the report's newest any more."""
+
+    report_id: str
+    title: str
+    cited: int
+    current: int
+    insights: int
+
+
+class _Changed(NamedTuple):
+    """A cited document, and what its file has now; `None` where it cannot be read."""
+
+    citation: Citation
+    sha256: str | None
+
+
+def findings(
+    outline: Outline,
+    today: date,
+    versions: Mapping[str, int] = _NO_VERSIONS,
+    hashes: Mapping[str, str | None] = _NO_HASHES,
+) -> list[dict[str, str]]:
+    """Everything found on this day (UTC): `{code, severity, at, message, hint}` each.
+
+    `versions` holds the current version of each report in `cited_reports`, by its id; without
+    it, or where a report is not in it, nothing is said of that report. `hashes` holds for the
+    documents in `cited_documents`, by their paths, the sha256 of their files now, in the same way;
+    `None` says that there is no file any more.
+    """
+    names = short_ids(outline)
+    problems = [*_problems(outline, today), *_changed_documents(outline, hashes)]
+    problems += _moved_sources(outline, versions)
+    described = [_described(problem, outline, names) for problem in problems]
+    return sorted(described, key=lambda finding: _RANKS[SEVERITIES[finding["code"]]])
+
+
+def counts(outline: Outline, today: date) -> dict[str, int]:
+    """How many findings there are of each code, worst first; codes without any are left out."""
+    found = Counter(problem.code for problem in _problems(outline, today))
+    return {code: found[code] for code in SEVERITIES if found[code]}
+
+
+def cited_reports(outline: Outline) -> set[str]:
+    """The ids of the reports of which active insights cite a version."""
+    return {report_id for report_id, _ in _citing(outline)}
+
+
+def cited_documents(outline: Outline) -> set[str]:
+    """The paths of the documents that active insights cite with a sha256."""
+    return {path for _, documents in _documents(outline) for path in documents}
+
+
+def is_stale(insight: Insight, today: date) -> bool:
+    """Whether an active insight's `review_by` has passed; one that cannot be read has not."""
+    due = insight.metadata.get("review_by")
+    if not due or insight.status != "active":
+        return False
+    day = utc_day(due)
+    return day is not None and day < today
+
+
+def utc_day(value: Any) -> date | None:
+    """The UTC day of an ISO 8601 day or time; `None` if it cannot be read."""
+    return _day_of(value) if isinstance(value, str) else None
+
+
+@lru_cache(4096)  # a summary asks for each insight's day several times
+def _day_of(value: str) -> date | None:
+    try:
+        if len(value) == len("2026-11-23"):
+            return date.fromisoformat(value)
+        moment = datetime.fromisoformat(value)
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
+    except (ValueError, OverflowError):
+        return None
+
+
+# --- Finding -----------------------------------------------------------------------------
+
+
+def _problems(outline: Outline, today: date) -> Iterator[_Problem]:
+    """All problems in the order of the document; insights of no section come last."""
+    insights = {insight.insight_id: insight for insight in outline.insights}
+    titles: dict[str, Section] = {}
+    placed: set[str] = set()
+    for section in outline.sections:
+        first = titles.setdefault(folded(section.title), section)
+        if first is not section:
+            yield _Problem("duplicate_title", section, first)
+        present = [insights[i] for i in section.insight_ids if i in insights]
+        if not (present or _has_text(section.content) or _has_text(section.notes)):
+            yield _Problem("empty_section", section)
+        for missing in section.insight_ids:
+            if missing not in insights:
+                yield _Problem("bad_reference", section, missing)
+        for insight in present:
+            if insight.insight_id not in placed:
+                yield from _insight_problems(insight, today)
+        placed.update(section.insight_ids)
+    for insight in outline.insights:
+        if insight.insight_id not in placed:
+            yield _Problem("orphaned_insight", insight)
+            yield from _insight_problems(insight, today)
+
+
+def _insight_problems(insight: Insight, today: date) -> Iterator[_Problem]:
+    if is_stale(insight, today):
+        yield _Problem("stale", insight)
+    for field in ("as_of", "review_by"):
+        value = insight.metadata.get(field)
+        if value and utc_day(value) is None:
+            yield _Problem("unreadable_date", insight, field)
+    if not insight.citations and insight.status == "active":
+        yield _Problem("uncited", insight)
+    for citation in insight.citations:
+        if not _leads_somewhere(citation):
+            yield _Problem("bad_reference", insight, citation)
+
+
+def _leads_somewhere(citation: Citation) -> bool:
+    needed = _NEEDS.get(citation.source)
+    if needed and not any(getattr(citation, field) for field in needed):
+        return False
+    url = citation.url or ""
+    return not is_report_address(url) or report_of(url) is not None
+
+
+def _citing(outline: Outline) -> dict[tuple[str, int], list[tuple[Insight, Citation]]]:
+    """Each cited version of a report, with the active insights for which it is the newest cited."""
+    found: dict[tuple[str, int], list[tuple[Insight, Citation]]] = {}
+    for insight in outline.insights:
+        if insight.status != "active":
+            continue
+        newest: dict[str, tuple[int, Citation]] = {}
+        for citation in insight.citations:
+            report_id, version = cited_version(citation) or ("", 0)
+            if version > newest.get(report_id, (0, citation))[0]:
+                newest[report_id] = (version, citation)
+        for report_id, (version, citation) in newest.items():
+            found.setdefault((report_id, version), []).append((insight, citation))
+    return found
+
+
+def _moved_sources(outline: Outline, versions: Mapping[str, int]) -> Iterator[_Problem]:
+    for (report_id, cited), places in _citing(outline).items():
+        current = versions.get(report_id, cited)
+        if current > cited:
+            insight, citation = places[0]
+            moved = _Moved(report_id, citation.title or "", cited, current, len(places))
+            yield _Problem("source_moved", insight, moved)
+
+
+def _documents(outline: Outline) -> Iterator[tuple[Insight, dict[str, list[tuple[str, Citation]]]]]:
+    """The active insights, each with the documents that it cites: by path, the hashes in order."""
+    for insight in outline.insights:
+        if insight.status != "active":
+            continue
+        found: dict[str, list[tuple[str, Citation]]] = {}
+        for citation in insight.citations:
+            stated = _SHA256.fullmatch((citation.response_hash or "").strip())
+            if citation.source == "document" and citation.path and stated:
+                found.setdefault(citation.path, []).append((stated[1].lower(), citation))
+        yield insight, found
+
+
+def _changed_documents(outline: Outline, hashes: Mapping[str, str | None]) -> Iterator[_Problem]:
+    for insight, documents in _documents(outline):
+        for path, cited in documents.items():
+            if path in hashes and hashes[path] not in [sha256 for sha256, _ in cited]:
+                yield _Problem("source_changed", insight, _Changed(cited[-1][1], hashes[path]))
+
+
+def _has_text(text: str | None) -> bool:
+    return bool(text and not text.isspace())
+
+
+# --- Describing --------------------------------------------------------------------------
+
+
+def _described(problem: _Problem, outline: Outline, names: dict[str, str]) -> dict[str, str]:
+    item = problem.item
+    if isinstance(item, Section):
+        short = names[item.section_id]
+        message, hint = _about_section(problem, item, short, names)
+        at = f"sections/{short}"
+    else:
+        short = names[item.insight_id]
+        message, hint = _about_insight(problem, item, short, outline, names)
+        at = f"insights/{short}"
+    severity = SEVERITIES[problem.code]
+    return {"code": problem.code, "severity": severity, "at": at, "message": message, "hint": hint}
+
+
+def _about_section(problem: _Problem, section: Section, short: str, names: dict[str, str]) -> tuple[str, str]:
+    title = cut(section.title, 80)
+    if problem.code == "duplicate_title":
+        first = names[problem.about.section_id]
+        return (
+            f"The title “{title}” is also that of section {first}, so it names neither.",
+            _change("edit_section", section=short, title=cut(section.title, 480) + " (2)"),
+        )
+    if problem.code == "empty_section":
+        return (
+            f"The section “{title}” has no content, notes or insights.",
+            _change("append_text", section=short, text="…")
+            + " or "
+            + _change("remove_section", section=short),
+        )
+    return (
+        f"The section “{title}” names an insight that is not in the report: {cut(problem.about, 40)}.",
+        "Bring it back with revert_report and its id as item, or take the id out of insight_ids "
+        "in outline.json.",
+    )
+
+
+def _about_insight(
+    problem: _Problem, insight: Insight, short: str, outline: Outline, names: dict[str, str]
+) -> tuple[str, str]:
+    summary = cut(insight.summary, 80)
+    match problem.code:
+        case "stale":
+            due = insight.metadata["review_by"]
+            return f"Review was due by {due}: “{summary}”", _change(
+                "edit_insight", insight=short, review_by="+30d"
+            )
+        case "unreadable_date":
+            value = cut(str(insight.metadata[problem.about]), 40)
+            hint = _change("edit_insight", **{"insight": short, problem.about: "2026-01-31"})
+            return f"{problem.about} is not a day or a time: {value}", f"With the right day: {hint}"
+        case "uncited":
+            hint = _change("add_citation", insight=short, citation={"url": "https://…"})
+            return f"No citation says where this comes from: “{summary}”", hint
+        case "orphaned_insight":
+            home = names[outline.sections[0].section_id] if outline.sections else ""
+            hint = _change("move_insight", insight=short, section=home) if home else "Add a section first."
+            return f"No section shows this insight: “{summary}”", hint
+        case "source_moved":
+            return _about_moved(problem.about, short, summary)
+        case "source_changed":
+            return _about_changed(problem.about, short, summary)
+        case _:
+            return _about_citation(problem.about, short, summary)
+
+
+def _about_moved(moved: _Moved, short: str, summary: str) -> tuple[str, str]:
+    title = f" “{cut(moved.title, 80)}”" if moved.title else ""
+    more = f" and {moved.insights - 1} more" if moved.insights > 1 else ""
+    message = (
+        f"The report{title} is at version {moved.current} now, and was cited at {moved.cited}: "
+        f"diff_report says what changed. It is cited for “{summary}”{more}"
+    )
+    address = report_address(moved.report_id, moved.current)
+    return message, _change("add_citation", insight=short, citation={"url": address})
+
+
+def _about_changed(changed: _Changed, short: str, summary: str) -> tuple[str, str]:
+    citation = changed.citation
+    name = cut(citation.title or citation.path or "", 80)
+    if changed.sha256 is None:
+        given = citation.model_dump(include={"path", "page", "response_hash"}, exclude_none=True)
+        return (
+            f"The document “{name}” is not there any more, or cannot be read. It is cited for “{summary}”",
+            f"Put it back, or {_change('remove_citation', insight=short, citation=given)}",
+        )
+    again = citation.model_dump(include={"source", "path", "page", "title"}, exclude_none=True)
+    return (
+        f"The document “{name}” has changed since it was cited for “{summary}”",
+        f"Read it again; if this still holds: {_change('add_citation', insight=short, citation=again)}",
+    )
+
+
+def _about_citation(citation: Citation, short: str, summary: str) -> tuple[str, str]:
+    given = citation.model_dump(exclude_none=True)
+    needed = _NEEDS.get(citation.source, ("url",))
+    problem = (
+        f"the address {cut(citation.url, 80)} does not begin with report:// and a report's id"
+        if citation.url
+        else f"a citation of kind {citation.source} needs {' or '.join(needed)}"
+    )
+    removal = _change("remove_citation", insight=short, citation=given)
+    hint = f"{removal}, then {_change('add_citation', insight=short, citation={needed[0]: '…'})}"
+    return f"A citation leads nowhere: {problem}. It stands at “{summary}”", hint
+
+
+def _change(op: str, **fields: Any) -> str:
+    return json.dumps({"op": op, **fields}, ensure_ascii=False, separators=(",", ":"))

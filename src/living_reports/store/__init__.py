@@ -1,0 +1,1 @@
+"""Stores: where reports are kept, and the guarantees that hold for them."""

@@ -1,0 +1,30 @@
+"""The files of a reports directory, and the guarantees that hold for them.
+
+Read in this order: `durable` (the only writer of bytes), `lock` (one writer at a time),
+`audit` (the log and its chain), `backups` and `history` (any version read back), `state` and `recovery`
+(what a crash or a person left), `report` (the commit), `index` (the catalogue), `root`.
+"""
+
+from living_reports.errors import LockTimeoutError, StorageError
+from living_reports.store.files.audit import Note, Record, utc_now
+from living_reports.store.files.index import ReportIndex
+from living_reports.store.files.lock import ReportLock
+from living_reports.store.files.report import Edit, ReportStorage
+from living_reports.store.files.root import GlobalStorage
+from living_reports.store.files.state import State
+from living_reports.store.files.verify import Say
+
+__all__ = [
+    "Edit",
+    "GlobalStorage",
+    "LockTimeoutError",
+    "Note",
+    "Record",
+    "ReportIndex",
+    "ReportLock",
+    "ReportStorage",
+    "Say",
+    "State",
+    "StorageError",
+    "utc_now",
+]

@@ -1,0 +1,283 @@
+"""The audit log of one report: `audit.jsonl`, append-only, one event a line, chained.
+
+Rules:
+
+- A line of ours carries in its payload `outline_version`, `outline_sha256`, `prev_sha256`
+  and `delta`. The chain is over raw bytes: `prev_sha256` is the sha256 of the line before,
+  without its newline, whoever wrote it.
+- A line without `outline_sha256` is another writer's (igloo-mcp's). It is kept, shown and
+  covered by our next line, and otherwise passed over.
+- Versions never fall along the log, so a version is found by bisecting the file: nothing
+  here reads a whole log to answer a question about a part of it.
+- This module only reads. Appending is the commit, in `report.py`.
+
+    >>> log = AuditLog(folder / "audit.jsonl")
+    >>> log.find_version(17).event.payload["reason"]
+    'checked against the advisory'
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+import pydantic_core
+from pydantic import ValidationError
+
+from living_reports.model.report import ActionType, AuditEvent, Author, describe, sha256_hex
+
+_BLOCK = 8192
+_MAX_BLOCK = 32_768  # larger ones cost more in fresh memory than they save in calls
+_NEWLINE = ord("\n")
+EMPTY_SHA256 = sha256_hex(b"")
+
+
+def utc_now() -> str:
+    """The time as every event and item states it."""
+    return datetime.now(UTC).isoformat()
+
+
+@dataclass(frozen=True)
+class Note:
+    """What an event says beside its delta and its hashes."""
+
+    action_type: ActionType
+    author: Author
+    reason: str = ""
+    request_id: str | None = None
+    ts: str = field(default_factory=utc_now)
+    action_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One line of the log: where it stands, its bytes, and what they say.
+
+    `raw` is without the newline. `data` is `None` where the line is not a JSON object.
+    """
+
+    offset: int
+    raw: bytes
+    is_complete: bool = True
+
+    @property
+    def end(self) -> int:
+        """The offset behind the line and its newline."""
+        return self.offset + len(self.raw) + self.is_complete
+
+    @cached_property
+    def sha256(self) -> str:
+        """What the next line must carry as `prev_sha256`."""
+        return sha256_hex(self.raw)
+
+    @cached_property
+    def data(self) -> dict[str, Any] | None:
+        """The line as JSON, or `None`."""
+        try:
+            data = pydantic_core.from_json(self.raw)
+        except ValueError:
+            return None
+        return data if isinstance(data, dict) else None
+
+    @cached_property
+    def payload(self) -> dict[str, Any]:
+        """The event's payload, empty where the line has none."""
+        payload = (self.data or {}).get("payload")
+        return payload if isinstance(payload, dict) else {}
+
+    @cached_property
+    def event(self) -> AuditEvent:
+        """The line as an event.
+
+        Raises:
+            ValueError: It is not one.
+        """
+        try:
+            return AuditEvent.model_validate(self.data)
+        except ValidationError as error:
+            raise ValueError(describe(error)) from error
+
+    @property
+    def is_event(self) -> bool:
+        """True if the line parses as an event."""
+        try:
+            return bool(self.event)
+        except ValueError:
+            return False
+
+    @property
+    def is_ours(self) -> bool:
+        """True if the line takes part in the history: it names a version and its hash."""
+        return isinstance(self.payload.get("outline_sha256"), str) and isinstance(
+            self.payload.get("outline_version"), int
+        )
+
+    @property
+    def version(self) -> int:
+        """The report's version after this event; 0 in another writer's line."""
+        return self.payload["outline_version"] if self.is_ours else 0
+
+    @property
+    def outline_sha256(self) -> str:
+        """The sha256 of `outline.json` after this event; empty in another writer's line."""
+        return self.payload["outline_sha256"] if self.is_ours else ""
+
+    @property
+    def delta(self) -> list[dict[str, Any]]:
+        """The edits that made this version; empty if the event made none, or says nonsense."""
+        delta = self.payload.get("delta")
+        if isinstance(delta, list) and all(isinstance(edit, dict) for edit in delta):
+            return delta
+        return []
+
+    @property
+    def makes_version(self) -> bool:
+        """True for the one event that made its version."""
+        return self.is_ours and bool(self.delta)
+
+    @property
+    def is_deletion(self) -> bool:
+        """True for the event after which the report belongs into the trash."""
+        return not self.makes_version and (self.data or {}).get("action_type") == "delete"
+
+    @property
+    def is_whole(self) -> bool:
+        """True if the delta is a whole outline, so that nothing before it is needed."""
+        return self.makes_version and self.delta[0].get("at") == ""
+
+
+class AuditLog:
+    """Reads the log at `path`; a log that does not exist reads as empty."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def size(self) -> int:
+        """The bytes in the log."""
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def read(self, limit: int) -> bytes:
+        """The log's first bytes, at most `limit`, as they are."""
+        try:
+            with self.path.open("rb") as file:
+                return file.read(limit)
+        except FileNotFoundError:
+            return b""
+
+    def last(self) -> Record | None:
+        """The last line, complete or not; `None` in an empty log."""
+        return next(self.backwards(), None)
+
+    def backwards(self, end: int | None = None, naming: Sequence[bytes] = ()) -> Iterator[Record]:
+        """The lines from the last (or the last that ends at or before `end`) to the first.
+
+        With `naming`, only lines that contain one of these bytes: what does not is passed over a
+        block at a time.
+        """
+        try:
+            file = FileIO(self.path)
+        except FileNotFoundError:
+            return
+        with file:
+            size = file.seek(0, os.SEEK_END)
+            begin = size if end is None else min(end, size)
+            held, step = b"", _BLOCK  # the beginning of what follows, up to its first newline
+            while begin > 0:
+                start = max(0, begin - step)
+                file.seek(start)
+                data = file.read(begin - start)
+                begin, step = start, min(2 * step, max(_MAX_BLOCK, len(held)))
+                first = data.find(b"\n") + 1 if begin else 0
+                if begin and not first:
+                    held = data + held
+                    continue
+                lines, held = data[first:] + held, data[:first]
+                here = [name for name in naming if name in lines]
+                if here or not naming:
+                    yield from _lines_backwards(lines, begin + first, here)
+
+    def forwards(self, start: int = 0, end: int | None = None) -> Iterator[Record]:
+        """The lines from the one that starts at `start` up to `end` or the last."""
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            file.seek(start)
+            while (end is None or start < end) and (line := file.readline()):
+                yield Record(start, line.removesuffix(b"\n"), line.endswith(b"\n"))
+                start += len(line)
+
+    def last_ours(self) -> Record | None:
+        """The newest line that takes part in the history."""
+        return next((record for record in self.backwards() if record.is_ours), None)
+
+    def first_ours(self) -> Record | None:
+        """The oldest line that takes part in the history."""
+        return next((record for record in self.forwards() if record.is_ours), None)
+
+    def find_version(self, version: int) -> Record | None:
+        """The event that made a version, found by bisection; `None` if there is none."""
+        last = self.last()
+        if last is None or (last.version == version and last.makes_version):
+            return last
+        low, high = 0, last.end  # the wanted line starts in [low, high)
+        found: Record | None = None
+        with self.path.open("rb") as file:
+            while low < high:
+                middle = (low + high) // 2
+                record = _first_ours_from(file, middle, high)
+                if record is None:
+                    high = _line_start(file, middle)
+                elif record.version >= version:
+                    found, high = record, min(high - 1, _line_start(file, middle))
+                else:
+                    low = record.end
+        if found is None or found.version != version or not found.makes_version:
+            return None
+        return found
+
+
+def _lines_backwards(lines: bytes, offset: int, naming: Sequence[bytes]) -> Iterator[Record]:
+    """The whole lines in these bytes of the log, the last first; only the very last may lack its newline."""
+    stop = len(lines)
+    while stop > 0:
+        is_complete = lines[stop - 1] == _NEWLINE
+        start = lines.rfind(b"\n", 0, stop - is_complete) + 1
+        raw = lines[start : stop - is_complete]
+        if not naming or any(name in raw for name in naming):
+            yield Record(offset + start, raw, is_complete)
+        stop = start
+
+
+def _line_start(file: Any, position: int) -> int:
+    """Where the line starts that the byte before `position` belongs to or ends before."""
+    while position > 0:
+        begin = max(0, position - _BLOCK)
+        file.seek(begin)
+        newline = file.read(position - begin).rfind(b"\n")
+        if newline >= 0:
+            return int(begin + newline + 1)
+        position = begin
+    return 0
+
+
+def _first_ours_from(file: Any, position: int, limit: int) -> Record | None:
+    """The first line of ours that starts before `limit`, from the line at `position` on."""
+    start = _line_start(file, position)
+    file.seek(start)
+    while start < limit and (line := file.readline()):
+        record = Record(start, line.removesuffix(b"\n"), line.endswith(b"\n"))
+        if record.is_ours:
+            return record
+        start = record.end
+    return None

@@ -1,0 +1,489 @@
+"""The catalogue of a root: `index.jsonl`, one entry a line, the last line for an id wins.
+
+Rules:
+
+- The index is derived: every line can be made again from the reports. It is appended to
+  after a commit, under the report's lock, and never synced. What fails here fails no commit.
+- A report whose commit is under way has an empty file in `.pending/`. Whoever finds such a
+  mark looks at that report under its lock before believing the entry.
+- After a power cut the end of the index may be missing, and the marks, too. So the first look
+  after a boot compares every entry with its folder, and marks the reports whose last event is not
+  in place; `.index.lock` holds the id of that boot.
+- Readers take no lock. They follow the tail of the file and start over when it was
+  replaced. Appending and replacing happen under `.index.lock`, held briefly and last.
+- A folder in `by_id` that has no entry gets one when the index is read next; an entry without a
+  folder is not shown. A symbolic link is not a folder.
+
+    >>> index = ReportIndex(root / "index.jsonl")
+    >>> [entry.current_title for entry in index.entries().values()]
+    ['Health of the environment']
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from living_reports.errors import LockTimeoutError
+from living_reports.model.report import IndexEntry, Outline, parse_outline, parse_uuid
+from living_reports.store.files import durable
+from living_reports.store.files.audit import AuditLog
+from living_reports.store.files.backups import require_about_file, version_in
+from living_reports.store.files.entries import Entries
+from living_reports.store.files.lock import hold
+
+logger = logging.getLogger(__name__)
+
+_COMPACT_ABOVE_LINES = 1000
+_COMPACT_ABOVE_BYTES = 256_000
+_LOCK_TIMEOUT_SECONDS = 2.0
+_LEFTOVER_SECONDS = 60.0
+_MAX_UNCHECKED = 1000
+_MARK_BYTES = 64
+_HEAD_BYTES = 8192
+_UPDATED_LINE = re.compile(rb'^  "updated_at": "([^"\\]*)"', re.MULTILINE)
+_UNFINISHED = ".new-"
+_FRESH_SECONDS = 0.1
+"""A folder changed so lately may change again without its time telling."""
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Listing(NamedTuple):
+    """The names in `by_id`.
+
+    Attributes:
+        stamp: The time of its last change.
+        names: All of them, in no order.
+        is_final: Whether no other names can have that stamp: the next change gets a later one.
+    """
+
+    stamp: int
+    names: list[str]
+    is_final: bool
+
+
+def list_names(by_id: Path) -> Listing:
+    """The names in a folder. The stamp is read first: a later one could be of names not listed."""
+    stamp = by_id.stat().st_mtime_ns
+    is_final = time.time() - stamp / 1e9 > _FRESH_SECONDS
+    return Listing(stamp, os.listdir(by_id), is_final)
+
+
+def entry_of(outline: Outline, path: str) -> IndexEntry:
+    """What the index says of an outline. `path` is relative to the root."""
+    return IndexEntry(
+        report_id=outline.report_id,
+        current_title=outline.title,
+        created_at=outline.created_at,
+        updated_at=outline.updated_at,
+        tags=outline.tags,
+        status=outline.status,
+        path=path,
+    )
+
+
+def entry_line(entry: IndexEntry) -> bytes:
+    """The entry as a line of `index.jsonl`."""
+    return entry.model_dump_json().encode() + b"\n"
+
+
+def entry_on_disk(folder: Path, report_id: str, path: str) -> IndexEntry | None:
+    """The entry of the report in a folder; `None` where its outline cannot be read or is another's.
+
+    Raises:
+        OSError: The process has no descriptor left.
+    """
+    try:
+        outline = parse_outline((folder / "outline.json").read_bytes())
+    except ValueError:
+        return None
+    except OSError as error:
+        require_about_file(error)
+        return None
+    return entry_of(outline, path) if outline.report_id == report_id else None
+
+
+class ReportIndex:
+    """The catalogue at `index_path`, which lies directly in the root."""
+
+    def __init__(self, index_path: Path) -> None:
+        self.index_path = Path(index_path)
+        self.root = self.index_path.parent
+        self._lock_path = self.root / ".index.lock"
+        self._pending = self.root / ".pending"
+        self._mutex = threading.RLock()
+        self._is_due = False
+        self._tried_bytes = 0
+        self.unfinished: list[str] = []
+        """The folders of creations, under way or crashed, that the last look at all names found."""
+        self._unchecked: dict[str, IndexEntry] = {}
+        self._is_compared = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._entries = Entries()
+        self._inode = -1
+        self._offset = 0
+        self._end = b""  # the last bytes before the offset: an inode number may be given out again
+        self._by_id_stamp = self._unfinished_stamp = -1
+
+    # --- Reading --------------------------------------------------------------------------
+
+    def entries(self) -> dict[str, IndexEntry]:
+        """Every report in `by_id` by its id, as the index knows it now."""
+        with self._mutex:
+            self._read()
+            return dict(self._entries)
+
+    def look(self) -> Listing | None:
+        """See what came and went since the last look, as `entries` does.
+
+        Returns:
+            The names in `by_id`, where only they had to be listed for that.
+
+        While nothing hangs on an entry, the index is not read for it: among very many reports that
+        takes most of the time of a process's first list, which finds them in the search database.
+        """
+        with self._mutex:
+            if self._inode == -1 and self._is_left_alone():
+                return self._see_unfinished()
+            self._read()
+            return None
+
+    def _read(self) -> None:
+        self._follow()
+        self._reconcile()
+
+    def _is_left_alone(self) -> bool:
+        """True if the index is there, was compared since the boot, and no report was seen to disagree."""
+        is_there = self.index_path.exists() and (self.root / "by_id").exists()
+        return is_there and not self._unchecked and not self._boot_to_note()
+
+    def _see_unfinished(self) -> Listing | None:
+        by_id = self.root / "by_id"
+        if by_id.stat().st_mtime_ns == self._unfinished_stamp:
+            return None
+        listing = list_names(by_id)
+        self.unfinished = _unfinished_in(listing.names)
+        self._unfinished_stamp = listing.stamp
+        return listing
+
+    def get_entry(self, report_id: str) -> IndexEntry | None:
+        """The entry of one report."""
+        with self._mutex:
+            self._read()
+            return self._entries.get(report_id)
+
+    def differs_from(self, entry: IndexEntry) -> bool:
+        """True if the index, looked at again, says something else of this report.
+
+        Nobody's report costs the reading of all others: an index that was not read yet is taken to
+        be right, and this is noted for `disagreeing`.
+        """
+        with self._mutex:
+            if self._inode == -1:
+                self.note(entry)
+            elif self._entries.get(entry.report_id) != entry:
+                self._follow()
+                return self._entries.get(entry.report_id) != entry
+        return False
+
+    def note(self, entry: IndexEntry) -> None:
+        """Remember what a report was seen to be, for `disagreeing`."""
+        with self._mutex:
+            if len(self._unchecked) < _MAX_UNCHECKED:
+                self._unchecked[entry.report_id] = entry
+
+    def disagreeing(self) -> list[IndexEntry]:
+        """What reports were seen to be where the index, now that it is read, says something else.
+
+        They are forgotten: whom the caller cannot settle it has to `note` again.
+        """
+        with self._mutex:
+            if self._inode == -1:
+                return []  # noted since the last look, which did not read it: the next one does
+            seen, self._unchecked = self._unchecked, {}
+            return [entry for entry in seen.values() if self._entries.get(entry.report_id) != entry]
+
+    def _follow(self) -> None:
+        """Take in what was appended since the last look, or all of it if the file is another."""
+        try:
+            with self.index_path.open("rb") as file:
+                if not self._is_continued_by(file):
+                    self._forget()
+                    self._inode = os.fstat(file.fileno()).st_ino
+                file.seek(self._offset)
+                data = file.read()
+        except OSError:
+            self._forget()
+            return
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        self._end = (self._end + whole)[-_MARK_BYTES:]
+        self._entries.take(whole)
+        self._is_due |= self._is_mostly_superseded() and self._offset >= 2 * self._tried_bytes
+
+    def _is_continued_by(self, file: BinaryIO) -> bool:
+        stat = os.fstat(file.fileno())
+        if stat.st_ino != self._inode or stat.st_size < self._offset:
+            return False
+        file.seek(self._offset - len(self._end))
+        return file.read(len(self._end)) == self._end
+
+    def _is_mostly_superseded(self) -> bool:
+        lines = self._entries.lines
+        return lines >= _COMPACT_ABOVE_LINES and lines >= 2 * len(self._entries)
+
+    def _reconcile(self) -> None:
+        """Bring entries and folders in step: after a boot, and when a folder came or went."""
+        by_id = self.root / "by_id"
+        try:
+            stamp = by_id.stat().st_mtime_ns
+        except FileNotFoundError:
+            self._entries.remove(self._entries.keys())
+            return
+        boot = "" if self._is_compared else self._boot_to_note()
+        if stamp == self._by_id_stamp and not boot:
+            return
+        folders = set(_folder_names(by_id))
+        self.unfinished = _unfinished_in(folders)
+        self._entries.remove(self._entries.keys() - folders)
+        wrong = set(filter(_is_report_name, folders - self._entries.keys()))
+        if boot:
+            self._mark_unfinished(wrong | self._entries.keys())
+            wrong |= {name for name in self._entries if not self._is_up_to_date(name)}
+        for name in sorted(wrong):
+            self._correct(name)
+        self._by_id_stamp = stamp
+        if boot:
+            self._note_boot(boot)
+        self._is_compared = True
+
+    def _mark_unfinished(self, names: set[str]) -> None:
+        """Mark the reports whose last event is not in place: a power cut may have taken their marks."""
+        for name in sorted(names):
+            if _is_unfinished(self.root / "by_id" / name):
+                try:
+                    self.mark(name)
+                except OSError as error:
+                    logger.info("%s is listed as it was before its last event: %s", name, error)
+
+    def _is_up_to_date(self, name: str) -> bool:
+        try:
+            with (self.root / "by_id" / name / "outline.json").open("rb") as file:
+                match = _UPDATED_LINE.search(file.read(_HEAD_BYTES))
+        except OSError:
+            return True  # nothing to compare with
+        return match is not None and match[1].decode("utf-8", "replace") == self._entries[name].updated_at
+
+    def _boot_to_note(self) -> str:
+        """The id of this boot, where the index was not compared with the folders since it began."""
+        boot = _boot_id()
+        try:
+            noted = self._lock_path.read_text(encoding="utf-8", errors="replace").strip()
+        except OSError:
+            return boot
+        return "" if noted == boot else boot
+
+    def _note_boot(self, boot: str) -> None:
+        try:
+            with hold(self._lock_path, _LOCK_TIMEOUT_SECONDS):
+                durable.write_hint(self._lock_path, f"{boot}\n".encode())
+        except (OSError, LockTimeoutError) as error:
+            logger.info("the next process compares the index again: %s", error)
+
+    def _correct(self, name: str) -> None:
+        """Take the entry of a report from its folder, and tell others, unless a writer is just doing so."""
+        folder = self.root / "by_id" / name
+        if not (folder / "outline.json").exists():
+            return
+        try:
+            with hold(folder / ".lock", 0.0):
+                entry = entry_on_disk(folder, name, f"by_id/{name}")
+                if entry is not None:
+                    self.append(entry)
+        except (OSError, LockTimeoutError) as error:
+            logger.info("the index does not list %s for others: %s", name, error)
+            entry = entry_on_disk(folder, name, f"by_id/{name}")
+        if entry is not None:
+            self._entries.put(entry)
+
+    # --- Writing --------------------------------------------------------------------------
+
+    def append(self, entry: IndexEntry) -> None:
+        """Add the newest word on a report.
+
+        Raises:
+            OSError, LockTimeoutError: It could not be written; the report itself is not affected.
+        """
+        line = entry_line(entry)
+        with hold(self._lock_path, _LOCK_TIMEOUT_SECONDS):
+            size = durable.append_hint(self.index_path, line)
+        self._is_due |= _doublings(size) < _doublings(size + len(line))
+
+    def announce(self, entry: IndexEntry, report_id: str) -> None:
+        """Add the newest word on a report and take its mark away. Takes the report's held lock.
+
+        The report itself is what it is: if this fails, the mark tells the next reader.
+        """
+        try:
+            self.append(entry)
+            self.unmark(report_id)
+        except (OSError, LockTimeoutError) as error:
+            logger.warning("the index does not list %s as it is yet: %s", report_id, error)
+
+    def tidy(self) -> None:
+        """Compact the index where that may be due. Called outside any commit; may fail for now.
+
+        A reader knows when it is. A writer has not read the index: it tries whenever its line has
+        doubled the length, so that the cost of reading it all is spread over that many lines.
+        """
+        if not self._is_due:
+            return
+        self._is_due = False
+        self._tried_bytes = _size_and_inode(self.index_path)[0]
+        try:
+            self.compact()
+        except (OSError, LockTimeoutError) as error:
+            logger.info("the index was not compacted: %s", error)
+
+    def compact(self) -> bool:
+        """Drop superseded lines if they are most of a long index. True if it did.
+
+        The new file is written outside the lock; the lines that came meanwhile are added
+        under it, just before the replacement.
+        """
+        with self._mutex:
+            self._follow()
+            if not self._is_mostly_superseded():
+                return False
+            seen, inode = self._offset, self._inode
+            data = b"".join(entry_line(entry) for entry in self._entries.values())
+        return self._swap(data, seen, inode)
+
+    def rebuild_from_filesystem(self) -> None:
+        """Make the index anew from the folders in `by_id`. Unreadable reports are left out."""
+        is_made = False
+        while not is_made:
+            seen, inode = _size_and_inode(self.index_path)
+            is_made = self._swap(b"".join(self._lines_on_disk()), seen, inode)
+        with self._mutex:
+            self._forget()
+
+    def _lines_on_disk(self) -> Iterator[bytes]:
+        by_id = self.root / "by_id"
+        for name in sorted(filter(_is_report_name, _folder_names(by_id))) if by_id.is_dir() else ():
+            entry = entry_on_disk(by_id / name, name, f"by_id/{name}")
+            if entry is not None:
+                yield entry_line(entry)
+
+    def _swap(self, data: bytes, seen: int, inode: int) -> bool:
+        """Replace the index by `data` and what came after `seen`; False if the file is another by now."""
+        self.remove_leftovers()
+        temporary = self.root / f".index.{os.getpid()}-{threading.get_ident()}.tmp"
+        durable.remove(temporary)
+        durable.write_new(temporary, data)
+        try:
+            with hold(self._lock_path, _LOCK_TIMEOUT_SECONDS):
+                tail = self._after(seen, inode)
+                if tail is None:
+                    return False
+                durable.append_hint(temporary, tail)
+                durable.replace(temporary, self.index_path)
+                return True
+        finally:
+            durable.remove(temporary)
+
+    def _after(self, offset: int, inode: int) -> bytes | None:
+        """What was appended after `offset`; `None` if the file is another one by now."""
+        if _size_and_inode(self.index_path)[1] != inode:
+            return None
+        try:
+            return self.index_path.read_bytes()[offset:]
+        except FileNotFoundError:
+            return b""
+
+    def remove_leftovers(self) -> None:
+        """Remove what compactions left that never came to their end."""
+        for path in self.root.glob(".index.*.tmp"):
+            if time.time() - path.lstat().st_mtime > _LEFTOVER_SECONDS:
+                durable.remove(path)
+
+    # --- Marks ----------------------------------------------------------------------------
+
+    def mark(self, report_id: str) -> None:
+        """Say that a commit of this report is under way."""
+        durable.make_folder(self._pending)
+        durable.touch(self._pending / report_id)
+
+    def is_marked(self, report_id: str) -> bool:
+        """True if a commit of this report is under way, or was never finished."""
+        return (self._pending / report_id).exists()
+
+    def unmark(self, report_id: str) -> None:
+        """Say that the entry of this report is up to date."""
+        durable.remove(self._pending / report_id)
+
+    def marked(self) -> list[str]:
+        """The reports whose entries cannot be believed before a look at them."""
+        try:
+            return sorted(name for name in os.listdir(self._pending) if _is_report_name(name))
+        except FileNotFoundError:
+            return []
+
+
+def _unfinished_in(names: Iterable[str]) -> list[str]:
+    """The folders of creations among these."""
+    if f"/{_UNFINISHED}" not in "/" + "/".join(names):  # none, as a rule, among very many
+        return []
+    return [name for name in names if name.startswith(_UNFINISHED)]
+
+
+def _is_unfinished(folder: Path) -> bool:
+    """True if the log tells of a version or a deletion that the folder does not show yet."""
+    try:
+        last = AuditLog(folder / "audit.jsonl").last_ours()
+    except OSError:
+        return False
+    if last is None:
+        return False
+    return last.version != version_in(folder / "outline.json") or last.is_deletion
+
+
+def _doublings(size: int) -> int:
+    return (size // _COMPACT_ABOVE_BYTES).bit_length()
+
+
+def _size_and_inode(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return 0, -1
+    return stat.st_size, stat.st_ino
+
+
+def _boot_id() -> str:
+    """What this run of the machine is called; something new each time where it has no name."""
+    try:
+        return _BOOT_ID.read_text(encoding="utf-8").strip()
+    except OSError:
+        return f"unknown-{os.getpid()}-{time.time_ns()}"
+
+
+def _folder_names(by_id: Path) -> list[str]:
+    """The folders; a symbolic link is none."""
+    with os.scandir(by_id) as found:
+        return [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
+
+
+def _is_report_name(name: str) -> bool:
+    try:
+        return parse_uuid(name) == name
+    except ValueError:
+        return False

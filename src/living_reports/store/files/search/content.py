@@ -1,0 +1,133 @@
+"""What can be found in an outline: its texts, the sources that it depends on, the reviews due.
+
+Rules:
+
+- A section is found by its title, content and notes, an insight by its summary and citations.
+- An item depends on a source if a citation of it names it (url, path, endpoint, title, the ids
+  of a query) or a link in its prose leads there. Case, `http://`, `https://` and a trailing
+  slash do not matter.
+
+    >>> content_of(outline, review_day).texts[0]
+    Text(kind='section_id', item_id='ab…', text='Risks\nWhat could go wrong.')
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+
+from living_reports.model.report import Citation, Insight, Outline, Section
+
+ReviewDay = Callable[[Insight], date | None]
+"""The last day on which an insight holds without a review; `None` where there is none."""
+
+_SOURCE_FIELDS = ("url", "path", "endpoint", "title", "execution_id", "query_id")
+_SEARCHED_FIELDS = ("title", "description", "provider", "url", "path", "endpoint", "execution_id", "query_id")
+_TAG = re.compile(r"<[^<>]*>")
+_LINKS = {
+    "](": re.compile(r"\]\(\s*<?([^\s()<>]+(?:\([^\s()<>]*\)[^\s()<>]*)*)"),
+    "]:": re.compile(r"^\s{0,3}\[[^\]\n]+\]:\s*<?([^\s<>]+)", re.MULTILINE),
+    "=": re.compile(r"""(?:href|src)\s*=\s*["']([^"']+)["']""", re.IGNORECASE),
+    "://": re.compile(r"""(https?://[^\s<>"'`|\\]*[^\s<>"'`|\\.,;:!?)\]}*_])""", re.IGNORECASE),
+}
+"""What leads somewhere in Markdown, HTML and plain text, by what has to be there for it."""
+
+
+class Text(NamedTuple):
+    """What full-text search sees of one item; `kind` is `section_id` or `insight_id`."""
+
+    kind: str
+    item_id: str
+    text: str
+
+
+class Review(NamedTuple):
+    """An active insight that says until when it holds."""
+
+    insight_id: str
+    day: str
+    summary: str
+
+
+class Content(NamedTuple):
+    """Everything in an outline that can be found."""
+
+    texts: list[Text]
+    sources: list[Text]
+    reviews: list[Review]
+
+
+def content_of(outline: Outline, review_day: ReviewDay) -> Content:
+    """Take out of an outline what can be found in it."""
+    texts = [Text("section_id", section.section_id, _section_text(section)) for section in outline.sections]
+    texts += [Text("insight_id", insight.insight_id, _insight_text(insight)) for insight in outline.insights]
+    days = [(insight, review_day(insight)) for insight in outline.insights]
+    reviews = [Review(i.insight_id, day.isoformat(), i.summary) for i, day in days if day is not None]
+    return Content(texts, list(_sources(outline)), reviews)
+
+
+def _section_text(section: Section) -> str:
+    content = section.content or ""
+    if section.content_format == "html":
+        content = _TAG.sub(" ", content)
+    return "\n".join(filter(None, (section.title, content, section.notes)))
+
+
+def _insight_text(insight: Insight) -> str:
+    cited = (_values(citation, _SEARCHED_FIELDS) for citation in insight.citations)
+    return "\n".join([insight.summary, *(" ".join(values) for values in cited)])
+
+
+def _values(citation: Citation, fields: Iterable[str]) -> list[str]:
+    return [value for field in fields if (value := getattr(citation, field))]
+
+
+def _sources(outline: Outline) -> Iterator[Text]:
+    for section in outline.sections:
+        links = [*_links(section.content), *_links(section.notes)]
+        if links:
+            yield Text("section_id", section.section_id, _lines(links))
+    for insight in outline.insights:
+        named = [value for citation in insight.citations for value in _values(citation, _SOURCE_FIELDS)]
+        named += _links(insight.summary)
+        if named:
+            yield Text("insight_id", insight.insight_id, _lines(named))
+
+
+def _links(prose: str | None) -> list[str]:
+    if not prose:
+        return []
+    return [link for sign, pattern in _LINKS.items() if sign in prose for link in pattern.findall(prose)]
+
+
+def _lines(values: Iterable[str]) -> str:
+    return "\n".join(dict.fromkeys(" ".join(value.split()) for value in values))
+
+
+def compared(source: str) -> str:
+    """A source, or several on lines of their own, as they are compared."""
+    plain = unicodedata.normalize("NFC", source).casefold()
+    return "\n".join(
+        line.strip().removeprefix("https://").removeprefix("http://").rstrip("/")
+        for line in plain.split("\n")
+    )
+
+
+def lines_with(sources: str, wanted: str) -> list[str]:
+    """The sources, as written, that contain what is wanted (in compared form)."""
+    return [line for line in sources.split("\n") if wanted in compared(line)]
+
+
+def moment(time_text: str) -> str:
+    """An ISO time in the form in which times sort as texts; what is none sorts as it is."""
+    if len(time_text) == len("2026-11-23T10:00:00.123456+00:00") and time_text.endswith("+00:00"):
+        return time_text
+    try:
+        moment = datetime.fromisoformat(time_text)
+    except ValueError:
+        return time_text
+    aware = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.isoformat(timespec="microseconds")

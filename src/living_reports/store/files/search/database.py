@@ -1,0 +1,259 @@
+"""The file `.search.sqlite`: derived from the reports, and thrown away where it is not right.
+
+Rules:
+
+- It is SQLite's own file: SQLite writes it (WAL mode), not `durable`. Nothing but queries
+  depends on it; no writer of a report ever waits for it.
+- `.search.lock` is held while the file is made, opened or written. So a file that was removed,
+  damaged, or made by another version is replaced while nobody is half-way into it.
+- A connection belongs to one file. When the path names another one, it is closed.
+- In a root that cannot be written the database lives in memory, one for the process.
+
+    >>> with Database(root).borrow() as handle:
+    ...     handle.connection.execute("SELECT count(*) FROM reports").fetchone()
+    (3,)
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from living_reports.store.files import durable
+from living_reports.store.files.lock import hold
+from living_reports.store.files.search.words import TOKENIZER
+
+logger = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 4
+LOCK_TIMEOUT_SECONDS = 10.0
+_BUSY_SECONDS = 5.0
+
+_SORTED_BY = ("updated", "created", "folded")
+_SCHEMA = f"""
+CREATE TABLE state (
+    inode INTEGER NOT NULL, offset INTEGER NOT NULL, mark BLOB NOT NULL,
+    names INTEGER NOT NULL, boot TEXT NOT NULL, comparing TEXT NOT NULL, compared INTEGER NOT NULL,
+    forgotten INTEGER NOT NULL
+);
+INSERT INTO state VALUES (-1, 0, x'', -1, '', '', 0, random());
+CREATE TABLE reports (
+    id INTEGER PRIMARY KEY, report_id TEXT NOT NULL UNIQUE, entry TEXT NOT NULL, status TEXT NOT NULL,
+    updated TEXT NOT NULL, created TEXT NOT NULL, folded TEXT NOT NULL,
+    todo INTEGER NOT NULL, stamp TEXT NOT NULL, due TEXT NOT NULL DEFAULT ''
+);
+{"".join(f"CREATE INDEX by_{key} ON reports (status, {key}, report_id);" for key in _SORTED_BY)}
+CREATE INDEX by_due ON reports (status, due) WHERE due > '';
+CREATE INDEX by_todo ON reports (todo) WHERE todo > 0;
+CREATE TABLE tags (
+    tag TEXT, status TEXT, updated TEXT, report INTEGER, PRIMARY KEY (tag, status, updated, report)
+) WITHOUT ROWID;
+CREATE INDEX tags_by_report ON tags (report, tag, status);
+CREATE VIRTUAL TABLE texts USING fts5 (title, text, tokenize = "{TOKENIZER}");
+CREATE TABLE items (report INTEGER PRIMARY KEY, texts BLOB NOT NULL);
+CREATE TABLE sources (report INTEGER, kind TEXT, item_id TEXT, text TEXT, compared TEXT);
+CREATE INDEX sources_by_report ON sources (report);
+CREATE TABLE reviews (report INTEGER, insight_id TEXT, day TEXT, summary TEXT);
+CREATE INDEX reviews_by_report ON reviews (report);
+"""
+
+Identity = tuple[int, int]
+
+
+class MovedError(Exception):
+    """The path names another database by now."""
+
+
+class Handle(NamedTuple):
+    """A connection, and the file that it belongs to; `None` for memory."""
+
+    connection: sqlite3.Connection
+    identity: Identity | None
+
+
+class Database:
+    """The search database of the root; see the module."""
+
+    def __init__(self, root: Path) -> None:
+        self._path = root / ".search.sqlite"
+        self._lock_path = root / ".search.lock"
+        self._mutex = threading.RLock()
+        self._idle: list[Handle] = []
+        self._memory: Handle | None = None
+        weakref.finalize(self, _close_all, self._idle)
+
+    @contextmanager
+    def borrow(self) -> Iterator[Handle]:
+        """A connection for the block; it is not given back after an error.
+
+        Raises:
+            sqlite3.Error: The file cannot be used; see `Database.mend`.
+            OSError: The root cannot be written.
+        """
+        if self._memory is not None:
+            with self._mutex:
+                yield self._memory
+            return
+        handle = self._take() or self._open()
+        try:
+            yield handle
+        except BaseException:
+            handle.connection.close()
+            raise
+        with self._mutex:
+            self._idle.append(handle)
+
+    @contextmanager
+    def writing(self, handle: Handle) -> Iterator[sqlite3.Connection]:
+        """One transaction, whole or not at all; other processes wait for their turn in order.
+
+        Raises:
+            MovedError: The handle's file was replaced.
+            LockTimeoutError: Others kept writing for the whole time-out.
+        """
+        if handle.identity is None:
+            with _transaction(handle.connection):
+                yield handle.connection
+            return
+        with hold(self._lock_path, LOCK_TIMEOUT_SECONDS):
+            if _identity(self._path) != handle.identity:
+                raise MovedError
+            with _transaction(handle.connection):
+                yield handle.connection
+
+    def use_memory(self) -> None:
+        """From now on, do without the file."""
+        with self._mutex:
+            if self._memory is None:
+                connection = _connect(":memory:")
+                connection.executescript(_SCHEMA)
+                self._memory = Handle(connection, None)
+                weakref.finalize(self, connection.close)
+
+    def discard(self, identity: Identity | None) -> None:
+        """Remove a damaged file, unless another one has taken its place already."""
+        with hold(self._lock_path, LOCK_TIMEOUT_SECONDS):
+            if identity is None or _identity(self._path) == identity:
+                self._remove()
+
+    def identity(self) -> Identity | None:
+        """Which file the path names now."""
+        return _identity(self._path)
+
+    def _take(self) -> Handle | None:
+        identity = _identity(self._path)
+        with self._mutex:
+            while self._idle:
+                handle = self._idle.pop()
+                if handle.identity == identity:
+                    return handle
+                handle.connection.close()
+        return None
+
+    def _open(self) -> Handle:
+        with hold(self._lock_path, LOCK_TIMEOUT_SECONDS):
+            try:
+                connection = self._existing() or self._create()
+            except sqlite3.DatabaseError as error:
+                if not is_damage(error):
+                    raise
+                connection = self._create()
+            return Handle(connection, _identity(self._path))
+
+    def _existing(self) -> sqlite3.Connection | None:
+        """A connection to the file, if it is there and of this version."""
+        if not self._path.exists():
+            return None
+        connection = _connect(str(self._path))
+        try:
+            if connection.execute("PRAGMA user_version").fetchone()[0] == SCHEMA_VERSION:
+                return connection
+        except BaseException:
+            connection.close()
+            raise
+        connection.close()
+        return None
+
+    def _create(self) -> sqlite3.Connection:
+        self._remove()
+        connection = _connect(str(self._path))
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _remove(self) -> None:
+        """The file first: whoever has it open keeps what it was, and sees that it is gone."""
+        for suffix in ("", "-wal", "-shm", "-journal"):
+            durable.remove(self._path.with_name(self._path.name + suffix))
+
+
+def is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether the error says that the file is not (any more) what it should be."""
+    return not isinstance(error, sqlite3.OperationalError) or _primary_code(error) in (
+        sqlite3.SQLITE_ERROR,  # a table is missing
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_IOERR,
+    )
+
+
+def is_passing(error: sqlite3.DatabaseError) -> bool:
+    """Whether nothing can be taken in for now, but what is there can be read."""
+    return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
+
+
+def _primary_code(error: sqlite3.DatabaseError) -> int:
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    # NORMAL: a power cut loses the last transactions, which are taken in again, and damages nothing.
+    connection.executescript(
+        "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8000"
+    )
+    return connection
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.execute("COMMIT")
+
+
+@contextmanager
+def reading(connection: sqlite3.Connection) -> Iterator[None]:
+    """The same state of the database for all queries of the block."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.rollback()
+
+
+def _identity(path: Path) -> Identity | None:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def _close_all(handles: list[Handle]) -> None:
+    for handle in handles:
+        handle.connection.close()

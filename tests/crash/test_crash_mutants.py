@@ -1,0 +1,175 @@
+"""The bench is worth what it catches: each step that is left out shows as a broken promise.
+
+A mutant is the real program with one step missing. Where nothing crashes it works, which is
+checked first; then its crash states are looked at until one shows it. A mutant that survives
+is a hole in the bench.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_crash import IN_MEMORY, SEED
+
+from living_reports.store.files import ReportIndex, ReportStorage, durable, recovery
+from living_reports.store.files.audit import Record
+from living_reports.store.files.state import Case, Found, RollForward, Torn, diagnose
+from support.crash.bench import Bench, BrokenError, State
+from support.crash.model import FileSystem
+from support.crash.recorder import Death, Operation, Sync
+from support.crash.scenarios import SCENARIOS, Scenario, with_deaths
+
+Patch = pytest.MonkeyPatch
+Mutation = Callable[[Patch], None]
+
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+DRAWN = 8
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as place:
+        yield Bench(Path(place), SEED, DRAWN)
+
+
+# --- The mutants --------------------------------------------------------------------------
+
+
+def event_not_synced(patch: Patch) -> None:
+    patch.setattr(durable, "append", durable.append_hint)
+
+
+def outline_renamed_before_the_event(patch: Patch) -> None:
+    append, replace_name = ReportStorage._append, durable.replace
+
+    def rename_first(self: ReportStorage, last: Record | None, size: int, line: bytes) -> Record:
+        backup = json.loads(line)["payload"].get("backup_filename")
+        for name in self.look().strays if backup else ():
+            durable.link(self.outline_path, self.backups_dir / backup)
+            replace_name(self.report_dir / name, self.outline_path)
+        return append(self, last, size, line)
+
+    def replace_if_there(source: Path, target: Path) -> None:
+        if source.exists():
+            replace_name(source, target)
+
+    patch.setattr(ReportStorage, "_append", rename_first)
+    patch.setattr(durable, "replace", replace_if_there)
+
+
+def torn_tail_passed_over(patch: Patch) -> None:
+    look = ReportStorage.look
+
+    def look_past(self: ReportStorage) -> Found:
+        found = look(self)
+        if found.last is None or found.last.data is not None:
+            return found
+        return replace(found, last=next((r for r in self.log.backwards() if r.data is not None), None))
+
+    patch.setattr(ReportStorage, "look", look_past)
+
+
+def no_mark(patch: Patch) -> None:
+    patch.setattr(ReportIndex, "mark", lambda self, report_id: None)
+
+
+def folders_not_synced(is_meant: Callable[[Path], bool]) -> Mutation:
+    sync_folder = durable.sync_folder
+
+    def sync_others(path: Path) -> None:
+        if not is_meant(path):
+            sync_folder(path)
+
+    return lambda patch: patch.setattr(durable, "sync_folder", sync_others)
+
+
+def line_not_confirmed(patch: Patch) -> None:
+    patch.setattr(recovery, "_confirm", lambda storage, record: None)
+
+
+def whole_line_cut(patch: Patch) -> None:
+    """An event whose outline is not in place yet is taken for one that was never finished."""
+
+    def cut_it(*found: Any) -> Case:
+        case = diagnose(*found)
+        return Torn(case.record) if isinstance(case, RollForward) else case
+
+    patch.setattr(recovery, "diagnose", cut_it)
+
+
+def outline_not_synced(patch: Patch) -> None:
+    def write_new(path: Path, data: bytes) -> None:
+        durable.write_hint(path, data)
+
+    patch.setattr(durable, "write_new", write_new)
+
+
+def strange_bytes_not_synced(patch: Patch) -> None:
+    folders_not_synced(lambda path: path.name == "backups")(patch)
+
+
+# --- Who catches them ---------------------------------------------------------------------
+
+
+MUTANTS: dict[str, tuple[Mutation, str]] = {
+    "the event is not synced": (event_not_synced, "two updates"),
+    "the outline is renamed before the event": (outline_renamed_before_the_event, "update"),
+    "a torn tail is passed over": (torn_tail_passed_over, "update"),
+    "no mark is set": (no_mark, "update"),
+    "a new report's folder is not synced": (
+        folders_not_synced(lambda path: path.name.startswith(".new-")),
+        "create a second",
+    ),
+    "by_id is not synced at a create": (
+        folders_not_synced(lambda path: path.name == "by_id"),
+        "create a second",
+    ),
+    "by_id is not synced at a restore": (folders_not_synced(lambda path: path.name == "by_id"), "restore"),
+    "the root's name is not synced": (folders_not_synced(lambda path: path.name == "below"), "create"),
+    "an acknowledged line is cut as if torn": (whole_line_cut, "two updates"),
+    "the outline is not synced": (outline_not_synced, "update"),
+    "another writer's bytes are not kept first": (strange_bytes_not_synced, "adoption"),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_the_bench_catches(name: str, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutate, scenario = MUTANTS[name]
+    mutate(monkeypatch)
+    require_works_without_crash(bench, BY_NAME[scenario])
+    with pytest.raises(BrokenError):
+        bench.run(BY_NAME[scenario])
+
+
+def test_the_bench_catches_a_line_published_that_recovery_did_not_sync(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes two crashes: a kill between the line and its sync, and a power cut after the recovery."""
+    update = BY_NAME["update"]
+    operations = bench.operations_of(update)
+    [death] = [Death(at) for at, operation in enumerate(operations) if is_sync_of_log(operation)]
+    [run] = with_deaths(update, [death])
+    line_not_confirmed(monkeypatch)
+    require_works_without_crash(bench, update)
+    with pytest.raises(BrokenError):
+        bench.run(run)
+
+
+def is_sync_of_log(operation: Operation) -> bool:
+    return isinstance(operation, Sync) and operation.path.endswith("audit.jsonl")
+
+
+def require_works_without_crash(bench: Bench, scenario: Scenario) -> None:
+    """A mutant that is broken anyhow would prove nothing."""
+    recording = bench.record(scenario)
+    disk = FileSystem(recording.base)
+    for operation in recording.operations:
+        disk.do(operation)
+    [tree] = disk.after_kill()
+    bench.look_at(recording, State(len(recording.operations), tree, is_power_cut=False))

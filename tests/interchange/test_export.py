@@ -1,0 +1,364 @@
+"""A report leaves in one file with its whole history, and comes back as it was; a hostile file does not."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from living_reports.errors import CorruptReportError, InvalidInputError, ReportError, TooLargeError
+from living_reports.interchange.exporting import export_report
+from living_reports.interchange.importing import import_reports
+from living_reports.library import Library
+from living_reports.model.report import Author, outline_bytes, sha256_hex
+from living_reports.store.files import transfer
+from living_reports.store.files.transfer import pack, unpack
+from support.command_line import answer, ok, refused
+from support.keeping import ANN, append, change, folder_of, keep, retitle, write
+from support.storage_helpers import require_sound
+
+IGLOO = Path(__file__).parents[1] / "data" / "igloo"
+REVIEW = "7c1f0a52-3b0e-4d57-9a41-2f6f5f0b9d10"
+CLI = Author("cli", "ann")
+
+Row = dict[str, Any]
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "reports")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Library:
+    return Library(tmp_path / "target")
+
+
+@pytest.fixture
+def report(library: Library) -> str:
+    """A report with some history."""
+    report = keep(library)
+    for number in range(12):
+        change(library, report, append(f"Line {number}\n"), reason=f"Reason {number}")
+    change(library, report, retitle("Shop health"))
+    return report
+
+
+def export(library: Library, report: str, file: Path) -> bytes:
+    export_report(library.storage, report, file)
+    return file.read_bytes()
+
+
+def bring(library: Library, file: Path) -> Row:
+    [row] = import_reports(library.storage, file, author=CLI)["imported"]
+    return dict(row)
+
+
+def bring_bytes(library: Library, data: bytes, folder: Path) -> Row:
+    (folder / "sent.tar").write_bytes(data)
+    return bring(library, folder / "sent.tar")
+
+
+def leaves_nothing(library: Library) -> bool:
+    by_id = library.storage.by_id
+    return not by_id.exists() or list(by_id.iterdir()) == []
+
+
+# --- There and back -----------------------------------------------------------------------
+
+
+def test_what_left_comes_back_as_it_was(
+    library: Library, target: Library, report: str, tmp_path: Path
+) -> None:
+    export(library, report, tmp_path / "report.tar")
+    assert bring(target, tmp_path / "report.tar") == {
+        "report_id": report,
+        "title": "Shop health",
+        "version": 14,
+        "from": "report.tar",
+    }
+    for name in ("audit.jsonl", "outline.json", ".head"):
+        assert (folder_of(target, report) / name).read_bytes() == (
+            folder_of(library, report) / name
+        ).read_bytes()
+    require_sound(target.storage, report)
+
+
+def test_every_version_reads_back_and_the_report_lives_on(
+    library: Library, target: Library, report: str, tmp_path: Path
+) -> None:
+    export(library, report, tmp_path / "report.tar")
+    bring(target, tmp_path / "report.tar")
+    here, there = library.storage.read(report), target.storage.read(report)
+    for version in range(1, 15):
+        one, other = (
+            each.storage.outline_at(report, version, state)
+            for each, state in ((library, here), (target, there))
+        )
+        assert outline_bytes(one) == outline_bytes(other)
+    for number in range(15):
+        change(target, report, write(f"Text {number} " * 20))
+    require_sound(target.storage, report)
+    assert [row["title"] for row in target.list_reports()["reports"]] == ["Shop health"]
+
+
+def test_the_same_report_gives_the_same_bytes_from_wherever(
+    library: Library, target: Library, report: str, tmp_path: Path
+) -> None:
+    first = export(library, report, tmp_path / "first.tar")
+    bring(target, tmp_path / "first.tar")
+    assert export(target, report, tmp_path / "second.tar") == first
+
+
+def test_bytes_that_no_version_has_travel_too(library: Library, target: Library, tmp_path: Path) -> None:
+    shutil.copytree(IGLOO, tmp_path / "reports")
+    library.update_report(REVIEW, [{"op": "set_title", "title": "Review"}], author=ANN)
+    export(library, REVIEW, tmp_path / "report.tar")
+    bring(target, tmp_path / "report.tar")
+    original = (IGLOO / "by_id" / REVIEW / "outline.json").read_bytes()
+    backups = [path.read_bytes() for path in (folder_of(target, REVIEW) / "backups").iterdir()]
+    assert original in backups
+    assert len(backups) == 8, "igloo's own seven, and the one that was adopted"
+    assert target.audit_report(REVIEW, verify=True)["verified"]["ok"] is True
+
+
+def test_another_programs_report_travels_before_it_is_adopted(target: Library, tmp_path: Path) -> None:
+    shutil.copytree(IGLOO, tmp_path / "igloo")
+    export(Library(tmp_path / "igloo"), REVIEW, tmp_path / "report.tar")
+    assert bring(target, tmp_path / "report.tar")["version"] == 8
+    answer = target.update_report(REVIEW, [{"op": "set_title", "title": "Review"}], author=ANN)
+    assert answer["version"] == 10
+
+
+def test_a_restored_report_with_a_last_event_that_makes_no_version(
+    library: Library, target: Library, report: str, tmp_path: Path
+) -> None:
+    library.delete_report(report, author=CLI)
+    library.restore_report(report, author=CLI)
+    export(library, report, tmp_path / "report.tar")
+    assert bring(target, tmp_path / "report.tar")["version"] == 14
+    require_sound(target.storage, report)
+
+
+def test_the_file_is_a_plain_tar_of_the_folder(library: Library, report: str, tmp_path: Path) -> None:
+    export(library, report, tmp_path / "report.tar")
+    with tarfile.open(tmp_path / "report.tar") as archive:
+        names = archive.getnames()
+        log = archive.extractfile(f"{report}/audit.jsonl")
+        assert log is not None
+        assert log.read() == (folder_of(library, report) / "audit.jsonl").read_bytes()
+    assert names == [f"{report}/{name}" for name in ("outline.json", "audit.jsonl", ".head")]
+
+
+@pytest.mark.skipif(shutil.which("tar") is None, reason="tar is not there")
+def test_unpacked_by_hand_it_is_the_report(
+    library: Library, target: Library, report: str, tmp_path: Path
+) -> None:
+    export(library, report, tmp_path / "report.tar")
+    target.storage.by_id.mkdir(parents=True)
+    subprocess.run(["tar", "-xf", tmp_path / "report.tar", "-C", target.storage.by_id], check=True)
+    assert target.get_report("Shop health")["version"] == 14
+    require_sound(target.storage, report)
+
+
+# --- Refused ------------------------------------------------------------------------------
+
+
+def test_a_report_that_is_there_is_refused(library: Library, report: str, tmp_path: Path) -> None:
+    export(library, report, tmp_path / "report.tar")
+    before = (folder_of(library, report) / "audit.jsonl").read_bytes()
+    with pytest.raises(InvalidInputError, match=f"{report} is there already"):
+        bring(library, tmp_path / "report.tar")
+    library.delete_report(report, author=CLI)
+    with pytest.raises(InvalidInputError, match="in the trash"):
+        bring(library, tmp_path / "report.tar")
+    library.restore_report(report, author=CLI)
+    assert (folder_of(library, report) / "audit.jsonl").read_bytes().startswith(before)
+
+
+def test_a_file_that_is_there_is_not_written_over(library: Library, report: str, tmp_path: Path) -> None:
+    file = tmp_path / "report.tar"
+    file.write_text("mine")
+    for path in (file, tmp_path / "absent" / "report.tar", file / "below", tmp_path):
+        with pytest.raises(InvalidInputError):
+            export_report(library.storage, report, path)
+    assert file.read_text() == "mine"
+
+
+def test_a_damaged_report_does_not_leave(library: Library, report: str, tmp_path: Path) -> None:
+    log = folder_of(library, report) / "audit.jsonl"
+    log.write_bytes(log.read_bytes().replace(b"Reason 3", b"Season 3"))
+    with pytest.raises(CorruptReportError, match="line"):
+        export_report(library.storage, report, tmp_path / "report.tar")
+    assert not (tmp_path / "report.tar").exists()
+
+
+def test_what_is_too_large_neither_leaves_nor_comes(
+    library: Library, target: Library, report: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = export(library, report, tmp_path / "report.tar")
+    monkeypatch.setattr(transfer, "MAX_BYTES", len(data) - 1)
+    with pytest.raises(TooLargeError):
+        unpack(data)
+    monkeypatch.setattr(transfer, "MAX_BYTES", 1000)
+    with pytest.raises(TooLargeError):
+        export_report(library.storage, report, tmp_path / "again.tar")
+
+
+# --- Hostile files ------------------------------------------------------------------------
+
+ID = "5f9d3c1e-0a7b-4c2d-8e6f-1234567890ab"
+
+
+def tar_of(*members: tuple[tarfile.TarInfo, bytes], kind: int = tarfile.USTAR_FORMAT) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=kind) as archive:
+        for member, data in members:
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def member(name: str, **fields: Any) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    for field, value in fields.items():
+        setattr(info, field, value)
+    return info
+
+
+HOSTILE = {
+    "outside": tar_of((member(f"{ID}/../../outline.json"), b"x")),
+    "absolute": tar_of((member("/etc/outline.json"), b"x")),
+    "elsewhere": tar_of((member(f"{ID}/outline.json"), b"x"), (member(f"{ID}/render/page.html"), b"x")),
+    "lock": tar_of((member(f"{ID}/.lock"), b"")),
+    "symbolic link": tar_of(
+        (member(f"{ID}/outline.json", type=tarfile.SYMTYPE, linkname="/etc/passwd"), b"")
+    ),
+    "hard link": tar_of((member(f"{ID}/outline.json", type=tarfile.LNKTYPE, linkname="/etc/passwd"), b"")),
+    "device": tar_of((member(f"{ID}/outline.json", type=tarfile.CHRTYPE), b"")),
+    "folder": tar_of((member(f"{ID}/outline.json", type=tarfile.DIRTYPE), b"")),
+    "long name": tar_of((member(f"{ID}/{'x' * 300}"), b"x"), kind=tarfile.GNU_FORMAT),
+    "other headers": tar_of(
+        (member(f"{ID}/outline.json", pax_headers={"path": "x"}), b"x"), kind=tarfile.PAX_FORMAT
+    ),
+    "two reports": pack(ID, {"outline.json": b"x"})[:1024]
+    + pack(ID.replace("5", "6"), {"outline.json": b"x"}),
+    "twice": pack(ID, {"outline.json": b"x"})[:1024] + pack(ID, {"outline.json": b"x"}),
+    "no outline": pack(ID, {"audit.jsonl": b"x"}),
+    "nothing": b"\0" * 257 + b"ustar" + b"\0" * 10_000,
+    "an upper-case id": pack(ID.upper(), {"outline.json": b"x"}),
+    "something added": pack(ID, {"outline.json": b"x"}) + b"more",
+    "more zeros": pack(ID, {"outline.json": b"x"}) + bytes(512),
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
+def test_only_what_export_writes_is_unpacked(target: Library, tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(InvalidInputError):
+        unpack(data)
+    with pytest.raises(InvalidInputError):
+        bring_bytes(target, data, tmp_path)
+    assert not target.storage.reports_root.exists()
+
+
+def test_a_size_that_is_not_there_is_refused() -> None:
+    data = pack(ID, {"outline.json": b"x" * 10})
+    header = transfer._header(f"{ID}/outline.json", 8**11 - 1)
+    with pytest.raises(InvalidInputError):
+        unpack(header + data[512:])
+
+
+def test_every_cut_and_every_altered_byte_is_found(
+    library: Library, target: Library, report: str, tmp_path: Path
+) -> None:
+    data = export(library, report, tmp_path / "report.tar")
+
+    @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(st.integers(0, len(data) - 1), st.integers(1, 255), st.booleans())
+    def try_one(position: int, change: int, is_cut: bool) -> None:
+        altered = bytearray(data)
+        altered[position] ^= change
+        with pytest.raises(ReportError):
+            bring_bytes(target, data[:position] if is_cut and position > 262 else bytes(altered), tmp_path)
+        assert leaves_nothing(target)
+
+    try_one()
+
+
+def rechained(lines: list[Row]) -> bytes:
+    """The events as a log whose chain is whole again: what a forger would do."""
+    previous, out = b"", []
+    for line in lines:
+        line["payload"]["prev_sha256"] = sha256_hex(previous)
+        previous = json.dumps(line, separators=(",", ":"), ensure_ascii=False).encode()
+        out.append(previous)
+    return b"\n".join(out) + b"\n"
+
+
+FORGERIES: dict[str, Any] = {
+    "a delta that does not fit": lambda p: p.update(delta=[{"at": "title", "old": "No", "new": "Yes"}]),
+    "a delta of another version": lambda p: p.update(delta=[{"at": "title", "old": "Health", "new": "Yes"}]),
+    "a delta of numbers": lambda p: p.update(delta=[1, 2]),
+    "a delta that is text": lambda p: p.update(delta="text"),
+    "splices of nonsense": lambda p: p.update(delta=[{"at": "title", "splices": [["x"]]}]),
+    "an address of nonsense": lambda p: p.update(delta=[{"at": 5, "new": 1}]),
+    "a base that is text": lambda p: p.update(base_at="x"),
+    "a backup that is a list": lambda p: p.update(backup_filename=["x"]),
+    "warnings that are a number": lambda p: p.update(warnings=7),
+    "an outline of nonsense": lambda p: p.update(delta=[{"at": "", "new": {"title": 5}}]),
+}
+
+
+@pytest.mark.parametrize("forge", FORGERIES.values(), ids=FORGERIES)
+def test_a_forged_event_is_found_though_the_chain_is_whole(
+    library: Library, target: Library, tmp_path: Path, forge: Any
+) -> None:
+    report = keep(library)
+    for number in range(4):
+        change(library, report, append(f"Line {number}\n"))
+    report_id, files = unpack(export(library, report, tmp_path / "report.tar"))
+    lines = [json.loads(line) for line in files["audit.jsonl"].splitlines()]
+    forge(lines[2]["payload"])
+    del files[".head"]
+    forged = pack(report_id, files | {"audit.jsonl": rechained(lines)})
+    with pytest.raises(CorruptReportError):
+        bring_bytes(target, forged, tmp_path)
+    assert leaves_nothing(target)
+    untouched = [json.loads(line) for line in files["audit.jsonl"].splitlines()]
+    honest = pack(report_id, files | {"audit.jsonl": rechained(untouched)})
+    assert bring_bytes(target, honest, tmp_path)["version"] == 5, "the forger's tools work"
+
+
+def test_a_report_under_another_reports_id_is_refused(
+    library: Library, target: Library, report: str, tmp_path: Path
+) -> None:
+    _, files = unpack(export(library, report, tmp_path / "report.tar"))
+    with pytest.raises(CorruptReportError):
+        bring_bytes(target, pack(ID, files), tmp_path)
+    assert leaves_nothing(target)
+
+
+# --- On the command line ------------------------------------------------------------------
+
+
+def test_the_commands_take_a_report_from_root_to_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    report = answer(tmp_path / "one", "create", "Health", "--section", "Errors")["report_id"]
+    text = ok(tmp_path / "one", "export", "Health")
+    assert f"{report}.report.tar" in text
+    assert "Imported 1 report" in ok(tmp_path / "two", "import", f"{report}.report.tar")
+    assert answer(tmp_path / "two", "get", report)["title"] == "Health"
+    code, error = refused(tmp_path / "one", "export", "Health", "--output", f"{report}.report.tar")
+    assert (code, error["code"]) == (2, "invalid_input")
+    code, error = refused(tmp_path / "two", "import", f"{report}.report.tar")
+    assert (code, error["report_id"]) == (2, report)

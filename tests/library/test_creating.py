@@ -1,0 +1,243 @@
+"""A report made of a template, of one other report, or of several: what it holds and where that is from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from living_reports.errors import (
+    AmbiguousSelectorError,
+    InvalidInputError,
+    ReportNotFoundError,
+    RequestIdReusedError,
+    TooLargeError,
+)
+from living_reports.library import Library
+from living_reports.store.files.doctor import check_root
+from support.keeping import ANN, Row, append, change, content, folder_of, keep, retitle
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path)
+
+
+def create(library: Library, title: str = "New", **more: Any) -> Row:
+    return library.create_report(title, author=ANN, **more)
+
+
+def outline(library: Library, report: str) -> Row:
+    data: Row = json.loads((folder_of(library, report) / "outline.json").read_bytes())
+    return data
+
+
+def events(library: Library, report: str) -> list[Row]:
+    lines = (folder_of(library, report) / "audit.jsonl").read_bytes().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def titles(answer: Row) -> list[str]:
+    return [section["title"] for section in answer["created"]["sections"]]
+
+
+# --- Templates ----------------------------------------------------------------------------
+
+
+def test_a_template_gives_its_sections_and_is_remembered(library: Library) -> None:
+    answer = create(library, template="incident")
+    made = outline(library, answer["report_id"])
+    assert titles(answer) == [section["title"] for section in made["sections"]]
+    assert len(made["sections"]) > 2
+    assert made["metadata"] == {"status": "active", "template": "incident"}
+    assert events(library, answer["report_id"])[0]["action_type"] == "create"
+
+
+def test_given_sections_fill_those_of_the_template(library: Library) -> None:
+    first, second = titles(create(library, template="incident"))[:2]
+    given = [{"title": "Own", "content": "Mine."}, {"title": second.upper(), "content": "Filled."}]
+    answer = create(library, "Filled", template="incident", sections=given)
+    assert titles(answer)[:2] == [first, second.upper()]
+    assert titles(answer)[-1] == "Own"
+    assert content(library, answer["report_id"], second) == "Filled."
+
+
+@pytest.mark.parametrize("name", ["", "blank"])
+def test_a_blank_template_leaves_no_trace(library: Library, name: str) -> None:
+    answer = create(library, template=name)
+    assert "created" not in answer
+    assert outline(library, answer["report_id"])["metadata"] == {"status": "active"}
+
+
+def test_a_template_under_the_root_can_be_used_and_wins(library: Library, tmp_path: Path) -> None:
+    folder = tmp_path / "templates"
+    folder.mkdir()
+    (folder / "retro.json").write_text('{"sections": [{"title": "Keep"}, {"title": "Stop"}]}')
+    (folder / "incident.json").write_text('{"sections": [{"title": "Ours"}]}')
+    (folder / "broken.json").write_text("{")
+    assert titles(create(library, template="retro")) == ["Keep", "Stop"]
+    assert check_root(tmp_path) == []
+    assert titles(create(library, template="incident")) == ["Ours"]
+    with pytest.raises(InvalidInputError, match=r"broken\.json"):
+        create(library, template="broken")
+    with pytest.raises(InvalidInputError) as caught:
+        create(library, template="retrospective")
+    assert {"retro", "incident", "blank"} <= set(caught.value.details["allowed"])
+
+
+def test_an_unknown_template_makes_nothing(library: Library, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        create(library, template="incidnet")
+    assert (caught.value.details["path"], caught.value.details["did_you_mean"]) == ("template", "incident")
+    assert not any(tmp_path.iterdir())
+
+
+# --- Fork and combine ---------------------------------------------------------------------
+
+
+def test_a_fork_has_all_of_its_source_under_new_ids(library: Library) -> None:
+    report = keep(library, tags=["ops"])
+    change(library, report, append("More."))
+    before = (folder_of(library, report) / "outline.json").read_bytes()
+    answer = create(library, "Fork", from_reports=["Health"], tags=["copy", "ops"], reason="try")
+    fork, source = outline(library, answer["report_id"]), json.loads(before)
+    provenance = [{"report_id": report, "version": 2}]
+    assert fork["metadata"] == {"status": "active", "tags": ["ops", "copy"], "from_reports": provenance}
+    assert titles(answer) == ["Errors", "Latency"]
+    assert [s["content"] for s in fork["sections"]] == [s["content"] for s in source["sections"]]
+    ids = {s["section_id"] for s in fork["sections"]} | {i["insight_id"] for i in fork["insights"]}
+    assert not ids & {s["section_id"] for s in source["sections"]}
+    assert {row["insight_id"] for row in answer["created"]["insights"]} <= ids
+    assert fork["insights"][0]["citations"][-1]["url"] == f"report://{report}/v/2"
+    [event] = events(library, answer["report_id"])
+    assert (event["action_type"], event["payload"]["from_reports"]) == ("fork", provenance)
+    assert event["payload"]["reason"] == "try"
+    assert (folder_of(library, report) / "outline.json").read_bytes() == before
+    assert len(events(library, report)) == 2
+
+
+def test_several_are_combined_in_order_and_given_sections_follow(library: Library) -> None:
+    health = keep(library)
+    costs = keep(library, "Costs", sections=[{"title": "errors"}, {"title": "Prices"}])
+    answer = create(
+        library, "Both", from_reports=["Costs", health[:8]], sections=[{"title": "Verdict", "content": "Go."}]
+    )
+    expected = ["errors (Costs)", "Prices", "Errors (Health)", "Latency", "Verdict"]
+    assert titles(answer) == expected
+    [event] = events(library, answer["report_id"])
+    assert event["action_type"] == "synthesize"
+    assert [each["report_id"] for each in event["payload"]["from_reports"]] == [costs, health]
+
+
+def test_a_fork_is_made_of_the_newest_version_and_does_not_follow_it(library: Library) -> None:
+    report = keep(library)
+    fork = create(library, "Fork", from_reports=["Health"])["report_id"]
+    change(library, report, append("Later."))
+    assert "Later." not in content(library, fork)
+    [finding] = [f for f in library.check_report(fork)["findings"] if f["code"] == "source_moved"]
+    assert "version 2" in finding["message"]
+
+
+def test_provenance_is_not_set_by_hand(library: Library) -> None:
+    report = keep(library)
+    with pytest.raises(InvalidInputError, match="from_reports"):
+        change(library, report, {"op": "set_metadata", "key": "from_reports", "value": 1})
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "path"),
+    [
+        (["Health", "Nowhere"], ReportNotFoundError, "from_reports[1]"),
+        (["Costs"], AmbiguousSelectorError, "from_reports[0]"),
+        (["Health", "Health"], InvalidInputError, "from_reports[1]"),
+        ([7], InvalidInputError, "from_reports[0]"),
+    ],
+)
+def test_a_source_that_cannot_be_used_is_named(
+    library: Library, names: list[Any], error: type[Exception], path: str
+) -> None:
+    keep(library)
+    keep(library, "Costs 1")
+    keep(library, "Costs 2")
+    with pytest.raises(error) as caught:
+        create(library, from_reports=names)
+    assert caught.value.details["path"] == path  # type: ignore[attr-defined]
+    assert library.list_reports()["total"] == 3
+
+
+def test_a_template_and_other_reports_do_not_go_together(library: Library) -> None:
+    keep(library)
+    with pytest.raises(InvalidInputError) as caught:
+        create(library, from_reports=["Health"], template="status")
+    assert caught.value.details["path"] == "template"
+    assert titles(create(library, from_reports=["Health"], template="blank")) == ["Errors", "Latency"]
+
+
+def test_all_tags_together_keep_the_limit(library: Library) -> None:
+    keep(library, tags=[f"t{i}" for i in range(150)])
+    with pytest.raises(TooLargeError) as caught:
+        create(library, from_reports=["Health"], tags=[f"u{i}" for i in range(60)])
+    assert caught.value.details == {"path": "tags", "limit": 200}
+
+
+def test_what_is_odd_about_a_source_is_said(library: Library) -> None:
+    report = keep(library)
+    change(library, report, append("More."))
+    (folder_of(library, report) / "outline.json").write_text("{")
+    answer = create(library, "Fork", from_reports=[report])
+    assert answer["warnings"]
+    assert all(warning.startswith("Health: ") for warning in answer["warnings"])
+    assert "More." in content(library, answer["report_id"])
+
+
+def test_a_fork_of_a_large_report_has_a_short_answer(library: Library) -> None:
+    many = [{"title": f"Part {i}", "insights": [{"summary": "x"}] * 3} for i in range(150)]
+    keep(library, sections=many)
+    answer = create(library, "Fork", from_reports=["Health"])
+    assert len(json.dumps(answer, separators=(",", ":"))) <= 20_000
+    assert "are shown" in answer["warnings"][0]
+
+
+# --- Retries ------------------------------------------------------------------------------
+
+
+def test_a_repeated_fork_is_the_first_one_whatever_became_of_its_source(library: Library) -> None:
+    report = keep(library)
+    first = create(library, "Fork", from_reports=["Health"], request_id="r1")
+    change(library, report, retitle("Checkout"), append("More."))
+    library.delete_report("Checkout", author=ANN)
+    assert create(library, "Fork", from_reports=["Health"], request_id="r1") == first
+    assert create(library, "Fork", from_reports=["Health"], template="blank", request_id="r1") == first
+
+
+def test_another_template_or_source_under_the_same_request_is_refused(library: Library) -> None:
+    keep(library)
+    create(library, request_id="r1")
+    for more in ({"template": "status"}, {"from_reports": ["Health"]}):
+        with pytest.raises(RequestIdReusedError):
+            create(library, request_id="r1", **more)
+
+
+# --- Documents ----------------------------------------------------------------------------
+
+
+def test_a_document_cited_in_a_new_report_has_its_hash(tmp_path: Path) -> None:
+    evidence = tmp_path / "evidence"
+    evidence.mkdir()
+    (evidence / "run.csv").write_bytes(b"test")
+    library = Library(tmp_path / "root", sources=[evidence])
+    cited = [{"path": "run.csv"}, {"path": "/etc/hostname"}, {"path": "run.csv", "response_hash": "mine"}]
+    insight = {"summary": "Measured", "citations": cited}
+    report = keep(library, sections=[{"title": "Errors", "insights": [insight]}])
+    citations = outline(library, report)["insights"][0]["citations"]
+    assert citations == [
+        {
+            "source": "document",
+            "response_hash": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "path": "run.csv",
+        },
+        {"source": "document", "path": "/etc/hostname"},
+        {"source": "document", "response_hash": "mine", "path": "run.csv"},
+    ]

@@ -1,0 +1,249 @@
+"""Eight processes of three kinds work on several reports at once: what they were told adds up.
+
+The log of each report is the order of its changes. Replayed by a model that knows nothing of the
+program, it gives every text that anybody was shown; and no answer is older than one given before.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from living_reports.errors import LockTimeoutError
+from living_reports.library import Library
+from living_reports.store.files.doctor import check_root
+from support.lock_holder import held_elsewhere
+from support.wire import SOURCE, call, serving
+from support.witness import SECTION, Act, through_a_server, through_commands, through_the_library
+
+KINDS = ["library"] * 4 + ["server"] * 2 + ["cli"] * 2
+REPORTS = 3
+SECONDS, SECONDS_IN_FULL = 6.0, 60.0
+BEGIN = [{"title": SECTION, "content": "Begin."}]
+
+
+# --- Running them -------------------------------------------------------------------------
+
+
+def some_reports(root: Path) -> tuple[list[str], list[Act]]:
+    """Reports to begin with, and what making them was answered."""
+    ask, acts = through_the_library(root, "first"), []
+    for number in range(REPORTS):
+        answer = ask("create_report", title=f"Report {number}", sections=BEGIN, reason=f"first {number}")
+        acts.append(Act(0, 0, f"first {number}", "create", answer["report_id"], version=answer["version"]))
+    return [act.report for act in acts], acts
+
+
+def witnesses(root: Path, reports: list[str], seconds: float) -> dict[str, list[Act]]:
+    """What each of the eight was told, by its name, in its own order."""
+    path = os.pathsep.join([SOURCE, str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    with ExitStack() as stack:
+        started = {}
+        for number, how in enumerate(KINDS):
+            name = f"{how}{number}"
+            started[name] = subprocess.Popen(
+                [sys.executable, "-m", "support.witness", str(root), how, name, str(seconds), *reports],
+                env={**os.environ, "PYTHONPATH": path},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            stack.enter_context(started[name])
+            stack.callback(started[name].kill)
+        for process in started.values():
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"  # so that they begin together
+        for process in started.values():
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        kill_holders(root, reports)
+        told = {name: process.communicate(timeout=seconds + 120)[0] for name, process in started.items()}
+    return {name: [Act(**row) for row in json.loads(text)] for name, text in told.items()}
+
+
+def kill_holders(root: Path, reports: Iterable[str]) -> None:
+    """Meanwhile processes that hold a report are killed: the others go on."""
+    for report in reports:
+        with held_elsewhere(root / "by_id" / report / ".lock"):
+            pass  # it is killed at the end of the block
+
+
+# --- What must hold -----------------------------------------------------------------------
+
+
+def require_order(root: Path, report: str, acts: list[Act]) -> None:
+    """The log holds exactly what was acknowledged, each once, and explains every text shown."""
+    library = Library(root)
+    records = list(library.storage.get_report_storage(report).log.forwards())
+    assert [record.version for record in records] == list(range(1, len(records) + 1))
+    made = {act.version: act for act in acts if act.what not in ("read", "nothing") and not act.refused}
+    told = [act for act in acts if act.what not in ("read", "nothing") and not act.refused]
+    assert len(made) == len(told), "a version was given to two"
+    assert {record.version: record.payload["reason"] for record in records} == {
+        version: act.token for version, act in made.items()
+    }
+    texts = replayed(made)
+    for act in acts:
+        if act.what == "read":
+            assert act.shown == texts[act.version], f"{act.token} was shown another text"
+    state = library.storage.read(report)
+    assert (state.version, state.outline.sections[0].content) == (len(records), texts[len(records)])
+
+
+def replayed(made: dict[int, Act]) -> dict[int, str]:
+    """The text at each version, as a model finds it that only knows what was asked for."""
+    texts: dict[int, str] = {}
+    for version, act in sorted(made.items()):
+        before = texts.get(version - 1, "")
+        if act.what == "create":
+            texts[version] = "Begin."
+        elif act.what == "append":
+            texts[version] = f"{before}\n\n{act.says}"
+        else:
+            texts[version] = texts[int(act.says)] if act.what == "revert" else before
+    return texts
+
+
+def require_fresh(acts: list[Act]) -> None:
+    """Nothing that was asked after an answer is older than that answer, whoever got it."""
+    answered = sorted((act.end, act.version) for act in acts if act.version)
+    newest, known = 0, iter(answered)
+    end, version = next(known, (sys.maxsize, 0))
+    for act in sorted(acts, key=lambda act: act.start):
+        while end < act.start:
+            newest = max(newest, version)
+            end, version = next(known, (sys.maxsize, 0))
+        if act.version:
+            least = newest if act.what in ("read", "nothing") else newest + 1
+            assert act.version >= least, f"{act.token} was told {act.version} after {newest} was known"
+
+
+def views_of(report: str, told: list[Act]) -> list[Act]:
+    """What was done with a report, and what lists said of it."""
+    seen = [act for act in told if act.report == report]
+    for act in told:
+        if report in act.listed:
+            seen.append(Act(act.start, act.end, act.token, "nothing", report, version=act.listed[report]))
+    return seen
+
+
+def require_listed(told: list[Act]) -> None:
+    """A list misses no report whose creation was acknowledged before, as far as it shows all of them."""
+    for act in told:
+        if act.what == "list" and len(act.listed) < 100:
+            made = {other.report for other in told if other.what == "create" and other.end < act.start}
+            assert made <= act.listed.keys()
+
+
+@pytest.mark.parametrize(
+    "seconds", [SECONDS, pytest.param(SECONDS_IN_FULL, marks=pytest.mark.full)], ids=["short", "long"]
+)
+def test_what_eight_processes_are_told_is_one_history(
+    tmp_path: Path, seconds: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reports, first = some_reports(tmp_path)
+    told = witnesses(tmp_path, reports, seconds)
+    everything = [*first, *(act for acts in told.values() for act in acts)]
+    created = [act.report for act in everything if act.what == "create" and not act.refused]
+    assert len(set(created)) == len(created)
+    for report in created:
+        require_order(tmp_path, report, [act for act in everything if act.report == report])
+        require_fresh(views_of(report, everything))
+    require_listed(everything)
+    assert {act.refused for act in everything} == {"", "version_conflict"}
+    assert [finding for finding in check_root(tmp_path, deep=True) if finding.severity != "info"] == []
+    shares = {name: len(acts) for name, acts in told.items()}
+    for kind in ("library", "server"):  # a command is a process of its own each time
+        of_kind = [share for name, share in shares.items() if name.startswith(kind)]
+        # A few seconds show how the machine was shared; the lock's own fairness is in test_lock.py.
+        assert seconds == SECONDS or min(of_kind) * 3 >= max(of_kind), shares
+    assert all(shares.values())
+    with capsys.disabled():
+        kinds = Counter("refused" if act.refused else act.what for act in everything)
+        print(f"\n{len(created)} reports, calls of each: {shares}; of each kind: {dict(kinds)}")
+
+
+# --- A report that somebody keeps ---------------------------------------------------------
+
+TIMEOUT_SECONDS = 0.5
+
+
+@contextmanager
+def asking(how: str, root: Path) -> Iterator[Any]:
+    """Call a tool, with a time-out that is short."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LIVING_REPORTS_LOCK_TIMEOUT", str(TIMEOUT_SECONDS))
+        if how == "cli":
+            yield through_commands(root)
+        else:
+            with ExitStack() as stack:
+                yield through_a_server(root, "ann", stack)
+
+
+@pytest.mark.parametrize("how", ["server", "cli"])
+def test_a_kept_report_is_waited_for_and_a_killed_keeper_frees_it(tmp_path: Path, how: str) -> None:
+    [kept, free, _], _ = some_reports(tmp_path)
+    change = {"op": "append_text", "section": SECTION, "text": "More."}
+    with asking(how, tmp_path) as ask:
+        with held_elsewhere(tmp_path / "by_id" / kept / ".lock"):
+            refused = ask("update_report", report=kept, changes=[change], reason="")["error"]
+            assert (refused["code"], refused["retry"]) == ("lock_timeout", "same")
+            assert TIMEOUT_SECONDS <= refused["waited_seconds"] < TIMEOUT_SECONDS + 5
+            assert ask("update_report", report=free, changes=[change], reason="")["version"] == 2
+        assert ask("update_report", report=kept, changes=[change], reason="")["version"] == 2
+
+
+def test_the_library_waits_for_a_kept_report_and_gives_up_in_time(tmp_path: Path) -> None:
+    [kept, *_], _ = some_reports(tmp_path)
+    library = Library(tmp_path, lock_timeout_seconds=TIMEOUT_SECONDS)
+    with held_elsewhere(tmp_path / "by_id" / kept / ".lock"):
+        for _ in range(2):
+            with pytest.raises(LockTimeoutError) as caught:
+                library.get_report(kept)
+            assert TIMEOUT_SECONDS <= caught.value.details["waited_seconds"] < TIMEOUT_SECONDS + 5
+    assert library.get_report(kept)["version"] == 1
+
+
+# --- Many calls on one server -------------------------------------------------------------
+
+CALLS = 64
+
+
+def test_64_calls_at_once_on_one_server_are_all_answered_and_all_kept(tmp_path: Path) -> None:
+    reports, _ = some_reports(tmp_path)
+    sent = {}
+    for number in range(CALLS):
+        report, text = reports[number % REPORTS], f"text {number}"
+        change = {"op": "append_text", "section": SECTION, "text": text}
+        if number % 4 == 3:
+            sent[100 + number] = call(100 + number, "get_report", report=report, sections=[SECTION])
+        else:
+            sent[100 + number] = call(100 + number, "update_report", report=report, changes=[change])
+    with serving(tmp_path) as wire:
+        wire.send(*sent.values())
+        messages = [wire.receive() for _ in sent]
+        assert {message["id"] for message in messages} == sent.keys()
+    answers = {message["id"]: json.loads(message["result"]["content"][0]["text"]) for message in messages}
+    assert not any("error" in answer for answer in answers.values())
+    for report in reports:
+        mine = {
+            number: answers[100 + number] for number in range(CALLS) if reports[number % REPORTS] == report
+        }
+        made = {row["version"]: f"text {number}" for number, row in mine.items() if "applied" in row}
+        assert sorted(made) == list(range(2, len(made) + 2))
+        lines = ["Begin.", *(made[version] for version in sorted(made))]
+        for row in mine.values():
+            if "sections" in row:
+                assert row["sections"][0]["content"] == "\n\n".join(lines[: row["version"]])
+        outline = Library(tmp_path).storage.read(report).outline
+        assert outline.sections[0].content == "\n\n".join(lines)

@@ -1,0 +1,449 @@
+"""What the use cases answer and refuse: fields, limits, selectors, bad disks, other writers' folders."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from living_reports.errors import (
+    AmbiguousSelectorError,
+    InvalidInputError,
+    ItemNotFoundError,
+    NoSuchVersionError,
+    ReportError,
+    ReportNotFoundError,
+    StorageFailedError,
+    TooLargeError,
+)
+from living_reports.library import Library
+from living_reports.store.files import durable
+from support.keeping import ANN, BEN, SECTIONS, append, change, content, folder_of, keep, retitle, write
+
+Row = dict[str, Any]
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "reports")
+
+
+def characters(answer: Row) -> int:
+    return len(json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
+
+
+# --- Answers ------------------------------------------------------------------------------
+
+
+def test_create_answers_what_the_contract_says(library: Library) -> None:
+    answer = library.create_report("Health", SECTIONS, ["ops"], reason="begin", author=ANN)
+    assert list(answer) == ["report_id", "title", "version", "action_id", "created"]
+    assert (answer["title"], answer["version"]) == ("Health", 1)
+    assert uuid.UUID(answer["report_id"])
+    assert uuid.UUID(answer["action_id"])
+    assert [row["title"] for row in answer["created"]["sections"]] == ["Errors", "Latency"]
+    [insight] = answer["created"]["insights"]
+    assert insight["section_id"] == answer["created"]["sections"][0]["section_id"]
+    assert len(insight["insight_id"]) == 36
+
+
+@pytest.mark.parametrize("letters", ["ab", "ñö", "雨雪"])
+def test_the_answer_to_an_edit_of_one_insight_is_short(library: Library, letters: str) -> None:
+    first, second = (letter * 400 for letter in letters)
+    created = keep(library, sections=[{"title": "Errors", "insights": [{"summary": first}]}])
+    [insight] = library.get_report(created, view="insights")["insights"]
+    edit = {"op": "edit_insight", "insight": insight["insight_id"], "summary": second}
+    for answer in (change(library, created, edit, dry_run=True), change(library, created, edit)):
+        [row] = answer["changed"]
+        assert row["old"][:20] == first[:20]
+        assert row["new"][:20] == second[:20]
+        assert len(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode()) <= 600
+
+
+def test_update_answers_what_the_contract_says(library: Library) -> None:
+    report = keep(library)
+    added = {"op": "add_section", "title": "Costs"}
+    answer = change(library, report, retitle("Checkout"), added, reason="more")
+    assert list(answer) == [
+        "report_id", "title", "version", "action_id", "applied", "created", "changed"
+    ]  # fmt: skip
+    assert (answer["title"], answer["version"], answer["applied"]) == ("Checkout", 2, 2)
+    assert {"at": "title", "old": "Health", "new": "Checkout"} in answer["changed"]
+    assert set(library.get_report(report)) >= {"report_id", "title", "version", "status", "updated_at"}
+
+
+def test_changes_that_alter_nothing_make_no_version_and_say_so(library: Library) -> None:
+    report = keep(library)
+    answer = change(library, report, retitle("Health"))
+    assert answer == {"report_id": report, "title": "Health", "version": 1, "applied": 0}
+
+
+def test_a_dry_run_shows_everything_and_changes_nothing(library: Library) -> None:
+    report = keep(library)
+    before = (folder_of(library, report) / "audit.jsonl").read_bytes()
+    added = {"op": "add_section", "title": "Costs"}
+    answer = change(library, report, retitle("Checkout"), added, dry_run=True)
+    assert list(answer) == [
+        "report_id", "title", "version", "applied", "created", "changed", "dry_run", "warnings"
+    ]  # fmt: skip
+    assert (answer["version"], answer["applied"], answer["dry_run"]) == (1, 2, True)
+    assert "other ids" in answer["warnings"][0]
+    assert (folder_of(library, report) / "audit.jsonl").read_bytes() == before
+
+
+def test_an_answer_stays_short_whatever_was_made(library: Library) -> None:
+    sections = [
+        {"title": f"Section {n}", "insights": [{"summary": f"{i}"} for i in range(20)]} for n in range(100)
+    ]
+    created = library.create_report("Health", sections, request_id="r1", author=ANN)
+    assert characters(created) < 20_000
+    assert "of 2000" in created["warnings"][0]
+    assert library.create_report("Health", sections, request_id="r1", author=ANN) == created
+    edits = [write("text " * 100, f"Section {n}") for n in range(100)]
+    adds = [{"op": "add_section", "title": "t" * 500, "content": "c" * 500} for _ in range(400)]
+    assert characters(change(library, "Health", *edits, *adds)) < 20_000
+
+
+def test_many_warnings_are_cut_and_counted(library: Library) -> None:
+    report = keep(library)
+    empty = [{"op": "edit_section", "section": "Errors"}] * 499
+    answer = change(library, report, *empty, append("x"), request_id="r1")
+    assert characters(answer) < 20_000
+    assert "479 more" in answer["warnings"][-1]
+    assert change(library, report, *empty, append("x"), request_id="r1") == answer
+
+
+def test_get_reads_any_version_and_pages_in_it(library: Library) -> None:
+    report = keep(library)
+    for number in range(5):
+        change(library, report, append(f"Line {number}."))
+    assert content(library, report, version=3).endswith("Line 1.")
+    page = library.get_report(report, view="full", max_chars=500, version=3)
+    text = json.dumps(page)
+    change(library, report, append("meanwhile"))
+    while "next_cursor" in page:
+        page = library.get_report(report, view="full", max_chars=500, cursor=page["next_cursor"])
+        assert page["version"] == 3
+        text += json.dumps(page)
+    assert "p95 is 340 ms" in text
+    assert "meanwhile" not in text
+    with pytest.raises(NoSuchVersionError):
+        library.get_report(report, version=99)
+
+
+def test_a_summary_names_the_last_change_of_the_version_it_shows(library: Library) -> None:
+    report = keep(library, reason="begin")
+    change(library, report, append("x"), reason="more", author=BEN)
+    assert library.get_report(report)["last_change"]["reason"] == "more"
+    assert library.get_report(report, version=1)["last_change"]["reason"] == "begin"
+
+
+def test_a_cursor_of_one_version_is_refused_for_another(library: Library) -> None:
+    report = keep(library)
+    change(library, report, append("x"))
+    cursor = library.get_report(report, view="full", max_chars=500)["next_cursor"]
+    for asked in ({"version": 1}, {"find": "x"}, {"view": "sections"}):
+        with pytest.raises(InvalidInputError) as caught:
+            library.get_report(report, **({"view": "full"} | asked), cursor=cursor)
+        assert caught.value.details["path"] == "cursor"
+
+
+# --- Limits -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "path"),
+    [
+        ([retitle("x" * 501)], "changes[0].title"),
+        ([append("x" * 1_000_001)], "changes[0].text"),
+        ([{"op": "add_tags", "tags": [f"{n}" for n in range(201)]}], "changes[0].tags"),
+        ([append("x")] * 501, "changes"),
+    ],
+)
+def test_what_is_too_large_is_refused_with_the_limit(library: Library, changes: list[Row], path: str) -> None:
+    report = keep(library)
+    with pytest.raises(TooLargeError) as caught:
+        change(library, report, *changes)
+    assert caught.value.details["path"] == path
+    assert caught.value.details["limit"] in (500, 1_000_000, 200)
+    assert library.get_report(report)["version"] == 1
+
+
+def test_a_report_over_its_limit_is_refused_whole(library: Library) -> None:
+    sections = [{"title": f"{number}", "content": "x" * 999_000} for number in range(17)]
+    with pytest.raises(TooLargeError) as caught:
+        library.create_report("Health", sections, author=ANN)
+    assert caught.value.details["limit"] == 16_000_000
+    assert library.list_reports()["total"] == 0
+    assert list(library.storage.by_id.iterdir()) == []
+    report = keep(library, sections=sections[:15])
+    with pytest.raises(TooLargeError):
+        change(library, report, *({"op": "add_section"} | section for section in sections[15:]))
+    assert library.get_report(report)["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [({"reason": "x" * 2_001}, "reason"), ({"request_id": "x" * 201}, "request_id")],
+)
+def test_long_notes_are_refused(library: Library, arguments: Row, path: str) -> None:
+    report = keep(library)
+    with pytest.raises(TooLargeError) as caught:
+        change(library, report, append("x"), **arguments)
+    assert caught.value.details["path"] == path
+
+
+BAD = "\ud800"
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda library: library.create_report(BAD, author=ANN, request_id="r"),
+        lambda library: library.create_report("T", [{"title": "T", "content": BAD}], author=ANN),
+        lambda library: library.create_report("T", reason=BAD, author=ANN),
+        lambda library: library.create_report("T", request_id=BAD, author=ANN),
+        lambda library: library.create_report("T", template="weekly", author=ANN),
+        lambda library: library.create_report(" ", author=ANN),
+        lambda library: change(library, "Health", append(BAD), request_id="r"),
+        lambda library: change(library, "Health", {"op": "set_metadata", "key": "k", "value": float("nan")}),
+        lambda library: change(library, "Health", {"op": "set_metadata", "key": "k", "value": {1: 2}}),
+        lambda library: library.get_report(BAD),
+        lambda library: library.get_report("\0"),
+        lambda library: library.get_report("x" * 1_000_000),
+        lambda library: library.get_report("Health", find=BAD, cursor=BAD),
+        lambda library: library.get_report("Health", view=BAD),
+        lambda library: library.list_reports(status=BAD),
+        lambda library: library.list_reports(cursor="x" * 5_000),
+        lambda library: library.audit_report("Health", since=BAD),
+        lambda library: library.audit_report("Health", item=BAD),
+        lambda library: library.audit_report("Health", action_type=BAD),
+        lambda library: library.audit_report("Health", cursor="AAAA"),
+    ],
+)
+def test_nonsense_is_refused_with_a_stable_error_that_can_be_sent(library: Library, call: Any) -> None:
+    keep(library)
+    with pytest.raises(ReportError) as caught:
+        call(library)
+    error = caught.value.answer()["error"]
+    assert error["code"] in ("invalid_input", "report_not_found", "item_not_found")
+    assert len(json.dumps(error, ensure_ascii=False).encode()) < 3_000
+    assert library.list_reports()["total"] == 1
+
+
+# --- Selectors ----------------------------------------------------------------------------
+
+
+def test_reads_name_a_report_by_id_prefix_title_or_part_of_it(library: Library) -> None:
+    report = keep(library, "Überblick über alles")
+    keep(library, "Other")
+    names = (
+        report,
+        report[:6],
+        report.replace("-", "").upper(),
+        " ÜBERBLICK U\u0308BER ALLES ",
+        "blick über",
+    )
+    for name in names:
+        assert library.get_report(name)["report_id"] == report
+
+
+def test_writes_need_an_id_eight_of_it_or_the_exact_title(library: Library) -> None:
+    report = keep(library, "Überblick")
+    for name in (report, report[:8], "überblick"):
+        assert change(library, name, append(name))["report_id"] == report
+    for name in (report[:7], "blick"):
+        with pytest.raises(ReportNotFoundError):
+            change(library, name, append("x"))
+
+
+def test_an_active_report_comes_before_an_archived_one(library: Library) -> None:
+    old = keep(library)
+    change(library, old, {"op": "set_status", "status": "archived"})
+    new = keep(library)
+    assert library.get_report("Health")["report_id"] == new
+    keep(library)
+    with pytest.raises(AmbiguousSelectorError) as caught:
+        change(library, "Health", append("x"))
+    assert len(caught.value.details["candidates"]) == 2
+
+
+def test_a_title_that_another_process_changed_is_known_at_once(library: Library) -> None:
+    report = keep(library)
+    other = Library(library.storage.reports_root)
+    assert other.get_report("Health")["report_id"] == report
+    change(library, report, retitle("Checkout"))
+    assert other.get_report("checkout")["report_id"] == report
+    with pytest.raises(ReportNotFoundError):
+        other.get_report("Health")
+
+
+def test_a_stale_entry_never_leads_a_write_to_a_report_of_another_title(library: Library) -> None:
+    report = keep(library)
+    index = library.storage.index_path
+    old = index.read_bytes()
+    change(library, report, retitle("Checkout"))
+    index.write_bytes(old)
+    fresh = Library(library.storage.reports_root)
+    with pytest.raises(ReportNotFoundError):
+        change(fresh, "Health", append("x"))
+    assert change(fresh, "Checkout", append("x"))["report_id"] == report
+
+
+def test_an_item_that_is_not_there_is_an_error_with_its_path(library: Library) -> None:
+    report = keep(library)
+    with pytest.raises(ItemNotFoundError) as caught:
+        change(library, report, append("x"), append("y", "Latenzy"))
+    assert caught.value.details["path"] == "changes[1].section"
+    assert caught.value.details["near"][0]["title"] == "Latency"
+    assert library.get_report(report)["version"] == 1
+
+
+# --- The trash ----------------------------------------------------------------------------
+
+
+def test_a_report_in_the_trash_is_found_by_nothing_and_comes_back_whole(library: Library) -> None:
+    report = keep(library)
+    change(library, report, append("x"))
+    before = library.get_report(report, view="full")
+    gone = library.delete_report("Health", "no longer needed", author=ANN)
+    assert (gone["report_id"], gone["title"], gone["version"]) == (report, "Health", 2)
+    assert gone["path"].startswith(f".trash/{report}_")
+    for call in (library.get_report, library.audit_report):
+        with pytest.raises(ReportNotFoundError):
+            call(report)
+    with pytest.raises(ReportNotFoundError):
+        library.delete_report(report, author=ANN)
+    assert library.list_reports(status="all")["total"] == 0
+    back = library.restore_report("Health", author=ANN)
+    assert back == {"report_id": report, "title": "Health", "version": 2}
+    assert library.get_report(report, view="full") == before
+    assert library.audit_report(report, verify=True)["verified"]["ok"]
+    with pytest.raises(ReportNotFoundError):
+        library.restore_report(report, author=ANN)
+
+
+# --- Disks that refuse --------------------------------------------------------------------
+
+
+def test_a_full_disk_is_an_error_that_says_that_nothing_happened(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = keep(library)
+    change(library, report, append("x"))
+
+    def full(operation: str, details: tuple[Any, ...]) -> None:
+        if operation == "write":
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(durable, "observer", full)
+    calls: list[Callable[[], Any]] = [
+        lambda: change(library, report, append("x")),
+        lambda: library.create_report("Other", author=ANN),
+        lambda: library.revert_report(report, 1, author=ANN),
+    ]
+    for call in calls:
+        with pytest.raises(StorageFailedError, match="No space") as caught:
+            call()
+        assert caught.value.details["happened"] == "no"
+    monkeypatch.undo()
+    assert library.get_report(report)["version"] == 2
+    assert library.list_reports()["total"] == 1
+
+
+def test_a_root_that_is_a_file_is_an_error_not_a_defect(tmp_path: Path) -> None:
+    root = tmp_path / "file"
+    root.write_text("")
+    library = Library(root)
+    calls: list[Callable[[], Any]] = [
+        lambda: library.create_report("Health", author=ANN),
+        lambda: library.list_reports(),
+        lambda: library.get_report("Health"),
+    ]
+    for call in calls:
+        with pytest.raises((StorageFailedError, ReportNotFoundError)) as caught:
+            call()
+        assert str(tmp_path) not in str(caught.value.answer())
+    assert root.read_text() == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_root_that_cannot_be_written_can_be_read(library: Library) -> None:
+    report = keep(library)
+    folders = [folder_of(library, report), library.storage.by_id, library.storage.reports_root]
+    for path in (*folders, folders[0] / ".lock"):
+        path.chmod(0o500)
+    try:
+        assert library.get_report("Health")["report_id"] == report
+        with pytest.raises(StorageFailedError) as caught:
+            change(library, report, append("x"))
+        assert caught.value.details["happened"] == "no"
+    finally:
+        for path in (*folders, folders[0] / ".lock"):
+            path.chmod(0o700)
+
+
+def test_a_folder_in_the_place_of_a_file_is_an_error_not_a_defect(library: Library) -> None:
+    report = keep(library)
+    lock = folder_of(library, report) / ".lock"
+    lock.unlink()
+    lock.mkdir()
+    with pytest.raises(StorageFailedError) as caught:
+        change(library, report, append("x"))
+    assert caught.value.details["happened"] == "no"
+
+
+# --- Folders of another program -----------------------------------------------------------
+
+
+@pytest.fixture
+def foreign(library: Library) -> str:
+    """A report as another program keeps it: an outline and events without hashes."""
+    report: str = keep(library)
+    folder = folder_of(library, report)
+    outline = json.loads((folder / "outline.json").read_bytes()) | {"outline_version": 7}
+    (folder / "outline.json").write_text(json.dumps(outline))
+    event = {
+        "action_id": str(uuid.uuid4()),
+        "report_id": report,
+        "ts": "2026-01-01T00:00:00+00:00",
+        "actor": "cli",
+        "action_type": "create",
+        "payload": {"initial_title": "Health"},
+    }
+    (folder / "audit.jsonl").write_text(json.dumps(event) + "\n")
+    for name in (".head", ".lock"):
+        (folder / name).unlink()
+    return report
+
+
+def test_another_programs_report_is_read_as_it_is(library: Library, foreign: str) -> None:
+    folder = folder_of(library, foreign)
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"}
+    assert library.get_report("Health")["version"] == 7
+    assert library.get_report(foreign, version=7)["version"] == 7
+    [event] = library.audit_report(foreign)["events"]
+    assert event["action_type"] == "create"
+    assert "version" not in event
+    assert library.audit_report(foreign, verify=True)["verified"]["ok"]
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name != ".lock"} == before
+
+
+def test_the_first_write_accepts_the_version_that_was_read(library: Library, foreign: str) -> None:
+    seen = library.get_report(foreign)["version"]
+    answer = change(library, foreign, append("x"), expected_version=seen)
+    assert answer["version"] > seen
+    assert content(library, foreign, version=answer["version"] - 1).startswith("12 %")
+    assert change(library, foreign, append("y"), expected_version=answer["version"])
+    assert library.audit_report(foreign, verify=True)["verified"]["ok"]
+
+
+def test_a_dry_run_adopts_nothing(library: Library, foreign: str) -> None:
+    change(library, foreign, append("x"), dry_run=True)
+    assert library.get_report(foreign)["version"] == 7
+    assert len((folder_of(library, foreign) / "audit.jsonl").read_bytes().splitlines()) == 1

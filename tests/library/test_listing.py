@@ -1,0 +1,201 @@
+"""Which reports list_reports shows: filters, order, pages that neither repeat nor hide, sizes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from living_reports.errors import InvalidInputError
+from living_reports.library import Library
+from support.keeping import ANN, Row, append, change, folder_of, keep, retitle
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path)
+
+
+def titles(library: Library, **asked: Any) -> list[str]:
+    return [row["title"] for row in library.list_reports(**asked)["reports"]]
+
+
+def pages(library: Library, **asked: Any) -> list[list[str]]:
+    found, cursor = [], ""
+    while True:
+        answer = library.list_reports(**asked, cursor=cursor)
+        found.append([row["title"] for row in answer["reports"]])
+        cursor = answer.get("next_cursor", "")
+        if not cursor:
+            return found
+
+
+def test_a_row_says_what_a_reader_needs(library: Library) -> None:
+    report = keep(library, tags=["ops"])
+    answer = change(library, report, append("x"))
+    [row] = library.list_reports()["reports"]
+    updated_at = row.pop("updated_at")
+    assert updated_at == library.get_report(report)["updated_at"]
+    expected = {"report_id": report, "title": "Health", "version": 2, "status": "active", "tags": ["ops"]}
+    assert row == expected
+    assert answer["version"] == 2
+
+
+def test_an_empty_root_lists_nothing_and_stays_empty(tmp_path: Path) -> None:
+    assert Library(tmp_path / "none").list_reports() == {"reports": [], "total": 0}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_last_changed_comes_first(library: Library) -> None:
+    for title in "abc":
+        keep(library, title)
+    change(library, "b", append("x"))
+    assert titles(library) == ["b", "c", "a"]
+    assert titles(library, sort="created") == ["c", "b", "a"]
+    assert titles(library, sort="title") == ["a", "b", "c"]
+
+
+def test_filters(library: Library) -> None:
+    keep(library, "Überblick Q3", tags=["ops", "Q3"])
+    keep(library, "Overview Q4", tags=["ops"])
+    keep(library, "Old overview", tags=["ops"])
+    change(library, "Old overview", {"op": "set_status", "status": "archived"})
+    keep(library, "Gone overview")
+    change(library, "Gone overview", {"op": "set_status", "status": "deleted"})
+    assert titles(library, query="überblick") == ["Überblick Q3"]
+    assert titles(library, query="Q4 over*") == ["Overview Q4"]
+    assert titles(library, tags=["q3", "ops"]) == ["Überblick Q3"]
+    assert titles(library, tags=[""], query="Q4") == ["Overview Q4"]
+    assert titles(library, status="archived") == ["Old overview"]
+    assert titles(library, status="deleted") == ["Gone overview"]
+    assert len(titles(library, status="all")) == 4
+
+
+@pytest.mark.parametrize("sort", ["updated", "created", "title"])
+def test_pages_hold_every_report_once(library: Library, sort: str) -> None:
+    for number in range(7):
+        keep(library, f"Report {number}")
+    whole = titles(library, sort=sort)
+    assert pages(library, sort=sort, limit=3) == [whole[:3], whole[3:6], whole[6:]]
+
+
+def test_reports_changed_between_pages_are_neither_repeated_nor_hidden(library: Library) -> None:
+    for number in range(6):
+        keep(library, f"Report {number}")
+    first = library.list_reports(limit=2)
+    change(library, "Report 5", append("shown already"))
+    change(library, "Report 0", append("not shown yet"))
+    change(library, "Report 0", append("not shown yet"))
+    keep(library, "Report 6")
+    rest = library.list_reports(limit=9, cursor=first["next_cursor"])
+    shown = [row["title"] for row in (*first["reports"], *rest["reports"])]
+    assert shown == [f"Report {number}" for number in (5, 4, 3, 2, 1, 0)]
+    assert rest["total"] == 6
+
+
+def test_reports_that_go_between_pages_do_no_harm(library: Library) -> None:
+    for number in range(6):
+        keep(library, f"Report {number}")
+    first = library.list_reports(limit=3, sort="title")
+    library.delete_report("Report 2", author=ANN)
+    library.delete_report("Report 4", author=ANN)
+    rest = library.list_reports(sort="title", cursor=first["next_cursor"])
+    assert [row["title"] for row in rest["reports"]] == ["Report 3", "Report 5"]
+
+
+def test_a_cursor_refuses_other_arguments(library: Library) -> None:
+    for number in range(3):
+        keep(library, f"Report {number}")
+    cursor = library.list_reports(limit=1)["next_cursor"]
+    for other in ({"query": "x"}, {"tags": ["x"]}, {"status": "all"}, {"sort": "title"}):
+        with pytest.raises(InvalidInputError) as caught:
+            library.list_reports(cursor=cursor, **other)
+        assert caught.value.details["path"] == "cursor"
+    assert library.list_reports(cursor=cursor, limit=5)["reports"]
+
+
+@pytest.mark.parametrize("name", ["status", "sort"])
+def test_a_wrong_choice_is_told_the_right_ones(library: Library, name: str) -> None:
+    asked: Row = {name: "activ" if name == "status" else "titel"}
+    with pytest.raises(InvalidInputError) as caught:
+        library.list_reports(**asked)
+    assert caught.value.details["path"] == name
+    assert caught.value.details["did_you_mean"] in ("active", "title")
+    assert caught.value.details["did_you_mean"] in caught.value.details["allowed"]
+
+
+@pytest.mark.parametrize("limit", [-1, 101])
+def test_a_limit_out_of_range_is_refused(library: Library, limit: int) -> None:
+    with pytest.raises(InvalidInputError):
+        library.list_reports(limit=limit)
+
+
+def test_long_titles_and_many_tags_stay_within_an_answer_and_page_on(library: Library) -> None:
+    tags = [f"{number:0100}" for number in range(200)]
+    for number in range(40):
+        keep(library, "😀" * 498 + f"{number:02}", tags=tags, sections=[])
+    for sort in ("updated", "title"):
+        shown, cursor = [], ""
+        while True:
+            answer = library.list_reports(sort=sort, limit=100, cursor=cursor)
+            assert len(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))) < 20_000
+            shown += [row["report_id"] for row in answer["reports"]]
+            cursor = answer.get("next_cursor", "")
+            if not cursor:
+                break
+        assert len(shown) == len(set(shown)) == 40
+    assert answer["reports"][0]["tags_more"] > 0
+
+
+def test_an_entry_that_is_behind_is_corrected_by_a_read(library: Library) -> None:
+    report = keep(library)
+    index = library.storage.index_path
+    old = index.read_bytes()
+    change(library, report, retitle("Checkout"))
+    index.write_bytes(old)  # as after a power cut, or a copy that was put back
+    fresh = Library(library.storage.reports_root)
+    fresh.get_report(report)
+    assert titles(fresh) == ["Checkout"]
+    assert titles(Library(library.storage.reports_root)) == ["Checkout"]
+
+
+def test_reading_does_not_touch_an_index_that_is_right(library: Library) -> None:
+    report = keep(library)
+    before = library.storage.index_path.read_bytes()
+    library.get_report(report)
+    library.get_report("Health")
+    library.audit_report("Heal")
+    library.list_reports()
+    assert library.storage.index_path.read_bytes() == before
+
+
+def test_a_report_that_cannot_be_read_keeps_its_row(library: Library) -> None:
+    report = keep(library)
+    (folder_of(library, report) / "outline.json").write_text("{")
+    [row] = library.list_reports()["reports"]
+    assert row["report_id"] == report
+    assert "version" not in row
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("sort", ["updated", "created", "title"])
+def test_pages_of_a_tag_are_what_one_page_would_be(
+    library: Library, monkeypatch: pytest.MonkeyPatch, sort: str, few: int
+) -> None:
+    for number in range(20):
+        keep(library, f"Report {number % 7}", tags=["even", "all"] if number % 2 == 0 else ["all"])
+    monkeypatch.setattr("living_reports.store.files.search.queries._FEW", few)
+    asked: dict[str, Any] = {"tags": ["all", "even"], "sort": sort}
+    whole = library.list_reports(limit=50, **asked)
+    assert whole["total"] == 10
+    rows: list[Row] = []
+    cursor = ""
+    while len(rows) < 10:
+        page = library.list_reports(limit=3, cursor=cursor, **asked)
+        rows += page["reports"]
+        cursor = page.get("next_cursor", "")
+    assert (rows, cursor) == (whole["reports"], "")
+    names = [row["title" if sort == "title" else "updated_at"] for row in rows]  # none was changed
+    assert names == sorted(names, reverse=sort != "title")

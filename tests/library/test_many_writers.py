@@ -1,0 +1,133 @@
+"""Eight processes write one report at once: whatever was acknowledged is there, once, in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from living_reports.library import Library
+from living_reports.model.report import Author
+from support.wire import SOURCE
+
+PROCESSES = 8
+
+THROUGH_THE_LIBRARY = """
+from living_reports.errors import VersionConflictError
+from living_reports.library import Library
+from living_reports.model.report import Author
+
+library, author = Library(Path(root)), Author("agent", name)
+
+def version():
+    return library.get_report(report)["version"]
+
+def update(change, expected):
+    try:
+        answer = library.update_report(report, [change], name, expected, author=author)
+    except VersionConflictError:
+        return 0
+    return answer["version"]
+"""
+
+THROUGH_SERVERS = """
+import atexit
+from contextlib import ExitStack
+from support.wire import call, serving
+
+stack = ExitStack()
+atexit.register(stack.close)
+wire = stack.enter_context(serving(Path(root), "--as", name))
+ids = iter(range(10, 1_000_000))
+
+def ask(tool, **arguments):
+    return json.loads(wire.ask(call(next(ids), tool, **arguments))["content"][0]["text"])
+
+def version():
+    return ask("get_report", report=report)["version"]
+
+def update(change, expected):
+    answer = ask("update_report", report=report, changes=[change], reason=name, expected_version=expected)
+    if "error" in answer and answer["error"]["code"] == "version_conflict":
+        return 0
+    return answer["version"]
+"""
+
+WRITER = """
+import json, sys
+from pathlib import Path
+root, report, name, updates = sys.argv[1:]
+{how}
+print("ready", flush=True)
+sys.stdin.readline()
+acknowledged, conflicts = [], 0
+for number in range(int(updates)):
+    change = {{"op": "append_text", "section": "Lines", "text": f"{{name}} {{number}}"}}
+    while not (made := update(change, version())):
+        conflicts += 1  # another was faster: read again, then decide again
+    acknowledged.append([made, f"{{name}} {{number}}"])
+print(json.dumps([acknowledged, conflicts]), flush=True)
+"""
+
+
+def write_at_once(root: Path, report: str, how: str, updates: int) -> tuple[dict[int, str], int]:
+    """What was acknowledged, by version, and how often a writer was refused."""
+    path = os.pathsep.join([SOURCE, str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    command = [sys.executable, "-c", WRITER.format(how=how), str(root), report]
+    writers = [
+        subprocess.Popen(
+            [*command, f"writer{number}", str(updates)],
+            env={**os.environ, "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(PROCESSES)
+    ]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"  # so that they begin together
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    answers = [json.loads(writer.communicate(timeout=300)[0]) for writer in writers]
+    made = [row for acknowledged, _ in answers for row in acknowledged]
+    assert len({version for version, _ in made}) == len(made)
+    return dict(made), sum(conflicts for _, conflicts in answers)
+
+
+def assert_nothing_lost(library: Library, report: str, acknowledged: dict[int, str], total: int) -> None:
+    assert sorted(acknowledged) == list(range(2, total + 2))
+    state = library.storage.read(report)
+    assert state.version == total + 1
+    lines = [acknowledged[version] for version in sorted(acknowledged)]
+    assert state.outline.sections[0].content == "\n\n".join(["Begin.", *lines])
+    events: list[dict[str, Any]] = [record.payload for record in library.storage.events(report)]
+    assert [event["outline_version"] for event in events] == list(range(total + 1, 0, -1))
+    assert [event["reason"] for event in reversed(events[:-1])] == [line.split()[0] for line in lines]
+    verified = library.audit_report(report, verify=True)["verified"]
+    assert verified["ok"]
+    assert verified["events"] == total + 1
+
+
+@pytest.mark.parametrize(
+    ("how", "updates"),
+    [
+        pytest.param(THROUGH_THE_LIBRARY, 50, id="library"),
+        pytest.param(THROUGH_SERVERS, 10, id="servers"),
+        pytest.param(THROUGH_SERVERS, 50, id="servers, longer", marks=pytest.mark.full),
+    ],
+)
+def test_many_writers_lose_nothing(tmp_path: Path, how: str, updates: int) -> None:
+    library = Library(tmp_path)
+    sections = [{"title": "Lines", "content": "Begin."}]
+    report = library.create_report("Shared", sections, author=Author("cli", "ann"))["report_id"]
+    acknowledged, conflicts = write_at_once(tmp_path, report, how, updates)
+    assert conflicts > 0  # they did get in each other's way
+    assert_nothing_lost(library, report, acknowledged, PROCESSES * updates)

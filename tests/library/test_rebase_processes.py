@@ -1,0 +1,83 @@
+"""Two processes write different sections of one report, each always against an old version."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from living_reports.library import Library
+from support.keeping import ANN
+from support.wire import SOURCE
+
+UPDATES = 100
+SECTIONS = ("Left", "Right")
+
+WRITER = """
+import json, sys
+from pathlib import Path
+from living_reports.library import Library
+from living_reports.model.report import Author
+
+root, report, section, updates, how = sys.argv[1:]
+library, author = Library(Path(root)), Author("agent", section)
+print("ready", flush=True)
+sys.stdin.readline()
+acknowledged, seen = [], 1
+for number in range(int(updates)):
+    change = {"op": "append_text", "section": section, "text": f"{section} {number}"}
+    if how == "insights":
+        change = {"op": "add_insight", "section": section, "summary": f"{section} {number}"}
+    answer = library.update_report(report, [change], expected_version=seen, author=author)
+    acknowledged.append([answer["version"], answer.get("rebased_over", []), seen])
+    seen = seen if how == "insights" else answer["version"]
+print(json.dumps(acknowledged), flush=True)
+"""
+
+
+def write_at_once(root: Path, report: str, how: str) -> list[tuple[int, list[int], int]]:
+    """What was acknowledged: the version, those it was carried over, and the one it expected."""
+    env = {**os.environ, "PYTHONPATH": SOURCE}
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(root), report, section, str(UPDATES), how],
+            env=env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for section in SECTIONS
+    ]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"  # so that they begin together
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    answers = [json.loads(writer.communicate(timeout=300)[0]) for writer in writers]
+    return sorted((made, over, seen) for answer in answers for made, over, seen in answer)
+
+
+@pytest.mark.parametrize("how", ["prose", "insights"])
+def test_different_sections_never_get_in_each_others_way(tmp_path: Path, how: str) -> None:
+    """With prose each expects the version that it made itself; with insights, always the first."""
+    library = Library(tmp_path)
+    report = library.create_report("Shared", [{"title": name} for name in SECTIONS], author=ANN)["report_id"]
+    acknowledged = write_at_once(tmp_path, report, how)
+    assert [version for version, _, _ in acknowledged] == list(range(2, 2 * UPDATES + 2))
+    for version, over, seen in acknowledged:
+        assert over == list(range(seen + 1, version))
+    assert any(over for _, over, _ in acknowledged)
+    outline = library.storage.read(report).outline
+    summaries = {insight.insight_id: insight.summary for insight in outline.insights}
+    for section in outline.sections:
+        written = [f"{section.title} {number}" for number in range(UPDATES)]
+        kept = [summaries[one] for one in section.insight_ids]
+        assert (kept if how == "insights" else (section.content or "").split("\n\n")) == written
+    verified = library.audit_report(report, verify=True, limit=1)["verified"]
+    assert (verified["ok"], verified["events"]) == (True, 2 * UPDATES + 1)

@@ -1,0 +1,273 @@
+"""`render_report`: which page comes as text and which as a file, and what the log says of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+
+from living_reports.errors import (
+    CorruptReportError,
+    InvalidInputError,
+    LockTimeoutError,
+    NoSuchVersionError,
+    StorageFailedError,
+)
+from living_reports.library import Library
+from living_reports.store.files import durable
+from support.keeping import ANN, BEN, Row, append, change, folder_of, keep, write
+
+LONG = "A line of prose that goes on.\n\n" * 1_000
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c6360000002000001"
+    "e221bc330000000049454e44ae426082"
+)
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "root")
+
+
+def render(library: Library, report: str = "Health", **more: Any) -> Row:
+    return library.render_report(report, author=more.pop("author", ANN), **more)
+
+
+def log(library: Library, report: str) -> list[Row]:
+    lines = (folder_of(library, report) / "audit.jsonl").read_bytes().splitlines()
+    return [json.loads(line) | {"sha256": hashlib.sha256(line).hexdigest()} for line in lines]
+
+
+# --- Text ---------------------------------------------------------------------------------
+
+
+def test_markdown_comes_as_text_and_writes_nothing(library: Library) -> None:
+    report = keep(library)
+    answer = render(library)
+    assert answer.pop("text").startswith("# Health\n")
+    assert answer == {"report_id": report, "title": "Health", "format": "markdown", "version": 1}
+    assert len(log(library, report)) == 1
+    assert not (folder_of(library, report) / "render").exists()
+
+
+def test_an_earlier_version_can_be_rendered(library: Library) -> None:
+    report = keep(library)
+    change(library, report, append("Later."))
+    assert "Later." in render(library)["text"]
+    answer = render(library, version=1)
+    assert answer["version"] == 1
+    assert "Later." not in answer["text"]
+    with pytest.raises(NoSuchVersionError):
+        render(library, version=9)
+
+
+def test_an_unknown_format_is_refused(library: Library) -> None:
+    keep(library)
+    with pytest.raises(InvalidInputError) as caught:
+        render(library, format="htm")
+    assert caught.value.details["path"] == "format"
+    assert caught.value.details["allowed"] == ["markdown", "html"]
+
+
+# --- Files --------------------------------------------------------------------------------
+
+
+def test_html_is_a_file_with_one_event_that_makes_no_version(library: Library) -> None:
+    report = keep(library)
+    answer = render(library, format="html", author=BEN)
+    path = folder_of(library, report) / "render" / "report-v1.html"
+    page = path.read_bytes()
+    assert answer == {
+        "report_id": report,
+        "title": "Health",
+        "format": "html",
+        "version": 1,
+        "path": str(path.absolute()),
+        "bytes": len(page),
+        "uri": path.absolute().as_uri(),
+    }
+    made, rendered = log(library, report)
+    assert page.startswith(b"<!doctype html>")
+    assert made["sha256"].encode() in page
+    payload = rendered["payload"]
+    assert (rendered["action_type"], rendered["actor"], payload["client"]) == ("render", "agent", BEN.client)
+    assert payload["delta"] == []
+    for name in ("outline_version", "outline_sha256"):
+        assert payload[name] == made["payload"][name]
+    assert payload["rendered"] == {
+        "format": "html",
+        "version": 1,
+        "file": "render/report-v1.html",
+        "sha256": hashlib.sha256(page).hexdigest(),
+    }
+    assert library.audit_report(report, verify=True)["verified"]["ok"]
+
+
+def test_the_address_leads_to_the_file(tmp_path: Path) -> None:
+    library = Library(tmp_path / "Berichte für #1")
+    keep(library)
+    answer = render(library, format="html")
+    assert Path(unquote(urlsplit(answer["uri"]).path)).read_bytes() == Path(answer["path"]).read_bytes()
+
+
+def test_markdown_goes_into_a_file_on_request(library: Library) -> None:
+    report = keep(library)
+    answer = render(library, to_file=True)
+    text = Path(answer["path"]).read_text(encoding="utf-8")
+    assert Path(answer["path"]).name == "report-v1.md"
+    assert "text" not in answer
+    head, _, page = text.removeprefix("---\n").partition("---\n\n")
+    assert f'head: "{log(library, report)[0]["sha256"]}"' in head
+    assert page == render(library)["text"]
+
+
+def test_long_markdown_goes_into_a_file(library: Library) -> None:
+    keep(library, sections=[{"title": "Errors", "content": LONG}])
+    answer = render(library)
+    assert answer["bytes"] == Path(answer["path"]).stat().st_size > 20_000
+    assert "text" not in answer
+
+
+def test_text_stays_within_the_limit_of_an_answer(library: Library) -> None:
+    report = keep(library, sections=[{"title": "Errors", "content": "x" * 19_000}])
+    assert "text" in render(library)
+    change(library, report, write('"' * 15_000))  # short as a page, long as JSON
+    assert "path" in render(library)
+
+
+def test_the_same_version_is_rendered_over_its_file_and_others_beside_it(library: Library) -> None:
+    report = keep(library)
+    first = render(library, format="html")
+    Path(first["path"]).write_text("spoilt")
+    assert render(library, format="html") == first
+    assert b"<!doctype" in Path(first["path"]).read_bytes()
+    change(library, report, append("Later."))
+    render(library, format="html")
+    assert render(library, format="html", version=1) == first
+    names = sorted(path.name for path in (folder_of(library, report) / "render").iterdir())
+    assert names == ["report-v1.html", "report-v2.html"]
+    assert [event["payload"]["outline_version"] for event in log(library, report)] == [1, 1, 1, 2, 2, 2]
+    assert library.get_report(report)["version"] == 2
+
+
+def test_images_come_from_allowed_folders_only(tmp_path: Path) -> None:
+    evidence = tmp_path / "evidence"
+    evidence.mkdir()
+    (evidence / "plot.png").write_bytes(PIXEL)
+    prose = [{"title": "Plot", "content": f"![a plot]({evidence}/plot.png)"}]
+    pages = {}
+    for name, folders in (("with", [evidence]), ("without", [])):
+        library = Library(tmp_path / name, sources=folders)
+        keep(library, sections=prose)
+        pages[name] = Path(render(library, format="html")["path"]).read_text(encoding="utf-8")
+    assert "data:image/png;base64," in pages["with"]
+    assert "data:image" not in pages["without"]
+
+
+# --- Trouble ------------------------------------------------------------------------------
+
+
+def test_a_page_waits_for_the_lock(library: Library) -> None:
+    report = keep(library)
+    impatient = Library(library.storage.reports_root, lock_timeout_seconds=0.05)
+
+    def hold_and_render(operation: str, details: tuple[Any, ...]) -> None:
+        """A second renderer, in the middle of the first one's work."""
+        if operation == "create" and details[0].name == ".report-v1.html.tmp":
+            durable.observer = None
+            with ThreadPoolExecutor(1) as threads, pytest.raises(LockTimeoutError):
+                threads.submit(render, impatient, format="html").result()
+
+    durable.observer = hold_and_render
+    try:
+        render(library, format="html")
+    finally:
+        durable.observer = None
+    assert len(log(library, report)) == 2
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "happened", "events"),
+    [
+        ("create", ".report-v1.html.tmp", "no", 1),
+        ("write", ".report-v1.html.tmp", "no", 1),
+        ("write", "audit.jsonl", "no", 1),
+        ("rename", ".report-v1.html.tmp", "unknown", 2),
+    ],
+)
+def test_a_disk_that_refuses_leaves_no_half_page(
+    library: Library, operation: str, name: str, happened: str, events: int
+) -> None:
+    report = keep(library)
+
+    def refuse(current: str, details: tuple[Any, ...]) -> None:
+        if current == operation and details[0].name == name:
+            raise OSError(28, "No space left on device")
+
+    durable.observer = refuse
+    try:
+        with pytest.raises(StorageFailedError) as caught:
+            render(library, format="html")
+    finally:
+        durable.observer = None
+    assert caught.value.details["happened"] == happened
+    assert len(log(library, report)) == events
+    assert not (folder_of(library, report) / "render" / "report-v1.html").exists()
+    assert render(library, format="html")["bytes"] > 1_000
+    assert [path.name for path in (folder_of(library, report) / "render").iterdir()] == ["report-v1.html"]
+
+
+def test_a_page_is_not_written_through_a_link(library: Library, tmp_path: Path) -> None:
+    report = keep(library)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (folder_of(library, report) / "render").symlink_to(elsewhere)
+    with pytest.raises(StorageFailedError):
+        render(library, format="html")
+    assert not any(elsewhere.iterdir())
+    (folder_of(library, report) / "render").unlink()
+    path = Path(render(library, format="html")["path"])
+    target = tmp_path / "target"
+    target.write_text("mine")
+    path.unlink()
+    path.symlink_to(target)
+    render(library, format="html")
+    assert (target.read_text(), stat.S_ISREG(path.lstat().st_mode)) == ("mine", True)
+
+
+def test_a_damaged_report_gives_text_but_no_file(library: Library) -> None:
+    report = keep(library)
+    (folder_of(library, report) / "outline.json").write_text("{")
+    answer = render(library)
+    assert answer["warnings"]
+    assert "12 % of orders fail" in answer["text"]
+    with pytest.raises(CorruptReportError):
+        render(library, format="html")
+    assert not (folder_of(library, report) / "render").exists()
+
+
+# --- Another writer's report --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stated", [0, 3])
+def test_a_report_of_another_writer_is_adopted_before_it_gets_a_file(library: Library, stated: int) -> None:
+    report = keep(library)
+    folder = folder_of(library, report)
+    outline = json.loads((folder / "outline.json").read_bytes())
+    for name in ("audit.jsonl", ".head"):
+        (folder / name).unlink()
+    (folder / "outline.json").write_text(json.dumps(outline | {"outline_version": 3}))
+    assert render(library)["version"] == 3
+    assert not (folder / "audit.jsonl").exists()
+    answer = render(library, format="html", version=stated)
+    assert answer["version"] == 4
+    adopted, rendered = log(library, report)
+    assert adopted["payload"]["adopted"] is True
+    assert rendered["payload"]["rendered"]["version"] == 4
+    assert adopted["sha256"] in Path(answer["path"]).read_text(encoding="utf-8")

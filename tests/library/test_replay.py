@@ -1,0 +1,139 @@
+"""A real document's life, replayed through the server: 333 revisions that 67 people made.
+
+Each revision becomes one `update_report` over stdio, asked for by the SDK's own client: the
+sections that changed are edited, new ones added, lost ones removed, moved ones moved. A
+section holds its heading too, so that the contents of a version, joined, are the revision.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp.client import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp.types import TextContent
+
+from living_reports.library import Library
+from support.histories import revisions
+from support.wire import COMMAND, environment
+
+Change = dict[str, Any]
+
+
+def split(text: str) -> dict[str, str]:
+    """The sections of a document by a name that tells them apart, heading included, in order."""
+    sections: dict[str, str] = {}
+    for part in re.split(r"(?m)^(?=## )", text):
+        heading = part.partition("\n")[0].strip("# \r") if part.startswith("## ") else "Preface"
+        name, number = heading[:400] or "Untitled", 1
+        while name in sections:
+            number += 1
+            name = f"{heading[:400]} ({number})"
+        sections[name] = part
+    return sections
+
+
+def changes_between(old: dict[str, str], new: dict[str, str]) -> list[Change]:
+    """What leads from one revision to the next; sections are named by their titles."""
+    gone = [name for name in old if name not in new]
+    came = [name for name in new if name not in old]
+    changes = [{"op": "remove_section", "section": name} for name in gone]
+    changes += [
+        {"op": "edit_section", "section": name, "content": text}
+        for name, text in new.items()
+        if name in old and old[name] != text
+    ]
+    changes += [{"op": "add_section", "title": name, "content": new[name]} for name in came]
+    order = [*(name for name in old if name in new), *came]
+    previous = ""
+    for place, name in enumerate(new):
+        if order[place] != name:
+            position = f"after:{previous}" if previous else "first"
+            changes.append({"op": "move_section", "section": name, "position": position})
+            order.remove(name)
+            order.insert(place, name)
+        previous = name
+    return changes
+
+
+def reason_of(revision: dict[str, Any]) -> str:
+    return f"{revision['author']}: {revision['message']}".strip()
+
+
+async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool(tool, arguments)
+    [content] = result.content
+    assert isinstance(content, TextContent)
+    answer: dict[str, Any] = json.loads(content.text)
+    assert "error" not in answer, answer
+    return answer
+
+
+async def replay(root: Path, sent: list[dict[str, Any]]) -> str:
+    """Send every revision; the id of the report."""
+    server = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=environment(root))
+    async with Client(server) as client:
+        before = split(sent[0]["text"])
+        sections = [{"title": name, "content": text} for name, text in before.items()]
+        created = await ask(
+            client, "create_report", title="Guidance", sections=sections, reason=reason_of(sent[0])
+        )
+        for version, revision in enumerate(sent[1:], 1):
+            after = split(revision["text"])
+            answer = await ask(
+                client,
+                "update_report",
+                report=created["report_id"],
+                changes=changes_between(before, after),
+                reason=reason_of(revision),
+                expected_version=version,
+            )
+            assert answer["version"] == version + 1
+            before = after
+    report_id: str = created["report_id"]
+    return report_id
+
+
+def text_at(library: Library, report: str, version: int) -> str:
+    """The document as `get_report` gives it at a version, page by page."""
+    text, cursor = "", ""
+    while True:
+        page = library.get_report(report, view="full", version=version, max_chars=200_000, cursor=cursor)
+        text += "".join(section.get("content", "") for section in page["sections"])
+        cursor = page.get("next_cursor", "")
+        if not cursor:
+            return text
+
+
+def assert_kept(root: Path, report: str, sent: list[dict[str, Any]]) -> None:
+    """Each revision is one version and one event, and each version is what was sent."""
+    library = Library(root)
+    state = library.storage.read(report)
+    events = [record for record in library.storage.events(report) if record.makes_version]
+    assert [record.version for record in events] == list(range(len(sent), 0, -1))
+    assert [record.payload["reason"] for record in reversed(events)] == [reason_of(r) for r in sent]
+    for version, revision in enumerate(sent, 1):
+        outline = library.storage.outline_at(report, version, state)
+        assert "".join(section.content or "" for section in outline.sections) == revision["text"]
+    for version in (1, len(sent) // 3, len(sent)):
+        assert text_at(library, report, version) == sent[version - 1]["text"]
+    verified = library.audit_report(report, verify=True, limit=1)["verified"]
+    assert verified["ok"]
+    assert verified["events"] == len(sent)
+
+
+def bytes_kept(folder: Path) -> int:
+    """The audit log and the backups together."""
+    return sum(path.stat().st_size for path in (folder / "audit.jsonl", *(folder / "backups").iterdir()))
+
+
+def test_every_revision_of_a_real_document_is_a_version_that_reads_back(tmp_path: Path) -> None:
+    sent = list(revisions("log4j-guidance"))
+    report = anyio.run(replay, tmp_path, sent)
+    assert_kept(tmp_path, report, sent)
+    revised = sum(len(revision["text"].encode()) for revision in sent)
+    assert bytes_kept(tmp_path / "by_id" / report) < revised / 5

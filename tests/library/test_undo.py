@@ -1,0 +1,325 @@
+"""One change is taken back alone, or one item brought back: all else stays, to the byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from living_reports.errors import (
+    CorruptReportError,
+    InvalidInputError,
+    ItemNotFoundError,
+    NoSuchVersionError,
+    VersionConflictError,
+)
+from living_reports.library import Library
+from living_reports.model.report import Insight, Outline, Section
+from support.keeping import ANN, BEN, Row, append, change, content, folder_of, keep, retitle, write
+
+SECTIONS = [
+    {"title": "Errors", "content": "one\n\ntwo\n\nthree", "insights": [{"summary": "A"}, {"summary": "B"}]},
+    {"title": "Latency", "content": "fast", "insights": [{"summary": "C"}]},
+    {"title": "Costs", "content": "low"},
+]
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path)
+
+
+@pytest.fixture
+def report(library: Library) -> str:
+    return keep(library, sections=SECTIONS)
+
+
+def undo(library: Library, report: str, what: str | int, **more: Any) -> Row:
+    return library.revert_report(report, undo=what, author=more.pop("author", ANN), **more)
+
+
+def now(library: Library, report: str) -> Outline:
+    return library.storage.read(report).outline
+
+
+def named(library: Library, report: str, text: str) -> str:
+    """The id of the insight with this summary."""
+    return next(i.insight_id for i in now(library, report).insights if i.summary == text)
+
+
+def shape(outline: Outline) -> list[tuple[str, list[str]]]:
+    summaries = {insight.insight_id: insight.summary for insight in outline.insights}
+    return [(section.title, [summaries[i] for i in section.insight_ids]) for section in outline.sections]
+
+
+def items(outline: Outline) -> dict[str, Section | Insight]:
+    return {s.section_id: s for s in outline.sections} | {i.insight_id: i for i in outline.insights}
+
+
+# --- One change ---------------------------------------------------------------------------
+
+
+def test_a_change_is_taken_back_and_later_ones_stay(library: Library, report: str) -> None:
+    change(library, report, retitle("Wrong"), {"op": "add_tags", "tags": ["wrong"]}, append("wrong"))
+    change(library, report, append("right", "Latency"), {"op": "add_tags", "tags": ["right"]}, author=BEN)
+    before = now(library, report)
+    answer = undo(library, report, 2, reason="never mind")
+    assert (answer["version"], answer["title"]) == (4, "Health")
+    after = now(library, report)
+    assert after.metadata["tags"] == ["right"]
+    assert content(library, report) == "one\n\ntwo\n\nthree"
+    assert content(library, report, "Latency").endswith("right")
+    changed = {row["at"].split("/")[1] for row in answer["changed"] if row["at"].startswith("sections/")}
+    old, new = items(before), items(after)
+    assert {key[:8] for key in old if old[key] != new[key]} == changed
+    [event] = library.audit_report(report, since=3)["events"]
+    assert (event["action_type"], event["reason"]) == ("revert", "never mind")
+    record = library.storage.event_of(report, 4)
+    assert record is not None
+    assert record.payload["undo"] == "2"
+
+
+def test_a_change_is_named_by_its_version_or_its_action_id(library: Library, report: str) -> None:
+    made = change(library, report, retitle("Wrong"))
+    for name in (2, "2", " 2 ", "2-2", made["action_id"], made["action_id"].upper()):
+        assert undo(library, report, name, dry_run=True)["changed"] == [
+            {"at": "title", "old": "Wrong", "new": "Health"}
+        ]
+
+
+def test_lines_of_one_text_are_taken_back_among_later_ones(library: Library, report: str) -> None:
+    change(library, report, {"op": "edit_text", "section": "Errors", "find": "one", "replace": "1"})
+    change(library, report, {"op": "edit_text", "section": "Errors", "find": "three", "replace": "3"})
+    undo(library, report, 2)
+    assert content(library, report) == "one\n\ntwo\n\n3"
+
+
+def test_the_undo_of_an_undo_restores(library: Library, report: str) -> None:
+    change(library, report, append("x"), {"op": "remove_section", "section": "Latency"})
+    change(library, report, retitle("Checkout"))
+    before = now(library, report)
+    undo(library, report, 2)
+    assert shape(now(library, report))[1] == ("Latency", ["C"])
+    undo(library, report, 4)
+    after = now(library, report)
+    assert (after.sections, after.insights) == (before.sections, before.insights)
+
+
+def test_a_range_is_taken_back_as_one(library: Library, report: str) -> None:
+    for text in ("a", "b", "c"):
+        change(library, report, append(text))
+    change(library, report, retitle("Checkout"))
+    with pytest.raises(VersionConflictError):
+        undo(library, report, "2-3")
+    answer = undo(library, report, "2-4")
+    assert (answer["version"], answer["title"]) == (6, "Checkout")
+    assert content(library, report) == "one\n\ntwo\n\nthree"
+
+
+def test_an_undo_that_alters_nothing_makes_no_version(library: Library, report: str) -> None:
+    change(library, report, retitle("Other"))
+    change(library, report, retitle("Health"))
+    assert undo(library, report, "2-3")["applied"] == 0
+    change(library, report, append("x"))
+    assert undo(library, report, 4, item="Latency")["applied"] == 0
+
+
+def test_a_later_change_in_the_way_is_named(library: Library, report: str) -> None:
+    edit = {"op": "edit_text", "section": "Errors"}
+    change(library, report, edit | {"find": "two", "replace": "2"})
+    change(library, report, edit | {"find": "2", "replace": "II"}, author=BEN, reason="Roman")
+    change(library, report, edit | {"find": "three", "replace": "3"}, author=BEN, reason="elsewhere")
+    with pytest.raises(VersionConflictError) as caught:
+        undo(library, report, 2)
+    error = caught.value.answer()["error"]
+    assert "Version 2 cannot be undone alone" in error["message"]
+    [row] = error["conflicts"]
+    assert (row["base"], row["current"], row["yours"]) == ("2", "II", "two")
+    assert (row["by"]["version"], row["by"]["reason"]) == (3, "Roman")
+    assert error["current_version"] == 4
+    assert 'undo="2-3"' in error["hint"]
+    assert undo(library, report, "2-3", dry_run=True)["applied"] == 1
+    undo(library, report, 3)
+    undo(library, report, 2)
+    assert content(library, report) == "one\n\ntwo\n\n3"
+
+
+def test_an_undo_against_an_older_version_is_carried_over(library: Library, report: str) -> None:
+    change(library, report, retitle("Wrong"))
+    change(library, report, append("x"), author=BEN)
+    answer = undo(library, report, 2, expected_version=2)
+    assert (answer["version"], answer["rebased_over"], answer["title"]) == (4, [3], "Health")
+    with pytest.raises(VersionConflictError) as caught:
+        undo(library, report, 2, expected_version=9)
+    assert caught.value.details["conflicts"] == []
+
+
+def test_a_repeated_request_undoes_once(library: Library, report: str) -> None:
+    change(library, report, append("x"))
+    first = undo(library, report, 2, request_id="r1")
+    assert undo(library, report, 2, request_id="r1") == first
+    assert library.get_report(report)["version"] == 3
+
+
+def test_a_dry_run_undoes_nothing(library: Library, report: str) -> None:
+    change(library, report, append("x"))
+    before = (folder_of(library, report) / "audit.jsonl").read_bytes()
+    tried = undo(library, report, 2, dry_run=True)
+    assert (tried["version"], tried["dry_run"]) == (2, True)
+    assert (folder_of(library, report) / "audit.jsonl").read_bytes() == before
+    assert undo(library, report, 2)["changed"] == tried["changed"]
+
+
+# --- One item -----------------------------------------------------------------------------
+
+
+def test_only_one_insight_is_undone(library: Library, report: str) -> None:
+    a, b = named(library, report, "A"), named(library, report, "B")
+    both = [{"op": "edit_insight", "insight": one, "importance": 9} for one in (a, b)]
+    change(library, report, *both, append("x"))
+    [row] = undo(library, report, 2, item=a[:8])["changed"]
+    assert row == {"at": f"insights/{a[:8]}/importance", "old": 9, "new": 5}
+    assert now(library, report).get_insight(b).importance == 9
+    assert content(library, report).endswith("x")
+
+
+def test_a_removed_insight_comes_back_in_its_place(library: Library, report: str) -> None:
+    a = named(library, report, "A")
+    change(library, report, {"op": "remove_insight", "insight": a}, append("later"))
+    change(library, report, {"op": "add_insight", "section": "Errors", "summary": "D"}, author=BEN)
+    undo(library, report, 2, item=a)
+    assert shape(now(library, report))[0] == ("Errors", ["A", "B", "D"])
+    assert content(library, report).endswith("later")
+
+
+def test_a_removed_section_comes_back_in_its_place_with_its_insights(library: Library, report: str) -> None:
+    before = items(now(library, report))
+    change(library, report, {"op": "remove_section", "section": "Latency"}, retitle("Checkout"))
+    change(library, report, {"op": "add_section", "title": "Last"}, author=BEN)
+    answer = library.revert_report(report, 1, item="Latency", author=ANN)
+    assert answer["title"] == "Checkout"
+    outline = now(library, report)
+    assert [title for title, _ in shape(outline)] == ["Errors", "Latency", "Costs", "Last"]
+    assert shape(outline)[1] == ("Latency", ["C"])
+    after = items(outline)
+    assert {key: after[key] for key in before} == before
+
+
+def test_a_section_is_brought_back_with_insights_that_moved_away(library: Library, report: str) -> None:
+    c = named(library, report, "C")
+    change(
+        library, report, {"op": "move_insight", "insight": c, "section": "Errors"}, write("slow", "Latency")
+    )
+    change(library, report, {"op": "add_insight", "section": "Latency", "summary": "D"})
+    library.revert_report(report, 1, item="Latency", author=ANN)
+    assert shape(now(library, report))[:2] == [("Errors", ["A", "B"]), ("Latency", ["C"])]
+    assert content(library, report, "Latency") == "fast"
+
+
+def test_the_move_of_an_insight_is_undone_alone(library: Library, report: str) -> None:
+    a = named(library, report, "A")
+    change(library, report, {"op": "move_insight", "insight": a, "section": "Costs"}, append("x"))
+    undo(library, report, 2, item=a)
+    assert shape(now(library, report)) == [("Errors", ["A", "B"]), ("Latency", ["C"]), ("Costs", [])]
+    assert content(library, report).endswith("x")
+
+
+def test_what_a_change_brought_is_taken_out_alone(library: Library, report: str) -> None:
+    added = {"op": "add_section", "title": "New", "insights": [{"summary": "N"}]}
+    created = change(library, report, added, append("x"))["created"]
+    tried = undo(library, report, 2, item=created["insights"][0]["insight_id"], dry_run=True)
+    assert [row.get("old") for row in tried["changed"]] == ["N"]
+    undo(library, report, 2, item="New")
+    assert [title for title, _ in shape(now(library, report))] == ["Errors", "Latency", "Costs"]
+    assert "N" not in [insight.summary for insight in now(library, report).insights]
+    assert content(library, report).endswith("x")
+
+
+def test_one_insight_goes_back_to_a_version_against_an_older_one(library: Library, report: str) -> None:
+    a = named(library, report, "A")
+    edit = {"op": "edit_insight", "insight": a}
+    change(library, report, edit | {"summary": "A2"})
+    change(library, report, append("x"), author=BEN)
+    answer = library.revert_report(report, 1, item=a, expected_version=2, author=ANN)
+    assert (answer["rebased_over"], len(answer["changed"])) == ([3], 1)
+    change(library, report, edit | {"summary": "A3"}, author=BEN)
+    with pytest.raises(VersionConflictError) as caught:
+        library.revert_report(report, 2, item=a, expected_version=4, author=ANN)
+    [row] = caught.value.details["conflicts"]
+    assert (row["base"], row["current"], row["yours"]) == ("A", "A3", "A2")
+    library.revert_report(**caught.value.details["retry_with"], author=ANN)
+    assert now(library, report).get_insight(a).summary == "A2"
+
+
+def test_an_insight_whose_section_is_gone_says_how_to_bring_both_back(library: Library, report: str) -> None:
+    c = named(library, report, "C")
+    latency = now(library, report).sections[1].section_id
+    change(library, report, {"op": "remove_section", "section": "Latency"})
+    with pytest.raises(InvalidInputError) as caught:
+        library.revert_report(report, 1, item=c, author=ANN)
+    assert f"item={latency}" in caught.value.hint
+    library.revert_report(report, 1, item=latency, author=ANN)
+    assert shape(now(library, report))[1] == ("Latency", ["C"])
+
+
+def test_an_item_that_is_nowhere_or_was_not_there_yet(library: Library, report: str) -> None:
+    change(library, report, {"op": "add_section", "title": "New"})
+    for arguments in ({"to_version": 1, "item": "New"}, {"undo": 2, "item": "Nowhere"}):
+        with pytest.raises(ItemNotFoundError) as caught:
+            library.revert_report(report, **arguments, author=ANN)  # type: ignore[arg-type]
+        assert caught.value.details["path"] == "item"
+
+
+def test_an_item_may_be_named_as_answers_name_it(library: Library, report: str) -> None:
+    a = named(library, report, "A")
+    latency = now(library, report).sections[1].section_id
+    change(
+        library, report, {"op": "remove_insight", "insight": a}, {"op": "remove_section", "section": latency}
+    )
+    before = library.revert_report(report, 1, item=f"insights/{a[:8]}", dry_run=True, author=ANN)
+    assert [row["at"] for row in before["changed"]] == [f"insights/{a[:8]}"]
+    assert undo(library, report, 2, item=f"sections/{latency[:8]}", dry_run=True)["applied"] == 2
+    with pytest.raises(ItemNotFoundError) as caught:
+        library.revert_report(report, 1, item=f"insights/{a}/summary", author=ANN)
+    assert "whole" in caught.value.hint
+
+
+# --- Refused ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        ({}, "to_version"),
+        ({"undo": 0}, "to_version"),
+        ({"to_version": 1, "undo": 2}, "undo"),
+        ({"undo": "two"}, "undo"),
+        ({"undo": "-3"}, "undo"),
+        ({"undo": "3-2"}, "undo"),
+        ({"undo": 1}, "undo"),
+        ({"undo": "1-2"}, "undo"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(library: Library, report: str, arguments: Row, path: str) -> None:
+    change(library, report, append("x"))
+    with pytest.raises(InvalidInputError) as caught:
+        library.revert_report(report, **arguments, author=ANN)
+    assert caught.value.details["path"] == path
+
+
+@pytest.mark.parametrize("what", [9, "2-9", "6f2d8a52-9f3e-4c0b-8d0e-3b1f6a0c7e11"])
+def test_a_version_that_never_was(library: Library, report: str, what: str | int) -> None:
+    change(library, report, append("x"))
+    with pytest.raises(NoSuchVersionError):
+        undo(library, report, what)
+
+
+def test_a_damaged_report_is_only_brought_back_whole(library: Library, report: str) -> None:
+    change(library, report, append("x"))
+    (folder_of(library, report) / "outline.json").write_text("{ broken")
+    asked: list[dict[str, Any]] = [{"undo": 2}, {"to_version": 1, "item": "Errors"}]
+    for arguments in asked:
+        with pytest.raises(CorruptReportError):
+            library.revert_report(report, **arguments, author=ANN)
+    assert library.revert_report(report, 2, author=ANN)["version"] == 3

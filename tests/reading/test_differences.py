@@ -1,0 +1,387 @@
+"""What diff_report answers: which versions, which rows in which order, by whom, and as text."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from living_reports.errors import InvalidInputError, NoSuchVersionError
+from living_reports.library import Library
+from living_reports.model.report import Outline
+from living_reports.reading.differences import changed_rows
+from support.keeping import ANN, BEN, append, change, keep, retitle, write
+from support.strategies import edited, outlines
+
+Row = dict[str, Any]
+
+ADOPTED = "7c1f0a52-3b0e-4d57-9a41-2f6f5f0b9d10"
+"""The report in `data/igloo`, which another program wrote."""
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path)
+
+
+def compared(library: Library, **asked: Any) -> tuple[int, int]:
+    answer = library.diff_report("Health", **asked)
+    return answer["from_version"], answer["to_version"]
+
+
+def rows(library: Library, **asked: Any) -> list[Row]:
+    changed: list[Row] = library.diff_report("Health", **asked)["changed"]
+    return changed
+
+
+def times(library: Library) -> dict[int, str]:
+    return {row["version"]: row["ts"] for row in library.audit_report("Health", limit=100)["events"]}
+
+
+def full_id(library: Library, name: str) -> str:
+    view = library.get_report("Health", view="full")
+    items = {row["title"]: row["section_id"] for row in view["sections"]}
+    items |= {row["summary"]: row["insight_id"] for row in view["insights"]}
+    return str(items[name])
+
+
+@pytest.fixture
+def history(library: Library) -> Library:
+    """Ann's report; Ben corrects Errors in 2; Ann its insight in 3; Ben writes more on Errors in 4."""
+    keep(library)
+    change(library, "Health", write("15 % of orders fail.\n\nMost of them at night."), author=BEN,
+           reason="June")  # fmt: skip
+    insight = {"op": "edit_insight", "insight": full_id(library, "Errors doubled in May"), "importance": 9}
+    change(library, "Health", insight, reason="it got worse")
+    change(library, "Health", append("And on Sundays."), author=BEN, reason="July")
+    return library
+
+
+# --- Which versions -----------------------------------------------------------------------
+
+
+def test_it_compares_the_current_version_with_the_one_before(history: Library) -> None:
+    assert compared(history) == (3, 4)
+    assert compared(history, to_version=3) == (2, 3)
+    assert compared(history, since=1) == compared(history, since="1") == (1, 4)
+    assert compared(history, since=1, to_version=2) == (1, 2)
+
+
+def test_since_a_moment_begins_with_the_version_that_was_current(history: Library) -> None:
+    ts = times(history)
+    assert compared(history, since=ts[3]) == (2, 4)
+    assert compared(history, since="2999-01-01") == (4, 4)
+    assert rows(history, since="2999-01-01") == []
+    for since in ("2020-01-01", ts[1][:10], ts[1]):
+        assert compared(history, since=since) == (0, 4)
+
+
+def test_before_the_creation_everything_came(history: Library) -> None:
+    changed = rows(history, since="2020-01-01")
+    came = {row["new"]: row["by"]["version"] for row in changed if "/" in row["at"]}
+    assert came == {"active": 1, "Errors": 4, "Errors doubled in May": 3, "Latency": 1}
+    assert not any("old" in row for row in changed)
+    assert {row["at"]: row for row in changed}["title"]["new"] == "Health"
+
+
+def test_what_was_created_and_not_changed_since_has_one_version(library: Library) -> None:
+    keep(library)
+    assert compared(library) == (0, 1)
+
+
+def test_a_version_that_never_was_is_refused(history: Library) -> None:
+    wrong: list[dict[str, Any]] = [{"since": 9}, {"to_version": 9}, {"since": 1, "to_version": -1}]
+    for asked in wrong:
+        with pytest.raises(NoSuchVersionError):
+            history.diff_report("Health", **asked)
+
+
+def test_backwards_is_refused_with_the_call_that_goes_forwards(history: Library) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        history.diff_report("Health", since=4, to_version=2)
+    assert caught.value.details["path"] == "to_version"
+    assert "since=2, to_version=4" in str(caught.value.hint)
+    with pytest.raises(InvalidInputError):
+        history.diff_report("Health", since="2999-01-01", to_version=2)
+
+
+@pytest.mark.parametrize("asked", [{"since": "last week"}, {"format": "html"}, {"cursor": "x"}])
+def test_an_argument_that_means_nothing_is_refused(history: Library, asked: Row) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        history.diff_report("Health", **asked)
+    assert caught.value.details["path"] == next(iter(asked))
+
+
+def test_the_same_version_twice_is_no_difference(history: Library) -> None:
+    assert rows(history, since=4) == []
+    assert history.diff_report("Health", since=4, format="text")["text"] == ""
+
+
+def test_what_another_program_kept_is_known_from_its_last_version_on(tmp_path: Path) -> None:
+    shutil.copytree(Path(__file__).parents[1] / "data" / "igloo", tmp_path / "igloo")
+    library = Library(tmp_path / "igloo")
+    kept = library.storage.read(ADOPTED).outline
+    version = kept.outline_version
+    for _ in range(2):  # as it was found, and after the first change
+        assert library.diff_report(ADOPTED, since="2026-03-03")["from_version"] == version
+        assert library.diff_report(ADOPTED, since=kept.created_at[:10])["from_version"] == 0
+        for asked in ({"since": kept.updated_at}, {"to_version": version}):
+            with pytest.raises(NoSuchVersionError) as caught:
+                library.diff_report(ADOPTED, **asked)
+            assert f"since={version}" in str(caught.value.hint)
+        change(library, ADOPTED, retitle("Review"))
+        version = kept.outline_version + 1
+    assert [row["old"] for row in library.diff_report(ADOPTED)["changed"]] == [kept.title]
+
+
+# --- Which rows ---------------------------------------------------------------------------
+
+
+def test_a_row_says_what_changed_by_whom_and_why(history: Library) -> None:
+    answer = history.diff_report("Health", since=1)
+    assert list(answer) == ["report_id", "title", "from_version", "to_version", "changed"]
+    prose, importance = answer["changed"]
+    assert prose["at"] == f"sections/{full_id(history, 'Errors')[:8]}/content"
+    assert prose["old"] == "12 % of orders fail."
+    assert prose["new"].splitlines()[0] == "15 % of orders fail."
+    assert {key: prose["by"][key] for key in ("version", "actor", "client", "reason")} == {
+        "version": 4, "actor": "agent", "client": "ben/2.0", "reason": "July"
+    }  # fmt: skip
+    assert (importance["old"], importance["new"]) == (8, 9)
+    assert importance["by"]["reason"] == "it got worse"
+    assert importance["by"]["ts"] == times(history)[3]
+
+
+def test_by_is_limited_to_the_range(history: Library) -> None:
+    [prose] = rows(history, since=1, to_version=2)
+    assert prose["by"]["version"] == 2
+    assert "Sundays" not in prose["new"]
+
+
+def test_what_was_changed_and_changed_back_is_no_difference(history: Library) -> None:
+    change(history, "Health", retitle("Checkout"))
+    change(history, "Checkout", retitle("Health"))
+    assert rows(history, since=4) == []
+
+
+def test_rows_follow_the_report_and_what_went_stands_where_it_was(library: Library) -> None:
+    titles = ("A", "B", "C", "D")
+    sections = [{"title": t, "content": t, "insights": [{"summary": f"in {t}"}]} for t in titles]
+    keep(library, sections=sections)
+    in_c = full_id(library, "in C")
+    change(
+        library,
+        "Health",
+        {"op": "add_section", "title": "E", "position": "first"},
+        {"op": "remove_section", "section": "B"},
+        write("dd", "D"),
+        {"op": "edit_insight", "insight": in_c, "importance": 1},
+        write("aa", "A"),
+        {"op": "add_tags", "tags": ["ops"]},
+    )
+    shown = [row.get("new", row.get("old")) for row in rows(library)]
+    assert shown == [["ops"], "E", "aa", "B", "in B", 1, "dd"]
+
+
+def test_an_insight_that_moved_stands_in_its_new_section(library: Library) -> None:
+    keep(library)
+    insight = full_id(library, "Errors doubled in May")
+    move = {"op": "move_insight", "insight": insight, "section": "Latency"}
+    raise_it = {"op": "edit_insight", "insight": insight, "importance": 2}
+    change(library, "Health", move, raise_it, write("x"), write("y", "Latency"))
+    kinds = [row["at"].split("/")[0] + "/" + row["at"].split("/")[2] for row in rows(library)]
+    assert kinds[-1] == "insights/importance"
+    assert kinds.index("sections/insight_ids") == 0
+    assert set(kinds) == {"sections/content", "sections/insight_ids", "insights/importance"}
+
+
+def test_of_a_long_text_the_lines_that_differ_are_shown_around_the_difference(library: Library) -> None:
+    line = "word " * 100
+    keep(library, sections=[{"title": "Errors", "content": f"one\n{line}12 %{line}\nthree"}])
+    change(library, "Health", {"op": "edit_text", "section": "Errors", "find": "12 %", "replace": "15 %"})
+    [row] = rows(library)
+    assert "12 %" in row["old"]
+    assert "15 %" in row["new"]
+    assert max(len(row["old"]), len(row["new"])) <= 200
+    assert "three" not in row["new"]
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=50)
+@given(st.data(), outlines())
+def test_any_two_outlines_can_be_compared(data: st.DataObject, old: Outline) -> None:
+    new = data.draw(edited(old))
+    found = changed_rows(old, new, [])
+    places = [row["at"] for row in found]
+    assert len(set(places)) == len(places)
+    assert not changed_rows(new, new, [])
+    assert all(row.keys() <= {"at", "old", "new"} for row in found)
+
+
+# --- As text ------------------------------------------------------------------------------
+
+
+def test_text_is_a_unified_diff_of_the_pages(history: Library) -> None:
+    answer = history.diff_report("Health", since=1, format="text")
+    assert list(answer) == ["report_id", "title", "from_version", "to_version", "text"]
+    lines = answer["text"].splitlines()
+    assert lines[0].startswith("--- ")
+    assert lines[0].endswith(", version 1")
+    assert lines[1].endswith(f", version {answer['to_version']}")
+    assert lines[2] == "@@ Errors @@"
+    assert "-12 % of orders fail." in lines
+    assert "+15 % of orders fail." in lines
+    assert "+And on Sundays." in lines
+    assert "-1. **[8/10]** Errors doubled in May [1]" in lines
+
+
+def test_text_shows_an_insight_that_is_no_longer_current(history: Library) -> None:
+    insight = full_id(history, "Errors doubled in May")
+    change(history, "Health", {"op": "edit_insight", "insight": insight, "status": "killed"})
+    assert "+1. **[9/10]** Errors doubled in May [1] *(killed)*" in (
+        history.diff_report("Health", format="text")["text"].splitlines()
+    )
+
+
+def test_text_from_nothing_is_the_page(library: Library) -> None:
+    keep(library)
+    text = library.diff_report("Health", format="text")["text"]
+    assert text.startswith("--- nothing\n+++ Health, version 1\n@@ @@\n+# Health\n")
+    assert all(line.startswith(("+", "@@")) for line in text.splitlines()[1:])
+
+
+# --- Pages --------------------------------------------------------------------------------
+
+
+def all_pages(library: Library, field: str, **asked: Any) -> list[Any]:
+    pages, cursor = [], ""
+    while True:
+        answer = library.diff_report("Health", cursor=cursor, **asked)
+        assert len(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))) < 20_000
+        assert (answer["from_version"], answer["to_version"]) == (1, 3)
+        pages.append(answer[field])
+        cursor = answer.get("next_cursor", "")
+        if not cursor:
+            return pages
+        change(library, "Health", append("meanwhile"))
+
+
+@pytest.fixture
+def long_history(library: Library) -> Library:
+    keep(library)
+    for half in range(2):
+        adds = [
+            {"op": "add_section", "title": f"{half} {n}", "content": f"{half} {n} words\n" * 40}
+            for n in range(60)
+        ]
+        change(library, "Health", *adds, reason="why " * 30)
+    return library
+
+
+def test_pages_of_rows_belong_to_one_comparison(long_history: Library) -> None:
+    pages = all_pages(long_history, "changed", since=1)
+    assert len(pages) > 1
+    came = [row["new"] for page in pages for row in page]
+    assert came == [f"{half} {n}" for half in range(2) for n in range(60)]
+
+
+def test_pages_of_a_text_join_to_the_whole(long_history: Library) -> None:
+    pages = all_pages(long_history, "text", since=1, format="text")
+    assert len(pages) > 1
+    lines = "".join(pages).splitlines()
+    for half, n in ((0, 0), (0, 59), (1, 59)):
+        assert lines.count(f"+{half} {n} words") == 40
+
+
+def test_a_cursor_refuses_other_arguments(long_history: Library) -> None:
+    cursor = long_history.diff_report("Health", since=1)["next_cursor"]
+    for asked in ({"since": 2}, {"since": 1, "format": "text"}, {"since": 1, "to_version": 2}):
+        with pytest.raises(InvalidInputError):
+            long_history.diff_report("Health", cursor=cursor, **asked)
+
+
+# --- Who last changed it ------------------------------------------------------------------
+
+
+def last(library: Library, item: str, **asked: Any) -> Row:
+    row: Row = library.audit_report("Health", item=item, **asked)["last_change"]
+    return row
+
+
+def test_the_last_change_of_an_item_says_who_why_and_what(history: Library) -> None:
+    errors = full_id(history, "Errors")
+    row = last(history, "Errors")
+    assert list(row) == ["version", "ts", "actor", "client", "reason", "at"]
+    assert (row["version"], row["client"], row["reason"]) == (4, "ben/2.0", "July")
+    assert row["at"] == f"sections/{errors[:8]}/content"
+    assert last(history, "Latency")["at"] == f"sections/{full_id(history, 'Latency')[:8]}"
+    assert "last_change" not in history.audit_report("Health")
+
+
+def test_filters_do_not_hide_the_last_change(history: Library) -> None:
+    answer = history.audit_report("Health", item="Errors", actor="ann", limit=1)
+    assert [row["version"] for row in answer["events"]] == [1]
+    assert answer["last_change"]["version"] == 4
+    assert history.audit_report("Health", item="Errors", since=4)["last_change"]["version"] == 4
+
+
+def test_a_field_came_with_its_item(history: Library) -> None:
+    change(history, "Health", {"op": "add_section", "title": "Costs", "content": "12 EUR"}, author=BEN)
+    change(history, "Health", {"op": "edit_section", "section": "Costs", "title": "Cost"})
+    assert last(history, "sections/Cost/content")["version"] == 5
+    assert last(history, "sections/Cost")["version"] == 6
+    assert "last_change" not in history.audit_report("Health", item="sections/Cost/notes")
+
+
+def test_citations_by_id_short_id_and_summary(history: Library) -> None:
+    insight = full_id(history, "Errors doubled in May")
+    cite = {"op": "add_citation", "insight": insight, "citation": {"url": "https://c.d/e"}}
+    change(history, "Health", cite, author=BEN, reason="a second source")
+    for name in (insight, insight[:8], insight.upper(), "doubled in May"):
+        row = last(history, f"insights/{name}/citations")
+        assert (row["version"], row["reason"]) == (5, "a second source")
+        assert row["at"] == f"insights/{insight[:8]}/citations"
+    assert last(history, insight[:8])["at"] == f"insights/{insight[:8]}/citations"
+    assert last(history, f"insights/{insight}/importance")["version"] == 3
+
+
+def test_one_citation_by_its_link(history: Library) -> None:
+    insight = full_id(history, "Errors doubled in May")
+    cite = {"op": "add_citation", "insight": insight, "citation": {"url": "https://c.d/e"}}
+    change(history, "Health", cite, author=BEN)
+    citations = f"insights/{insight[:8]}/citations"
+    assert last(history, f"{citations}/https://a.b")["version"] == 1
+    row = last(history, f"{citations}/https://c.d/e")
+    assert row["version"] == 5
+    assert last(history, row["at"])["version"] == 5
+    change(history, "Health", {"op": "remove_citation", "insight": insight,
+                               "citation": {"url": "https://a.b"}})  # fmt: skip
+    assert last(history, f"{citations}/https://a.b")["version"] == 6
+    assert last(history, f"{citations}/https://c.d/e")["version"] == 5
+
+
+def test_one_tag(history: Library) -> None:
+    change(history, "Health", {"op": "add_tags", "tags": ["ops"]}, author=BEN)
+    change(history, "Health", {"op": "add_tags", "tags": ["web"]})
+    assert last(history, "metadata/tags/ops")["version"] == 5
+    assert last(history, "metadata/tags")["version"] == 6
+
+
+def test_an_item_that_is_gone_was_last_changed_when_it_went(history: Library) -> None:
+    insight = full_id(history, "Errors doubled in May")
+    change(history, "Health", {"op": "remove_section", "section": "Errors"}, author=BEN, reason="moved")
+    for name in ("Errors", insight[:8], f"insights/{insight[:8]}/citations", "sections/errors/content"):
+        assert last(history, name)["reason"] == "moved"
+
+
+def test_a_time_alone_is_no_change_of_an_item(history: Library) -> None:
+    """Going back to version 1 only touches the times of what was changed and changed back since."""
+    change(history, "Health", write("p95 is 900 ms.", "Latency"))
+    change(history, "Health", write("p95 is 340 ms.", "Latency"))
+    history.revert_report("Health", 1, author=ANN)
+    assert last(history, "Latency")["version"] == 6
+    assert last(history, "Errors")["version"] == 7

@@ -1,0 +1,595 @@
+"""What a reader gets: each view, its filters, its size, and pages that lose and repeat nothing."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from living_reports.errors import AmbiguousSelectorError, InvalidInputError, ItemNotFoundError
+from living_reports.model.delta import diff
+from living_reports.model.report import AuditEvent, Outline, outline_data
+from living_reports.reading import cursor
+from living_reports.reading.paging import size, size_bytes
+from living_reports.reading.views import brief_edits, event_row, report_view, short_ids, view_args
+from living_reports.render.markdown import markdown
+
+TODAY = date(2026, 11, 23)
+HEAD = ["report_id", "title", "version", "status", "tags", "updated_at"]
+CREATED = "2026-01-01T00:00:00.000000+00:00"
+
+
+def uid(number: int) -> str:
+    return f"{number:08x}-0000-4000-8000-000000000000"
+
+
+def insight(number: int, importance: int = 5, **fields: Any) -> dict[str, Any]:
+    cited = [{"source": "url", "url": f"https://example.org/{number}"}]
+    base = {"insight_id": uid(number), "importance": importance, "summary": f"Finding {number}"}
+    return base | {"citations": cited} | fields
+
+
+def section(number: int, *insight_ids: int, **fields: Any) -> dict[str, Any]:
+    base = {"section_id": uid(number), "title": f"Part {number}", "content": f"Text of part {number}."}
+    return base | {"insight_ids": [uid(i) for i in insight_ids]} | fields
+
+
+def outline(sections: list[dict[str, Any]], insights: list[dict[str, Any]], **fields: Any) -> Outline:
+    head = {"report_id": uid(0xFFFF), "title": "Health", "outline_version": 4, "metadata": {"tags": ["q4"]}}
+    times = {"created_at": CREATED, "updated_at": "2026-11-20T08:00:00.000000+00:00"}
+    return Outline.model_validate(head | times | {"sections": sections, "insights": insights} | fields)
+
+
+@pytest.fixture
+def report() -> Outline:
+    sections = [
+        section(0x10, 1, 2, notes="Ask Ada."),
+        section(0x11, 3, content="Straße der Ströme", content_format="plain"),
+        section(0x12, content=None),
+    ]
+    insights = [
+        insight(1, 5),
+        insight(2, 9, metadata={"review_by": "2026-11-01", "as_of": "2026-10-01"}),
+        insight(3, 9, status="archived"),
+        insight(4, 7, citations=[]),
+    ]
+    return outline(sections, insights)
+
+
+def view(report: Outline, **arguments: Any) -> dict[str, Any]:
+    answer = report_view(report, today=TODAY, **arguments)
+    assert list(answer)[: len(HEAD)] == HEAD
+    return {key: value for key, value in answer.items() if key not in HEAD}
+
+
+def ids(rows: list[dict[str, Any]]) -> list[int]:
+    return [int((row.get("insight_id") or row["section_id"])[:8], 16) for row in rows]
+
+
+# --- The views ---------------------------------------------------------------------------
+
+
+def test_the_head_is_that_of_the_outline(report: Outline) -> None:
+    answer = report_view(report, today=TODAY)
+    assert [answer[key] for key in HEAD] == [uid(0xFFFF), "Health", 4, "active", ["q4"], report.updated_at]
+
+
+def test_summary(report: Outline) -> None:
+    change = {"version": 4, "reason": "weekly"}
+    assert view(report, last_change=change) == {
+        "sections": [
+            {
+                "section_id": "00000010",
+                "title": "Part 16",
+                "chars": 24,
+                "insights": 2,
+                "stale": 1,
+            },
+            {"section_id": "00000011", "title": "Part 17", "chars": 17},
+            {"section_id": "00000012", "title": "Part 18", "chars": 0},
+        ],
+        "top_insights": [
+            {
+                "insight_id": "00000002",
+                "section_id": "00000010",
+                "importance": 9,
+                "summary": "Finding 2",
+                "stale": True,
+            },
+            {"insight_id": "00000004", "importance": 7, "summary": "Finding 4"},
+            {"insight_id": "00000001", "section_id": "00000010", "importance": 5, "summary": "Finding 1"},
+        ],
+        "findings": {"stale": 1, "uncited": 1, "orphaned_insight": 1, "empty_section": 1},
+        "last_change": change,
+    }
+
+
+def test_summary_of_nothing() -> None:
+    assert view(outline([], [])) == {"sections": [], "top_insights": []}
+
+
+def test_sections(report: Outline) -> None:
+    assert view(report, view="sections")["sections"] == [
+        {
+            "section_id": "00000010",
+            "title": "Part 16",
+            "content": "Text of part 16.",
+            "notes": "Ask Ada.",
+            "insight_ids": ["00000001", "00000002"],
+        },
+        {
+            "section_id": "00000011",
+            "title": "Part 17",
+            "content": "Straße der Ströme",
+            "content_format": "plain",
+        },
+        {"section_id": "00000012", "title": "Part 18"},
+    ]
+
+
+def test_insights_are_ranked(report: Outline) -> None:
+    assert view(report, view="insights", status="all")["insights"] == [
+        {
+            "insight_id": "00000002",
+            "section_id": "00000010",
+            "importance": 9,
+            "summary": "Finding 2",
+            "citations": [{"source": "url", "url": "https://example.org/2"}],
+            "as_of": "2026-10-01",
+            "review_by": "2026-11-01",
+            "stale": True,
+        },
+        {
+            "insight_id": "00000003",
+            "section_id": "00000011",
+            "importance": 9,
+            "status": "archived",
+            "summary": "Finding 3",
+            "citations": [{"source": "url", "url": "https://example.org/3"}],
+        },
+        {"insight_id": "00000004", "importance": 7, "summary": "Finding 4"},
+        {
+            "insight_id": "00000001",
+            "section_id": "00000010",
+            "importance": 5,
+            "summary": "Finding 1",
+            "citations": [{"source": "url", "url": "https://example.org/1"}],
+        },
+    ]
+
+
+def test_full_holds_everything(report: Outline) -> None:
+    odd = report.model_copy(update={"metadata": {"tags": ["q4"], "owner": "ada"}})
+    odd = Outline.model_validate(outline_data(odd) | {"next_cursor": "kept", "order": [1]})
+    data = outline_data(odd)
+    assert view(odd, view="full") == {
+        "created_at": data["created_at"],
+        "schema_version": "1.0",
+        "metadata": data["metadata"],
+        "extra": {"next_cursor": "kept", "order": [1]},
+        "sections": data["sections"],
+        "insights": data["insights"],
+    }
+
+
+def test_markdown_is_the_rendered_page(report: Outline) -> None:
+    assert view(report, view="markdown") == {"text": markdown(report, TODAY)}
+    assert view(report, view="markdown", status="all") == {"text": markdown(report, TODAY, status="all")}
+
+
+def test_markdown_of_one_section_has_nothing_of_the_others(report: Outline) -> None:
+    text = view(report, view="markdown", sections=["Part 16"])["text"]
+    assert "## Part 16" in text
+    assert "Finding 2" in text
+    assert "Part 17" not in text
+    assert "Finding 4" not in text
+
+
+# --- Which items -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sections", "insights"),
+    [
+        ({"sections": ["Part 16"]}, [0x10], [1, 2]),
+        ({"sections": ["00000011", "part 16"]}, [0x10, 0x11], [1, 2]),
+        ({"sections": ["Part 17"], "status": "all"}, [0x11], [3]),
+        ({"insights": ["00000004"]}, None, [4]),
+        ({"insights": ["00000003"]}, None, [3]),
+        ({"insights": ["00000003"], "status": "active"}, None, []),
+        ({"insights": ["finding 4"]}, None, [4]),
+        ({"sections": ["Part 18"], "insights": ["00000001"]}, [0x12], [1]),
+        ({"find": "STRASSE"}, [0x11], []),
+        ({"find": "Stro\u0308me"}, [0x11], []),
+        ({"find": "ask ada"}, [0x10], []),
+        ({"find": "finding"}, [], [1, 2, 4]),
+        ({"find": "finding", "min_importance": 7}, [], [2, 4]),
+        ({"find": "example.org/1"}, [], [1]),
+        ({"find": "part", "sections": ["Part 18"]}, [0x12], []),
+        ({"find": "nowhere"}, [], []),
+        ({"view": "sections", "find": "16"}, [0x10], None),
+        ({"view": "sections", "sections": ["Part 17"]}, [0x11], None),
+        ({"view": "insights", "sections": ["Part 16"]}, None, [2, 1]),
+        ({"view": "insights", "min_importance": 7}, None, [2, 4]),
+        ({"view": "insights", "status": "archived"}, None, [3]),
+        ({"view": "insights", "stale": True}, None, [2]),
+        ({"view": "full", "sections": ["Part 17"]}, [0x11], [3]),
+        ({"view": "full", "status": "active"}, [0x10, 0x11, 0x12], [1, 2, 4]),
+    ],
+)
+def test_what_is_asked_for(
+    report: Outline, arguments: dict[str, Any], sections: list[int] | None, insights: list[int] | None
+) -> None:
+    answer = view(report, **arguments)
+    assert (ids(answer["sections"]) if "sections" in answer else None) == sections
+    assert (ids(answer["insights"]) if "insights" in answer else None) == insights
+
+
+def test_sections_name_only_insights_that_are_shown(report: Outline) -> None:
+    (item,) = view(report, view="sections", sections=["Part 16"], min_importance=7)["sections"]
+    assert item["insight_ids"] == ["00000002"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "extra"),
+    [
+        ({"view": "sumary"}, "view", {"did_you_mean": "summary"}),
+        ({"view": "x"}, "view", {}),
+        ({"status": "Archive"}, "status", {"did_you_mean": "archived"}),
+        ({"max_chars": 499}, "max_chars", {}),
+        ({"max_chars": 200_001}, "max_chars", {}),
+        ({"min_importance": 11}, "min_importance", {}),
+        ({"cursor": "nonsense"}, "cursor", {}),
+    ],
+)
+def test_values_out_of_range(
+    report: Outline, arguments: dict[str, Any], path: str, extra: dict[str, str]
+) -> None:
+    with pytest.raises(InvalidInputError) as refused:
+        view(report, **arguments)
+    details = dict(refused.value.details)
+    assert details.pop("path") == path
+    assert bool(details.pop("allowed", None)) is (path != "cursor")
+    assert details == extra
+
+
+def test_unknown_and_ambiguous_items_are_refused_with_their_place(report: Outline) -> None:
+    with pytest.raises(ItemNotFoundError) as missing:
+        view(report, sections=["Part 16", "Part 99"])
+    with pytest.raises(AmbiguousSelectorError) as several:
+        view(report, insights=["finding"])
+    assert (missing.value.details["path"], several.value.details["path"]) == ("sections[1]", "insights[0]")
+
+
+def test_ids_are_as_long_as_it_takes() -> None:
+    same = "aaaaaaaa-0000-4000-8000-00000000000"
+    report = outline([section(1, section_id=same + "1")], [insight(2, insight_id=same + "2"), insight(3)])
+    assert short_ids(report) == {same + "1": same + "1", same + "2": same + "2", uid(3): "00000003"}
+
+
+# --- Size and pages ----------------------------------------------------------------------
+
+
+def usual_report(sections: int, words: int = 500) -> Outline:
+    parts, found = [], []
+    for n in range(sections):
+        numbers = [100 + n * 3 + k for k in range(3)]
+        parts.append(section(0x10 + n, *numbers, title=f"Section about topic {n}", content="word " * words))
+        review = {"metadata": {"review_by": "2026-11-01"}}
+        found += [insight(k, k % 10, summary="Ένα εύρημα " * 30, **review) for k in numbers]
+    return outline(
+        parts, found, title="Platform health, fourth quarter", metadata={"tags": ["platform", "q4"]}
+    )
+
+
+def test_a_summary_of_twelve_sections_is_small() -> None:
+    event = AuditEvent(
+        action_id=uid(1),
+        report_id=uid(0xFFFF),
+        ts=CREATED,
+        actor="agent",
+        action_type="evolve",
+        payload={"reason": "Weekly update", "client": "claude-desktop 1.2", "outline_version": 4},
+    )
+    answer = report_view(usual_report(12), today=TODAY, last_change=event_row(event))
+    assert len(answer["sections"]) == 12
+    assert len(answer["top_insights"]) == 5
+    assert size_bytes(answer) <= 2_500
+
+
+def pages(report: Outline, **arguments: Any) -> list[dict[str, Any]]:
+    """All pages of a view, each within its size; the next day begins between them."""
+    limit = arguments.get("max_chars", 20_000)
+    answers = [report_view(report, today=TODAY, **arguments)]
+    while text := answers[-1].get("next_cursor"):
+        answers.append(report_view(report, today=date(2026, 11, 24), cursor=text, **arguments))
+        assert len(answers) < 3_000
+    assert all(size(answer) <= limit for answer in answers)
+    return answers
+
+
+def joined(answers: list[dict[str, Any]]) -> dict[str, Any]:
+    """The pages put together again, as their reader would: by id, and by what `from` says."""
+    whole: dict[str, Any] = {}
+    for answer in answers:
+        for key, value in answer.items():
+            if key in HEAD or key == "next_cursor":
+                continue
+            if isinstance(value, list) and key in ("sections", "insights"):
+                for item in value:
+                    add_item(whole.setdefault(key, []), dict(item))
+                whole.setdefault(key, [])
+            elif isinstance(value, list | str):
+                whole[key] = whole[key] + value if key in whole else value
+            else:
+                assert key not in whole
+                whole[key] = value
+    return whole
+
+
+def add_item(items: list[dict[str, Any]], item: dict[str, Any]) -> None:
+    path = item.pop("from", None)
+    if items and items[-1].pop("cut", None):
+        key = "section_id" if "section_id" in items[-1] and "content" not in item else next(iter(item))
+        assert items[-1][key] == item.pop(key)
+        join(items[-1], item, path.split("/"))
+    else:
+        assert path is None
+        items.append(item)
+
+
+def join(held: Any, more: Any, path: list[str]) -> None:
+    """Put `more` behind `held`; `path` says where it begins, so whether its first entry goes on."""
+    first, *inner = path
+    if isinstance(held, list):
+        assert int(first) == len(held) - bool(inner)
+        if inner:
+            go_on(held, len(held) - 1, more.pop(0), inner)
+        held += more
+        return
+    for key, value in more.items():
+        if key == first and inner:
+            go_on(held, key, value, inner)
+        else:
+            assert key not in held or key == "cut"
+            held[key] = value
+
+
+def go_on(holder: Any, key: Any, value: Any, inner: list[str]) -> None:
+    if isinstance(value, str):
+        assert int(inner[0]) == len(holder[key])
+        holder[key] += value
+    else:
+        join(holder[key], value, inner)
+
+
+words = st.text(st.sampled_from('ab \n"\\\t\u0001é漢🙂'), max_size=900)
+long_text = words.map(lambda text: text * 3)
+
+
+@st.composite
+def outlines(draw: st.DrawFn) -> Outline:
+    count = draw(st.integers(0, 6))
+    homes = draw(st.lists(st.integers(0, 3), min_size=count, max_size=count))
+    insights = []
+    for n in range(count):
+        citation = st.fixed_dictionaries(
+            {"source": st.just("url"), "title": words, "url": st.just("https://a.b")}
+        )
+        fields = {"summary": "S" + draw(long_text), "citations": draw(st.lists(citation, max_size=4))}
+        insights.append(insight(n, draw(st.integers(0, 10)), **fields))
+    sections = []
+    for n in range(draw(st.integers(0, 3))):
+        held = [i for i, home in enumerate(homes) if home == n]
+        texts = {"content": draw(st.none() | long_text), "notes": draw(st.none() | long_text)}
+        sections.append(section(0x100 + n, *held, title="T" + draw(words)[:400], **texts))
+    return outline(sections, insights, title="R" + draw(words)[:400])
+
+
+@pytest.mark.parametrize(
+    "name", ["summary", "sections", "insights", "markdown", "full", "content"], ids="{} view".format
+)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(report=outlines(), limit=st.sampled_from([500, 600, 900, 1_500, 4_000]))
+def test_pages_together_are_the_whole(name: str, report: Outline, limit: int) -> None:
+    asked: dict[str, Any] = {"find": "a", "status": "all"} if name == "content" else {"view": name}
+    (whole,) = pages(report, max_chars=200_000, **asked)
+    whole = {key: value for key, value in whole.items() if key not in HEAD}
+    assert joined(pages(report, max_chars=limit, **asked)) == whole
+
+
+def test_an_item_that_fits_a_page_is_never_cut() -> None:
+    answers = pages(usual_report(12, words=1_000), view="sections")
+    assert len(answers) > 2
+    assert not any("cut" in item for answer in answers for item in answer["sections"])
+
+
+def test_a_long_content_is_cut_at_the_end_of_a_line() -> None:
+    lines = "".join(f"Line {n} of a long story.\n" for n in range(3_000))
+    answers = pages(outline([section(0x10, content=lines), section(0x11)], []), view="sections")
+    assert all(answer["sections"][0]["content"].endswith("story.\n") for answer in answers)
+    first, second = answers[0]["sections"][0], answers[1]["sections"][0]
+    assert first["cut"] is True
+    assert second["from"] == f"content/{len(first['content'])}"
+    assert size(answers[0]) > 19_500
+
+
+def test_a_page_may_have_another_size_than_the_one_before() -> None:
+    report = usual_report(12)
+    first = report_view(report, today=TODAY, view="sections", max_chars=4_000)
+    rest = report_view(report, today=TODAY, view="sections", max_chars=200_000, cursor=first["next_cursor"])
+    assert ids(first["sections"] + rest["sections"]) == list(range(0x10, 0x1C))
+
+
+def test_a_cursor_holds_its_version_and_refuses_another() -> None:
+    report = usual_report(12)
+    text = report_view(report, today=TODAY, view="sections", max_chars=4_000)["next_cursor"]
+    assert cursor.decode(text, view_args(report.report_id, view="sections"))[0] == 4
+    with pytest.raises(InvalidInputError, match="version 4"):
+        report_view(
+            report.model_copy(update={"outline_version": 5}), today=TODAY, view="sections", cursor=text
+        )
+    with pytest.raises(InvalidInputError, match="other arguments"):
+        report_view(report, today=TODAY, view="sections", find="word", cursor=text)
+
+
+def test_a_piece_that_cannot_be_cut_asks_for_more_room() -> None:
+    report = outline([], [], metadata={"k" * 600: 1})
+    with pytest.raises(InvalidInputError, match="too small") as refused:
+        pages(report, view="full", max_chars=500)
+    assert refused.value.details["path"] == "max_chars"
+
+
+# --- Edits and events --------------------------------------------------------------------
+
+AT = f"insights/{uid(1)}"
+
+
+@pytest.mark.parametrize(
+    ("edit", "row"),
+    [
+        (
+            {"at": AT + "/importance", "old": 6, "new": 8},
+            {"at": "insights/00000001/importance", "old": 6, "new": 8},
+        ),
+        ({"at": "outline_version", "old": 1, "new": 2}, None),
+        ({"at": AT + "/updated_at", "old": "a", "new": "b"}, None),
+        ({"at": AT + "/supporting_queries", "splices": [[0, [], [{"execution_id": "x"}]]]}, None),
+        ({"at": AT, "new": insight(1)}, {"at": "insights/00000001", "new": "Finding 1"}),
+        ({"at": f"sections/{uid(2)}", "old": section(2)}, {"at": "sections/00000002", "old": "Part 2"}),
+        ({"at": "", "new": {"title": "Health"}}, {"at": "", "new": "Health"}),
+        ({"at": "title", "old": "a" * 300, "new": "b"}, {"at": "title", "old": "a" * 199 + "…", "new": "b"}),
+        (
+            {"at": AT + "/summary", "splices": [[0, "old", "new"], [9, "", "more"]]},
+            {"at": "insights/00000001/summary", "old": "old", "new": "new … more"},
+        ),
+        (
+            {"at": "metadata/tags", "splices": [[0, ["a"], ["b", "c"]]]},
+            {"at": "metadata/tags", "old": ["a"], "new": ["b", "c"]},
+        ),
+        (
+            {"at": AT + "/citations", "splices": [[0, [], [{"source": "url", "url": "u"}]]]},
+            {"at": "insights/00000001/citations", "new": {"source": "url", "url": "u"}},
+        ),
+        ({"at": "metadata/a~1b", "new": {"x": [1]}}, {"at": "metadata/a~1b", "new": {"x": [1]}}),
+        ({"at": "metadata/k", "old": ["x" * 300]}, {"at": "metadata/k", "old": '["' + "x" * 197 + "…"}),
+        (
+            {"at": "sections", "splices": [[0, [uid(2)], []], [3, [], [uid(2)]]]},
+            {"at": "sections", "old": "00000002 at 1", "new": "00000002 at 3"},
+        ),
+    ],
+)
+def test_an_edit_in_brief(edit: dict[str, Any], row: dict[str, Any] | None) -> None:
+    assert brief_edits([edit]) == ([row] if row else [])
+
+
+def test_an_item_that_came_needs_one_row(report: Outline) -> None:
+    data = outline_data(report)
+    data["insights"].append(insight(9, created_at=CREATED, updated_at=CREATED))
+    data["sections"][0]["insight_ids"].append(uid(9))
+    data["outline_version"] = 5
+    new = Outline.model_validate(data)
+    assert brief_edits(diff(report, new)) == [{"at": "insights/00000009", "new": "Finding 9"}]
+    assert brief_edits(diff(new, report)) == [{"at": "insights/00000009", "old": "Finding 9"}]
+
+
+def test_an_insight_that_moved_is_seen_to_leave_and_to_come(report: Outline) -> None:
+    data = outline_data(report)
+    data["sections"][0]["insight_ids"] = [uid(1)]
+    data["sections"][2]["insight_ids"] = [uid(2)]
+    assert brief_edits(diff(report, Outline.model_validate(data))) == [
+        {"at": "sections/00000010/insight_ids", "old": "00000002 at 2"},
+        {"at": "sections/00000012/insight_ids", "new": "00000002 at 1"},
+    ]
+
+
+def test_ids_in_a_delta_are_told_apart_or_named_by_the_caller() -> None:
+    one, other = ("aaaaaaaa-0000-4000-8000-00000000000" + n for n in "12")
+    delta = [{"at": f"insights/{i}/importance", "old": 1, "new": 2} for i in (one, other)]
+    assert [row["at"] for row in brief_edits(delta)] == [
+        f"insights/{one}/importance",
+        f"insights/{other}/importance",
+    ]
+    assert brief_edits(delta[:1], {one: "aaaaaaaa-0"})[0]["at"] == "insights/aaaaaaaa-0/importance"
+
+
+def event(delta: Any, **payload: Any) -> AuditEvent:
+    ts = "2026-11-23T10:00:00.123456+00:00"
+    base = {"delta": delta, "outline_version": 12, "client": "claude-desktop 1.2.3"} | payload
+    return AuditEvent(
+        action_id=uid(7), report_id=uid(0xFFFF), ts=ts, actor="agent", action_type="evolve", payload=base
+    )  # fmt: skip
+
+
+def test_ids_of_any_shape_are_told_apart() -> None:
+    delta = [{"at": f"insights/{i}/importance", "old": 1, "new": 2} for i in ("a" * 8, "a" * 9, "b")]
+    assert [row["at"].split("/")[1] for row in brief_edits(delta)] == ["a" * 8, "a" * 9, "b"]
+
+
+def test_an_event_as_a_row() -> None:
+    delta = [{"at": AT + "/importance", "old": 6, "new": 8}, {"at": "outline_version", "old": 11, "new": 12}]
+    assert event_row(event(delta, reason="New figures", prev_sha256="0")) == {
+        "version": 12,
+        "ts": "2026-11-23T10:00:00.123456+00:00",
+        "actor": "agent",
+        "client": "claude-desktop 1.2.3",
+        "action_type": "evolve",
+        "reason": "New figures",
+        "action_id": uid(7),
+        "changed": [{"at": "insights/00000001/importance", "old": 6, "new": 8}],
+    }
+
+
+@pytest.mark.parametrize(
+    "delta",
+    [
+        [{"at": AT + "/summary", "old": "a" * 5_000, "new": "é" * 5_000}],
+        [{"at": AT + "/summary", "splices": [[n * 9, "old", "new"] for n in range(100)]}],
+        [
+            {"at": AT, "new": insight(1, summary="s" * 9_000)},
+            {"at": AT + "/metadata/as_of", "new": "2026-11-23"},
+        ],
+    ],
+)
+def test_the_row_of_an_edit_to_one_insight_is_short(delta: list[dict[str, Any]]) -> None:
+    row = event_row(event(delta, reason="Because the weekly figures came in. " * 20))
+    assert size_bytes(row) <= 400
+    assert row["changed"][0]["at"].startswith("insights/00000001")
+
+
+def test_the_row_of_a_large_change_counts_what_it_leaves_out() -> None:
+    delta = [{"at": f"insights/{uid(n)}", "new": insight(n, summary="s" * 500)} for n in range(500)]
+    row = event_row(event(delta, reason="r" * 9_000, client="c" * 500))
+    assert (len(row["changed"]), row["changed_more"]) == (8, 492)
+    assert size_bytes(row) <= 1_000
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"delta": "x", "reason": 5, "client": None, "outline_version": True},
+        {"delta": [1, {}, {"at": 3}, {"at": "a~x", "new": 1}, {"at": "title", "splices": [[0, "a"]]}]},
+        {"delta": [{"at": "sections", "splices": "no"}, {"at": "sections/a/insight_ids", "new": [3]}]},
+        {"delta": [{"at": "sections/a/insight_ids", "splices": [[0, ["x"], [{}]]]}]},
+        {
+            "delta": [
+                {"at": "sections", "splices": [[0, [{}], [{}]]]},
+                {"at": "title", "splices": [[0, [{}], ["a"]], [4, "a", "b"]]},
+            ]
+        },
+    ],
+)
+def test_the_lines_of_another_writer_are_shown_as_far_as_they_can_be_read(payload: dict[str, Any]) -> None:
+    other = event([]).model_copy(update={"payload": payload})
+    assert list(event_row(other)) == ["ts", "actor", "action_type", "action_id"]
+
+
+def test_every_answer_is_json(report: Outline) -> None:
+    for name in ("summary", "sections", "insights", "full", "markdown"):
+        answer = report_view(report, today=TODAY, view=name)
+        assert json.loads(json.dumps(answer)) == answer

@@ -1,0 +1,341 @@
+"""Two things at the same moment: a person's save and a commit, a list and a deletion, a check and writers.
+
+Each test holds one of the two at the point where the other may harm it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from living_reports.errors import LockTimeoutError, ReportNotFoundError
+from living_reports.library import Library
+from living_reports.model.report import sha256_hex
+from living_reports.store.files.doctor import check_root
+from living_reports.store.files.lock import hold
+from living_reports.store.files.transfer import exported_files
+from support.crash.scenarios import OTHER, REPORT, anothers, outline_path, read, some_versions
+from support.keeping import ANN, append, change, content, folder_of, keep, retitle
+from support.storage_helpers import disk
+from support.wire import SOURCE
+
+Save = Callable[[Path, bytes], object]
+
+TYPED = "typed while the agent wrote"
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "root", lock_timeout_seconds=5.0)
+
+
+def save_by_rename(path: Path, data: bytes) -> None:
+    beside = path.with_name(f"{path.name}~")
+    beside.write_bytes(data)
+    beside.replace(path)
+
+
+SAVES = [Path.write_bytes, save_by_rename]
+each_save = pytest.mark.parametrize("save", SAVES, ids=["in place", "by renaming"])
+
+
+class Meanwhile:
+    """Does something once, just before the first operation of a kind on a file whose name begins so."""
+
+    def __init__(self, operation: str, name: str, action: Callable[[], object]) -> None:
+        self._point = (operation, name)
+        self._action = action
+        self.is_done = False
+
+    def __call__(self, operation: str, details: tuple[Any, ...]) -> None:
+        kind, name = self._point
+        if not self.is_done and operation == kind and details[0].name.startswith(name):
+            self.is_done = True
+            self._action()
+
+
+def sound(root: Path) -> bool:
+    return not [finding for finding in check_root(root, deep=True) if finding.severity != "info"]
+
+
+# --- A person saves while a change is being committed --------------------------------------
+
+POINTS = [("create", ".outline"), ("sync", ".outline"), ("sync", "audit"), ("link", "outline")]
+each_point = pytest.mark.parametrize("point", POINTS, ids=[" ".join(point) for point in POINTS])
+
+
+@each_point
+@each_save
+def test_a_save_during_a_commit_is_merged_by_the_next_look(
+    library: Library, save: Save, point: tuple[str, str]
+) -> None:
+    report = keep(library)
+    path = folder_of(library, report) / "outline.json"
+    buffer = path.read_bytes().replace(b"p95 is 340 ms.", TYPED.encode())
+    meanwhile = Meanwhile(*point, lambda: save(path, buffer))
+    with disk(meanwhile):
+        assert change(library, report, append("by the agent"))["version"] == 2
+    assert meanwhile.is_done
+    assert library.get_report(report)["version"] == 3
+    assert content(library, report, "Latency") == TYPED
+    assert content(library, report).endswith("by the agent")
+    events = library.audit_report(report)["events"]
+    assert [event["actor"] for event in events] == ["human", "agent", "agent"]
+    assert sound(library.storage.reports_root)
+
+
+@each_point
+@each_save
+def test_a_save_during_the_taking_in_of_an_earlier_one_is_taken_in_too(
+    tmp_path: Path, save: Save, point: tuple[str, str]
+) -> None:
+    root = tmp_path / "root"
+    some_versions(root)
+    path = outline_path(root)
+    first = path.read_bytes().replace(b"Line 7.", b"Line seven.")
+    path.write_bytes(first)
+    meanwhile = Meanwhile(*point, lambda: save(path, first.replace(b'"Health"', f'"{TYPED}"'.encode())))
+    with disk(meanwhile):
+        read(Library(root))
+    assert meanwhile.is_done
+    assert Library(root).get_report(REPORT)["title"] == TYPED
+    assert "Line seven." in content(Library(root), REPORT, "Risks")
+    assert sound(root)
+
+
+@each_save
+def test_a_save_while_an_older_file_is_set_aside_is_kept(tmp_path: Path, save: Save) -> None:
+    root = tmp_path / "root"
+    some_versions(root)
+    path = outline_path(root)
+    typed = path.read_bytes().replace(b"Line 7.", TYPED.encode())
+    older = next(path.parent.glob("backups/*")).read_bytes()
+    save_by_rename(path, older)
+    meanwhile = Meanwhile("sync", ".outline", lambda: save(path, typed))
+    with disk(meanwhile):
+        read(Library(root))
+    assert meanwhile.is_done
+    assert TYPED in content(Library(root), REPORT, "Risks")
+    assert sound(root)
+
+
+def test_a_save_during_an_adoption_is_kept_beside_the_report(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    anothers(root)
+    path = outline_path(root)
+    typed = path.read_bytes().replace(b"Line 1.", TYPED.encode())
+    meanwhile = Meanwhile("sync", "audit", lambda: save_by_rename(path, typed))
+    with disk(meanwhile):
+        change(Library(root), REPORT, retitle("Safety"))
+    assert meanwhile.is_done
+    [aside] = path.parent.glob("outline.*.aside.json")
+    assert aside.read_bytes() == typed
+    assert Library(root).get_report(REPORT)["title"] == "Safety"
+    assert sound(root)
+
+
+def test_half_a_save_during_a_commit_is_waited_for(library: Library) -> None:
+    """An editor that writes in place shows an empty file for a moment."""
+    report = keep(library)
+    path = folder_of(library, report) / "outline.json"
+    buffer = path.read_bytes().replace(b"p95 is 340 ms.", TYPED.encode())
+    with disk(Meanwhile("sync", "audit", lambda: path.write_bytes(buffer[:200]))):
+        assert change(library, report, append("by the agent"))["version"] == 2
+    answer = library.get_report(report)
+    assert (answer["version"], path.read_bytes()) == (2, buffer[:200])
+    assert "not a valid outline" in answer["warnings"][0]
+    path.write_bytes(buffer)
+    assert content(library, report, "Latency") == TYPED
+    assert content(library, report).endswith("by the agent")
+    assert sound(library.storage.reports_root)
+
+
+def test_bytes_that_no_version_has_are_never_pruned(library: Library) -> None:
+    """What a person typed into a file that then was no outline is nowhere else."""
+    report = keep(library)
+    folder = folder_of(library, report)
+    path = folder / "outline.json"
+    change(library, report, append("by the agent"))
+    broken = path.read_bytes().replace(b'"p95 is 340 ms."', TYPED.encode())
+    save_by_rename(path, broken)
+    library.revert_report(report, 2, author=ANN)
+    for number in range(20):
+        change(library, report, retitle(f"Title {number}"))
+    assert broken in [backup.read_bytes() for backup in folder.glob("backups/*")]
+    assert sound(library.storage.reports_root)
+
+
+# --- Lists --------------------------------------------------------------------------------
+
+
+def listed(root: Path) -> dict[str, str]:
+    return {row["report_id"]: row["title"] for row in Library(root).list_reports()["reports"]}
+
+
+def test_who_writes_an_entry_holds_the_report(library: Library) -> None:
+    """Else the first entry of a new report may overtake that of its first change."""
+    root, was_busy = library.storage.reports_root, []
+
+    def try_to_hold(folder: Path) -> None:
+        try:
+            with hold(folder / ".lock", 0.0):
+                was_busy.append(False)
+        except LockTimeoutError:
+            was_busy.append(True)
+
+    def observer(operation: str, details: tuple[Any, ...]) -> None:
+        if (operation, details[0].name) == ("write", "index.jsonl"):
+            [folder] = [*root.glob("by_id/[0-9a-f]*"), *root.glob(".trash/*")]
+            other = threading.Thread(target=try_to_hold, args=[folder])
+            other.start()
+            other.join()
+
+    with disk(observer):
+        report = keep(library)
+        change(library, report, retitle("Changed"))
+        library.delete_report(report, author=ANN)
+        library.restore_report(report, author=ANN)
+    assert was_busy == [True] * 4
+
+
+DELETING = """
+import os, signal, sys
+from pathlib import Path
+from living_reports.store.files import GlobalStorage, durable
+from support.storage_helpers import bare_event
+
+def die_before_the_move(operation, details):
+    if (operation, details[0].name) == ("rename", report):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+root, report = sys.argv[1:]
+durable.observer = die_before_the_move
+GlobalStorage(Path(root)).trash(report, bare_event("delete", report))
+"""
+
+
+def wait_until_it_waits(process: subprocess.Popen[bytes]) -> None:
+    """Until the kernel says that the process is in the queue of a lock."""
+    while not re.search(rf"-> FLOCK +ADVISORY +WRITE {process.pid} ", Path("/proc/locks").read_text("ascii")):
+        assert process.poll() is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel who waits")
+def test_a_deletion_that_waited_for_a_change_is_marked_when_it_begins(library: Library) -> None:
+    """The change takes the mark away that it finds; the deletion is killed before its move."""
+    report, root = keep(library), library.storage.reports_root
+    assert listed(root) == {report: "Health"}  # the look that follows a start is over
+    with library.storage.get_report_storage(report).lock():
+        path = os.pathsep.join([SOURCE, str(Path(__file__).parents[1])])
+        deleting = subprocess.Popen(
+            [sys.executable, "-c", DELETING, str(root), report], env={**os.environ, "PYTHONPATH": path}
+        )
+        wait_until_it_waits(deleting)
+        change(library, report, retitle("Changed"))
+    assert deleting.wait() == -signal.SIGKILL
+    assert listed(root) == {}
+    with pytest.raises(ReportNotFoundError):
+        library.get_report(report)
+
+
+# --- Reading and checking what moves -------------------------------------------------------
+
+
+def test_a_reader_of_a_report_on_its_way_to_the_trash_gets_it_or_is_told_that_it_is_gone(
+    library: Library,
+) -> None:
+    report, root = keep(library), library.storage.reports_root
+    done, failures = threading.Event(), []
+    answers: set[str] = set()
+
+    def look() -> None:
+        reader = Library(root)
+        while not done.is_set():
+            try:
+                assert reader.get_report(report)["title"] == "Health"
+                assert reader.audit_report(report, verify=True)["verified"]["ok"]
+                answers.add("there")
+            except ReportNotFoundError:
+                answers.add("gone")
+            except Exception as error:
+                failures.append(error)
+                return
+
+    readers = [threading.Thread(target=look) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for _ in range(20):
+        library.delete_report(report, author=ANN)
+        library.restore_report(report, author=ANN)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert failures == []
+    assert answers == {"there", "gone"}
+    assert sound(root)
+
+
+class CommitsFirst(type(Path())):  # type: ignore[misc]
+    """A path whose file is written by somebody else just before its bytes are read, once."""
+
+    action: Callable[[], object] | None = None
+
+    def read_bytes(self) -> bytes:
+        if self.action is not None:
+            action, self.action = self.action, None
+            action()
+        return Path(self).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["outline_path", "audit_path"])
+def test_an_export_that_cannot_hold_the_lock_is_of_one_moment(library: Library, name: str) -> None:
+    report = keep(library)
+    storage = library.storage.get_report_storage(report)
+    path = CommitsFirst(getattr(storage, name))
+    path.action = lambda: change(library, report, retitle("Changed"))
+    setattr(storage, name, path)
+    files = exported_files(storage, attempts=2)
+    assert path.action is None
+    newest = json.loads(files["audit.jsonl"].splitlines()[-1])
+    assert newest["payload"]["outline_sha256"] == sha256_hex(files["outline.json"])
+
+
+MOMENTS = ["create", "write", "sync", "sync_folder", "rename", "link", "remove"]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_check_beside_writers_finds_nothing_wrong(tmp_path: Path, moment: str) -> None:
+    """A check begins before each operation of a writer, and goes on while that is held up."""
+    root = tmp_path / "root"
+    some_versions(root)
+    library, found = Library(root), []
+
+    def check_beside(operation: str, details: tuple[Any, ...]) -> None:
+        if operation != moment:
+            return
+        other = threading.Thread(target=lambda: found.extend(check_root(root)))
+        other.start()
+        other.join(0.05)  # where it waits for the writer it goes on later
+        checks.append(other)
+
+    checks: list[threading.Thread] = []
+    with disk(check_beside):
+        made = keep(library, "New")
+        change(library, REPORT, retitle("Safety"))
+        library.delete_report(made, author=ANN)
+        library.restore_report(made, author=ANN)
+        library.delete_report(OTHER, author=ANN)
+    for check in checks:
+        check.join()
+    assert checks
+    assert [finding for finding in found if finding.severity != "info"] == []

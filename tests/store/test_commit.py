@@ -1,0 +1,401 @@
+"""The commit: its order, its syncs, and what is true after it was refused or killed at any step."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from living_reports.errors import CorruptReportError, StorageFailedError, TooLargeError
+from living_reports.store.files import GlobalStorage, Note, report
+from support.storage_helpers import (
+    ANN,
+    OTHER,
+    REPORT,
+    Change,
+    Refusing,
+    answer_to,
+    bare_event,
+    copy_of,
+    create,
+    disk,
+    events_of,
+    killed_at,
+    needs_room,
+    outline_with,
+    recorded,
+    require_sound,
+    say,
+    text_now,
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> GlobalStorage:
+    """A root with one report at version 7."""
+    storage = GlobalStorage(tmp_path / "reports")
+    create(storage)
+    for version in range(2, 8):
+        assert say(storage, f"text {version}\n") == version
+    return storage
+
+
+@pytest.fixture(autouse=True)
+def _new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test starts like a process of its own."""
+    monkeypatch.setattr(report, "_undecided", set())
+
+
+def update(root: GlobalStorage) -> object:
+    return say(root, "eight\n")
+
+
+def delete(root: GlobalStorage) -> object:
+    return root.trash(REPORT, bare_event("delete"))
+
+
+def make(root: GlobalStorage) -> object:
+    return root.create(outline_with("other\n", "Other", OTHER), Note("create", ANN))
+
+
+# --- The order and the syncs --------------------------------------------------------------
+
+
+def test_an_update_writes_in_the_order_that_makes_the_event_the_commit(root: GlobalStorage) -> None:
+    operations = recorded(lambda: update(root))
+    outline = next(name for _, name in operations if name.endswith(".tmp"))
+    steps = [step for step in operations if step[0] != "write"]
+    assert steps[: steps.index(("remove", REPORT)) + 1] == [
+        ("create", outline),
+        ("sync", outline),
+        ("create", REPORT),
+        ("sync", "audit.jsonl"),
+        ("link", "outline.json"),
+        ("rename", outline),
+        ("create", ".head"),
+        ("truncate", ".head"),
+        ("remove", REPORT),
+    ]
+
+
+def syncs(operations: list[tuple[str, str]]) -> list[str]:
+    return [name for what, name in operations if what in ("sync", "sync_folder")]
+
+
+def test_an_update_takes_two_syncs(root: GlobalStorage) -> None:
+    assert len(syncs(recorded(lambda: update(root)))) == 2
+
+
+def test_a_create_takes_four_syncs_and_nothing_is_seen_before_the_last(root: GlobalStorage) -> None:
+    operations = recorded(lambda: make(root))
+    outline, log, building, by_id = syncs(operations)
+    assert (outline[:9], log, by_id) == (".outline.", "audit.jsonl", "by_id")
+    assert building.startswith(f".new-{OTHER}")
+    assert [name for what, name in operations if what == "rename"][-1] == building
+
+
+def test_the_first_create_also_syncs_the_names_of_the_folders_it_makes(tmp_path: Path) -> None:
+    root = GlobalStorage(tmp_path / "a" / "reports")
+    folders = [tmp_path.parent.name, tmp_path.name, "a", "reports"]
+    assert syncs(recorded(lambda: make(root)))[:4] == folders
+
+
+def test_a_folder_whose_maker_died_before_the_sync_has_its_name_synced(tmp_path: Path) -> None:
+    (tmp_path / "reports" / "by_id").mkdir(parents=True)
+    assert "reports" in syncs(recorded(lambda: make(GlobalStorage(tmp_path / "reports"))))
+
+
+def test_trash_takes_one_sync(root: GlobalStorage) -> None:
+    create(root, report_id=OTHER)
+    root.trash(OTHER, bare_event("delete"))
+    assert syncs(recorded(lambda: delete(root))) == ["audit.jsonl"]
+
+
+def test_reading_a_settled_report_writes_nothing(root: GlobalStorage) -> None:
+    assert recorded(lambda: root.read(REPORT)) == []
+
+
+def test_a_read_of_what_is_not_there_makes_nothing(tmp_path: Path) -> None:
+    root = GlobalStorage(tmp_path / "reports")
+    with pytest.raises(Exception, match="no report"):
+        root.read(REPORT)
+    assert root.entries() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_event_names_the_outline_that_is_in_place_after_it(root: GlobalStorage) -> None:
+    storage = root.get_report_storage(REPORT)
+    for text in ("a\n", "b\n"):
+        say(root, text)
+        found = storage.look()
+        assert found.last is not None
+        assert found.last.outline_sha256 == found.sha256
+        assert found.head == f"{found.last.version}:{found.last.sha256}"
+
+
+def test_an_outline_over_the_limit_is_refused_and_nothing_is_written(root: GlobalStorage) -> None:
+    with pytest.raises(TooLargeError):
+        say(root, "x" * (report.MAX_REPORT_BYTES + 1))
+    require_sound(root)
+
+
+# --- Refused by the disk, at every operation in turn --------------------------------------
+
+
+def copies(root: GlobalStorage, target: Path, action: Change) -> Iterator[GlobalStorage]:
+    """A copy of the root for each operation of the action."""
+    count = len(recorded(lambda: action(copy_of(root, target))))
+    assert count > 5
+    for _ in range(count):
+        yield copy_of(root, target)
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_an_update_that_is_refused_once_says_truly_whether_it_happened(
+    root: GlobalStorage, tmp_path: Path, code: int
+) -> None:
+    happened = []
+    for position, copy in enumerate(copies(root, tmp_path / "copy", update)):
+        with disk(Refusing(position, code)):
+            happened.append(answer_to(update, copy))
+        assert text_now(copy) == ("eight\n" if happened[-1] == "yes" else "text 7\n")
+        require_sound(copy)
+        assert say(copy, "next\n") == (9 if happened[-1] == "yes" else 8)
+        require_sound(copy)
+    assert "".join(sorted(set(happened))) == "noyes"
+    assert happened == sorted(happened), "once it is committed, it is reported as committed"
+
+
+def test_on_a_full_disk_nothing_is_left_behind_and_the_next_call_works(
+    root: GlobalStorage, tmp_path: Path
+) -> None:
+    for position, copy in enumerate(copies(root, tmp_path / "copy", update)):
+        before = snapshot(copy)
+        with disk(Refusing(position, refuses=needs_room)):
+            answer = answer_to(update, copy)
+        assert answer in ("yes", "no")
+        assert answer == "yes" or snapshot(copy) == before
+        require_sound(copy)
+        say(copy, "next\n")
+        require_sound(copy)
+
+
+def snapshot(root: GlobalStorage) -> dict[str, bytes]:
+    files = (path for path in root.reports_root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root.reports_root)): path.read_bytes() for path in files}
+
+
+def test_a_disk_that_refuses_everything_from_a_point_on_leaves_the_outcome_unknown_at_worst(
+    root: GlobalStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = set()
+    for position, copy in enumerate(copies(root, tmp_path / "copy", update)):
+        with disk(Refusing(position, errno.EIO, refuses=lambda _: True)):
+            answer = answer_to(update, copy)
+        answers.add(answer)
+        if answer == "unknown":
+            with pytest.raises(StorageFailedError, match="writes this report no more"):
+                update(copy)
+            monkeypatch.setattr(report, "_undecided", set())  # a new process
+        expected = {"yes": ["eight\n"], "no": ["text 7\n"], "unknown": ["text 7\n", "eight\n"]}[answer]
+        assert text_now(copy) in expected
+        require_sound(copy)
+        say(copy, "next\n")
+        require_sound(copy)
+    assert answers == {"yes", "no", "unknown"}
+
+
+def test_a_process_with_an_unknown_outcome_still_reads_and_writes_nothing(root: GlobalStorage) -> None:
+    with (
+        disk(fails_at("sync", "audit.jsonl", and_then="truncate")),
+        pytest.raises(StorageFailedError) as caught,
+    ):
+        update(root)
+    assert caught.value.details["happened"] == "unknown"
+    assert recorded(lambda: root.read(REPORT)) == []
+
+
+def fails_at(operation: str, name: str, and_then: str = "") -> Callable[[str, tuple[Path, ...]], None]:
+    def observer(done: str, details: tuple[Path, ...]) -> None:
+        if done in (operation, and_then) and details[0].name == name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    return observer
+
+
+def test_a_failed_sync_is_not_taken_for_success_by_the_next_process(root: GlobalStorage) -> None:
+    """The line is there, its sync failed, and so did the cut: whoever comes next writes it again first."""
+    with disk(fails_at("sync", "audit.jsonl", and_then="truncate")):
+        assert answer_to(update, root) == "unknown"
+    other = GlobalStorage(root.reports_root)
+    position = {}
+
+    def read_elsewhere() -> None:
+        report._undecided.clear()
+        assert text_now(other) == "eight\n"
+
+    operations = recorded(read_elsewhere)
+    for wanted in (("rewrite", "audit.jsonl"), ("sync", "audit.jsonl"), ("link", "outline.json")):
+        position[wanted] = operations.index(wanted)
+    assert list(position.values()) == sorted(position.values())
+
+
+def test_a_create_that_is_refused_says_truly_whether_it_happened(root: GlobalStorage, tmp_path: Path) -> None:
+    answers = set()
+    for position, copy in enumerate(copies(root, tmp_path / "copy", make)):
+        with disk(Refusing(position)):
+            answers.add(answer := answer_to(make, copy))
+        assert copy.exists(OTHER) == (answer == "yes")
+        if not copy.exists(OTHER):
+            make(copy)
+        require_sound(copy, OTHER)
+    assert answers == {"yes", "no"}
+
+
+def test_a_create_on_a_disk_that_refuses_everything_leaves_the_outcome_unknown_at_worst(
+    root: GlobalStorage, tmp_path: Path
+) -> None:
+    for position, copy in enumerate(copies(root, tmp_path / "copy", make)):
+        with disk(Refusing(position, errno.EIO, refuses=lambda _: True)):
+            answer = answer_to(make, copy)
+        assert copy.exists(OTHER) in {"yes": [True], "no": [False], "unknown": [True, False]}[answer]
+
+
+def test_a_first_save_that_was_refused_can_be_made_again(tmp_path: Path) -> None:
+    count = len(recorded(lambda: first_save(tmp_path / "model")))
+    for position in range(count):
+        folder = tmp_path / str(position)
+        with disk(Refusing(position)):
+            answer = answer_to(first_save, folder)
+        assert answer in ("yes", "no")
+        if answer == "no":
+            first_save(folder)
+        require_sound(GlobalStorage(folder))
+
+
+def first_save(folder: Path) -> None:
+    GlobalStorage(folder).get_report_storage(REPORT).save_outline(outline_with("one\n"))
+
+
+def test_deleting_is_refused_truly_and_can_be_finished(root: GlobalStorage, tmp_path: Path) -> None:
+    answers = set()
+    for position, copy in enumerate(copies(root, tmp_path / "copy", delete)):
+        with disk(Refusing(position)):
+            answer = answer_to(delete, copy)
+        answers.add(answer)
+        assert [entry.report_id for entry in copy.entries()] == ([] if answer == "yes" else [REPORT])
+        if answer == "no":
+            require_sound(copy)
+            delete(copy)
+        assert copy.find_in_trash(REPORT) is not None
+    assert answers == {"yes", "no"}
+
+
+def test_an_event_without_a_version_is_refused_truly(root: GlobalStorage, tmp_path: Path) -> None:
+    def note_it(copy: GlobalStorage) -> None:
+        copy.get_report_storage(REPORT).append_audit_event(bare_event("render"))
+
+    count = len(recorded(lambda: note_it(copy_of(root, tmp_path / "copy"))))
+    for position in range(count):
+        copy = copy_of(root, tmp_path / "copy")
+        with disk(Refusing(position)):
+            answer = answer_to(note_it, copy)
+        require_sound(copy)
+        assert len(events_of(copy.by_id / REPORT)) == {"yes": 8, "no": 7}[answer]
+
+
+# --- Killed, at every operation in turn ---------------------------------------------------
+
+
+def deaths(root: GlobalStorage, target: Path, action: Change) -> Iterator[GlobalStorage]:
+    """The root as a process left it that was killed before each operation of the action."""
+    position = 0
+    while True:
+        copy = copy_of(root, target)
+        if not killed_at(position, lambda copy=copy: action(copy)):  # type: ignore[misc]
+            break
+        yield GlobalStorage(target)
+        position += 1
+    assert position > 5
+
+
+def test_an_update_that_is_killed_happened_or_not(root: GlobalStorage, tmp_path: Path) -> None:
+    seen = []
+    for copy in deaths(root, tmp_path / "copy", update):
+        seen.append(text_now(copy) or "")
+        require_sound(copy)
+        say(copy, "next\n")
+        require_sound(copy)
+    assert seen == sorted(seen, reverse=True)
+    assert set(seen) == {"text 7\n", "eight\n"}
+
+
+SAVED = {
+    "an edit that fits": lambda old: old.replace(b'"title": "Health"', b'"title": "By a person"'),
+    "an edit that clashes": lambda old: old.replace(b"text 7", b"text of a person"),
+    "no outline": lambda old: old[:-20],
+}
+
+
+@pytest.mark.parametrize("saved", SAVED.values(), ids=SAVED.keys())
+def test_a_person_who_saves_in_place_after_a_kill_spoils_no_backup(
+    root: GlobalStorage, tmp_path: Path, saved: Callable[[bytes], bytes]
+) -> None:
+    old = (root.by_id / REPORT / "outline.json").read_bytes()
+    assert saved(old) != old
+    for copy in deaths(root, tmp_path / "copy", update):
+        with (copy.by_id / REPORT / "outline.json").open("r+b") as file:
+            file.truncate(file.write(saved(old)))
+        with suppress(CorruptReportError):
+            copy.read(REPORT)
+        assert [one for one in copy.verify(REPORT)["findings"] if "backup" in one["code"]] == []
+
+
+def test_after_a_kill_the_list_is_right_without_the_report_being_opened(
+    root: GlobalStorage, tmp_path: Path
+) -> None:
+    def rename(copy: GlobalStorage) -> None:
+        with copy.edit(REPORT) as edit:
+            edit.put(edit.state.outline.model_copy(update={"title": "New"}), Note("rename", ANN))
+
+    for copy in deaths(root, tmp_path / "copy", rename):
+        [entry] = copy.entries()
+        assert entry.current_title == copy.read(REPORT).outline.title
+
+
+def test_a_create_that_is_killed_happened_or_not(root: GlobalStorage, tmp_path: Path) -> None:
+    seen = []
+    for copy in deaths(root, tmp_path / "copy", make):
+        seen.append(copy.exists(OTHER))
+        assert {entry.report_id for entry in copy.entries()} == ({REPORT, OTHER} if seen[-1] else {REPORT})
+        if not seen[-1]:
+            copy.create(outline_with("other\n", "Other", OTHER), Note("create", ANN))
+            GlobalStorage(copy.reports_root, lock_timeout_seconds=0.0).entries()  # sweeps up at once
+        require_sound(copy, OTHER)
+    assert set(seen) == {True, False}
+
+
+def test_deleting_that_is_killed_is_finished_or_did_not_happen(root: GlobalStorage, tmp_path: Path) -> None:
+    seen = set()
+    for copy in deaths(root, tmp_path / "copy", delete):
+        is_listed = bool(copy.entries())
+        assert is_listed == copy.exists(REPORT)
+        assert is_listed == (copy.find_in_trash(REPORT) is None)
+        seen.add(is_listed)
+        if is_listed:
+            require_sound(copy)
+    assert seen == {True, False}
+
+
+def test_recovery_that_is_killed_is_done_again(root: GlobalStorage, tmp_path: Path) -> None:
+    """Kill an update between its event and its outline, then kill whoever finishes it, at every operation."""
+    operations = recorded(lambda: update(copy_of(root, tmp_path / "model")))
+    half = copy_of(root, tmp_path / "half")
+    assert killed_at([what for what, _ in operations].index("link"), lambda: update(half))
+    for copy in deaths(half, tmp_path / "copy", lambda copy: copy.read(REPORT)):
+        assert text_now(copy) == "eight\n"
+        require_sound(copy)

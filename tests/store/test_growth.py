@@ -1,0 +1,283 @@
+"""Nothing grows with the history, or with the number of reports, that does not have to."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from living_reports.library import Library
+from living_reports.model.report import Outline, outline_bytes, parse_outline
+from living_reports.store.files import GlobalStorage, durable
+from living_reports.store.files.audit import AuditLog
+from living_reports.store.files.backups import NEWEST_BACKUPS, backup_names
+from living_reports.store.files.history import History
+from living_reports.store.files.saved import saved_bytes
+from living_reports.store.files.state import Hashes
+from support.keeping import ANN, change, folder_of, keep
+from support.storage_helpers import REPORT, SECTION, bare_event, create, events_of, say
+from support.strategies import outlines
+from support.wire import SOURCE
+
+UPDATES = """
+import sys
+from pathlib import Path
+from living_reports.library import Library
+from living_reports.model.report import Author
+
+library = Library(Path(sys.argv[1]))
+for number in range(int(sys.argv[3])):
+    changes = [{"op": "append_text", "section": "Errors", "text": f"Looked again, {number}."}]
+    library.update_report(sys.argv[2], changes, author=Author("agent", "ann"))
+"""
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "reports")
+
+
+# --- The disk -----------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed: it counts the syncs")
+def test_the_kernel_sees_two_syncs_an_update(library: Library, tmp_path: Path) -> None:
+    report = keep(library)
+    trace = tmp_path / "trace"
+    strace = ["strace", "-f", "-qq", "-o", str(trace), "-e", "trace=fsync,fdatasync,sync,syncfs,msync"]
+    command = [*strace, sys.executable, "-c", UPDATES, str(library.storage.reports_root), report, "5"]
+    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(SOURCE)})
+    calls = [line.split(maxsplit=1)[1].partition("(")[0] for line in trace.read_text().splitlines()]
+    assert calls == ["fdatasync"] * 10
+    assert library.get_report(report)["version"] == 6
+
+
+def test_a_thousand_updates_of_one_insight_of_fifty_kilobytes_take_less_than_four_megabytes(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(durable, "_sync", lambda fd, path: None)  # what is there counts, not how safely
+    prose = "".join(f"Line {number} of what is known about the environment.\n" for number in range(190))
+    insights = [{"summary": f"finding {number} " + "that matters " * 12} for number in range(5)]
+    sections = [{"title": f"Part {n}", "content": prose[:8000], "insights": insights} for n in range(5)]
+    created = library.create_report("Environment", sections, author=ANN)
+    report, [first, *_] = created["report_id"], created["created"]["insights"]
+    for number in range(1000):
+        edit = {"op": "edit_insight", "insight": first["insight_id"], "importance": number % 11}
+        change(library, report, edit | {"summary": f"looked for the {number}. time: " + "still true " * 8})
+    folder = folder_of(library, report)
+    assert (folder / "outline.json").stat().st_size > 50_000
+    assert len(events_of(folder)) == 1001
+    assert sum(path.stat().st_blocks * 512 for path in folder.rglob("*")) < 4_000_000
+
+
+def test_a_version_is_read_back_through_less_than_an_outline_of_deltas(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = GlobalStorage(tmp_path / "reports")
+    create(root, "".join(f"line {number}\n" for number in range(200)))
+    for version in range(2, 151):
+        lines = (f"line {number}{' changed' * (version % 9 == number % 9)}\n" for number in range(200))
+        say(root, "".join(lines))
+    replayed: dict[int, int] = {}
+    replay = History._replay
+
+    def measured(self: History, base: Any, record: Any) -> Outline:
+        replayed[record.version] = abs(record.end - base.offset)
+        return replay(self, base, record)
+
+    monkeypatch.setattr(History, "_replay", measured)
+    state = root.read(REPORT)
+    for version in range(1, 150):
+        root.outline_at(REPORT, version, state)
+    assert sorted(replayed) == list(range(1, 150))
+    assert max(replayed.values()) <= len(state.found.outline or b"")
+    assert min(replayed.values()) == 0
+
+
+def test_backups_are_pruned_although_pages_are_rendered_between(library: Library) -> None:
+    report = keep(library)
+    for number in range(15):
+        change(library, report, {"op": "set_title", "title": f"Title {number}"})
+        for _ in range(4):
+            storage = library.storage.get_report_storage(report)
+            storage.append_audit_event(bare_event("render", report))
+    folder = folder_of(library, report)
+    kept = [e for e in events_of(folder) if e["payload"].get("base_at") is not None and e["payload"]["delta"]]
+    own = len({event["payload"]["base_at"] for event in kept})
+    assert NEWEST_BACKUPS <= len(backup_names(folder / "backups")) <= NEWEST_BACKUPS + own
+
+
+# --- What is looked at --------------------------------------------------------------------
+
+
+_seen: list[tuple[str, str]] | None = None
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if _seen is not None and event in ("open", "os.listdir", "os.scandir"):
+        _seen.append((event, str(arguments[0])))
+
+
+sys.addaudithook(_hook)
+
+
+@contextmanager
+def watched() -> Iterator[list[tuple[str, str]]]:
+    """Which files are opened in the block, and which folders are listed."""
+    global _seen
+    _seen = []
+    try:
+        yield _seen
+    finally:
+        _seen = None
+
+
+def test_a_call_by_id_reads_neither_the_index_nor_other_reports(library: Library) -> None:
+    report, _ = keep(library), keep(library, "Another")
+    calls: list[Callable[[Library], object]] = [
+        lambda fresh: fresh.get_report(report),
+        lambda fresh: fresh.audit_report(report),
+        lambda fresh: change(fresh, report, {"op": "set_title", "title": "New"}),
+    ]
+    root = library.storage.reports_root
+    for call in calls:
+        fresh = Library(root)
+        with watched() as seen:
+            call(fresh)
+        own = str(root / "by_id" / report)
+        shared = {(what, path) for what, path in seen if path.startswith(str(root)) and own not in path}
+        marks = {("open", str(root / ".pending" / report)), ("open", str(root / ".index.lock"))}
+        assert shared <= marks | {("open", str(root / "index.jsonl"))}
+        assert fresh.storage.index.unfinished == []
+        assert not fresh.storage.index._entries, "only appended to, never read"
+
+
+def test_a_report_of_another_program_is_parsed_once(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = keep(library)
+    outline = folder_of(library, report) / "outline.json"
+    other = json.loads(outline.read_bytes()) | {"title": "By another program"}
+    for path in [*outline.parent.glob("audit.jsonl"), *outline.parent.glob(".head")]:
+        path.unlink()
+    outline.write_text(json.dumps(other))
+    parsed: list[bytes] = []
+
+    def counting(data: bytes) -> Outline:
+        parsed.append(data)
+        return parse_outline(data)
+
+    monkeypatch.setattr("living_reports.store.files.state.parse_outline", counting)
+    assert [library.get_report(report)["title"] for _ in range(3)] == ["By another program"] * 3
+    assert len(parsed) == 1
+
+
+def test_the_first_list_of_a_process_reads_only_the_reports_it_shows(library: Library) -> None:
+    for number in range(30):
+        keep(library, f"Report {number}")
+    library.list_reports()
+    fresh = Library(library.storage.reports_root)
+    with watched() as seen:
+        assert len(fresh.list_reports(limit=5)["reports"]) == 5
+    assert len({path for what, path in seen if what == "open" and path.endswith("outline.json")}) == 5
+    assert not fresh.storage.index._entries, "only followed by the search, never read"
+
+
+def test_an_update_of_a_long_history_opens_no_more_than_one_of_a_short_history(library: Library) -> None:
+    report = keep(library)
+    counts = []
+    for number in range(60):
+        with watched() as seen:
+            change(library, report, {"op": "set_title", "title": f"Title {number}"})
+        counts.append(len(seen))
+    assert not [path for what, path in seen if what == "os.listdir" and path.endswith("backups")]
+    assert len(backup_names(folder_of(library, report) / "backups")) > NEWEST_BACKUPS + 2
+    assert len(set(counts[10:])) == 1
+
+
+# --- Reading the log ----------------------------------------------------------------------
+
+
+PIECES = {"": b"", "a": b"a", "name": b"name", "long": b"x" * 5000, "longer than a block": b"y" * 30_000}
+
+
+@given(
+    lines=st.lists(st.tuples(st.sampled_from(sorted(PIECES)), st.binary(max_size=20)), max_size=30),
+    is_torn=st.booleans(),
+    naming=st.lists(st.sampled_from(sorted({*PIECES} - {""})), max_size=2),
+)
+def test_the_log_reads_backwards_as_it_reads_forwards(
+    lines: list[tuple[str, bytes]], is_torn: bool, naming: list[str], tmp_path_factory: Any
+) -> None:
+    path = tmp_path_factory.mktemp("log") / "audit.jsonl"
+    data = b"\n".join(PIECES[name] + rest.replace(b"\n", b"") for name, rest in lines)
+    path.write_bytes(data if is_torn else data + b"\n")
+    log, names = AuditLog(path), [PIECES[name] for name in naming]
+    forwards = list(log.forwards())
+    assert list(log.backwards())[::-1] == forwards
+    named = [record for record in forwards if not names or any(name in record.raw for name in names)]
+    assert list(log.backwards(naming=names))[::-1] == named
+    for record in forwards[:-1]:
+        assert next(log.backwards(record.end)) == record
+
+
+# --- Writing an outline -------------------------------------------------------------------
+
+
+@given(outlines(), st.data())
+def test_pieces_that_are_remembered_give_the_same_bytes(outline: Outline, data: st.DataObject) -> None:
+    assert saved_bytes(outline) == outline_bytes(outline)
+    sections: list[Any] = list(outline.sections)
+    insights: list[Any] = list(outline.insights)
+    for items in (sections, insights):
+        if items:
+            position = data.draw(st.integers(0, len(items) - 1))
+            items[position] = items[position].model_copy(update={"metadata": {"b": "\n  ]", "a": [{}, []]}})
+            del items[data.draw(st.integers(0, len(items) - 1))]
+    changed = outline.model_copy(
+        update={"sections": sections, "insights": insights, "title": '"sections": []'}
+    )
+    assert saved_bytes(changed) == outline_bytes(changed)
+    assert saved_bytes(outline) == outline_bytes(outline)
+
+
+def test_an_outline_that_its_caller_changes_after_saving_it_is_saved_as_it_was(tmp_path: Path) -> None:
+    root = GlobalStorage(tmp_path / "reports")
+    create(root)
+    storage = root.get_report_storage(REPORT)
+    outline = storage.load_outline()
+    for text in ("first", "second"):
+        outline.get_section(SECTION).content = text
+        storage.save_outline(outline)
+    shutil.rmtree(storage.backups_dir)
+    read_back = [storage.history.outline_at(version).get_section(SECTION).content for version in (2, 3)]
+    assert read_back == ["first", "second"]
+    assert root.verify(REPORT)["findings"] == []
+
+
+def test_long_outlines_that_are_known_are_not_hashed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[bytes] = []
+
+    def counting(data: bytes) -> str:
+        hashed.append(data)
+        return sha256(data).hexdigest()
+
+    monkeypatch.setattr("living_reports.store.files.state.sha256_hex", counting)
+    hashes = Hashes()
+    long = [bytes([number]) * 20_000 for number in range(6)]
+    for data in [*long, *(bytes(list(data)) for data in long[2:]), b"short", b"short"]:
+        assert hashes.of(data) == sha256(data).hexdigest()
+    assert hashed == [*long, b"short", b"short"]
+    hashes.of(long[0])
+    assert len(hashed) == 9, "only the last few are kept"

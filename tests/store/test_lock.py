@@ -1,0 +1,278 @@
+"""The lock: one holder at a time, waits that really wait and really end, fair shares."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from living_reports.store.files import LockTimeoutError, ReportLock
+from living_reports.store.files.lock import hold, is_held
+from support.lock_holder import held_elsewhere, let_go
+
+TURNS = """
+import sys, time
+from pathlib import Path
+from living_reports.store.files.lock import hold
+path, counter, until = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+turns = 0
+print("ready", flush=True)
+sys.stdin.readline()
+while time.time() < until:
+    with hold(path):
+        counter.write_text(str(int(counter.read_text()) + 1))
+    turns += 1
+print(turns, flush=True)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / ".lock"
+
+
+def test_a_lock_whose_file_cannot_be_compared_is_let_go(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> os.stat_result:
+        raise OSError(errno.EIO, "no look at it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "lstat", refuse)
+        with pytest.raises(OSError, match="no look"):
+            ReportLock(path, 5.0).acquire()
+    with held_elsewhere(path) as holder:
+        let_go(holder)
+
+
+def test_a_wait_whose_file_cannot_be_compared_is_given_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> os.stat_result:
+        raise OSError(errno.EIO, "no look at it")
+
+    with held_elsewhere(path) as holder:
+        with pytest.raises(LockTimeoutError):
+            ReportLock(path, 0.05).acquire()  # its wait can be taken up
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "lstat", refuse)
+            with pytest.raises(LockTimeoutError):
+                ReportLock(path, 0.05).acquire()
+        let_go(holder)
+        assert holder.wait(30) == 0
+    with held_elsewhere(path):
+        pass
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_a_waiter_waits_for_the_whole_time_out_and_says_how_long(path: Path) -> None:
+    with held_elsewhere(path):
+        start = time.monotonic()
+        with pytest.raises(LockTimeoutError) as caught:
+            ReportLock(path, timeout_seconds=0.3).acquire()
+        waited = time.monotonic() - start
+    assert 0.3 <= waited < 2
+    assert caught.value.details["waited_seconds"] == pytest.approx(waited, abs=0.2)
+    assert caught.value.retry == "same"
+
+
+def test_a_waiter_gets_a_freed_lock_at_once(path: Path) -> None:
+    with held_elsewhere(path) as process, ThreadPoolExecutor(1) as pool:
+        waiting = threading.Event()
+
+        def wait() -> float:
+            waiting.set()
+            with ReportLock(path, timeout_seconds=20):
+                return time.monotonic()
+
+        result = pool.submit(wait)
+        assert waiting.wait(5)
+        start = time.monotonic()
+        let_go(process)
+        assert result.result(20) - start < 1
+
+
+def test_no_time_out_means_one_attempt_and_no_thread_left_behind(path: Path) -> None:
+    with held_elsewhere(path):
+        threads = threading.active_count()
+        with pytest.raises(LockTimeoutError):
+            ReportLock(path, timeout_seconds=0).acquire()
+        assert threading.active_count() == threads
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the files in /proc")
+def test_a_lock_that_comes_too_late_is_released_at_once(path: Path) -> None:
+    before = open_files()
+    with held_elsewhere(path) as process:
+        with pytest.raises(LockTimeoutError):
+            ReportLock(path, timeout_seconds=0.1).acquire()
+        let_go(process)
+        assert process.wait(10) == 0
+        with ReportLock(path, timeout_seconds=10):
+            pass
+    assert open_files() <= before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts the files in /proc")
+def test_a_report_that_is_stuck_for_long_costs_one_thread_and_one_file(path: Path) -> None:
+    """However often it was waited for in vain: else it would take all descriptors in the end."""
+    with held_elsewhere(path) as process:
+        threads, files = threading.active_count(), open_files()
+        for _ in range(10):
+            with pytest.raises(LockTimeoutError):
+                ReportLock(path, timeout_seconds=0.02).acquire()
+        assert threading.active_count() == threads + 1
+        assert open_files() == files + 1
+        let_go(process)
+        with ReportLock(path, timeout_seconds=10):
+            pass
+        with ReportLock(path, timeout_seconds=10):
+            pass
+    assert open_files() < files
+
+
+def test_who_waits_again_for_a_lock_file_that_was_replaced_waits_for_the_new_one(path: Path) -> None:
+    with held_elsewhere(path):
+        with pytest.raises(LockTimeoutError):
+            ReportLock(path, timeout_seconds=0.05).acquire()
+        path.unlink()
+        with held_elsewhere(path) as process, ThreadPoolExecutor(1) as pool:
+            with pytest.raises(LockTimeoutError):
+                ReportLock(path, timeout_seconds=0.05).acquire()
+            lock = ReportLock(path, timeout_seconds=20)
+            waiting = pool.submit(lock.acquire)
+            let_go(process)
+            waiting.result(20)  # though the one of the old file is still kept
+            assert lock.still_held()
+            lock.release()
+
+
+def test_a_killed_holder_frees_the_lock(path: Path) -> None:
+    with held_elsewhere(path) as process:
+        process.send_signal(signal.SIGKILL)
+        with ReportLock(path, timeout_seconds=10):
+            assert path.exists()
+
+
+def test_two_threads_are_never_inside_together(path: Path) -> None:
+    inside = []
+
+    def enter(_: int) -> None:
+        for _ in range(50):
+            with hold(path):
+                inside.append(1)
+                assert len(inside) == 1
+                inside.pop()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(enter, range(8)))
+
+
+def test_eight_threads_share_it_fairly(path: Path) -> None:
+    stop = threading.Event()
+
+    def take_turns(_: int) -> int:
+        turns = 0
+        while not stop.is_set():
+            with hold(path):
+                path.with_name("work").write_bytes(b"x" * 10_000)
+            turns += 1
+        return turns
+
+    with ThreadPoolExecutor(8) as pool:
+        results = [pool.submit(take_turns, number) for number in range(8)]
+        assert not stop.wait(1)
+        stop.set()
+    turns = [result.result() for result in results]
+    assert min(turns) * 2 >= max(turns)
+
+
+def test_a_thread_in_the_queue_times_out_too(path: Path) -> None:
+    with hold(path), ThreadPoolExecutor(1) as pool, pytest.raises(LockTimeoutError):
+        pool.submit(ReportLock(path, timeout_seconds=0.1).acquire).result(10)
+    with hold(path, 0.0):
+        assert is_held(path)
+
+
+def test_the_thread_that_holds_it_goes_straight_through(path: Path) -> None:
+    with hold(path) as outer:
+        with hold(path, 0.0) as inner:
+            assert inner is outer
+        assert is_held(path)
+        assert outer.still_held()
+    assert not is_held(path)
+
+
+def test_eight_processes_share_it_fairly_and_lose_no_turn(path: Path, tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+    until = time.time() + 4
+    command = [sys.executable, "-c", TURNS, str(path), str(counter), str(until)]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        let_go(process)
+    turns = [int(process.communicate(timeout=60)[0]) for process in processes]
+    assert int(counter.read_text()) == sum(turns)
+    assert min(turns) * 3 >= max(turns)
+
+
+def test_a_lock_file_that_was_replaced_while_waiting_is_not_mistaken_for_the_lock(path: Path) -> None:
+    with held_elsewhere(path) as process, ThreadPoolExecutor(1) as pool:
+        lock = ReportLock(path, timeout_seconds=20)
+        waiting = pool.submit(lock.acquire)
+        path.rename(path.with_name("old"))
+        let_go(process)
+        waiting.result(20)
+        assert lock.still_held()
+        assert path.exists()
+        lock.release()
+
+
+def test_a_folder_that_moves_away_while_waiting_is_not_followed(tmp_path: Path) -> None:
+    folder = tmp_path / "report"
+    folder.mkdir()
+    lock = ReportLock(folder / ".lock", timeout_seconds=20)
+    with held_elsewhere(folder / ".lock") as process, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lock.acquire)
+        folder.rename(tmp_path / "elsewhere")
+        let_go(process)
+        with pytest.raises(FileNotFoundError):
+            waiting.result(20)
+    assert not folder.exists()
+
+
+def test_a_holder_learns_that_its_lock_file_was_removed(path: Path) -> None:
+    with ReportLock(path) as lock:
+        path.unlink()
+        assert not lock.still_held()
+
+
+def test_a_symbolic_link_is_not_taken_for_a_lock_file(path: Path, tmp_path: Path) -> None:
+    path.symlink_to(tmp_path / "outside")
+    with pytest.raises(OSError, match="symbolic"):
+        ReportLock(path).acquire()
+    assert not (tmp_path / "outside").exists()
+
+
+def test_the_lock_file_stays(path: Path) -> None:
+    with hold(path):
+        pass
+    assert path.exists()
+    shutil.rmtree(path.parent)
+    with pytest.raises(FileNotFoundError), hold(path):
+        pass

@@ -1,0 +1,494 @@
+"""Search: what is found, in which order, and a page at a time."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import sqlite3
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from living_reports.errors import InvalidInputError
+from living_reports.library import Library
+from living_reports.library.listing import review_day
+from living_reports.model.report import Insight
+from living_reports.reading.check import is_stale
+from living_reports.store.files.search.content import compared
+from living_reports.store.files.search.words import best_matches, folded, parse_query
+from support.keeping import append, change, keep, retitle
+from support.searching import TODAY, Finder, prose, write
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path)
+
+
+@pytest.fixture
+def finder(tmp_path: Path) -> Finder:
+    return Finder(tmp_path)
+
+
+def database_of(root: Path) -> Path:
+    return root / ".search.sqlite"
+
+
+# --- Words --------------------------------------------------------------------------------
+
+TEXTS = {
+    "German": "Die Straße nach Köln, naïve Café",
+    "Russian": "Зелёная ёлка и йод",
+    "Greek": "Η Ελλάδα και ο κόσμος",
+    "Japanese": "日本語の全文検索は難しい。東京都",
+    "Chinese": "我们在北京大学学习",
+    "Korean": "한국어 검색에서 찾기",
+    "Thai": "การค้นหาภาษาไทย",
+    "Hindi": "हिन्दी में खोज",
+    "Emoji": "launched🚀🔥 and shipped ❤️",
+    "Wide": "ＦＵＬＬ width ﬁle",
+    "Code": "log4j-core 2.17.1, C++ and CVE-2021-44228 (jndiLookup)",
+}
+
+FOUND = [
+    ("strasse", "German"),
+    ("KÖLN cafe", "German"),
+    ("naive", "German"),
+    ("ЁЛКА", "Russian"),
+    ("елка", "Russian"),
+    ("зелен*", "Russian"),
+    ("ΕΛΛΑΔΑ", "Greek"),
+    ("κοσμοσ", "Greek"),
+    ("検索", "Japanese"),
+    ("難", "Japanese"),
+    ("東京", "Japanese"),
+    ("北京", "Chinese"),
+    ("大学 北京", "Chinese"),
+    ("검색", "Korean"),
+    ("ภาษา", "Thai"),
+    ("हिन्दी", "Hindi"),
+    ("🚀", "Emoji"),
+    ("🔥 shipped", "Emoji"),
+    ("❤", "Emoji"),
+    ("full file", "Wide"),
+    ("c++", "Code"),
+    ("CVE-2021-44228", "Code"),
+    ("jndi*", "Code"),
+    ('"and cve 2021"', "Code"),
+    ("core OR køln", "Code"),
+    ("2.17.1", "Code"),
+]
+
+
+@pytest.fixture(scope="module")
+def scripts(tmp_path_factory: pytest.TempPathFactory) -> Finder:
+    root = tmp_path_factory.mktemp("scripts")
+    for title, text in TEXTS.items():
+        write(Library(root), title, text)
+    return Finder(root)
+
+
+@pytest.mark.parametrize(("query", "title"), FOUND)
+def test_words_in_any_script_are_found_and_shown(scripts: Finder, query: str, title: str) -> None:
+    assert scripts.titles(query) == [title]
+    [match] = scripts.matches(query)
+    assert match["snippet"] in f"Findings {TEXTS[title]}"
+
+
+@pytest.mark.parametrize("query", ["нет", "京北", "jndi", '"cve and"', "launch", "!!!", '""', "***", " — "])
+def test_what_is_not_there_is_not_found(scripts: Finder, query: str) -> None:
+    assert scripts.answer(query) == {"reports": [], "total": 0}
+
+
+UNPARSABLE = [
+    '"and',
+    "and AND (",
+    "OR and",
+    "NOT",
+    "and NOT",
+    "NEAR(and",
+    "a:b:and",
+    "and) OR (",
+    "-and",
+    "^and*",
+]
+
+
+@pytest.mark.parametrize(
+    "query", [*UNPARSABLE, "and " * 3000, "and OR " * 300, "\x00and", "'; DROP TABLE texts"]
+)
+def test_a_query_that_makes_no_sense_is_searched_as_plain_words(scripts: Finder, query: str) -> None:
+    assert set(scripts.titles(query)) <= {"Emoji", "Code"}
+    assert scripts.titles("and NOT cve") == ["Emoji"]
+
+
+def test_a_broken_query_still_finds_its_words(scripts: Finder) -> None:
+    assert scripts.titles('"jndiLookup') == ["Code"]
+    assert scripts.titles("C++ (jndiLookup") == ["Code"]
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_query(text: str) -> None:
+    words = parse_query(text)
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.execute("CREATE VIRTUAL TABLE texts USING fts5 (text)")
+        if words.expression:
+            query = "SELECT count(*) FROM texts WHERE texts MATCH ?"
+            assert connection.execute(query, (words.plain,)).fetchone() == (0,)
+    finally:
+        connection.close()
+    assert bool(words.expression) >= bool(words.wanted)
+
+
+@given(st.text(max_size=300), st.text(min_size=1, max_size=5))
+def test_a_snippet_comes_from_the_text(text: str, query: str) -> None:
+    for position, snippet in best_matches([text], parse_query(query).wanted, 3):
+        assert position == 0
+        assert " ".join(snippet.strip("…").split()) in " ".join(text.split())
+
+
+def test_folding_twice_is_folding_once() -> None:
+    for text in TEXTS.values():
+        assert folded(folded(text)) == folded(text)
+
+
+def defined(text: str) -> str:
+    """The folded form, by its rule, whatever the text is."""
+    plain = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
+    plain = re.sub("([a-z\u0370-\u03ff])[\u0300-\u036f]+", r"\1", plain)
+    return unicodedata.normalize("NFC", plain).replace("ё", "е")
+
+
+def test_every_character_is_folded_by_the_rule() -> None:
+    every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    assert [char for char in every if folded(char) != defined(char)] == []
+
+
+@given(
+    st.text(st.sampled_from("aeéÉñßёйЁΆΐά\u0301\u0308\u0327\u0345語각ㅎ\u1112\u1161ﬁİ .") | st.characters())
+)
+def test_every_text_is_folded_by_the_rule(text: str) -> None:
+    assert folded(text) == defined(text)
+
+
+BEFORE = ("Straße ", "ﬁne ", "İ ", "ё ", "e\u0308 ", "ＡＢＣ ", "日本語 ", "plain ")
+
+
+@given(st.lists(st.sampled_from(BEFORE), max_size=60), st.sampled_from(["needle", "ёлка", "検索", "Größe"]))
+def test_the_word_is_in_its_snippet_however_long_the_folded_text_is(before: list[str], word: str) -> None:
+    text = "".join(before) + word + " after" * 40
+    [(_, snippet)] = best_matches([text], parse_query(word).wanted, 1)
+    assert word in snippet
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "is_there"),
+    [
+        ("log", "log4j and logs", False),
+        ("log", "dialog", False),
+        ("log", "dialog log", True),
+        ("log", "log", True),
+        ("log*", "a logger", True),
+        ("log*", "dialogue", False),
+        ('"a b"', "aa b a  b", True),
+        ('"a b"', "aa b", False),
+    ],
+)
+def test_a_snippet_shows_whole_words(query: str, text: str, is_there: bool) -> None:
+    assert bool(best_matches([text], parse_query(query).wanted, 1)) == is_there
+
+
+# --- What is found ------------------------------------------------------------------------
+
+
+def test_titles_prose_notes_insights_and_citations_are_searched(library: Library, finder: Finder) -> None:
+    citation = {"url": "https://vendor.example/advisory", "description": "thirdword", "path": ""}
+    insight = {"summary": "fifthword doubled", "importance": 5, "citations": [citation]}
+    sections = prose("firstword here", notes="secondword there", insights=[insight])
+    keep(library, "Fourthword", sections=sections)
+    for word in ("firstword", "secondword", "thirdword", "fourthword", "fifthword", "findings"):
+        assert finder.titles(word) == ["Fourthword"]
+    assert [set(match) for match in finder.matches("firstword")] == [{"section_id", "snippet"}]
+    assert [set(match) for match in finder.matches("thirdword")] == [{"insight_id", "snippet"}]
+    assert finder.matches("fourthword") == []
+
+
+def test_the_words_may_stand_in_different_items(library: Library, finder: Finder) -> None:
+    insight = {"summary": "banana", "importance": 5}
+    keep(library, "Cherry", sections=prose("apple", insights=[insight]))
+    assert finder.titles("apple banana cherry") == ["Cherry"]
+    assert finder.titles('"apple banana"') == []
+
+
+def test_a_word_in_the_title_weighs_more(library: Library, finder: Finder) -> None:
+    write(library, "Other", "latency " * 3 + "and more words about something else entirely")
+    write(library, "Latency", "nothing")
+    write(library, "Third", "one mention of latency in a longer text about many things")
+    assert finder.titles("latency")[0] == "Latency"
+    assert finder.titles("latency", sort="title") == ["Latency", "Other", "Third"]
+
+
+def test_three_matches_at_most_the_best_first(library: Library, finder: Finder) -> None:
+    sections = [{"title": f"Part {n}", "content": "apple" + " pear" * (n == 4)} for n in range(6)]
+    keep(library, "Fruit", sections=sections)
+    matches = finder.matches("apple pear")
+    assert len(matches) == 3
+    assert matches[0]["snippet"] == "Part 4 apple pear"
+
+
+def test_a_snippet_is_short_and_holds_the_word(library: Library, finder: Finder) -> None:
+    write(library, "Long", "Lorem ipsum. " * 2000 + "needle ñ " + "dolor sit. " * 2000)
+    [match] = finder.matches("needle")
+    assert "needle" in match["snippet"]
+    assert match["snippet"].startswith("…")
+    assert match["snippet"].endswith("…")
+    assert len(match["snippet"]) <= 170
+
+
+def test_markup_of_html_is_not_searched(library: Library, finder: Finder) -> None:
+    content = '<div class="wrapper">visible</div>'
+    keep(library, "Page", sections=prose(content, content_format="html"))
+    assert finder.titles("visible") == ["Page"]
+    assert finder.titles("wrapper") == []
+
+
+# --- Sources and reviews ------------------------------------------------------------------
+
+CITED = [
+    ("HTTP://A.example/Report/", "url"),
+    ("a.example/report", "url"),
+    ("docs/Budget.xlsx", "path"),
+    ("api.example/v2/orders", "endpoint"),
+    ("annual report", "title"),
+    ("01b2-exec", "execution"),
+    ("linked.example/page", "prose"),
+    ("notes/local.md", "prose"),
+    ("https://bare.example", "prose"),
+    ("ref.example/x", "prose"),
+    ("attr.example", "html"),
+]
+
+
+@pytest.mark.parametrize(("source", "title"), CITED)
+def test_reports_and_items_that_depend_on_a_source(tmp_path: Path, source: str, title: str) -> None:
+    library, finder = Library(tmp_path), Finder(tmp_path)
+    citations = {
+        "url": {"url": "https://a.example/report/"},
+        "path": {"path": "/data/docs/budget.xlsx"},
+        "endpoint": {"endpoint": "https://API.example/v2/orders/"},
+        "title": {"url": "https://x.example", "title": "Annual Report 2026"},
+        "execution": {"source": "query", "execution_id": "01B2-EXEC-77"},
+    }
+    for name, citation in citations.items():
+        insight = {"summary": "something", "importance": 1, "citations": [citation]}
+        keep(library, name, sections=prose("text", insights=[insight]))
+    text = (
+        "See [this](https://linked.example/page/), [that](notes/local.md), http://bare.example.\n\n"
+        "[r]: https://ref.example/x\n"
+    )
+    write(library, "prose", text)
+    keep(library, "html", sections=prose('<a href="http://attr.example/">x</a>', content_format="html"))
+    assert finder.titles(cites=source) == [title]
+    [match] = finder.matches(cites=source)
+    assert set(match) == {"section_id" if title in ("prose", "html") else "insight_id", "snippet"}
+    assert compared(source) in compared(match["snippet"])
+
+
+def test_a_scheme_alone_is_no_source(library: Library, finder: Finder) -> None:
+    write(library, "Linked", "http://bare.example")
+    assert finder.titles(cites="https://") == []
+    assert finder.titles(cites="  ") == ["Linked"]
+
+
+def insight_due(day: str, status: str = "active") -> dict[str, Any]:
+    return {"summary": f"holds until {day}", "importance": 5, "review_by": day, "status": status}
+
+
+def test_reports_with_an_overdue_insight(library: Library, finder: Finder) -> None:
+    for title, insights in {
+        "overdue": [insight_due("2026-11-23"), insight_due("2026-11-20"), insight_due("2027-01-01")],
+        "due today": [insight_due("2026-11-24")],
+        "archived": [insight_due("2020-01-01", "archived")],
+        "none": [],
+    }.items():
+        keep(library, title, sections=prose("text", insights=insights))
+    assert finder.titles(stale=True) == ["overdue"]
+    snippets = [match["snippet"] for match in finder.matches(stale=True)]
+    assert [snippet.split()[-1] for snippet in snippets] == ["2026-11-20", "2026-11-23"]
+
+
+@pytest.mark.parametrize(
+    "due", ["2026-11-23", "2026-11-24", "2026-11-24T00:30:00+02:00", "soon", "", None, 5]
+)
+@pytest.mark.parametrize("status", ["active", "archived", "killed"])
+def test_overdue_means_the_same_as_in_a_check(due: Any, status: Any) -> None:
+    metadata = {"review_by": due}
+    insight = Insight(
+        insight_id="5f9d3c1e-0a7b-4c2d-8e6f-1234567890ab",
+        importance=1,
+        status=status,
+        summary="x",
+        metadata=metadata,
+    )
+    day = review_day(insight)
+    assert (day is not None and day < TODAY) == is_stale(insight, TODAY)
+
+
+def test_conditions_combine(library: Library, finder: Finder) -> None:
+    cited = {
+        "summary": "s",
+        "importance": 1,
+        "review_by": "2020-01-01",
+        "citations": [{"url": "https://a.b"}],
+    }
+    keep(library, "Both", sections=prose("apple", insights=[cited]), tags=["Ops", "q3"])
+    keep(library, "Cites", sections=prose("pear", insights=[cited]), tags=["ops"])
+    write(library, "Apple", "apple", tags=["ops"])
+    assert finder.titles("apple", cites="a.b", stale=True, tags=["OPS"]) == ["Both"]
+    assert sorted(finder.titles(cites="a.b", tags=["ops"])) == ["Both", "Cites"]
+    assert finder.titles("apple", tags=["ops", "Q3"]) == ["Both"]
+    assert finder.titles("apple", status="archived") == []
+    change(library, "Both", {"op": "set_status", "status": "archived"})
+    assert finder.titles("apple", status="archived") == ["Both"]
+    assert finder.titles("apple") == ["Apple"]
+    assert finder.titles("apple", status="all", sort="title") == ["Apple", "Both"]
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Finder:
+    """Reports 0 to 23: what the n-th is, hangs on what n is divisible by."""
+    root = tmp_path_factory.mktemp("mixed")
+    library = Library(root)
+    for n in range(24):
+        cited = {"summary": "s", "importance": 1, "citations": [{"url": f"https://a.b/{n % 2}"}]}
+        if n % 3 == 0:
+            cited["review_by"] = f"2026-{1 + n % 12:02}-01"
+        tags = [tag for tag, at in (("two", 2), ("five", 5)) if n % at == 0]
+        report = keep(
+            library, f"R{n:02}", sections=prose("pear " * (n + 1) + "apple pie", insights=[cited]), tags=tags
+        )
+        if n % 4 == 0:
+            change(library, report, status_of("deleted" if n % 8 else "archived"))
+    return Finder(root)
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("query", ["", "pear", '"apple pie"', "pear NOT quince", "app*"])
+@pytest.mark.parametrize("sort", ["", "updated", "title"])
+def test_every_combination_finds_all_and_counts_them(
+    mixed: Finder, monkeypatch: pytest.MonkeyPatch, query: str, sort: str, few: int
+) -> None:
+    monkeypatch.setattr("living_reports.store.files.search.queries._FEW", few)
+    for tags, cites, stale, status in itertools.product(
+        ([], ["two"], ["five", "two"]), ("", "a.b/1"), (False, True), ("active", "archived", "deleted", "all")
+    ):
+        wanted = [
+            f"R{n:02}"
+            for n in range(24)
+            if all(n % {"two": 2, "five": 5}[tag] == 0 for tag in tags)
+            and (not cites or n % 2 == 1)
+            and (not stale or (n % 3 == 0 and n % 12 < 11))
+            and (status == "all" or status == ("active" if n % 4 else "deleted" if n % 8 else "archived"))
+        ]
+        asked: dict[str, Any] = {"tags": tags, "cites": cites, "stale": stale, "status": status, "sort": sort}
+        whole = mixed.titles(query, **asked)
+        assert sorted(whole) == wanted
+        assert pages(mixed, limit=5, query=query, **asked) == [
+            whole[n : n + 5] for n in range(0, max(len(whole), 1), 5)
+        ]
+        assert mixed.answer(query, limit=1, **asked)["total"] == len(wanted)
+
+
+def test_a_review_that_was_put_off_is_not_overdue_any_more(library: Library, finder: Finder) -> None:
+    insights = [insight_due("2026-11-20"), insight_due("2026-11-10")]
+    report = keep(library, "Put off", sections=prose("text", insights=insights))
+    assert finder.titles(stale=True) == finder.titles("text", stale=True) == ["Put off"]
+    for insight in library.get_report(report, view="full")["insights"]:
+        change(
+            library,
+            report,
+            {"op": "edit_insight", "insight": insight["insight_id"], "review_by": "2027-01-01"},
+        )
+    assert finder.titles(stale=True) == finder.titles("text", stale=True) == []
+
+
+# --- Pages --------------------------------------------------------------------------------
+
+
+def pages(finder: Finder, **asked: Any) -> list[list[str]]:
+    found, cursor = [], ""
+    while True:
+        answer = finder.answer(cursor=cursor, **asked)
+        found.append([row["title"] for row in answer["reports"]])
+        cursor = answer.get("next_cursor", "")
+        if not cursor:
+            return found
+
+
+@pytest.mark.parametrize("sort", ["", "relevance", "updated", "created", "title"])
+@pytest.mark.parametrize("status", ["active", "all"])
+@pytest.mark.parametrize("query", ["", "word*"])
+def test_pages_hold_every_report_once(
+    library: Library, finder: Finder, sort: str, status: str, query: str
+) -> None:
+    for number in range(7):
+        write(library, f"Report {number % 4}", "wordy " * (number + 1), tags=["t"])
+    change(
+        library, finder.answer(sort="created")["reports"][3]["report_id"], retitle("B"), status_of("deleted")
+    )
+    if sort == "relevance" and not query:
+        with pytest.raises(InvalidInputError):
+            finder.answer(sort=sort)
+        return
+    asked: dict[str, Any] = {"sort": sort, "status": status, "query": query, "tags": ["t"]}
+    whole = finder.titles(**asked)
+    assert len(whole) == (7 if status == "all" else 6)
+    assert pages(finder, limit=2, **asked) == [whole[n : n + 2] for n in range(0, len(whole), 2)]
+    assert finder.answer(limit=2, **asked)["total"] == len(whole)
+
+
+def status_of(status: str) -> dict[str, Any]:
+    return {"op": "set_status", "status": status}
+
+
+def test_reports_changed_between_pages_are_neither_repeated_nor_hidden(
+    library: Library, finder: Finder
+) -> None:
+    for number in range(6):
+        write(library, f"Report {number}", "apple")
+    for query in ("", "apple"):
+        asked: dict[str, Any] = {"query": query, "sort": "updated"}
+        first = finder.answer(limit=2, **asked)
+        shown = [row["title"] for row in first["reports"]]
+        expected = finder.titles(**asked)
+        change(library, shown[0], append("shown already", "Findings"))
+        change(library, expected[-1], append("not shown yet", "Findings"))
+        write(library, f"New {query}", "apple")
+        rest = finder.answer(cursor=first["next_cursor"], **asked)
+        assert shown + [row["title"] for row in rest["reports"]] == expected
+        assert rest["total"] == len(expected)
+
+
+def test_a_cursor_refuses_other_arguments(library: Library, finder: Finder) -> None:
+    for number in range(3):
+        write(library, f"Report {number}", "apple")
+    cursor = finder.answer("apple", limit=1)["next_cursor"]
+    for other in ({"query": "pear"}, {"cites": "x"}, {"stale": True}, {"sort": "title"}):
+        with pytest.raises(InvalidInputError):
+            finder.answer(cursor=cursor, **({"query": "apple"} | other))
+
+
+def test_a_long_page_ends_early_and_goes_on(library: Library, finder: Finder) -> None:
+    for number in range(30):
+        write(library, f"{number} " + "😀" * 490, "apple")
+    asked: dict[str, Any] = {"query": "apple", "limit": 100}
+    answer = finder.answer(**asked)
+    assert len(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))) < 20_000
+    found = [title for page in pages(finder, **asked) for title in page]
+    assert len(found) == len(set(found)) == 30

@@ -1,0 +1,187 @@
+"""The trash: out of sight, never lost, and back again whole."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from living_reports.errors import ReportNotFoundError, StorageFailedError
+from living_reports.store.files import GlobalStorage, Note
+from support.storage_helpers import (
+    ANN,
+    REPORT,
+    Refusing,
+    answer_to,
+    bare_event,
+    copy_of,
+    create,
+    disk,
+    events_of,
+    killed_at,
+    outline_with,
+    recorded,
+    require_sound,
+    say,
+    text_now,
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> GlobalStorage:
+    storage = GlobalStorage(tmp_path / "reports")
+    create(storage)
+    say(storage, "two\n")
+    return storage
+
+
+@pytest.fixture
+def trashed(root: GlobalStorage) -> GlobalStorage:
+    root.trash(REPORT, bare_event("delete"))
+    return root
+
+
+def restore(root: GlobalStorage) -> object:
+    return root.restore(REPORT, bare_event("status_change"))
+
+
+def move_is_refused(operation: str, details: tuple[Path, ...]) -> None:
+    if operation == "rename" and details[0].name == REPORT:
+        raise OSError(5, "refused")
+
+
+def test_a_report_moves_with_all_its_files_and_the_event_that_says_so(root: GlobalStorage) -> None:
+    place = root.trash(REPORT, bare_event("delete"))
+    assert place.parent == root.trash_dir
+    assert place.name.startswith(f"{REPORT}_")
+    assert events_of(place)[-1]["action_type"] == "delete"
+    assert not (root.by_id / REPORT).exists()
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda root: root.read(REPORT),
+        lambda root: say(root, "x"),
+        lambda root: root.verify(REPORT),
+        lambda root: root.trash(REPORT, bare_event("delete")),
+    ],
+)
+def test_a_report_in_the_trash_is_not_found(
+    trashed: GlobalStorage, use: Callable[[GlobalStorage], object]
+) -> None:
+    with pytest.raises(ReportNotFoundError):
+        use(trashed)
+
+
+def test_a_restored_report_is_what_it_was_and_goes_on(trashed: GlobalStorage) -> None:
+    restore(trashed)
+    assert text_now(trashed) == "two\n"
+    require_sound(trashed)
+    assert [event["action_type"] for event in events_of(trashed.by_id / REPORT)[-2:]] == [
+        "delete",
+        "status_change",
+    ]
+    assert say(trashed, "three\n") == 3
+    assert list(trashed.trash_dir.iterdir()) == []
+
+
+def test_what_is_not_in_the_trash_is_not_restored(root: GlobalStorage) -> None:
+    with pytest.raises(ReportNotFoundError):
+        restore(root)
+    require_sound(root)
+
+
+def test_a_create_does_not_take_the_id_of_a_report_in_the_trash(trashed: GlobalStorage) -> None:
+    assert trashed.create(outline_with("new\n"), Note("create", ANN)) is None
+    assert not (trashed.by_id / REPORT).exists()
+    found = trashed.creation_of(REPORT)
+    assert found is not None
+    assert found[1].sections[0].content == "one\n"
+
+
+def test_a_move_that_was_refused_is_finished_by_the_next_look(root: GlobalStorage) -> None:
+    with disk(move_is_refused), pytest.raises(StorageFailedError) as caught:
+        root.trash(REPORT, bare_event("delete"))
+    assert caught.value.details["happened"] == "yes"
+    with pytest.raises(ReportNotFoundError):
+        say(root, "x")
+    assert root.find_in_trash(REPORT) is not None
+    assert not (root.by_id / REPORT).exists()
+
+
+def test_a_list_finishes_the_move_too(root: GlobalStorage) -> None:
+    with disk(move_is_refused), pytest.raises(StorageFailedError):
+        root.trash(REPORT, bare_event("delete"))
+    assert GlobalStorage(root.reports_root).entries() == []
+    assert root.find_in_trash(REPORT) is not None
+
+
+def test_a_deleted_report_that_cannot_be_moved_is_still_not_found(root: GlobalStorage) -> None:
+    with disk(move_is_refused):
+        assert answer_to(root.trash, REPORT, bare_event("delete")) == "yes"
+        with pytest.raises(ReportNotFoundError):
+            root.read(REPORT)
+
+
+def test_restoring_that_is_refused_says_truly_whether_it_happened(
+    trashed: GlobalStorage, tmp_path: Path
+) -> None:
+    operations = recorded(lambda: restore(copy_of(trashed, tmp_path / "copy")))
+    for position in range(len(operations)):
+        copy = copy_of(trashed, tmp_path / "copy")
+        with disk(Refusing(position)):
+            answer = answer_to(restore, copy)
+        is_there = copy.exists(REPORT)
+        assert is_there in {"yes": [True], "no": [False], "unknown": [True, False]}[answer]
+        if not is_there:
+            restore(copy)
+        require_sound(copy)
+
+
+def test_restoring_that_is_killed_happened_or_not(trashed: GlobalStorage, tmp_path: Path) -> None:
+    position = 0
+    copy = copy_of(trashed, tmp_path / "copy")
+    while killed_at(position, lambda copy=copy: restore(copy)):  # type: ignore[misc]
+        fresh = GlobalStorage(copy.reports_root)
+        assert fresh.exists(REPORT) != (fresh.find_in_trash(REPORT) is not None)
+        if not fresh.exists(REPORT):
+            restore(fresh)
+        require_sound(fresh)
+        position += 1
+        copy = copy_of(trashed, tmp_path / "copy")
+    assert position > 4
+
+
+def test_a_list_while_a_report_is_restored_leaves_its_mark(trashed: GlobalStorage) -> None:
+    """Who finds the mark syncs the folder's name before anything is built on it."""
+    marked: list[bool] = []
+
+    def list_before_the_move(operation: str, details: tuple[Path, ...]) -> None:
+        if operation == "rename" and details[1] == trashed.by_id / REPORT:
+            other = GlobalStorage(trashed.reports_root)
+            lister = threading.Thread(target=other.entries)
+            lister.start()
+            lister.join()
+            marked.append(other.index.is_marked(REPORT))
+
+    with disk(list_before_the_move):
+        restore(trashed)
+    assert marked == [True]
+    require_sound(trashed)
+
+
+def test_the_mark_of_a_restoring_that_was_killed_before_the_move_goes(trashed: GlobalStorage) -> None:
+    trashed.index.mark(REPORT)
+    assert trashed.entries() == []
+    assert not trashed.index.is_marked(REPORT)
+
+
+def test_a_linked_trash_is_not_written_through(root: GlobalStorage, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    root.trash_dir.symlink_to(tmp_path / "outside")
+    assert answer_to(root.trash, REPORT, bare_event("delete")) == "no"
+    assert list((tmp_path / "outside").iterdir()) == []
+    require_sound(root)

@@ -1,0 +1,75 @@
+"""The SDK's own client of a server process, over real stdio, and what it is answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import mcp_types as types
+import pytest
+from mcp.client import Client
+from mcp.client.session import MessageHandlerFnT
+from mcp.client.stdio import StdioServerParameters, stdio_client
+
+from living_reports.server.tools import BY_NAME
+from support.wire import COMMAND, environment
+
+MODES = pytest.mark.parametrize("mode", ["auto", "legacy"])
+
+
+def run(test: Callable[[], Awaitable[None]]) -> None:
+    async def bounded() -> None:
+        with anyio.fail_after(60):
+            await test()
+
+    anyio.run(bounded)
+
+
+@asynccontextmanager
+async def connected(
+    root: Path,
+    *options: str,
+    mode: str = "auto",
+    name: str = "",
+    heard: MessageHandlerFnT | None = None,
+    **variables: str,
+) -> AsyncIterator[Client]:
+    """A client of a server process of its own; `heard` is given what the server says unasked."""
+    server = StdioServerParameters(
+        command=COMMAND[0], args=[*COMMAND[1:], *options], env=environment(root, **variables)
+    )
+    info = types.Implementation(name=name, version="7") if name else None
+    async with Client(stdio_client(server), mode=mode, client_info=info, message_handler=heard) as client:
+        yield client
+
+
+async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """The answer, the same as text and as structured content, with nothing its schema does not name."""
+    result = await client.call_tool(tool, arguments)
+    [content] = result.content
+    assert isinstance(content, types.TextContent)
+    assert not result.is_error, content.text
+    answer: dict[str, Any] = result.structured_content
+    assert content.text == json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+    if arguments.get("view") != "full":
+        assert answer.keys() <= BY_NAME[tool]["outputSchema"]["properties"].keys()
+    return answer
+
+
+async def refused(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """The error, which is all there is."""
+    result = await client.call_tool(tool, arguments)
+    [content] = result.content
+    assert isinstance(content, types.TextContent)
+    assert result.is_error
+    assert result.structured_content is None
+    parsed = json.loads(content.text)
+    assert parsed.keys() == {"error"}
+    assert content.text == json.dumps(parsed, ensure_ascii=False, separators=(",", ":"))
+    error: dict[str, Any] = parsed["error"]
+    assert error.keys() >= {"code", "message", "hint", "retry"}
+    return error

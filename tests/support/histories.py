@@ -1,0 +1,55 @@
+"""Real histories to replay: documents that many people kept current, as outlines.
+
+The data is not part of the project. It is looked for in the folder that the environment
+variable LIVING_REPORTS_HISTORIES names, else in `shared/data` beside the checkout; where it
+is absent, the tests that need it skip.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from living_reports.model.report import Outline, normalised
+
+BESIDE = Path(__file__).resolve().parents[3] / "shared" / "data"
+HISTORIES = Path(os.environ.get("LIVING_REPORTS_HISTORIES", BESIDE))
+NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
+
+
+def revisions(name: str) -> Iterator[dict[str, Any]]:
+    """The revisions of `<name>.jsonl.xz`, oldest first; skips the test where there are none."""
+    path = HISTORIES / f"{name}.jsonl.xz"
+    if not path.exists():
+        pytest.skip(f"{path.name} is not there")
+    with lzma.open(path, "rt", encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
+
+
+def outline_of(revision: dict[str, Any], version: int) -> Outline:
+    """A revision as an outline: a section for each heading, known again by its title."""
+    sections = []
+    seen: dict[str, int] = {}
+    for part in re.split(r"(?m)^(?=## )", revision["text"]):
+        heading, _, content = part.partition("\n") if part.startswith("## ") else ("Preface", "", part)
+        title = heading.strip("# \r") or "Untitled"
+        seen[title] = seen.get(title, 0) + 1
+        section_id = uuid.uuid5(NAMESPACE, f"{title} {seen[title]}")
+        sections.append({"section_id": str(section_id), "title": title, "content": content})
+    data = {
+        "report_id": str(NAMESPACE),
+        "title": "History",
+        "created_at": "2021-12-13T00:00:00+00:00",
+        "updated_at": revision["at"],
+        "outline_version": version,
+        "sections": sections,
+    }
+    return normalised(Outline.model_validate(data))

@@ -1,0 +1,60 @@
+"""Reports that tests keep through the library, and who keeps them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from living_reports.library import Library
+from living_reports.model.report import Author
+
+ANN = Author("agent", "ann/1.0")
+BEN = Author("agent", "ben/2.0")
+
+Row = dict[str, Any]
+
+SECTIONS = [
+    {
+        "title": "Errors",
+        "content": "12 % of orders fail.\n\nMost of them at night.",
+        "insights": [
+            {"summary": "Errors doubled in May", "importance": 8, "citations": [{"url": "https://a.b"}]}
+        ],
+    },
+    {"title": "Latency", "content": "p95 is 340 ms."},
+]
+
+
+def keep(library: Library, title: str = "Health", **more: Any) -> str:
+    """A small report of Ann's; its id."""
+    answer = library.create_report(
+        title, more.pop("sections", SECTIONS), author=more.pop("author", ANN), **more
+    )
+    return str(answer["report_id"])
+
+
+def change(library: Library, report: str, *changes: Row, **more: Any) -> Row:
+    """Ann's changes, or those of another `author`."""
+    return library.update_report(report, list(changes), author=more.pop("author", ANN), **more)
+
+
+def append(text: str, section: str = "Errors") -> Row:
+    return {"op": "append_text", "section": section, "text": text}
+
+
+def write(text: str, section: str = "Errors") -> Row:
+    return {"op": "edit_section", "section": section, "content": text}
+
+
+def retitle(title: str) -> Row:
+    return {"op": "set_title", "title": title}
+
+
+def content(library: Library, report: str, section: str = "Errors", **more: Any) -> str:
+    """The prose of a section."""
+    [row] = library.get_report(report, sections=[section], **more)["sections"]
+    return str(row["content"])
+
+
+def folder_of(library: Library, report: str) -> Path:
+    return library.storage.by_id / report

@@ -1,0 +1,122 @@
+"""A server process and the raw lines that go to it and come from it.
+
+A line is waited for on the descriptor, so no buffer may stand before it that holds lines already:
+what came with an earlier line is kept here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-m", "living_reports", "serve"]
+SOURCE = str(Path(__file__).parents[2] / "src")
+
+INITIALIZE = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "wire", "version": "1"},
+    },
+}
+INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
+ENVELOPE = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": {"name": "wire", "version": "1"},
+    "io.modelcontextprotocol/clientCapabilities": {},
+}
+"""What every request carries in the protocol without a handshake, as `_meta`."""
+
+
+def environment(root: Path, **variables: str) -> dict[str, str]:
+    """What the server process finds in its environment."""
+    path = os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH", "")]))
+    return {"PYTHONPATH": path, "LIVING_REPORTS_ROOT": str(root), **variables}
+
+
+def call(request_id: int, tool: str, /, **arguments: Any) -> dict[str, Any]:
+    params = {"name": tool, "arguments": arguments}
+    return {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}
+
+
+class Wire:
+    """The two ends of a server process."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.stdin, self.stdout = process.stdin, process.stdout
+        self._come = b""
+
+    def send(self, *messages: dict[str, Any] | bytes) -> None:
+        for message in messages:
+            self.stdin.write(
+                (message if isinstance(message, bytes) else json.dumps(message).encode()) + b"\n"
+            )
+        self.stdin.flush()
+
+    def receive(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self.line())
+        return message
+
+    def line(self, patience_s: float | None = None) -> bytes:
+        """The next line with its newline: less if the server is gone, or if it took longer than this."""
+        until = None if patience_s is None else time.monotonic() + patience_s
+        while b"\n" not in self._come:
+            if until is not None:
+                ready, _, _ = select.select([self.stdout], [], [], max(0.0, until - time.monotonic()))
+                if not ready:
+                    return self._come
+            chunk = os.read(self.stdout.fileno(), 65_536)
+            if not chunk:
+                return self._come
+            self._come += chunk
+        line, newline, self._come = self._come.partition(b"\n")
+        return line + newline
+
+    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The result of the only request under way."""
+        self.send(message)
+        result: dict[str, Any] = self.receive()["result"]
+        return result
+
+    def rest(self) -> list[dict[str, Any]]:
+        """Close stdin; every message that still comes, until the server has gone."""
+        out, _ = self.process.communicate(timeout=60)
+        return [json.loads(line) for line in (self._come + out).splitlines()]
+
+
+def enveloped(message: dict[str, Any]) -> dict[str, Any]:
+    """The same request in the protocol without a handshake."""
+    return message | {"params": message.get("params", {}) | {"_meta": ENVELOPE}}
+
+
+@contextmanager
+def serving(
+    root: Path, *options: str, stderr: int | None = None, introduced: bool = True, **variables: str
+) -> Iterator[Wire]:
+    """A server whose client has introduced itself, or has not said anything yet."""
+    environ = {**os.environ, **environment(root, **variables)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": stderr}
+    with subprocess.Popen([*COMMAND, *options], env=environ, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            wire = Wire(process)
+            if introduced:
+                wire.ask(INITIALIZE)
+                wire.send(INITIALIZED)
+            yield wire
+        finally:
+            if process.poll() is None:
+                process.kill()
