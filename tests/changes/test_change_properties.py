@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from living_reports.errors import AmbiguousSelectorError, InvalidInputError, ItemNotFoundError, ReportError
 from living_reports.model.report import Outline, normalised, outline_bytes, parse_outline
-from support.changing import Fields, new_ids, run
+from support.small_outline import Fields, apply, counting_ids
 from support.strategies import outlines
 
 WORDS = st.sampled_from(["", "a", "two words", "😀 naïve", "one\n\ntwo\n", "0", "  x"])
@@ -85,10 +85,10 @@ def plausible(outline: Outline) -> st.SearchStrategy[Fields]:
 def test_any_valid_call_gives_a_normalised_outline_that_reads_back(
     data: st.DataObject, outline: Outline
 ) -> None:
-    before, ids = outline_bytes(outline), new_ids()
+    before, ids = outline_bytes(outline), counting_ids()
     for raw in data.draw(st.lists(plausible(outline), min_size=1, max_size=6)):
         try:
-            after = run(raw, outline=outline, ids=ids)
+            after = apply(raw, outline=outline, ids=ids)
         except (ItemNotFoundError, InvalidInputError, AmbiguousSelectorError):
             assert outline_bytes(outline) == before
             continue
@@ -106,15 +106,15 @@ def test_one_call_leads_where_its_changes_lead_one_by_one(data: st.DataObject, o
     outcome = None
     for raw in data.draw(st.lists(plausible(outline), min_size=1, max_size=6)):
         try:
-            outcome = run(*done, raw, outline=outline)
+            outcome = apply(*done, raw, outline=outline)
         except ReportError:
             continue
         done.append(raw)
     if outcome is None:
         return
-    ids, step = new_ids(), outline
+    ids, step = counting_ids(), outline
     for raw in done:
-        step = run(raw, outline=step, ids=ids).outline
+        step = apply(raw, outline=step, ids=ids).outline
     assert untimed(step) == untimed(outcome.outline)
 
 

@@ -16,22 +16,12 @@ from living_reports.errors import (
     TooLargeError,
 )
 from living_reports.model.report import CitationSource, Outline, outline_bytes
-from support.changing import (
-    I1,
-    I3,
-    LOOSE,
-    S1,
-    S2,
-    S3,
-    Fields,
-    run,
-    start,
-)
+from support.small_outline import I1, I3, LOOSE, S1, S2, S3, Fields, apply, small_outline
 
 
 def refused(error: type[ReportError], *changes: Fields, outline: Outline | None = None) -> ReportError:
     with pytest.raises(error) as caught:
-        run(*changes, outline=outline)
+        apply(*changes, outline=outline)
     caught.value.message.encode()
     return caught.value
 
@@ -233,7 +223,7 @@ def test_a_ref_names_one_item_only() -> None:
 
 
 def test_the_first_bad_change_stops_the_call_and_nothing_happened() -> None:
-    outline = start()
+    outline = small_outline()
     before = outline_bytes(outline)
     error = refused(
         ItemNotFoundError,
@@ -271,7 +261,7 @@ def test_each_limit_has_its_error(ops: list[Fields], path: str, limit: int) -> N
 
 
 def test_what_is_just_within_the_limits_is_accepted() -> None:
-    outcome = run(
+    outcome = apply(
         {"op": "set_title", "title": "x" * 500},
         {"op": "add_tags", "tags": [f"{n:0100}" for n in range(198)]},
         {"op": "edit_section", "section": S3, "content": BIG},
@@ -280,12 +270,12 @@ def test_what_is_just_within_the_limits_is_accepted() -> None:
 
 
 def test_a_section_that_came_too_large_can_be_edited_but_not_grow() -> None:
-    outline = start()
+    outline = small_outline()
     outline = outline.model_copy(
         update={"sections": [outline.sections[0].model_copy(update={"content": "end" + BIG})]}
     )
     shorter = {"op": "edit_text", "section": S1, "find": "end", "replace": ""}
-    assert run(shorter, {"op": "edit_section", "section": S1, "title": "x"}, outline=outline).applied == 2
+    assert apply(shorter, {"op": "edit_section", "section": S1, "title": "x"}, outline=outline).applied == 2
     refused(TooLargeError, {"op": "append_text", "section": S1, "text": "more"}, outline=outline)
 
 

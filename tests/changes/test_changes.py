@@ -10,7 +10,8 @@ from living_reports import changes as vocabulary
 from living_reports.changes import Outcome, apply_changes, parse_changes, parse_sections
 from living_reports.changes.apply import _HANDLERS
 from living_reports.model.report import Citation, normalised, outline_bytes, parse_outline
-from support.changing import (
+from support.small_outline import (
+    CREATED_AT,
     I1,
     I2,
     I3,
@@ -20,13 +21,12 @@ from support.changing import (
     S2,
     S3,
     Fields,
-    T,
-    insight,
-    new_ids,
-    order,
-    run,
-    section,
-    start,
+    apply,
+    counting_ids,
+    insight_of,
+    section_of,
+    section_titles,
+    small_outline,
 )
 
 # --- What each op does --------------------------------------------------------------------
@@ -40,12 +40,12 @@ EFFECTS: list[tuple[Fields, Callable[[Outcome], object], object]] = [
     ({"op": "set_metadata", "key": "owner", "value": None}, lambda o: "owner" in o.outline.metadata, False),
     (
         {"op": "add_section", "title": "New", "position": "first"},
-        order,
+        section_titles,
         ["New", "Findings", "Risks", "Outlook"],
     ),
     (
         {"op": "add_section", "title": "New", "position": "after: findings"},
-        order,
+        section_titles,
         ["Findings", "New", "Risks", "Outlook"],
     ),
     (
@@ -57,34 +57,38 @@ EFFECTS: list[tuple[Fields, Callable[[Outcome], object], object]] = [
     ),
     (
         {"op": "edit_section", "section": "risks", "title": "Dangers"},
-        lambda o: section(o, S2).title,
+        lambda o: section_of(o, S2).title,
         "Dangers",
     ),
-    ({"op": "edit_section", "section": S1, "content": "new"}, lambda o: section(o).content, "new"),
-    ({"op": "edit_section", "section": S1, "clear": ["content"]}, lambda o: section(o).content, None),
-    ({"op": "edit_section", "section": S2, "clear": ["notes"]}, lambda o: section(o, S2).notes, None),
+    ({"op": "edit_section", "section": S1, "content": "new"}, lambda o: section_of(o).content, "new"),
+    ({"op": "edit_section", "section": S1, "clear": ["content"]}, lambda o: section_of(o).content, None),
+    ({"op": "edit_section", "section": S2, "clear": ["notes"]}, lambda o: section_of(o, S2).notes, None),
     (
         {"op": "edit_text", "section": S1, "find": "one", "replace": "1"},
-        lambda o: section(o).content,
+        lambda o: section_of(o).content,
         "1 two\ntwo three",
     ),
     (
         {"op": "edit_text", "section": S1, "find": "two", "replace": "", "all": True},
-        lambda o: section(o).content,
+        lambda o: section_of(o).content,
         "one \n three",
     ),
     (
         {"op": "append_text", "section": S1, "text": "\nfour\n"},
-        lambda o: section(o).content,
+        lambda o: section_of(o).content,
         "one two\ntwo three\n\nfour\n",
     ),
-    ({"op": "append_text", "section": S2, "text": "four"}, lambda o: section(o, S2).content, "four"),
+    ({"op": "append_text", "section": S2, "text": "four"}, lambda o: section_of(o, S2).content, "four"),
     (
         {"op": "move_section", "section": S3, "position": "before:Findings"},
-        order,
+        section_titles,
         ["Outlook", "Findings", "Risks"],
     ),
-    ({"op": "move_section", "section": S1, "position": "last"}, order, ["Risks", "Outlook", "Findings"]),
+    (
+        {"op": "move_section", "section": S1, "position": "last"},
+        section_titles,
+        ["Risks", "Outlook", "Findings"],
+    ),
     (
         {"op": "remove_section", "section": S1},
         lambda o: [i.insight_id for i in o.outline.insights],
@@ -92,12 +96,12 @@ EFFECTS: list[tuple[Fields, Callable[[Outcome], object], object]] = [
     ),
     (
         {"op": "remove_section", "section": S1, "insights_to": "Risks"},
-        lambda o: section(o, S2).insight_ids,
+        lambda o: section_of(o, S2).insight_ids,
         [I3, I1, I2],
     ),
     (
         {"op": "add_insight", "section": S1, "summary": "s", "position": "after:" + I1},
-        lambda o: section(o).insight_ids,
+        lambda o: section_of(o).insight_ids,
         [I1, "ffff0000-0000-4000-8000-000000000001", I2],
     ),
     (
@@ -110,48 +114,48 @@ EFFECTS: list[tuple[Fields, Callable[[Outcome], object], object]] = [
         lambda o: (o.outline.insights[-1].importance, o.outline.insights[-1].metadata),
         (0, {"review_by": "2026-12-07"}),
     ),
-    ({"op": "edit_insight", "insight": "1111", "importance": "9"}, lambda o: insight(o).importance, 9),
-    ({"op": "edit_insight", "insight": I1, "summary": "new"}, lambda o: insight(o).summary, "new"),
-    ({"op": "edit_insight", "insight": I1, "status": "killed"}, lambda o: insight(o).status, "killed"),
+    ({"op": "edit_insight", "insight": "1111", "importance": "9"}, lambda o: insight_of(o).importance, 9),
+    ({"op": "edit_insight", "insight": I1, "summary": "new"}, lambda o: insight_of(o).summary, "new"),
+    ({"op": "edit_insight", "insight": I1, "status": "killed"}, lambda o: insight_of(o).status, "killed"),
     (
         {"op": "edit_insight", "insight": I1, "citations": [{"execution_id": "e"}]},
-        lambda o: [q.execution_id for q in insight(o).supporting_queries],
+        lambda o: [q.execution_id for q in insight_of(o).supporting_queries],
         ["e"],
     ),
-    ({"op": "edit_insight", "insight": I1, "clear": ["citations"]}, lambda o: insight(o).citations, []),
+    ({"op": "edit_insight", "insight": I1, "clear": ["citations"]}, lambda o: insight_of(o).citations, []),
     (
         {"op": "edit_insight", "insight": I2, "clear": ["as_of"], "review_by": "2027-01-31"},
-        lambda o: insight(o, I2).metadata,
+        lambda o: insight_of(o, I2).metadata,
         {"review_by": "2027-01-31"},
     ),
     (
         {"op": "move_insight", "insight": I1, "position": "last"},
-        lambda o: section(o).insight_ids,
+        lambda o: section_of(o).insight_ids,
         [I2, I1],
     ),
     (
         {"op": "move_insight", "insight": I1, "section": "Risks", "position": "before:3333"},
-        lambda o: (section(o).insight_ids, section(o, S2).insight_ids),
+        lambda o: (section_of(o).insight_ids, section_of(o, S2).insight_ids),
         ([I2], [I1, I3]),
     ),
     (
         {"op": "move_insight", "insight": LOOSE, "section": "Risks"},
-        lambda o: section(o, S2).insight_ids,
+        lambda o: section_of(o, S2).insight_ids,
         [I3, LOOSE],
     ),
     (
         {"op": "remove_insight", "insight": I1},
-        lambda o: (section(o).insight_ids, [i.insight_id for i in o.outline.insights]),
+        lambda o: (section_of(o).insight_ids, [i.insight_id for i in o.outline.insights]),
         ([I2], [I2, I3, LOOSE]),
     ),
     (
         {"op": "add_citation", "insight": I3, "citation": {"endpoint": "/v1"}},
-        lambda o: insight(o, I3).citations,
+        lambda o: insight_of(o, I3).citations,
         [Citation(source="api", endpoint="/v1", accessed_at=NOW)],
     ),
     (
         {"op": "remove_citation", "insight": I1, "citation": {"page": "3"}},
-        lambda o: [c.source for c in insight(o).citations],
+        lambda o: [c.source for c in insight_of(o).citations],
         ["url"],
     ),
 ]
@@ -163,13 +167,13 @@ EFFECTS: list[tuple[Fields, Callable[[Outcome], object], object]] = [
 def test_an_op_does_what_its_name_says(
     change: Fields, see: Callable[[Outcome], object], expected: object
 ) -> None:
-    outcome = run(change)
+    outcome = apply(change)
     assert see(outcome) == expected
     assert outcome.applied == 1
     assert normalised(outcome.outline) is outcome.outline
     assert parse_outline(outline_bytes(outcome.outline)) == outcome.outline
     filled = dict.fromkeys(vocabulary.CHANGE_FIELDS, "") | dict.fromkeys(["clear", "tags", "value"]) | change
-    assert run(filled).outline == outcome.outline, "fields that are not stated must not matter"
+    assert apply(filled).outline == outcome.outline, "fields that are not stated must not matter"
 
 
 def test_every_op_is_shown_and_has_its_function() -> None:
@@ -201,22 +205,22 @@ NOTHING: list[Fields] = [
 
 @pytest.mark.parametrize("change", NOTHING, ids=lambda change: change["op"])
 def test_a_change_that_alters_nothing_gives_the_same_outline(change: Fields) -> None:
-    outline = start()
-    outcome = run(change, outline=outline)
+    outline = small_outline()
+    outcome = apply(change, outline=outline)
     assert outcome.outline is outline
     assert outcome.applied == 0
     assert outcome.created == {}
 
 
 def test_one_true_and_a_float_are_different_metadata() -> None:
-    outcome = run({"op": "set_metadata", "key": "owner", "value": {"team": True}})
+    outcome = apply({"op": "set_metadata", "key": "owner", "value": {"team": True}})
     assert outcome.applied == 1
     assert outcome.outline.metadata["owner"]["team"] is True
 
 
 def test_changes_that_cancel_out_alter_nothing() -> None:
-    outline = start()
-    outcome = run(
+    outline = small_outline()
+    outcome = apply(
         {"op": "edit_insight", "insight": I1, "importance": 9},
         {"op": "add_insight", "section": S2, "summary": "x", "ref": "x"},
         {"op": "edit_insight", "insight": I1, "importance": 3},
@@ -228,7 +232,7 @@ def test_changes_that_cancel_out_alter_nothing() -> None:
 
 
 def test_an_edit_that_states_nothing_is_named_in_a_warning() -> None:
-    outcome = run({"op": "edit_section", "section": S1, "content": ""}, {"op": "set_title", "title": "T"})
+    outcome = apply({"op": "edit_section", "section": S1, "content": ""}, {"op": "set_title", "title": "T"})
     assert outcome.applied == 1
     assert outcome.warnings == [
         "changes[0] states nothing to change; to empty a field say clear (notes, content)."
@@ -239,9 +243,9 @@ def test_an_edit_that_states_nothing_is_named_in_a_warning() -> None:
 
 
 def test_what_was_not_touched_is_shared_and_keeps_its_time() -> None:
-    outline = start()
+    outline = small_outline()
     before = outline_bytes(outline)
-    outcome = run({"op": "edit_insight", "insight": I1, "importance": 9}, outline=outline)
+    outcome = apply({"op": "edit_insight", "insight": I1, "importance": 9}, outline=outline)
     assert outcome.outline.sections is outline.sections
     assert [new is old for new, old in zip(outcome.outline.insights, outline.insights, strict=True)] == [
         False,
@@ -249,8 +253,8 @@ def test_what_was_not_touched_is_shared_and_keeps_its_time() -> None:
         True,
         True,
     ]
-    assert (insight(outcome).updated_at, insight(outcome).created_at) == (NOW, T)
-    assert (outcome.outline.updated_at, outcome.outline.outline_version) == (T, 1)
+    assert (insight_of(outcome).updated_at, insight_of(outcome).created_at) == (NOW, CREATED_AT)
+    assert (outcome.outline.updated_at, outcome.outline.outline_version) == (CREATED_AT, 1)
     assert outline_bytes(outline) == before
 
 
@@ -265,12 +269,12 @@ def test_what_was_not_touched_is_shared_and_keeps_its_time() -> None:
     ],
 )
 def test_a_section_is_touched_by_its_insights_but_not_by_its_place(change: Fields, touched: set[str]) -> None:
-    outcome = run(change)
+    outcome = apply(change)
     assert {s.section_id for s in outcome.outline.sections if s.updated_at == NOW} == touched
 
 
 def test_created_lists_new_items_with_whole_ids() -> None:
-    outcome = run(
+    outcome = apply(
         {
             "op": "add_section",
             "title": "New",
@@ -286,17 +290,17 @@ def test_created_lists_new_items_with_whole_ids() -> None:
         "sections": [{"section_id": new, "title": "Newer"}],
         "insights": [{"insight_id": each, "section_id": new} for each in (three, one, two)],
     }
-    assert insight(outcome, one).importance == 10
-    assert insight(outcome, one).updated_at == NOW
+    assert insight_of(outcome, one).importance == 10
+    assert insight_of(outcome, one).updated_at == NOW
 
 
 def test_a_ref_wins_over_a_title() -> None:
-    outcome = run(
+    outcome = apply(
         {"op": "add_section", "title": "Risks", "ref": "Findings"},
         {"op": "edit_section", "section": "Findings", "content": "mine"},
     )
     assert outcome.outline.sections[-1].content == "mine"
-    assert section(outcome).content == "one two\ntwo three"
+    assert section_of(outcome).content == "one two\ntwo three"
 
 
 @pytest.mark.parametrize(
@@ -310,7 +314,7 @@ def test_a_ref_wins_over_a_title() -> None:
     ],
 )
 def test_the_action_type_is_the_one_all_changes_share(ops: list[Fields], action_type: str) -> None:
-    assert run(*ops).action_type == action_type
+    assert apply(*ops).action_type == action_type
 
 
 # --- Values -------------------------------------------------------------------------------
@@ -329,8 +333,8 @@ def test_the_action_type_is_the_one_all_changes_share(ops: list[Fields], action_
     ],
 )
 def test_days_times_and_spans(given_as: str, kept_as: str) -> None:
-    outcome = run({"op": "edit_insight", "insight": I1, "review_by": given_as})
-    assert insight(outcome).metadata == {"review_by": kept_as}
+    outcome = apply({"op": "edit_insight", "insight": I1, "review_by": given_as})
+    assert insight_of(outcome).metadata == {"review_by": kept_as}
 
 
 @pytest.mark.parametrize(
@@ -344,8 +348,8 @@ def test_days_times_and_spans(given_as: str, kept_as: str) -> None:
 )
 def test_months_are_those_of_the_calendar(now: str, span: str, day: str) -> None:
     parsed = parse_changes([{"op": "edit_insight", "insight": I1, "as_of": span}])
-    outcome = apply_changes(start(), parsed, now=now, new_id=new_ids())
-    assert insight(outcome).metadata["as_of"] == day
+    outcome = apply_changes(small_outline(), parsed, now=now, new_id=counting_ids())
+    assert insight_of(outcome).metadata["as_of"] == day
 
 
 @pytest.mark.parametrize(
@@ -362,36 +366,36 @@ def test_months_are_those_of_the_calendar(now: str, span: str, day: str) -> None
     ],
 )
 def test_the_source_of_a_citation_is_inferred_and_written(stated: Fields, source: str, dated: bool) -> None:
-    [citation] = insight(run({"op": "add_citation", "insight": I3, "citation": stated}), I3).citations
+    [citation] = insight_of(apply({"op": "add_citation", "insight": I3, "citation": stated}), I3).citations
     assert citation.source == source
     assert citation.accessed_at == (NOW if dated else None)
 
 
 def test_a_stated_access_time_is_kept() -> None:
-    citation = {"url": "https://x.org", "accessed_at": T}
-    outcome = run({"op": "add_citation", "insight": I3, "citation": citation})
-    assert insight(outcome, I3).citations[0].accessed_at == T
+    citation = {"url": "https://x.org", "accessed_at": CREATED_AT}
+    outcome = apply({"op": "add_citation", "insight": I3, "citation": citation})
+    assert insight_of(outcome, I3).citations[0].accessed_at == CREATED_AT
 
 
 @pytest.mark.parametrize("content", ["a", "a\n", "a\n\n", "a\r\n\r\n\r\n"])
 def test_appended_text_follows_one_blank_line(content: str) -> None:
-    outcome = run(
+    outcome = apply(
         {"op": "edit_section", "section": S1, "content": content},
         {"op": "append_text", "section": S1, "text": "\n\nb\n"},
     )
-    assert section(outcome).content == "a\n\nb\n"
+    assert section_of(outcome).content == "a\n\nb\n"
 
 
 # --- The sections of a new report ---------------------------------------------------------
 
 
 def test_the_sections_of_a_new_report_become_add_section_changes() -> None:
-    empty = start().model_copy(update={"sections": [], "insights": []})
+    empty = small_outline().model_copy(update={"sections": [], "insights": []})
     parsed = parse_sections(
         [{"title": "A", "content": "a", "insights": [{"summary": "s", "importance": "8"}]}, {"title": "B"}]
     )
-    outcome = apply_changes(empty, parsed, now=NOW, new_id=new_ids())
-    assert order(outcome) == ["A", "B"]
+    outcome = apply_changes(empty, parsed, now=NOW, new_id=counting_ids())
+    assert section_titles(outcome) == ["A", "B"]
     assert [i.importance for i in outcome.outline.insights] == [8]
     assert (outcome.applied, len(outcome.created["sections"])) == (2, 2)
     assert parse_sections(None) == parse_sections([]) == []

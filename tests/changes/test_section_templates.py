@@ -15,7 +15,7 @@ from living_reports.changes import MAX_SECTION_BYTES
 from living_reports.changes.markdown import bullets, heading, one_line, paragraphs, table
 from living_reports.changes.section_templates import SECTION_TEMPLATES, written
 from living_reports.errors import InvalidInputError, TooLargeError
-from support.changing import Fields, run
+from support.small_outline import Fields, apply
 
 MARKDOWN = MarkdownIt("commonmark").enable(["table", "strikethrough"])
 
@@ -25,7 +25,7 @@ def add(**fields: Any) -> Fields:
 
 
 def content(template: str, data: Fields) -> str:
-    outcome = run(add(template=template, data=data))
+    outcome = apply(add(template=template, data=data))
     section = outcome.outline.sections[-1]
     assert (section.title, section.content_format, outcome.applied) == ("New", "markdown", 1)
     assert section.content is not None
@@ -154,7 +154,7 @@ def test_the_example_of_a_template_is_right(name: str) -> None:
 
 
 def test_a_templated_section_has_everything_else_that_a_section_has() -> None:
-    outcome = run(
+    outcome = apply(
         add(
             template="bullet_list",
             data={"items": ["a"]},
@@ -237,7 +237,7 @@ REFUSED: list[tuple[Fields, str, Fields]] = [
 @pytest.mark.parametrize(("fields", "path", "details"), REFUSED, ids=[path for _, path, _ in REFUSED])
 def test_wrong_data_is_refused_with_its_path(fields: Fields, path: str, details: Fields) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        run({"op": "set_title", "title": "fine"}, add(**fields))
+        apply({"op": "set_title", "title": "fine"}, add(**fields))
     error = caught.value
     assert error.details["path"] == "changes[1]" + path
     assert error.message.startswith("changes[1]" + path)
@@ -247,20 +247,20 @@ def test_wrong_data_is_refused_with_its_path(fields: Fields, path: str, details:
 
 def test_missing_data_is_answered_with_an_example() -> None:
     with pytest.raises(InvalidInputError) as caught:
-        run(add(template="metrics", data={}))
+        apply(add(template="metrics", data={}))
     assert '{"metrics": [{"name": ' in caught.value.hint
 
 
 def test_only_add_section_takes_a_template() -> None:
     with pytest.raises(InvalidInputError) as caught:
-        run({"op": "edit_section", "section": "Risks", "template": "metrics", "data": {"metrics": []}})
+        apply({"op": "edit_section", "section": "Risks", "template": "metrics", "data": {"metrics": []}})
     assert "add_section" in caught.value.message
 
 
 def test_what_no_section_holds_is_too_large() -> None:
     items = ["x" * 1000] * (MAX_SECTION_BYTES // 1000)
     with pytest.raises(TooLargeError) as caught:
-        run(add(template="bullet_list", data={"items": items}))
+        apply(add(template="bullet_list", data={"items": items}))
     assert caught.value.details["path"] == "changes[0].data"
 
 

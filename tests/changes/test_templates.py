@@ -15,7 +15,7 @@ from living_reports.changes.report_templates import BUILT_IN, find_template, par
 from living_reports.errors import InvalidInputError
 from living_reports.model.report import Outline
 from living_reports.reading.check import findings, utc_day
-from support.changing import NOW, new_ids, start
+from support.small_outline import NOW, counting_ids, small_outline
 
 PLAN = {
     "about": "A plan.",
@@ -40,8 +40,8 @@ def titles(changes: list[Change]) -> list[str]:
 
 
 def made_of(changes: list[Change]) -> Outline:
-    empty = start().model_copy(update={"sections": [], "insights": []})
-    return apply_changes(empty, changes, now=NOW, new_id=new_ids()).outline
+    empty = small_outline().model_copy(update={"sections": [], "insights": []})
+    return apply_changes(empty, changes, now=NOW, new_id=counting_ids()).outline
 
 
 # --- Those of the package -----------------------------------------------------------------

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from living_reports import __version__
-from support.command_line import answer, ok, refused, run
+from support.command_line import run_command, run_json, run_ok, run_refused
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def health(root: Path) -> str:
     """The id of a report with one section and one tag."""
-    created = answer(root, "create", "Checkout health", "--section", "Errors", "--tag", "shop")
+    created = run_json(root, "create", "Checkout health", "--section", "Errors", "--tag", "shop")
     report_id: str = created["report_id"]
     return report_id
 
@@ -32,7 +32,7 @@ def health(root: Path) -> str:
 
 
 def test_a_report_from_flags(root: Path) -> None:
-    text = ok(root, "create", "Checkout health", "--section", "Errors", "--section", "Latency")
+    text = run_ok(root, "create", "Checkout health", "--section", "Errors", "--section", "Latency")
     lines = text.splitlines()
     assert lines[0] == "Created Checkout health"
     assert lines[2].split() == ["version", "1"]
@@ -42,8 +42,8 @@ def test_a_report_from_flags(root: Path) -> None:
 def test_a_report_from_json(root: Path) -> None:
     insight = {"summary": "Errors doubled", "importance": 8}
     data = {"title": "From a file", "sections": [{"title": "Errors", "insights": [insight]}], "tags": ["a"]}
-    created = answer(root, "create", "--json-input", "-", "--tag", "b", stdin=json.dumps(data))
-    shown = answer(root, "get", created["report_id"], "--view", "full")
+    created = run_json(root, "create", "--json-input", "-", "--tag", "b", stdin=json.dumps(data))
+    shown = run_json(root, "get", created["report_id"], "--view", "full")
     assert (shown["title"], shown["tags"]) == ("From a file", ["a", "b"])
     assert shown["insights"][0]["summary"] == "Errors doubled"
 
@@ -51,59 +51,59 @@ def test_a_report_from_json(root: Path) -> None:
 def test_changes_from_flags_and_from_a_file(root: Path, health: str, tmp_path: Path) -> None:
     changes = tmp_path / "changes.json"
     changes.write_text(json.dumps([{"op": "append_text", "section": "Errors", "text": "12 %\n"}]))
-    done = answer(root, "update", health, "--changes", str(changes), "--add-tag", "may", "--reason", "May")
+    done = run_json(root, "update", health, "--changes", str(changes), "--add-tag", "may", "--reason", "May")
     assert (done["version"], done["applied"]) == (2, 2)
-    shown = answer(root, "get", health, "--section", "Errors")
+    shown = run_json(root, "get", health, "--section", "Errors")
     assert shown["sections"][0]["content"] == "12 %\n"
     assert shown["tags"] == ["shop", "may"]
 
 
 def test_an_update_says_what_changed(root: Path, health: str) -> None:
-    lines = ok(root, "update", health, "--set-title", "Shop health").splitlines()
+    lines = run_ok(root, "update", health, "--set-title", "Shop health").splitlines()
     assert lines == ["Shop health is now at version 2: 1 change", "  ~ title  Checkout health → Shop health"]
 
 
 def test_a_dry_run_writes_nothing(root: Path, health: str) -> None:
-    text = ok(root, "update", health, "--set-title", "Shop health", "--dry-run")
+    text = run_ok(root, "update", health, "--set-title", "Shop health", "--dry-run")
     assert "dry run" in text.splitlines()[0]
-    assert answer(root, "get", health)["version"] == 1
+    assert run_json(root, "get", health)["version"] == 1
 
 
 def test_what_is_already_so_makes_no_version(root: Path, health: str) -> None:
-    text = ok(root, "update", health, "--add-tag", "shop")
+    text = run_ok(root, "update", health, "--add-tag", "shop")
     assert text == "Checkout health stays at version 1: it already is as asked\n"
 
 
 def test_a_repeated_request_id_is_harmless(root: Path, health: str) -> None:
     arguments = ("update", health, "--set-title", "Shop health", "--request-id", "once")
-    assert answer(root, *arguments) == answer(root, *arguments)
-    assert answer(root, "get", health)["version"] == 2
+    assert run_json(root, *arguments) == run_json(root, *arguments)
+    assert run_json(root, "get", health)["version"] == 2
 
 
 def test_revert_and_read_an_old_version(root: Path, health: str) -> None:
-    ok(root, "update", health, "--set-title", "Shop health")
-    reverted = answer(root, "revert", health, "--to-version", "1", "--reason", "No")
+    run_ok(root, "update", health, "--set-title", "Shop health")
+    reverted = run_json(root, "revert", health, "--to-version", "1", "--reason", "No")
     assert (reverted["version"], reverted["title"]) == (3, "Checkout health")
-    assert answer(root, "get", health, "--version", "2")["title"] == "Shop health"
+    assert run_json(root, "get", health, "--version", "2")["title"] == "Shop health"
 
 
 def test_list_finds_by_tag(root: Path, health: str) -> None:
-    ok(root, "create", "Another", "--tag", "other")
-    entries = answer(root, "list", "--tag", "shop")["reports"]
+    run_ok(root, "create", "Another", "--tag", "other")
+    entries = run_json(root, "list", "--tag", "shop")["reports"]
     assert [entry["report_id"] for entry in entries] == [health]
-    heads, row = ok(root, "list", "--tag", "shop").splitlines()
+    heads, row = run_ok(root, "list", "--tag", "shop").splitlines()
     assert heads.split()[:2] == ["ID", "VERSION"]
     assert row.startswith(health[:8])
     assert row.endswith("Checkout health #shop")
 
 
 def test_an_empty_list_says_so(root: Path) -> None:
-    assert ok(root, "list") == "No report matches.\n"
+    assert run_ok(root, "list") == "No report matches.\n"
     assert not root.exists()
 
 
 def test_piped_a_report_is_its_markdown(root: Path, health: str) -> None:
-    text = ok(root, "get", health)
+    text = run_ok(root, "get", health)
     assert text.startswith("# Checkout health\n")
     assert "\n## Errors\n" in text
     assert "\x1b" not in text
@@ -112,22 +112,22 @@ def test_piped_a_report_is_its_markdown(root: Path, health: str) -> None:
 def test_a_long_report_comes_whole(root: Path, health: str) -> None:
     lines = [f"line {number} " + "x" * 90 for number in range(6000)]
     change = {"op": "edit_section", "section": "Errors", "content": "\n".join(lines)}
-    ok(root, "update", health, "--changes", "-", stdin=json.dumps([change]))
-    text = ok(root, "get", health)
+    run_ok(root, "update", health, "--changes", "-", stdin=json.dumps([change]))
+    text = run_ok(root, "get", health)
     assert "\n".join(lines) in text
     assert "--cursor" not in text
 
 
 def test_a_summary_for_a_person(root: Path, health: str) -> None:
-    text = ok(root, "get", health, "--view", "summary")
+    text = run_ok(root, "get", health, "--view", "summary")
     assert text.splitlines()[0] == "Checkout health"
     assert health in text
     assert "Errors" in text
 
 
 def test_the_audit_trail_names_the_user_and_the_reason(root: Path, health: str) -> None:
-    ok(root, "update", health, "--set-title", "Shop health", "--reason", "It is all of the shop")
-    lines = ok(root, "audit", health).splitlines()
+    run_ok(root, "update", health, "--set-title", "Shop health", "--reason", "It is all of the shop")
+    lines = run_ok(root, "audit", health).splitlines()
     assert lines[0].startswith("v2")
     assert lines[0].endswith("rename")
     assert " cli " in lines[0]
@@ -138,49 +138,49 @@ def test_the_audit_trail_names_the_user_and_the_reason(root: Path, health: str) 
 
 def test_the_events_of_another_program_need_no_version(root: Path) -> None:
     shutil.copytree(Path(__file__).parents[1] / "data" / "igloo", root)
-    lines = ok(root, "audit", "Quarterly review").splitlines()
+    lines = run_ok(root, "audit", "Quarterly review").splitlines()
     assert lines[-1].split() == ["-", "2026-03-02", "09:00:00", "agent", "create"]
     assert lines[-2].startswith("v2 ")
 
 
 def test_verify_says_ok_and_where_it_is_not(root: Path, health: str) -> None:
-    ok(root, "update", health, "--set-title", "Shop health")
-    assert ok(root, "verify", health).startswith("ok  2 events")
+    run_ok(root, "update", health, "--set-title", "Shop health")
+    assert run_ok(root, "verify", health).startswith("ok  2 events")
     log = root / "by_id" / health / "audit.jsonl"
     log.write_bytes(log.read_bytes().replace(b"Checkout", b"Chequers", 1))
-    done = run(root, "verify", health)
+    done = run_command(root, "verify", health)
     assert done.returncode == 6
     assert done.stdout.startswith("not ok")
     assert "line 1" in done.stdout
-    assert json.loads(run(root, "verify", health, "--json").stdout)["verified"]["ok"] is False
+    assert json.loads(run_command(root, "verify", health, "--json").stdout)["verified"]["ok"] is False
 
 
 def test_delete_and_restore(root: Path, health: str) -> None:
-    text = ok(root, "delete", health, "--reason", "Not needed")
+    text = run_ok(root, "delete", health, "--reason", "Not needed")
     assert text.splitlines()[0] == "Checkout health is in the trash"
-    assert answer(root, "list", "--status", "all")["reports"] == []
-    assert ok(root, "restore", health).startswith("Checkout health is back")
-    assert answer(root, "get", health)["title"] == "Checkout health"
+    assert run_json(root, "list", "--status", "all")["reports"] == []
+    assert run_ok(root, "restore", health).startswith("Checkout health is back")
+    assert run_json(root, "get", health)["title"] == "Checkout health"
 
 
 # --- Errors -------------------------------------------------------------------------------
 
 
 def test_nothing_found_is_3_and_creates_nothing(root: Path) -> None:
-    code, error = refused(root, "get", "No such report")
+    code, error = run_refused(root, "get", "No such report")
     assert (code, error["code"]) == (3, "report_not_found")
     assert not root.exists()
 
 
 def test_a_conflict_is_4(root: Path, health: str) -> None:
-    ok(root, "update", health, "--set-title", "Shop health")
-    code, error = refused(root, "update", health, "--set-title", "Mine", "--expected-version", "1")
+    run_ok(root, "update", health, "--set-title", "Shop health")
+    code, error = run_refused(root, "update", health, "--set-title", "Mine", "--expected-version", "1")
     assert (code, error["code"], error["current_version"]) == (4, "version_conflict", 2)
 
 
 def test_several_matches_are_listed_for_a_person(root: Path, health: str) -> None:
-    ok(root, "create", "Checkout health")
-    done = run(root, "get", "Checkout health")
+    run_ok(root, "create", "Checkout health")
+    done = run_command(root, "get", "Checkout health")
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("ambiguous_selector: ")
     assert health in done.stderr
@@ -188,7 +188,7 @@ def test_several_matches_are_listed_for_a_person(root: Path, health: str) -> Non
 
 def test_a_wrong_change_names_its_place(root: Path, health: str) -> None:
     change = {"op": "add_insight", "section": "Errors", "summary": "x", "importance": 11}
-    code, error = refused(root, "update", health, "--changes", "-", stdin=json.dumps([change]))
+    code, error = run_refused(root, "update", health, "--changes", "-", stdin=json.dumps([change]))
     assert (code, error["code"], error["path"]) == (2, "invalid_input", "changes[0].importance")
 
 
@@ -202,13 +202,13 @@ def test_a_wrong_change_names_its_place(root: Path, health: str) -> None:
     ],
 )
 def test_bad_json_input_is_2(root: Path, text: str, path: str) -> None:
-    code, error = refused(root, "create", "--json-input", "-", stdin=text)
+    code, error = run_refused(root, "create", "--json-input", "-", stdin=text)
     assert (code, error["code"], error["path"]) == (2, "invalid_input", path)
     assert not root.exists()
 
 
 def test_a_missing_file_is_2(root: Path, health: str) -> None:
-    done = run(root, "update", health, "--changes", str(root / "none.json"))
+    done = run_command(root, "update", health, "--changes", str(root / "none.json"))
     assert (done.returncode, done.stdout) == (2, "")
     assert "cannot be read" in done.stderr
 
@@ -217,7 +217,7 @@ def test_a_missing_file_is_2(root: Path, health: str) -> None:
     "arguments", [(), ("frobnicate",), ("get",), ("revert", "x"), ("get", "x", "--version", "two")]
 )
 def test_a_command_line_that_makes_no_sense_is_2(root: Path, arguments: tuple[str, ...]) -> None:
-    done = run(root, *arguments)
+    done = run_command(root, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert "usage: living-reports" in done.stderr
 
@@ -226,7 +226,7 @@ def test_a_command_line_that_makes_no_sense_is_2(root: Path, arguments: tuple[st
 
 
 def test_root_wins_over_the_environment(root: Path, health: str, tmp_path: Path) -> None:
-    assert answer(root, "list", "--root", str(tmp_path / "other"))["reports"] == []
+    assert run_json(root, "list", "--root", str(tmp_path / "other"))["reports"] == []
 
 
 def test_the_module_is_the_command() -> None:
@@ -237,7 +237,7 @@ def test_the_module_is_the_command() -> None:
 
 def test_a_reader_that_goes_away_is_no_error_message(root: Path, health: str) -> None:
     change = {"op": "edit_section", "section": "Errors", "content": "many words\n" * 50_000}
-    ok(root, "update", health, "--changes", "-", stdin=json.dumps([change]))
+    run_ok(root, "update", health, "--changes", "-", stdin=json.dumps([change]))
     environment = {**os.environ, "LIVING_REPORTS_ROOT": str(root)}
     command = [sys.executable, "-m", "living_reports", "get", health]
     with subprocess.Popen(

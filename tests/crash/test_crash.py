@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from math import ceil
@@ -23,16 +22,16 @@ from support.crash.bench import Bench
 from support.crash.recorder import Death, Operation, Rename, SyncFolder, Write
 from support.crash.scenarios import (
     SCENARIOS,
+    SEED,
     Action,
     Scenario,
     carry_on,
     look,
     look_and_carry_on,
+    name_of,
     with_deaths,
 )
-
-SEED = int(os.environ.get("CRASH_SEED", "20261123"))
-IN_MEMORY = Path("/dev/shm")
+from support.folders import memory_folder
 
 EVERYTHING = 300
 DRAWN, DRAWN_IN_FULL = 2, int(os.environ.get("CRASH_DRAWN", EVERYTHING))
@@ -62,7 +61,7 @@ def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
 @pytest.fixture
 def make_bench(tally: Counter[str]) -> Iterator[MakeBench]:
     """A bench that draws so many states; its trees are in memory where there is such a place."""
-    place = tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None)
+    place = memory_folder()
     benches: list[Bench] = []
 
     def make(limit: int) -> Bench:
@@ -73,10 +72,6 @@ def make_bench(tally: Counter[str]) -> Iterator[MakeBench]:
     for bench in benches:
         tally.update(bench.tally)
     place.cleanup()
-
-
-def name_of(each: Scenario | Action) -> str:
-    return each.name if isinstance(each, Scenario) else each.__name__
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=name_of)

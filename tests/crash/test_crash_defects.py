@@ -23,8 +23,8 @@ from support.crash.scenarios import (
     rename,
     some_versions,
 )
-from support.keeping import ANN
-from support.storage_helpers import bare_event
+from support.library_reports import ANN
+from support.stored_reports import event_of_type
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_after_a_power_cut_a_deleted_report_is_listed_no_more(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The event was synced, the move into the trash was not."""
-    Library(root).storage.get_report_storage(REPORT).append_audit_event(bare_event("delete"))
+    Library(root).storage.get_report_storage(REPORT).append_audit_event(event_of_type("delete"))
     power_cut(root, monkeypatch)
     assert [row["report_id"] for row in Library(root).list_reports()["reports"]] == [OTHER]
 

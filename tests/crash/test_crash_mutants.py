@@ -8,14 +8,12 @@ is a hole in the bench.
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_crash import IN_MEMORY, SEED
 
 from living_reports.store.files import ReportIndex, ReportStorage, durable, recovery
 from living_reports.store.files.audit import Record
@@ -23,7 +21,8 @@ from living_reports.store.files.state import Case, Found, RollForward, Torn, dia
 from support.crash.bench import Bench, BrokenError, State
 from support.crash.model import FileSystem
 from support.crash.recorder import Death, Operation, Sync
-from support.crash.scenarios import SCENARIOS, Scenario, with_deaths
+from support.crash.scenarios import SCENARIOS, SEED, Scenario, with_deaths
+from support.folders import memory_folder
 
 Patch = pytest.MonkeyPatch
 Mutation = Callable[[Patch], None]
@@ -34,7 +33,7 @@ DRAWN = 8
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    with tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as place:
+    with memory_folder() as place:
         yield Bench(Path(place), SEED, DRAWN)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,14 +15,14 @@ from random import Random
 from typing import Any
 
 import pytest
-from test_crash import IN_MEMORY, SEED, name_of
 
 from living_reports.library import Library
 from living_reports.model.report import Author
 from living_reports.store.files.doctor import check_root
 from support.crash.bench import Bench
-from support.crash.scenarios import SCENARIOS, Scenario
-from support.wire import Wire, call, serving
+from support.crash.scenarios import SCENARIOS, SEED, Scenario, name_of
+from support.folders import memory_folder
+from support.wire import Wire, start_server, tool_call
 
 SERVERS = 4
 DEATHS_IN_FULL = 40
@@ -33,7 +32,7 @@ LONGEST_WAIT_SECONDS = 0.02
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as folder:
+    with memory_folder() as folder:
         yield Path(folder)
 
 
@@ -82,7 +81,7 @@ class Client:
     def live(self, deaths: int) -> Claims:
         random = Random(f"{SEED} {self.name}")
         for death in range(deaths):
-            with serving(self.root) as wire:
+            with start_server(self.root) as wire:
                 for number in range(random.randint(1, UPDATES)):
                     self._update(wire, random, f"{self.name} {death} {number}")
                 self._die(wire, random, f"{self.name} {death} last")
@@ -108,7 +107,7 @@ class Client:
 
 def addition(report: str, text: str) -> dict[str, Any]:
     change = {"op": "append_text", "section": "Lines", "text": text}
-    return call(7, "update_report", report=report, changes=[change])
+    return tool_call(7, "update_report", report=report, changes=[change])
 
 
 def test_servers_killed_under_load_lose_nothing_that_they_acknowledged(place: Path) -> None:

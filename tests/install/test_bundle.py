@@ -18,7 +18,7 @@ from living_reports import __version__
 from living_reports.install import server_command
 from living_reports.server.prompts import PROMPTS
 from living_reports.server.tools import TOOLS
-from support.connecting import first_call
+from support.mcp_client import first_call
 from support.node_programs import NodePrograms
 
 ROOT = Path(__file__).parents[2]

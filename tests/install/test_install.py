@@ -15,8 +15,8 @@ import pytest
 from living_reports.cli import main, parser
 from living_reports.errors import InvalidInputError, StorageFailedError
 from living_reports.install import CLIENTS, files, install, server_command
-from support.connecting import first_call
-from support.storage_helpers import Refusing, answer_to, disk
+from support.disk_faults import FailOperation, observe_disk, outcome_of
+from support.mcp_client import first_call
 
 WINDOWS = {"APPDATA": "D:\\Roaming", "LOCALAPPDATA": "D:\\Local"}
 MSIX = "D:\\Local\\Packages\\Claude_pzs8sxrjxfjjc"
@@ -238,8 +238,8 @@ def test_a_disk_that_refuses_leaves_the_old_file_or_the_new_one(home: Path, repo
     outcomes = []
     for position in range(100):
         file.write_text("{}")
-        with disk(Refusing(position)):
-            outcomes.append(answer_to(install, "cursor", reports))
+        with observe_disk(FailOperation(position)):
+            outcomes.append(outcome_of(install, "cursor", reports))
         now = file.read_text()
         assert ("living-reports" in now) == (outcomes[-1] == "yes")
         assert outcomes[-1] == "yes" or now == "{}"

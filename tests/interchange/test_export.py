@@ -21,9 +21,17 @@ from living_reports.library import Library
 from living_reports.model.report import Author, outline_bytes, sha256_hex
 from living_reports.store.files import transfer
 from living_reports.store.files.transfer import pack, unpack
-from support.command_line import answer, ok, refused
-from support.keeping import ANN, append, change, folder_of, keep, retitle, write
-from support.storage_helpers import require_sound
+from support.command_line import run_json, run_ok, run_refused
+from support.library_reports import (
+    ANN,
+    append_text,
+    create_report,
+    folder_of,
+    replace_content,
+    set_title,
+    update_report,
+)
+from support.stored_reports import require_sound
 
 IGLOO = Path(__file__).parents[1] / "data" / "igloo"
 REVIEW = "7c1f0a52-3b0e-4d57-9a41-2f6f5f0b9d10"
@@ -45,10 +53,10 @@ def target(tmp_path: Path) -> Library:
 @pytest.fixture
 def report(library: Library) -> str:
     """A report with some history."""
-    report = keep(library)
+    report = create_report(library)
     for number in range(12):
-        change(library, report, append(f"Line {number}\n"), reason=f"Reason {number}")
-    change(library, report, retitle("Shop health"))
+        update_report(library, report, append_text(f"Line {number}\n"), reason=f"Reason {number}")
+    update_report(library, report, set_title("Shop health"))
     return report
 
 
@@ -105,7 +113,7 @@ def test_every_version_reads_back_and_the_report_lives_on(
         )
         assert outline_bytes(one) == outline_bytes(other)
     for number in range(15):
-        change(target, report, write(f"Text {number} " * 20))
+        update_report(target, report, replace_content(f"Text {number} " * 20))
     require_sound(target.storage, report)
     assert [row["title"] for row in target.list_reports()["reports"]] == ["Shop health"]
 
@@ -321,9 +329,9 @@ FORGERIES: dict[str, Any] = {
 def test_a_forged_event_is_found_though_the_chain_is_whole(
     library: Library, target: Library, tmp_path: Path, forge: Any
 ) -> None:
-    report = keep(library)
+    report = create_report(library)
     for number in range(4):
-        change(library, report, append(f"Line {number}\n"))
+        update_report(library, report, append_text(f"Line {number}\n"))
     report_id, files = unpack(export(library, report, tmp_path / "report.tar"))
     lines = [json.loads(line) for line in files["audit.jsonl"].splitlines()]
     forge(lines[2]["payload"])
@@ -353,12 +361,12 @@ def test_the_commands_take_a_report_from_root_to_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    report = answer(tmp_path / "one", "create", "Health", "--section", "Errors")["report_id"]
-    text = ok(tmp_path / "one", "export", "Health")
+    report = run_json(tmp_path / "one", "create", "Health", "--section", "Errors")["report_id"]
+    text = run_ok(tmp_path / "one", "export", "Health")
     assert f"{report}.report.tar" in text
-    assert "Imported 1 report" in ok(tmp_path / "two", "import", f"{report}.report.tar")
-    assert answer(tmp_path / "two", "get", report)["title"] == "Health"
-    code, error = refused(tmp_path / "one", "export", "Health", "--output", f"{report}.report.tar")
+    assert "Imported 1 report" in run_ok(tmp_path / "two", "import", f"{report}.report.tar")
+    assert run_json(tmp_path / "two", "get", report)["title"] == "Health"
+    code, error = run_refused(tmp_path / "one", "export", "Health", "--output", f"{report}.report.tar")
     assert (code, error["code"]) == (2, "invalid_input")
-    code, error = refused(tmp_path / "two", "import", f"{report}.report.tar")
+    code, error = run_refused(tmp_path / "two", "import", f"{report}.report.tar")
     assert (code, error["report_id"]) == (2, report)

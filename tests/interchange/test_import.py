@@ -19,10 +19,11 @@ from living_reports.interchange.importing import import_reports
 from living_reports.interchange.revisions import read_history
 from living_reports.library import Library
 from living_reports.model.report import Author
-from support.command_line import answer, ok, run
+from support.command_line import run_command, run_json, run_ok
+from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
 from support.histories import revisions
-from support.keeping import ANN, change, keep, write
-from support.storage_helpers import Refusing, answer_to, disk, events_of, killed_at, recorded, require_sound
+from support.library_reports import ANN, create_report, replace_content, update_report
+from support.stored_reports import log_events, require_sound
 
 IGLOO = Path(__file__).parents[1] / "data" / "igloo"
 REVIEW = "7c1f0a52-3b0e-4d57-9a41-2f6f5f0b9d10"
@@ -109,7 +110,7 @@ def document_at(library: Library, report: str, version: int) -> str:
 
 
 def imported_of(library: Library, report: str) -> list[Row]:
-    return [event["payload"]["imported"] for event in events_of(folder_of(library, report))]
+    return [event["payload"]["imported"] for event in log_events(folder_of(library, report))]
 
 
 # --- Another root -------------------------------------------------------------------------
@@ -127,16 +128,16 @@ def test_its_first_change_adopts_it(library: Library) -> None:
     bring(library, IGLOO)
     updated = library.update_report(REVIEW, [{"op": "set_title", "title": "Review"}], author=ANN)
     assert updated["version"] == 10
-    adoption = events_of(folder_of(library, REVIEW))[-2]
+    adoption = log_events(folder_of(library, REVIEW))[-2]
     assert adoption["payload"]["adopted"] is True
     assert library.audit_report(REVIEW, verify=True)["verified"]["ok"] is True
 
 
 def test_a_root_of_ours_comes_in_with_every_version(library: Library, tmp_path: Path) -> None:
     other = Library(tmp_path / "other")
-    report = keep(other)
+    report = create_report(other)
     for number in range(20):
-        change(other, report, write(f"Text {number}"))
+        update_report(other, report, replace_content(f"Text {number}"))
     bring(library, tmp_path / "other")
     assert files(folder_of(library, report)) == files(folder_of(other, report))
     require_sound(library.storage, report)
@@ -145,7 +146,7 @@ def test_a_root_of_ours_comes_in_with_every_version(library: Library, tmp_path: 
 def test_a_report_that_is_there_is_refused_and_the_others_go_on(library: Library, tmp_path: Path) -> None:
     other = Library(tmp_path / "other")
     shutil.copytree(IGLOO / "by_id", tmp_path / "other" / "by_id")
-    costs = keep(other, "Costs")
+    costs = create_report(other, "Costs")
     bring(library, IGLOO)
     found = bring(library, tmp_path / "other")
     assert [row["report_id"] for row in found["imported"]] == [costs]
@@ -162,8 +163,8 @@ def test_a_report_in_the_trash_is_there(library: Library) -> None:
 
 def test_a_damaged_report_stays_outside(library: Library, tmp_path: Path) -> None:
     other = Library(tmp_path / "other")
-    report = keep(other)
-    change(other, report, write("New."))
+    report = create_report(other)
+    update_report(other, report, replace_content("New."))
     log = folder_of(other, report) / "audit.jsonl"
     log.write_bytes(log.read_bytes().replace(b"12 % of orders", b"99 % of orders", 1))
     with pytest.raises(ReportError) as caught:
@@ -192,7 +193,7 @@ def test_links_are_not_followed(library: Library, tmp_path: Path) -> None:
 
 
 def test_the_root_itself_and_nothing_at_all_are_refused(library: Library, tmp_path: Path) -> None:
-    keep(library)
+    create_report(library)
     (tmp_path / "empty").mkdir()
     for path in (library.storage.reports_root, tmp_path / "empty", tmp_path / "absent"):
         with pytest.raises(InvalidInputError):
@@ -211,7 +212,7 @@ def test_a_file_becomes_a_report_of_one_version(library: Library, tmp_path: Path
         ("Setup", "One.\n\n"),
         ("Use", "Two.\n"),
     ]
-    [event] = events_of(folder_of(library, report))
+    [event] = log_events(folder_of(library, report))
     assert event["payload"]["imported"] == {"file": "guide.md"}
     assert (event["actor"], event["payload"]["client"]) == ("cli", "ann")
     require_sound(library.storage, report)
@@ -270,7 +271,7 @@ def test_each_commit_is_a_version_with_its_author_time_and_message(
     ]
     began = datetime.now().astimezone()
     report = bring_one(library, repository.path / "guide.md")
-    events = events_of(folder_of(library, report))
+    events = log_events(folder_of(library, report))
     assert [event["payload"]["reason"] for event in events] == ["Ann: Begin", "Bén: Numbers", "Ann: Limits"]
     assert [event["action_type"] for event in events] == ["create", "evolve", "evolve"]
     assert events[1]["payload"]["imported"] == {
@@ -291,7 +292,7 @@ def test_a_section_keeps_its_identity_by_its_title(library: Library, repository:
     repository.commit("# Guide\n## A\none\n## B\ntwo\n")
     repository.commit("# Guide\n## B\ntwo\n## C\nthree\n## A\nONE\n")
     report = bring_one(library, repository.path / "guide.md")
-    change = events_of(folder_of(library, report))[1]["payload"]["delta"]
+    change = log_events(folder_of(library, report))[1]["payload"]["delta"]
     came = [edit["at"] for edit in change if edit["at"].startswith("sections/") and "old" not in edit]
     assert len([edit for edit in change if edit["at"].count("/") == 1 and "new" in edit]) == 1
     assert not [edit for edit in change if "old" in edit and "new" not in edit], "nothing went"
@@ -324,7 +325,7 @@ def test_a_changed_title_is_a_rename(library: Library, repository: Repository) -
     repository.commit(TEXT)
     repository.commit(TEXT.replace("# Guide", "# Handbook"))
     report = bring_one(library, repository.path / "guide.md")
-    assert [event["action_type"] for event in events_of(folder_of(library, report))] == ["create", "rename"]
+    assert [event["action_type"] for event in log_events(folder_of(library, report))] == ["create", "rename"]
 
 
 @needs_git
@@ -521,12 +522,12 @@ def brought_in(library: Library, tmp_path: Path, repository: Repository) -> Call
 def test_a_disk_that_refuses_leaves_nothing_or_all(
     library: Library, brought_in: Callable[[], Row], tmp_path: Path
 ) -> None:
-    steps = len(recorded(brought_in))
+    steps = len(operations_of(brought_in))
     assert steps > 30
     for position in range(steps):
         shutil.rmtree(tmp_path / "reports", ignore_errors=True)
-        with disk(Refusing(position)):
-            happened = answer_to(brought_in)
+        with observe_disk(FailOperation(position)):
+            happened = outcome_of(brought_in)
         entries = Library(tmp_path / "reports").storage.entries()
         assert (happened, len(entries)) in (("no", 0), ("yes", 1))
         for entry in entries:
@@ -539,7 +540,7 @@ def test_a_killed_import_leaves_nothing_or_all(
     library: Library, brought_in: Callable[[], Row], tmp_path: Path
 ) -> None:
     position = 0
-    while killed_at(position, brought_in):
+    while killed_before(position, brought_in):
         for entry in library.storage.entries():
             assert library.storage.read(entry.report_id).version == 2
             assert library.audit_report(entry.report_id, verify=True)["verified"]["ok"] is True
@@ -557,13 +558,13 @@ def test_the_command_says_what_came_in_and_what_did_not(tmp_path: Path) -> None:
     docs.mkdir()
     (docs / "a.md").write_text(TEXT)
     (docs / "b.md").write_text("# Other\n")
-    lines = ok(root, "import", str(docs)).splitlines()
+    lines = run_ok(root, "import", str(docs)).splitlines()
     assert lines[0] == "Imported 2 reports"
     assert [line.split()[1:] for line in lines[1:]] == [["v1", "Guide", "a.md"], ["v1", "Other", "b.md"]]
-    again = run(root, "import", str(docs))
+    again = run_command(root, "import", str(docs))
     assert again.returncode == 1
     assert again.stdout.count("is there already") == 2
     (docs / "c.md").write_text("# Third\n")
-    assert run(root, "import", str(docs / "a.md")).returncode == 2
-    found = answer(root, "import", str(docs / "c.md"))
+    assert run_command(root, "import", str(docs / "a.md")).returncode == 2
+    found = run_json(root, "import", str(docs / "c.md"))
     assert [row["title"] for row in found["imported"]] == ["Third"]

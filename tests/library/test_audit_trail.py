@@ -11,7 +11,16 @@ import pytest
 from living_reports.errors import AmbiguousSelectorError, InvalidInputError, ItemNotFoundError
 from living_reports.library import Library
 from living_reports.model.report import Author, sha256_hex
-from support.keeping import ANN, BEN, append, change, folder_of, keep, retitle, write
+from support.library_reports import (
+    ANN,
+    BEN,
+    append_text,
+    create_report,
+    folder_of,
+    replace_content,
+    set_title,
+    update_report,
+)
 
 
 @pytest.fixture
@@ -35,12 +44,12 @@ def ids(library: Library) -> dict[str, str]:
 
 
 def test_a_row_says_who_when_why_and_what(library: Library) -> None:
-    report = keep(library)
-    answer = change(library, report, write("15 % of orders fail."), reason="June", author=BEN)
+    report = create_report(library)
+    answer = update_report(
+        library, report, replace_content("15 % of orders fail."), reason="June", author=BEN
+    )
     [row] = library.audit_report(report, since=1)["events"]
-    assert list(row) == [
-        "version", "ts", "actor", "client", "action_type", "reason", "action_id", "changed"
-    ]  # fmt: skip
+    assert list(row) == ["version", "ts", "actor", "client", "action_type", "reason", "action_id", "changed"]
     assert (row["version"], row["actor"], row["client"]) == (2, "agent", "ben/2.0")
     assert (row["action_type"], row["reason"]) == ("evolve", "June")
     assert row["action_id"] == answer["action_id"]
@@ -49,11 +58,11 @@ def test_a_row_says_who_when_why_and_what(library: Library) -> None:
 
 
 def test_pages_go_from_the_newest_to_the_first_whatever_is_written_meanwhile(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     for number in range(7):
-        change(library, report, append(f"{number}"))
+        update_report(library, report, append_text(f"{number}"))
     first = library.audit_report(report, limit=3)
-    change(library, report, append("meanwhile"))
+    update_report(library, report, append_text("meanwhile"))
     second = library.audit_report(report, limit=3, cursor=first["next_cursor"])
     third = library.audit_report(report, limit=3, cursor=second["next_cursor"])
     rows = [row["version"] for page in (first, second, third) for row in page["events"]]
@@ -62,8 +71,8 @@ def test_pages_go_from_the_newest_to_the_first_whatever_is_written_meanwhile(lib
 
 
 def test_a_cursor_refuses_other_arguments(library: Library) -> None:
-    one, other = keep(library), keep(library, "Other")
-    change(library, one, append("x"))
+    one, other = create_report(library), create_report(library, "Other")
+    update_report(library, one, append_text("x"))
     cursor = library.audit_report(one, limit=1)["next_cursor"]
     for asked in (
         {"actor": "cli"},
@@ -79,10 +88,10 @@ def test_a_cursor_refuses_other_arguments(library: Library) -> None:
 
 
 def test_long_events_page_before_the_answer_gets_long(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     for number in range(60):
         adds = [{"op": "add_section", "title": f"{number} {n} " + "😀" * 400} for n in range(20)]
-        change(library, report, *adds, reason="r" * 2000)
+        update_report(library, report, *adds, reason="r" * 2000)
     answer = library.audit_report(report, limit=100)
     assert len(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))) < 20_000
     assert answer["next_cursor"]
@@ -92,9 +101,9 @@ def test_long_events_page_before_the_answer_gets_long(library: Library) -> None:
 
 
 def test_since_a_version_a_time_or_a_day(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     for number in range(3):
-        change(library, report, append(f"{number}"))
+        update_report(library, report, append_text(f"{number}"))
     rows = library.audit_report(report)["events"]
     assert found(library, since=2) == found(library, since="2") == [4, 3]
     assert found(library, since=rows[1]["ts"]) == [4, 3]
@@ -106,19 +115,19 @@ def test_since_a_version_a_time_or_a_day(library: Library) -> None:
 
 @pytest.mark.parametrize("since", ["yesterday", "2026-13-01", "-1", "1.5"])
 def test_since_something_else_is_refused(library: Library, since: str) -> None:
-    keep(library)
+    create_report(library)
     with pytest.raises(InvalidInputError) as caught:
         library.audit_report("Health", since=since)
     assert caught.value.details["path"] == "since"
 
 
 def test_older_events_of_another_program_are_not_newer_than_a_time(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     log = folder_of(library, report) / "audit.jsonl"
     event = json.loads(log.read_bytes()) | {"ts": "2020-01-01T00:00:00+00:00", "payload": {}}
     log.write_text(json.dumps(event) + "\n")
     (folder_of(library, report) / ".head").unlink()
-    change(library, report, append("x"))
+    update_report(library, report, append_text("x"))
     everything = library.audit_report(report)["events"]
     assert [row.get("version") for row in everything] == [3, 2, None]
     assert found(library, since="2021-01-01") == [3, 2]
@@ -128,9 +137,9 @@ def test_older_events_of_another_program_are_not_newer_than_a_time(library: Libr
 
 
 def test_by_kind_of_actor_or_by_client(library: Library) -> None:
-    report = keep(library)
-    change(library, report, append("x"), author=BEN)
-    change(library, report, append("y"), author=Author("cli", "agent smith"))
+    report = create_report(library)
+    update_report(library, report, append_text("x"), author=BEN)
+    update_report(library, report, append_text("y"), author=Author("cli", "agent smith"))
     assert found(library, actor="agent") == [2, 1]
     assert found(library, actor="cli") == [3]
     assert found(library, actor="ben/2.0") == found(library, actor="BEN") == [2]
@@ -138,9 +147,9 @@ def test_by_kind_of_actor_or_by_client(library: Library) -> None:
 
 
 def test_by_type(library: Library) -> None:
-    report = keep(library)
-    change(library, report, retitle("Checkout"))
-    change(library, report, {"op": "add_tags", "tags": ["ops"]})
+    report = create_report(library)
+    update_report(library, report, set_title("Checkout"))
+    update_report(library, report, {"op": "add_tags", "tags": ["ops"]})
     library.revert_report(report, 1, author=ANN)
     types = [row["action_type"] for row in library.audit_report(report)["events"]]
     assert types == ["revert", "tag_update", "rename", "create"]
@@ -157,14 +166,25 @@ def test_by_type(library: Library) -> None:
 @pytest.fixture
 def history(library: Library) -> Library:
     """Errors touched in 1, 2 and 6; its insight in 1 and 3; Costs from 4 on, gone in 5."""
-    keep(library)
-    change(library, "Health", append("More."))
-    change(library, "Health", {"op": "edit_insight", "insight": ids(library)["Errors doubled in May"],
-                               "importance": 9})  # fmt: skip
-    change(library, "Health", {"op": "add_section", "title": "Costs", "content": "12 EUR", "insights": [
-        {"summary": "Costs are low"}]})  # fmt: skip
-    change(library, "Health", {"op": "remove_section", "section": "Costs"})
-    change(library, "Health", {"op": "edit_section", "section": "Errors", "title": "Failures"})
+    create_report(library)
+    update_report(library, "Health", append_text("More."))
+    update_report(
+        library,
+        "Health",
+        {"op": "edit_insight", "insight": ids(library)["Errors doubled in May"], "importance": 9},
+    )
+    update_report(
+        library,
+        "Health",
+        {
+            "op": "add_section",
+            "title": "Costs",
+            "content": "12 EUR",
+            "insights": [{"summary": "Costs are low"}],
+        },
+    )
+    update_report(library, "Health", {"op": "remove_section", "section": "Costs"})
+    update_report(library, "Health", {"op": "edit_section", "section": "Errors", "title": "Failures"})
     return library
 
 
@@ -183,9 +203,9 @@ def test_an_insight_by_id_prefix_or_a_part_of_its_summary(history: Library) -> N
 
 
 def test_an_address_of_the_report(history: Library) -> None:
-    change(history, "Health", {"op": "add_tags", "tags": ["ops"]})
+    update_report(history, "Health", {"op": "add_tags", "tags": ["ops"]})
     assert found(history, item="metadata/tags") == [7]
-    change(history, "Health", retitle("Checkout"))
+    update_report(history, "Health", set_title("Checkout"))
     assert found(history, "Checkout", item="title") == [8, 1]
 
 
@@ -195,7 +215,7 @@ def test_an_item_that_is_gone_or_renamed_is_found_by_what_it_was(history: Librar
     gone = history.audit_report("Health", item="costs", limit=1)["events"][0]["changed"]
     address = next(edit["at"] for edit in gone if edit["at"].startswith("sections/"))
     assert found(history, item=address) == found(history, item=address.split("/")[1]) == [5, 4]
-    change(history, "Health", {"op": "edit_section", "section": "Latency", "title": "Speed"})
+    update_report(history, "Health", {"op": "edit_section", "section": "Latency", "title": "Speed"})
     assert found(history, item="latency") == [7, 1]
 
 
@@ -211,7 +231,7 @@ def test_an_item_that_never_was_is_an_error_with_what_is_near(history: Library) 
 
 
 def test_an_item_that_several_answer_to_is_an_error(history: Library) -> None:
-    change(history, "Health", {"op": "add_section", "title": "Latency"})
+    update_report(history, "Health", {"op": "add_section", "title": "Latency"})
     with pytest.raises(AmbiguousSelectorError):
         history.audit_report("Health", item="latency")
 
@@ -220,11 +240,11 @@ def test_an_item_that_several_answer_to_is_an_error(history: Library) -> None:
 
 
 def test_events_that_brought_or_took_a_text(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     edit = {"op": "edit_text", "section": "Errors"}
-    change(library, report, edit | {"find": "12 %", "replace": "15 %"})
-    change(library, report, edit | {"find": "Most", "replace": "Many"})
-    change(library, report, edit | {"find": "15 %", "replace": "12 %"})
+    update_report(library, report, edit | {"find": "12 %", "replace": "15 %"})
+    update_report(library, report, edit | {"find": "Most", "replace": "Many"})
+    update_report(library, report, edit | {"find": "15 %", "replace": "12 %"})
     assert found(library, text="15 % of orders") == [4, 2]
     assert found(library, text="12 % OF ORDERS") == [4, 2, 1]
     assert found(library, text="many of them at night") == [3]
@@ -233,15 +253,17 @@ def test_events_that_brought_or_took_a_text(library: Library) -> None:
 
 
 def test_a_text_that_moves_was_taken_and_brought(library: Library) -> None:
-    report = keep(library)
-    change(library, report, write("p95 is 340 ms."), write("12 % of orders fail.", "Latency"))
+    report = create_report(library)
+    update_report(
+        library, report, replace_content("p95 is 340 ms."), replace_content("12 % of orders fail.", "Latency")
+    )
     assert found(library, text="p95") == [2, 1]
 
 
 def test_pages_of_a_text_search_go_on(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     for number in range(5):
-        change(library, report, append(f"A line, {number} of them."))
+        update_report(library, report, append_text(f"A line, {number} of them."))
     first = library.audit_report(report, text="line, ", limit=2)
     rest = library.audit_report(report, text="line, ", cursor=first["next_cursor"])
     assert [row["version"] for row in (*first["events"], *rest["events"])] == [6, 5, 4, 3, 2]
@@ -251,17 +273,17 @@ def test_pages_of_a_text_search_go_on(library: Library) -> None:
 
 
 def test_verify_answers_for_a_sound_report(library: Library) -> None:
-    report = keep(library)
-    change(library, report, append("x"))
+    report = create_report(library)
+    update_report(library, report, append_text("x"))
     last = (folder_of(library, report) / "audit.jsonl").read_bytes().splitlines()[-1]
     verified = library.audit_report(report, verify=True)["verified"]
     assert verified == {"ok": True, "events": 2, "head_sha256": sha256_hex(last), "findings": []}
 
 
 def test_verify_sees_an_altered_event_and_says_where(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     for number in range(3):
-        change(library, report, append(f"{number}"), reason=f"reason {number}")
+        update_report(library, report, append_text(f"{number}"), reason=f"reason {number}")
     log = folder_of(library, report) / "audit.jsonl"
     log.write_bytes(log.read_bytes().replace(b"reason 1", b"Reason 1"))
     verified = library.audit_report(report, verify=True)["verified"]
@@ -271,7 +293,7 @@ def test_verify_sees_an_altered_event_and_says_where(library: Library) -> None:
 
 
 def test_verify_judges_before_anything_is_mended(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     outline = folder_of(library, report) / "outline.json"
     outline.write_text(outline.read_text().replace("12 %", "99 %"))
     assert not library.audit_report(report, verify=True)["verified"]["ok"]
@@ -280,8 +302,8 @@ def test_verify_judges_before_anything_is_mended(library: Library) -> None:
 
 
 def test_a_report_of_which_nothing_can_be_read_is_verified_and_its_events_shown(library: Library) -> None:
-    report = keep(library)
-    change(library, report, append("x"))
+    report = create_report(library)
+    update_report(library, report, append_text("x"))
     folder = folder_of(library, report)
     (folder / "outline.json").write_text("{")
     for backup in (folder / "backups").iterdir():

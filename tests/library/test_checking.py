@@ -12,7 +12,7 @@ import pytest
 
 from living_reports.errors import InvalidInputError
 from living_reports.library import Library
-from support.keeping import ANN, Row, append, change, folder_of, keep
+from support.library_reports import ANN, Json, append_text, create_report, folder_of, update_report
 
 
 @pytest.fixture
@@ -31,14 +31,16 @@ def codes(library: Library, report: str = "Health", **more: Any) -> list[str]:
     return [finding["code"] for finding in library.check_report(report, **more)["findings"]]
 
 
-def citing(library: Library, *citations: Row) -> str:
+def citing(library: Library, *citations: Json) -> str:
     insight = {"summary": "Measured", "citations": list(citations)}
-    return keep(library, sections=[{"title": "Errors", "insights": [insight]}])
+    return create_report(library, sections=[{"title": "Errors", "insights": [insight]}])
 
 
-def cite(library: Library, path: Path | str) -> Row:
+def cite(library: Library, path: Path | str) -> Json:
     citation = {"path": str(path)}
-    return change(library, "Health", {"op": "add_citation", "insight": only(library), "citation": citation})
+    return update_report(
+        library, "Health", {"op": "add_citation", "insight": only(library), "citation": citation}
+    )
 
 
 def only(library: Library) -> str:
@@ -46,11 +48,11 @@ def only(library: Library) -> str:
     return str(insight["insight_id"])
 
 
-def cited(library: Library) -> list[Row]:
+def cited(library: Library) -> list[Json]:
     outline = json.loads(
         (folder_of(library, library.get_report("Health")["report_id"]) / "outline.json").read_bytes()
     )
-    citations: list[Row] = outline["insights"][0]["citations"]
+    citations: list[Json] = outline["insights"][0]["citations"]
     return citations
 
 
@@ -58,20 +60,20 @@ def cited(library: Library) -> list[Row]:
 
 
 def test_a_report_without_findings_is_ok(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     expected = {"report_id": report, "title": "Health", "version": 1, "ok": True, "findings": []}
     assert library.check_report("Health") == expected
 
 
 def test_what_is_only_worth_a_look_is_ok(library: Library) -> None:
-    keep(library, sections=[{"title": "Errors"}])
+    create_report(library, sections=[{"title": "Errors"}])
     answer = library.check_report("Health")
     assert [(f["code"], f["severity"]) for f in answer["findings"]] == [("empty_section", "info")]
     assert answer["ok"] is True
 
 
 def test_a_warning_is_not_ok(library: Library) -> None:
-    keep(library, sections=[{"title": "Errors", "insights": [{"summary": "They doubled"}]}])
+    create_report(library, sections=[{"title": "Errors", "insights": [{"summary": "They doubled"}]}])
     answer = library.check_report("Health")
     [finding] = answer["findings"]
     assert (answer["ok"], finding["code"]) == (False, "uncited")
@@ -79,7 +81,7 @@ def test_a_warning_is_not_ok(library: Library) -> None:
 
 
 def test_a_check_writes_nothing(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     before = {path: path.read_bytes() for path in folder_of(library, report).iterdir() if path.is_file()}
     library.check_report(report)
     assert {p: p.read_bytes() for p in folder_of(library, report).iterdir() if p.is_file()} == before
@@ -90,7 +92,7 @@ def test_a_check_writes_nothing(library: Library) -> None:
 
 def test_a_day_is_judged_to_its_end(library: Library) -> None:
     due = {"summary": "Holds", "citations": [{"url": "https://a.b"}], "review_by": "2031-05-01"}
-    keep(library, sections=[{"title": "Errors", "insights": [due]}])
+    create_report(library, sections=[{"title": "Errors", "insights": [due]}])
     assert codes(library) == []
     assert codes(library, on="2031-05-01") == []
     assert codes(library, on="2031-05-02") == ["stale"]
@@ -99,7 +101,7 @@ def test_a_day_is_judged_to_its_end(library: Library) -> None:
 
 @pytest.mark.parametrize("wrong", ["tomorrow", "2026-02-30", "26-11-23", "\ud800"])
 def test_what_is_no_day_is_refused(library: Library, wrong: str) -> None:
-    keep(library)
+    create_report(library)
     with pytest.raises(InvalidInputError) as caught:
         library.check_report("Health", on=wrong)
     assert caught.value.details["path"] == "on"
@@ -110,9 +112,9 @@ def test_what_is_no_day_is_refused(library: Library, wrong: str) -> None:
 
 def test_many_findings_come_in_pages_of_one_version_and_day(library: Library) -> None:
     insights = [{"summary": f"Finding {i} " + "x" * 100, "review_by": "2031-05-01"} for i in range(150)]
-    report = keep(library, sections=[{"title": "Errors", "insights": insights}])
+    report = create_report(library, sections=[{"title": "Errors", "insights": insights}])
     answer = library.check_report(report, on="2031-06-01")
-    change(library, report, {"op": "remove_section", "section": "Errors"})
+    update_report(library, report, {"op": "remove_section", "section": "Errors"})
     rows, pages = answer["findings"], 1
     while cursor := answer.get("next_cursor"):
         answer = library.check_report(report, on="2031-06-01", cursor=cursor)
@@ -127,10 +129,10 @@ def test_many_findings_come_in_pages_of_one_version_and_day(library: Library) ->
 
 def test_a_cursor_is_for_the_same_call_only(library: Library) -> None:
     insights = [{"summary": f"Finding {i} " + "x" * 100} for i in range(150)]
-    report = keep(library, sections=[{"title": "Errors", "insights": insights}])
+    report = create_report(library, sections=[{"title": "Errors", "insights": insights}])
     cursor = library.check_report(report)["next_cursor"]
-    other = keep(library, "Other")
-    calls: list[Callable[[], Row]] = [
+    other = create_report(library, "Other")
+    calls: list[Callable[[], Json]] = [
         lambda: library.check_report(report, on="2031-06-01", cursor=cursor),
         lambda: library.audit_report(report, cursor=cursor),
         lambda: library.check_report(other, cursor=cursor),
@@ -152,7 +154,7 @@ def test_a_document_that_changed_after_it_was_cited_is_found(library: Library, e
     answer = library.check_report("Health")
     [finding] = answer["findings"]
     assert (finding["code"], finding["severity"], answer["ok"]) == ("source_changed", "warning", False)
-    change(library, "Health", json.loads(finding["hint"].partition(": ")[2]))
+    update_report(library, "Health", json.loads(finding["hint"].partition(": ")[2]))
     assert codes(library) == []
     assert [c["response_hash"] for c in cited(library)] == [
         hashlib.sha256(data).hexdigest() for data in (b"a,b\n", b"a,c\n")
@@ -169,7 +171,7 @@ def test_a_document_that_is_gone_is_found_and_its_citation_can_be_removed(
     (evidence / "run.csv").unlink()
     [finding] = library.check_report("Health")["findings"]
     assert finding["code"] == "source_changed"
-    change(library, "Health", json.loads(finding["hint"].partition(", or ")[2]))
+    update_report(library, "Health", json.loads(finding["hint"].partition(", or ")[2]))
     assert codes(library) == []
 
 
@@ -181,7 +183,7 @@ def test_every_way_of_citing_takes_the_hash(library: Library, evidence: Path) ->
     assert [c["response_hash"] for c in cited(library)] == [hashlib.sha256(b"one").hexdigest()]
     file.write_bytes(b"two")
     edit = {"op": "edit_insight", "insight": only(library), "citations": [{"path": file.as_uri()}]}
-    change(library, "Health", edit)
+    update_report(library, "Health", edit)
     assert [c["response_hash"] for c in cited(library)] == [hashlib.sha256(b"two").hexdigest()]
     new = {"op": "add_insight", "section": "Errors", "summary": "More", "citations": [{"path": "run.csv"}]}
     section = {
@@ -189,7 +191,7 @@ def test_every_way_of_citing_takes_the_hash(library: Library, evidence: Path) ->
         "title": "New",
         "insights": [{"summary": "In it", "citations": [{"path": "run.csv"}]}],
     }
-    change(library, "Health", new, section)
+    update_report(library, "Health", new, section)
     file.write_bytes(b"three")
     assert codes(library).count("source_changed") == 3
 
@@ -200,7 +202,7 @@ def test_citing_the_same_file_again_alters_nothing_until_it_changes(library: Lib
     citing(library, {"path": str(file)})
     assert cite(library, file)["applied"] == 0
     restated = {"op": "edit_insight", "insight": only(library), "citations": [{"path": str(file)}]}
-    assert change(library, "Health", restated)["applied"] == 0
+    assert update_report(library, "Health", restated)["applied"] == 0
     file.write_bytes(b"two")
     assert cite(library, file)["applied"] == 1
 
@@ -210,7 +212,7 @@ def test_a_document_is_removed_by_its_path(library: Library, evidence: Path) -> 
     citing(library, {"path": "run.csv"})
     (evidence / "run.csv").write_bytes(b"two")
     gone = {"op": "remove_citation", "insight": only(library), "citation": {"path": "run.csv"}}
-    assert change(library, "Health", gone)["applied"] == 1
+    assert update_report(library, "Health", gone)["applied"] == 1
 
 
 def test_nothing_is_said_of_files_outside_the_allowed_folders(
@@ -239,9 +241,9 @@ def test_without_allowed_folders_no_file_is_looked_at(tmp_path: Path) -> None:
 
 
 def test_a_cited_report_that_cannot_be_read_is_passed_over(library: Library) -> None:
-    reports = [keep(library, title) for title in ("Moved", "Damaged", "Gone")]
+    reports = [create_report(library, title) for title in ("Moved", "Damaged", "Gone")]
     for report in reports:
-        change(library, report, append("More."))
+        update_report(library, report, append_text("More."))
     citing(library, *({"url": f"report://{report}/v/1"} for report in reports))
     assert codes(library) == ["source_moved"] * 3
     (folder_of(library, reports[1]) / "outline.json").write_text("{")

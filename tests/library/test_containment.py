@@ -13,7 +13,7 @@ import pytest
 
 from living_reports.errors import ReportError
 from living_reports.library import Library
-from support.keeping import ANN, append, change, folder_of, keep
+from support.library_reports import ANN, append_text, create_report, folder_of, update_report
 
 Tree = dict[str, tuple[str, bytes]]
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -87,10 +87,10 @@ def calls(library: Library, text: str) -> list[Callable[[], Any]]:
         lambda: library.create_report(text, author=ANN, request_id="r" + text[:150]),
         lambda: library.create_report("T", [{"title": text[:500]}], [text[:50]], author=ANN),
         lambda: library.create_report("T", reason=text[:900], author=ANN),
-        lambda: change(library, text, append("x")),
-        lambda: change(library, "Health", append(text, text), request_id=text[:150]),
-        lambda: change(library, "Health", {"op": "set_metadata", "key": text, "value": text}),
-        lambda: change(library, "Health", ADD_INSIGHT | {"citations": [{"path": text}]}),
+        lambda: update_report(library, text, append_text("x")),
+        lambda: update_report(library, "Health", append_text(text, text), request_id=text[:150]),
+        lambda: update_report(library, "Health", {"op": "set_metadata", "key": text, "value": text}),
+        lambda: update_report(library, "Health", ADD_INSIGHT | {"citations": [{"path": text}]}),
         lambda: library.revert_report(text, 1, author=ANN),
         lambda: library.get_report(text),
         lambda: library.get_report("Health", sections=[text], insights=[text], find=text, cursor=text),
@@ -105,7 +105,7 @@ def calls(library: Library, text: str) -> list[Callable[[], Any]]:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:20]))
 def test_no_argument_reaches_outside_the_root(library: Library, tmp_path: Path, text: str) -> None:
-    report = keep(library)
+    report = create_report(library)
     before = around(tmp_path)
     for call in calls(library, text):
         attempt(call)
@@ -117,7 +117,7 @@ def test_no_argument_reaches_outside_the_root(library: Library, tmp_path: Path, 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:20]))
 def test_a_read_of_an_unknown_report_makes_nothing(library: Library, tmp_path: Path, text: str) -> None:
-    keep(library)
+    create_report(library)
     library.list_reports()  # the first look after a start may note that it has looked
     before = tree(tmp_path)
     for call in (library.get_report, library.audit_report, lambda t: library.audit_report(t, verify=True)):
@@ -127,7 +127,7 @@ def test_a_read_of_an_unknown_report_makes_nothing(library: Library, tmp_path: P
             call(text)
     for unknown in (NOBODY, "unknown"):
         with pytest.raises(ReportError):
-            change(library, unknown, append("x"))
+            update_report(library, unknown, append_text("x"))
         with pytest.raises(ReportError):
             library.delete_report(unknown, author=ANN)
     library.list_reports(query=text)
@@ -163,7 +163,7 @@ def everything(library: Library, report: str) -> list[Callable[[], Any]]:
         lambda: library.get_report("Health"),
         lambda: library.audit_report(report, verify=True),
         lambda: library.list_reports(),
-        lambda: change(library, report, append("x")),
+        lambda: update_report(library, report, append_text("x")),
         lambda: library.revert_report(report, 1, author=ANN),
         lambda: library.create_report("Another", request_id="r1", author=ANN),
         lambda: library.delete_report(report, author=ANN),
@@ -185,9 +185,9 @@ REPORTS_OWN = ("backups", "outline.json", "audit.jsonl", ".lock", ".head")
 
 @pytest.mark.parametrize("name", ["folder", "by_id", *ROOTS_OWN, *REPORTS_OWN])
 def test_nothing_is_written_through_a_link(library: Library, tmp_path: Path, name: str) -> None:
-    report = keep(library)
-    change(library, report, append("y"))
-    library.delete_report(keep(library, "Gone"), author=ANN)
+    report = create_report(library)
+    update_report(library, report, append_text("y"))
+    library.delete_report(create_report(library, "Gone"), author=ANN)
     folder, root = folder_of(library, report), library.storage.reports_root
     places = {"folder": folder, "by_id": root / "by_id"}
     below = root if name in ROOTS_OWN else folder
@@ -200,20 +200,20 @@ def test_nothing_is_written_through_a_link(library: Library, tmp_path: Path, nam
 
 
 def test_a_lock_or_a_temporary_name_that_is_a_link_is_not_followed(library: Library, tmp_path: Path) -> None:
-    report = keep(library)
+    report = create_report(library)
     folder = folder_of(library, report)
     for name in (".lock", ".head"):
         (folder / name).unlink()
         (folder / name).symlink_to(tmp_path / "outside" / "made")
-    attempt(lambda: change(library, report, append("x")))
+    attempt(lambda: update_report(library, report, append_text("x")))
     attempt(lambda: library.get_report(report))
     assert around(tmp_path).keys() == {"outside", "outside/secret"}
 
 
 def test_a_backup_named_by_a_forged_event_stays_in_its_folder(library: Library, tmp_path: Path) -> None:
     """An event is data: what it says must not become a path outside."""
-    report = keep(library)
-    change(library, report, append("x"))
+    report = create_report(library)
+    update_report(library, report, append_text("x"))
     folder = folder_of(library, report)
     log = folder / "audit.jsonl"
     [name] = [path.name for path in (folder / "backups").iterdir()]
@@ -221,13 +221,13 @@ def test_a_backup_named_by_a_forged_event_stays_in_its_folder(library: Library, 
     (folder / ".head").unlink()
     before = around(tmp_path)
     for _ in range(8):
-        attempt(lambda: change(library, report, append("y")))
+        attempt(lambda: update_report(library, report, append_text("y")))
     attempt(lambda: library.get_report(report, version=1))
     assert around(tmp_path) == before
 
 
 def test_an_index_entry_that_points_outside_leads_nowhere(library: Library, tmp_path: Path) -> None:
-    report = keep(library)
+    report = create_report(library)
     index = library.storage.index_path
     index.write_bytes(index.read_bytes().replace(f"by_id/{report}".encode(), b"../outside"))
     before = around(tmp_path)
@@ -240,7 +240,7 @@ def test_an_index_entry_that_points_outside_leads_nowhere(library: Library, tmp_
 def test_a_list_makes_nothing_behind_a_link_that_looks_like_a_report_being_made(
     library: Library, tmp_path: Path
 ) -> None:
-    keep(library)
+    create_report(library)
     library.list_reports()
     link = library.storage.by_id / f".new-{NOBODY}-0"
     link.symlink_to(tmp_path / "outside", target_is_directory=True)

@@ -17,7 +17,16 @@ from living_reports.errors import (
 )
 from living_reports.library import Library
 from living_reports.store.files.doctor import check_root
-from support.keeping import ANN, Row, append, change, content, folder_of, keep, retitle
+from support.library_reports import (
+    ANN,
+    Json,
+    append_text,
+    content_of,
+    create_report,
+    folder_of,
+    set_title,
+    update_report,
+)
 
 
 @pytest.fixture
@@ -25,21 +34,21 @@ def library(tmp_path: Path) -> Library:
     return Library(tmp_path)
 
 
-def create(library: Library, title: str = "New", **more: Any) -> Row:
+def create(library: Library, title: str = "New", **more: Any) -> Json:
     return library.create_report(title, author=ANN, **more)
 
 
-def outline(library: Library, report: str) -> Row:
-    data: Row = json.loads((folder_of(library, report) / "outline.json").read_bytes())
+def outline(library: Library, report: str) -> Json:
+    data: Json = json.loads((folder_of(library, report) / "outline.json").read_bytes())
     return data
 
 
-def events(library: Library, report: str) -> list[Row]:
+def events(library: Library, report: str) -> list[Json]:
     lines = (folder_of(library, report) / "audit.jsonl").read_bytes().splitlines()
     return [json.loads(line) for line in lines]
 
 
-def titles(answer: Row) -> list[str]:
+def titles(answer: Json) -> list[str]:
     return [section["title"] for section in answer["created"]["sections"]]
 
 
@@ -61,7 +70,7 @@ def test_given_sections_fill_those_of_the_template(library: Library) -> None:
     answer = create(library, "Filled", template="incident", sections=given)
     assert titles(answer)[:2] == [first, second.upper()]
     assert titles(answer)[-1] == "Own"
-    assert content(library, answer["report_id"], second) == "Filled."
+    assert content_of(library, answer["report_id"], second) == "Filled."
 
 
 @pytest.mark.parametrize("name", ["", "blank"])
@@ -98,8 +107,8 @@ def test_an_unknown_template_makes_nothing(library: Library, tmp_path: Path) -> 
 
 
 def test_a_fork_has_all_of_its_source_under_new_ids(library: Library) -> None:
-    report = keep(library, tags=["ops"])
-    change(library, report, append("More."))
+    report = create_report(library, tags=["ops"])
+    update_report(library, report, append_text("More."))
     before = (folder_of(library, report) / "outline.json").read_bytes()
     answer = create(library, "Fork", from_reports=["Health"], tags=["copy", "ops"], reason="try")
     fork, source = outline(library, answer["report_id"]), json.loads(before)
@@ -119,8 +128,8 @@ def test_a_fork_has_all_of_its_source_under_new_ids(library: Library) -> None:
 
 
 def test_several_are_combined_in_order_and_given_sections_follow(library: Library) -> None:
-    health = keep(library)
-    costs = keep(library, "Costs", sections=[{"title": "errors"}, {"title": "Prices"}])
+    health = create_report(library)
+    costs = create_report(library, "Costs", sections=[{"title": "errors"}, {"title": "Prices"}])
     answer = create(
         library, "Both", from_reports=["Costs", health[:8]], sections=[{"title": "Verdict", "content": "Go."}]
     )
@@ -132,18 +141,18 @@ def test_several_are_combined_in_order_and_given_sections_follow(library: Librar
 
 
 def test_a_fork_is_made_of_the_newest_version_and_does_not_follow_it(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     fork = create(library, "Fork", from_reports=["Health"])["report_id"]
-    change(library, report, append("Later."))
-    assert "Later." not in content(library, fork)
+    update_report(library, report, append_text("Later."))
+    assert "Later." not in content_of(library, fork)
     [finding] = [f for f in library.check_report(fork)["findings"] if f["code"] == "source_moved"]
     assert "version 2" in finding["message"]
 
 
 def test_provenance_is_not_set_by_hand(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     with pytest.raises(InvalidInputError, match="from_reports"):
-        change(library, report, {"op": "set_metadata", "key": "from_reports", "value": 1})
+        update_report(library, report, {"op": "set_metadata", "key": "from_reports", "value": 1})
 
 
 @pytest.mark.parametrize(
@@ -158,9 +167,9 @@ def test_provenance_is_not_set_by_hand(library: Library) -> None:
 def test_a_source_that_cannot_be_used_is_named(
     library: Library, names: list[Any], error: type[Exception], path: str
 ) -> None:
-    keep(library)
-    keep(library, "Costs 1")
-    keep(library, "Costs 2")
+    create_report(library)
+    create_report(library, "Costs 1")
+    create_report(library, "Costs 2")
     with pytest.raises(error) as caught:
         create(library, from_reports=names)
     assert caught.value.details["path"] == path  # type: ignore[attr-defined]
@@ -168,7 +177,7 @@ def test_a_source_that_cannot_be_used_is_named(
 
 
 def test_a_template_and_other_reports_do_not_go_together(library: Library) -> None:
-    keep(library)
+    create_report(library)
     with pytest.raises(InvalidInputError) as caught:
         create(library, from_reports=["Health"], template="status")
     assert caught.value.details["path"] == "template"
@@ -176,25 +185,25 @@ def test_a_template_and_other_reports_do_not_go_together(library: Library) -> No
 
 
 def test_all_tags_together_keep_the_limit(library: Library) -> None:
-    keep(library, tags=[f"t{i}" for i in range(150)])
+    create_report(library, tags=[f"t{i}" for i in range(150)])
     with pytest.raises(TooLargeError) as caught:
         create(library, from_reports=["Health"], tags=[f"u{i}" for i in range(60)])
     assert caught.value.details == {"path": "tags", "limit": 200}
 
 
 def test_what_is_odd_about_a_source_is_said(library: Library) -> None:
-    report = keep(library)
-    change(library, report, append("More."))
+    report = create_report(library)
+    update_report(library, report, append_text("More."))
     (folder_of(library, report) / "outline.json").write_text("{")
     answer = create(library, "Fork", from_reports=[report])
     assert answer["warnings"]
     assert all(warning.startswith("Health: ") for warning in answer["warnings"])
-    assert "More." in content(library, answer["report_id"])
+    assert "More." in content_of(library, answer["report_id"])
 
 
 def test_a_fork_of_a_large_report_has_a_short_answer(library: Library) -> None:
     many = [{"title": f"Part {i}", "insights": [{"summary": "x"}] * 3} for i in range(150)]
-    keep(library, sections=many)
+    create_report(library, sections=many)
     answer = create(library, "Fork", from_reports=["Health"])
     assert len(json.dumps(answer, separators=(",", ":"))) <= 20_000
     assert "are shown" in answer["warnings"][0]
@@ -204,16 +213,16 @@ def test_a_fork_of_a_large_report_has_a_short_answer(library: Library) -> None:
 
 
 def test_a_repeated_fork_is_the_first_one_whatever_became_of_its_source(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     first = create(library, "Fork", from_reports=["Health"], request_id="r1")
-    change(library, report, retitle("Checkout"), append("More."))
+    update_report(library, report, set_title("Checkout"), append_text("More."))
     library.delete_report("Checkout", author=ANN)
     assert create(library, "Fork", from_reports=["Health"], request_id="r1") == first
     assert create(library, "Fork", from_reports=["Health"], template="blank", request_id="r1") == first
 
 
 def test_another_template_or_source_under_the_same_request_is_refused(library: Library) -> None:
-    keep(library)
+    create_report(library)
     create(library, request_id="r1")
     for more in ({"template": "status"}, {"from_reports": ["Health"]}):
         with pytest.raises(RequestIdReusedError):
@@ -230,7 +239,7 @@ def test_a_document_cited_in_a_new_report_has_its_hash(tmp_path: Path) -> None:
     library = Library(tmp_path / "root", sources=[evidence])
     cited = [{"path": "run.csv"}, {"path": "/etc/hostname"}, {"path": "run.csv", "response_hash": "mine"}]
     insight = {"summary": "Measured", "citations": cited}
-    report = keep(library, sections=[{"title": "Errors", "insights": [insight]}])
+    report = create_report(library, sections=[{"title": "Errors", "insights": [insight]}])
     citations = outline(library, report)["insights"][0]["citations"]
     assert citations == [
         {

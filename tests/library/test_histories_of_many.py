@@ -21,9 +21,9 @@ import pytest
 from living_reports.errors import LockTimeoutError
 from living_reports.library import Library
 from living_reports.store.files.doctor import check_root
-from support.lock_holder import held_elsewhere
-from support.wire import SOURCE, call, serving
-from support.witness import SECTION, Act, through_a_server, through_commands, through_the_library
+from support.processes import locked_by_another_process
+from support.random_caller import SECTION, Call, through_a_server, through_commands, through_the_library
+from support.wire import SOURCE, start_server, tool_call
 
 KINDS = ["library"] * 4 + ["server"] * 2 + ["cli"] * 2
 REPORTS = 3
@@ -34,16 +34,16 @@ BEGIN = [{"title": SECTION, "content": "Begin."}]
 # --- Running them -------------------------------------------------------------------------
 
 
-def some_reports(root: Path) -> tuple[list[str], list[Act]]:
+def some_reports(root: Path) -> tuple[list[str], list[Call]]:
     """Reports to begin with, and what making them was answered."""
     ask, acts = through_the_library(root, "first"), []
     for number in range(REPORTS):
         answer = ask("create_report", title=f"Report {number}", sections=BEGIN, reason=f"first {number}")
-        acts.append(Act(0, 0, f"first {number}", "create", answer["report_id"], version=answer["version"]))
+        acts.append(Call(0, 0, f"first {number}", "create", answer["report_id"], version=answer["version"]))
     return [act.report for act in acts], acts
 
 
-def witnesses(root: Path, reports: list[str], seconds: float) -> dict[str, list[Act]]:
+def random_callers(root: Path, reports: list[str], seconds: float) -> dict[str, list[Call]]:
     """What each of the eight was told, by its name, in its own order."""
     path = os.pathsep.join([SOURCE, str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     with ExitStack() as stack:
@@ -51,7 +51,7 @@ def witnesses(root: Path, reports: list[str], seconds: float) -> dict[str, list[
         for number, how in enumerate(KINDS):
             name = f"{how}{number}"
             started[name] = subprocess.Popen(
-                [sys.executable, "-m", "support.witness", str(root), how, name, str(seconds), *reports],
+                [sys.executable, "-m", "support.random_caller", str(root), how, name, str(seconds), *reports],
                 env={**os.environ, "PYTHONPATH": path},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -68,20 +68,20 @@ def witnesses(root: Path, reports: list[str], seconds: float) -> dict[str, list[
             process.stdin.flush()
         kill_holders(root, reports)
         told = {name: process.communicate(timeout=seconds + 120)[0] for name, process in started.items()}
-    return {name: [Act(**row) for row in json.loads(text)] for name, text in told.items()}
+    return {name: [Call(**row) for row in json.loads(text)] for name, text in told.items()}
 
 
 def kill_holders(root: Path, reports: Iterable[str]) -> None:
     """Meanwhile processes that hold a report are killed: the others go on."""
     for report in reports:
-        with held_elsewhere(root / "by_id" / report / ".lock"):
+        with locked_by_another_process(root / "by_id" / report / ".lock"):
             pass  # it is killed at the end of the block
 
 
 # --- What must hold -----------------------------------------------------------------------
 
 
-def require_order(root: Path, report: str, acts: list[Act]) -> None:
+def require_order(root: Path, report: str, acts: list[Call]) -> None:
     """The log holds exactly what was acknowledged, each once, and explains every text shown."""
     library = Library(root)
     records = list(library.storage.get_report_storage(report).log.forwards())
@@ -100,7 +100,7 @@ def require_order(root: Path, report: str, acts: list[Act]) -> None:
     assert (state.version, state.outline.sections[0].content) == (len(records), texts[len(records)])
 
 
-def replayed(made: dict[int, Act]) -> dict[int, str]:
+def replayed(made: dict[int, Call]) -> dict[int, str]:
     """The text at each version, as a model finds it that only knows what was asked for."""
     texts: dict[int, str] = {}
     for version, act in sorted(made.items()):
@@ -114,7 +114,7 @@ def replayed(made: dict[int, Act]) -> dict[int, str]:
     return texts
 
 
-def require_fresh(acts: list[Act]) -> None:
+def require_fresh(acts: list[Call]) -> None:
     """Nothing that was asked after an answer is older than that answer, whoever got it."""
     answered = sorted((act.end, act.version) for act in acts if act.version)
     newest, known = 0, iter(answered)
@@ -128,16 +128,16 @@ def require_fresh(acts: list[Act]) -> None:
             assert act.version >= least, f"{act.token} was told {act.version} after {newest} was known"
 
 
-def views_of(report: str, told: list[Act]) -> list[Act]:
+def views_of(report: str, told: list[Call]) -> list[Call]:
     """What was done with a report, and what lists said of it."""
     seen = [act for act in told if act.report == report]
     for act in told:
         if report in act.listed:
-            seen.append(Act(act.start, act.end, act.token, "nothing", report, version=act.listed[report]))
+            seen.append(Call(act.start, act.end, act.token, "nothing", report, version=act.listed[report]))
     return seen
 
 
-def require_listed(told: list[Act]) -> None:
+def require_listed(told: list[Call]) -> None:
     """A list misses no report whose creation was acknowledged before, as far as it shows all of them."""
     for act in told:
         if act.what == "list" and len(act.listed) < 100:
@@ -152,7 +152,7 @@ def test_what_eight_processes_are_told_is_one_history(
     tmp_path: Path, seconds: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
     reports, first = some_reports(tmp_path)
-    told = witnesses(tmp_path, reports, seconds)
+    told = random_callers(tmp_path, reports, seconds)
     everything = [*first, *(act for acts in told.values() for act in acts)]
     created = [act.report for act in everything if act.what == "create" and not act.refused]
     assert len(set(created)) == len(created)
@@ -195,7 +195,7 @@ def test_a_kept_report_is_waited_for_and_a_killed_keeper_frees_it(tmp_path: Path
     [kept, free, _], _ = some_reports(tmp_path)
     change = {"op": "append_text", "section": SECTION, "text": "More."}
     with asking(how, tmp_path) as ask:
-        with held_elsewhere(tmp_path / "by_id" / kept / ".lock"):
+        with locked_by_another_process(tmp_path / "by_id" / kept / ".lock"):
             refused = ask("update_report", report=kept, changes=[change], reason="")["error"]
             assert (refused["code"], refused["retry"]) == ("lock_timeout", "same")
             assert TIMEOUT_SECONDS <= refused["waited_seconds"] < TIMEOUT_SECONDS + 5
@@ -206,7 +206,7 @@ def test_a_kept_report_is_waited_for_and_a_killed_keeper_frees_it(tmp_path: Path
 def test_the_library_waits_for_a_kept_report_and_gives_up_in_time(tmp_path: Path) -> None:
     [kept, *_], _ = some_reports(tmp_path)
     library = Library(tmp_path, lock_timeout_seconds=TIMEOUT_SECONDS)
-    with held_elsewhere(tmp_path / "by_id" / kept / ".lock"):
+    with locked_by_another_process(tmp_path / "by_id" / kept / ".lock"):
         for _ in range(2):
             with pytest.raises(LockTimeoutError) as caught:
                 library.get_report(kept)
@@ -226,10 +226,10 @@ def test_64_calls_at_once_on_one_server_are_all_answered_and_all_kept(tmp_path: 
         report, text = reports[number % REPORTS], f"text {number}"
         change = {"op": "append_text", "section": SECTION, "text": text}
         if number % 4 == 3:
-            sent[100 + number] = call(100 + number, "get_report", report=report, sections=[SECTION])
+            sent[100 + number] = tool_call(100 + number, "get_report", report=report, sections=[SECTION])
         else:
-            sent[100 + number] = call(100 + number, "update_report", report=report, changes=[change])
-    with serving(tmp_path) as wire:
+            sent[100 + number] = tool_call(100 + number, "update_report", report=report, changes=[change])
+    with start_server(tmp_path) as wire:
         wire.send(*sent.values())
         messages = [wire.receive() for _ in sent]
         assert {message["id"] for message in messages} == sent.keys()

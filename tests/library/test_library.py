@@ -23,7 +23,18 @@ from living_reports.errors import (
 )
 from living_reports.library import Library
 from living_reports.store.files import durable
-from support.keeping import ANN, BEN, SECTIONS, append, change, content, folder_of, keep, retitle, write
+from support.library_reports import (
+    ANN,
+    BEN,
+    SECTIONS,
+    append_text,
+    content_of,
+    create_report,
+    folder_of,
+    replace_content,
+    set_title,
+    update_report,
+)
 
 Row = dict[str, Any]
 
@@ -55,10 +66,13 @@ def test_create_answers_what_the_contract_says(library: Library) -> None:
 @pytest.mark.parametrize("letters", ["ab", "ñö", "雨雪"])
 def test_the_answer_to_an_edit_of_one_insight_is_short(library: Library, letters: str) -> None:
     first, second = (letter * 400 for letter in letters)
-    created = keep(library, sections=[{"title": "Errors", "insights": [{"summary": first}]}])
+    created = create_report(library, sections=[{"title": "Errors", "insights": [{"summary": first}]}])
     [insight] = library.get_report(created, view="insights")["insights"]
     edit = {"op": "edit_insight", "insight": insight["insight_id"], "summary": second}
-    for answer in (change(library, created, edit, dry_run=True), change(library, created, edit)):
+    for answer in (
+        update_report(library, created, edit, dry_run=True),
+        update_report(library, created, edit),
+    ):
         [row] = answer["changed"]
         assert row["old"][:20] == first[:20]
         assert row["new"][:20] == second[:20]
@@ -66,9 +80,9 @@ def test_the_answer_to_an_edit_of_one_insight_is_short(library: Library, letters
 
 
 def test_update_answers_what_the_contract_says(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     added = {"op": "add_section", "title": "Costs"}
-    answer = change(library, report, retitle("Checkout"), added, reason="more")
+    answer = update_report(library, report, set_title("Checkout"), added, reason="more")
     assert list(answer) == [
         "report_id", "title", "version", "action_id", "applied", "created", "changed"
     ]  # fmt: skip
@@ -78,16 +92,16 @@ def test_update_answers_what_the_contract_says(library: Library) -> None:
 
 
 def test_changes_that_alter_nothing_make_no_version_and_say_so(library: Library) -> None:
-    report = keep(library)
-    answer = change(library, report, retitle("Health"))
+    report = create_report(library)
+    answer = update_report(library, report, set_title("Health"))
     assert answer == {"report_id": report, "title": "Health", "version": 1, "applied": 0}
 
 
 def test_a_dry_run_shows_everything_and_changes_nothing(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     before = (folder_of(library, report) / "audit.jsonl").read_bytes()
     added = {"op": "add_section", "title": "Costs"}
-    answer = change(library, report, retitle("Checkout"), added, dry_run=True)
+    answer = update_report(library, report, set_title("Checkout"), added, dry_run=True)
     assert list(answer) == [
         "report_id", "title", "version", "applied", "created", "changed", "dry_run", "warnings"
     ]  # fmt: skip
@@ -104,28 +118,28 @@ def test_an_answer_stays_short_whatever_was_made(library: Library) -> None:
     assert characters(created) < 20_000
     assert "of 2000" in created["warnings"][0]
     assert library.create_report("Health", sections, request_id="r1", author=ANN) == created
-    edits = [write("text " * 100, f"Section {n}") for n in range(100)]
+    edits = [replace_content("text " * 100, f"Section {n}") for n in range(100)]
     adds = [{"op": "add_section", "title": "t" * 500, "content": "c" * 500} for _ in range(400)]
-    assert characters(change(library, "Health", *edits, *adds)) < 20_000
+    assert characters(update_report(library, "Health", *edits, *adds)) < 20_000
 
 
 def test_many_warnings_are_cut_and_counted(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     empty = [{"op": "edit_section", "section": "Errors"}] * 499
-    answer = change(library, report, *empty, append("x"), request_id="r1")
+    answer = update_report(library, report, *empty, append_text("x"), request_id="r1")
     assert characters(answer) < 20_000
     assert "479 more" in answer["warnings"][-1]
-    assert change(library, report, *empty, append("x"), request_id="r1") == answer
+    assert update_report(library, report, *empty, append_text("x"), request_id="r1") == answer
 
 
 def test_get_reads_any_version_and_pages_in_it(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     for number in range(5):
-        change(library, report, append(f"Line {number}."))
-    assert content(library, report, version=3).endswith("Line 1.")
+        update_report(library, report, append_text(f"Line {number}."))
+    assert content_of(library, report, version=3).endswith("Line 1.")
     page = library.get_report(report, view="full", max_chars=500, version=3)
     text = json.dumps(page)
-    change(library, report, append("meanwhile"))
+    update_report(library, report, append_text("meanwhile"))
     while "next_cursor" in page:
         page = library.get_report(report, view="full", max_chars=500, cursor=page["next_cursor"])
         assert page["version"] == 3
@@ -137,15 +151,15 @@ def test_get_reads_any_version_and_pages_in_it(library: Library) -> None:
 
 
 def test_a_summary_names_the_last_change_of_the_version_it_shows(library: Library) -> None:
-    report = keep(library, reason="begin")
-    change(library, report, append("x"), reason="more", author=BEN)
+    report = create_report(library, reason="begin")
+    update_report(library, report, append_text("x"), reason="more", author=BEN)
     assert library.get_report(report)["last_change"]["reason"] == "more"
     assert library.get_report(report, version=1)["last_change"]["reason"] == "begin"
 
 
 def test_a_cursor_of_one_version_is_refused_for_another(library: Library) -> None:
-    report = keep(library)
-    change(library, report, append("x"))
+    report = create_report(library)
+    update_report(library, report, append_text("x"))
     cursor = library.get_report(report, view="full", max_chars=500)["next_cursor"]
     for asked in ({"version": 1}, {"find": "x"}, {"view": "sections"}):
         with pytest.raises(InvalidInputError) as caught:
@@ -159,16 +173,16 @@ def test_a_cursor_of_one_version_is_refused_for_another(library: Library) -> Non
 @pytest.mark.parametrize(
     ("changes", "path"),
     [
-        ([retitle("x" * 501)], "changes[0].title"),
-        ([append("x" * 1_000_001)], "changes[0].text"),
+        ([set_title("x" * 501)], "changes[0].title"),
+        ([append_text("x" * 1_000_001)], "changes[0].text"),
         ([{"op": "add_tags", "tags": [f"{n}" for n in range(201)]}], "changes[0].tags"),
-        ([append("x")] * 501, "changes"),
+        ([append_text("x")] * 501, "changes"),
     ],
 )
 def test_what_is_too_large_is_refused_with_the_limit(library: Library, changes: list[Row], path: str) -> None:
-    report = keep(library)
+    report = create_report(library)
     with pytest.raises(TooLargeError) as caught:
-        change(library, report, *changes)
+        update_report(library, report, *changes)
     assert caught.value.details["path"] == path
     assert caught.value.details["limit"] in (500, 1_000_000, 200)
     assert library.get_report(report)["version"] == 1
@@ -181,9 +195,9 @@ def test_a_report_over_its_limit_is_refused_whole(library: Library) -> None:
     assert caught.value.details["limit"] == 16_000_000
     assert library.list_reports()["total"] == 0
     assert list(library.storage.by_id.iterdir()) == []
-    report = keep(library, sections=sections[:15])
+    report = create_report(library, sections=sections[:15])
     with pytest.raises(TooLargeError):
-        change(library, report, *({"op": "add_section"} | section for section in sections[15:]))
+        update_report(library, report, *({"op": "add_section"} | section for section in sections[15:]))
     assert library.get_report(report)["version"] == 1
 
 
@@ -192,9 +206,9 @@ def test_a_report_over_its_limit_is_refused_whole(library: Library) -> None:
     [({"reason": "x" * 2_001}, "reason"), ({"request_id": "x" * 201}, "request_id")],
 )
 def test_long_notes_are_refused(library: Library, arguments: Row, path: str) -> None:
-    report = keep(library)
+    report = create_report(library)
     with pytest.raises(TooLargeError) as caught:
-        change(library, report, append("x"), **arguments)
+        update_report(library, report, append_text("x"), **arguments)
     assert caught.value.details["path"] == path
 
 
@@ -210,9 +224,11 @@ BAD = "\ud800"
         lambda library: library.create_report("T", request_id=BAD, author=ANN),
         lambda library: library.create_report("T", template="weekly", author=ANN),
         lambda library: library.create_report(" ", author=ANN),
-        lambda library: change(library, "Health", append(BAD), request_id="r"),
-        lambda library: change(library, "Health", {"op": "set_metadata", "key": "k", "value": float("nan")}),
-        lambda library: change(library, "Health", {"op": "set_metadata", "key": "k", "value": {1: 2}}),
+        lambda library: update_report(library, "Health", append_text(BAD), request_id="r"),
+        lambda library: update_report(
+            library, "Health", {"op": "set_metadata", "key": "k", "value": float("nan")}
+        ),
+        lambda library: update_report(library, "Health", {"op": "set_metadata", "key": "k", "value": {1: 2}}),
         lambda library: library.get_report(BAD),
         lambda library: library.get_report("\0"),
         lambda library: library.get_report("x" * 1_000_000),
@@ -227,7 +243,7 @@ BAD = "\ud800"
     ],
 )
 def test_nonsense_is_refused_with_a_stable_error_that_can_be_sent(library: Library, call: Any) -> None:
-    keep(library)
+    create_report(library)
     with pytest.raises(ReportError) as caught:
         call(library)
     error = caught.value.answer()["error"]
@@ -240,8 +256,8 @@ def test_nonsense_is_refused_with_a_stable_error_that_can_be_sent(library: Libra
 
 
 def test_reads_name_a_report_by_id_prefix_title_or_part_of_it(library: Library) -> None:
-    report = keep(library, "Überblick über alles")
-    keep(library, "Other")
+    report = create_report(library, "Überblick über alles")
+    create_report(library, "Other")
     names = (
         report,
         report[:6],
@@ -254,51 +270,51 @@ def test_reads_name_a_report_by_id_prefix_title_or_part_of_it(library: Library) 
 
 
 def test_writes_need_an_id_eight_of_it_or_the_exact_title(library: Library) -> None:
-    report = keep(library, "Überblick")
+    report = create_report(library, "Überblick")
     for name in (report, report[:8], "überblick"):
-        assert change(library, name, append(name))["report_id"] == report
+        assert update_report(library, name, append_text(name))["report_id"] == report
     for name in (report[:7], "blick"):
         with pytest.raises(ReportNotFoundError):
-            change(library, name, append("x"))
+            update_report(library, name, append_text("x"))
 
 
 def test_an_active_report_comes_before_an_archived_one(library: Library) -> None:
-    old = keep(library)
-    change(library, old, {"op": "set_status", "status": "archived"})
-    new = keep(library)
+    old = create_report(library)
+    update_report(library, old, {"op": "set_status", "status": "archived"})
+    new = create_report(library)
     assert library.get_report("Health")["report_id"] == new
-    keep(library)
+    create_report(library)
     with pytest.raises(AmbiguousSelectorError) as caught:
-        change(library, "Health", append("x"))
+        update_report(library, "Health", append_text("x"))
     assert len(caught.value.details["candidates"]) == 2
 
 
 def test_a_title_that_another_process_changed_is_known_at_once(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     other = Library(library.storage.reports_root)
     assert other.get_report("Health")["report_id"] == report
-    change(library, report, retitle("Checkout"))
+    update_report(library, report, set_title("Checkout"))
     assert other.get_report("checkout")["report_id"] == report
     with pytest.raises(ReportNotFoundError):
         other.get_report("Health")
 
 
 def test_a_stale_entry_never_leads_a_write_to_a_report_of_another_title(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     index = library.storage.index_path
     old = index.read_bytes()
-    change(library, report, retitle("Checkout"))
+    update_report(library, report, set_title("Checkout"))
     index.write_bytes(old)
     fresh = Library(library.storage.reports_root)
     with pytest.raises(ReportNotFoundError):
-        change(fresh, "Health", append("x"))
-    assert change(fresh, "Checkout", append("x"))["report_id"] == report
+        update_report(fresh, "Health", append_text("x"))
+    assert update_report(fresh, "Checkout", append_text("x"))["report_id"] == report
 
 
 def test_an_item_that_is_not_there_is_an_error_with_its_path(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     with pytest.raises(ItemNotFoundError) as caught:
-        change(library, report, append("x"), append("y", "Latenzy"))
+        update_report(library, report, append_text("x"), append_text("y", "Latenzy"))
     assert caught.value.details["path"] == "changes[1].section"
     assert caught.value.details["near"][0]["title"] == "Latency"
     assert library.get_report(report)["version"] == 1
@@ -308,8 +324,8 @@ def test_an_item_that_is_not_there_is_an_error_with_its_path(library: Library) -
 
 
 def test_a_report_in_the_trash_is_found_by_nothing_and_comes_back_whole(library: Library) -> None:
-    report = keep(library)
-    change(library, report, append("x"))
+    report = create_report(library)
+    update_report(library, report, append_text("x"))
     before = library.get_report(report, view="full")
     gone = library.delete_report("Health", "no longer needed", author=ANN)
     assert (gone["report_id"], gone["title"], gone["version"]) == (report, "Health", 2)
@@ -334,8 +350,8 @@ def test_a_report_in_the_trash_is_found_by_nothing_and_comes_back_whole(library:
 def test_a_full_disk_is_an_error_that_says_that_nothing_happened(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = keep(library)
-    change(library, report, append("x"))
+    report = create_report(library)
+    update_report(library, report, append_text("x"))
 
     def full(operation: str, details: tuple[Any, ...]) -> None:
         if operation == "write":
@@ -343,7 +359,7 @@ def test_a_full_disk_is_an_error_that_says_that_nothing_happened(
 
     monkeypatch.setattr(durable, "observer", full)
     calls: list[Callable[[], Any]] = [
-        lambda: change(library, report, append("x")),
+        lambda: update_report(library, report, append_text("x")),
         lambda: library.create_report("Other", author=ANN),
         lambda: library.revert_report(report, 1, author=ANN),
     ]
@@ -374,14 +390,14 @@ def test_a_root_that_is_a_file_is_an_error_not_a_defect(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_root_that_cannot_be_written_can_be_read(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     folders = [folder_of(library, report), library.storage.by_id, library.storage.reports_root]
     for path in (*folders, folders[0] / ".lock"):
         path.chmod(0o500)
     try:
         assert library.get_report("Health")["report_id"] == report
         with pytest.raises(StorageFailedError) as caught:
-            change(library, report, append("x"))
+            update_report(library, report, append_text("x"))
         assert caught.value.details["happened"] == "no"
     finally:
         for path in (*folders, folders[0] / ".lock"):
@@ -389,12 +405,12 @@ def test_a_root_that_cannot_be_written_can_be_read(library: Library) -> None:
 
 
 def test_a_folder_in_the_place_of_a_file_is_an_error_not_a_defect(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     lock = folder_of(library, report) / ".lock"
     lock.unlink()
     lock.mkdir()
     with pytest.raises(StorageFailedError) as caught:
-        change(library, report, append("x"))
+        update_report(library, report, append_text("x"))
     assert caught.value.details["happened"] == "no"
 
 
@@ -404,7 +420,7 @@ def test_a_folder_in_the_place_of_a_file_is_an_error_not_a_defect(library: Libra
 @pytest.fixture
 def foreign(library: Library) -> str:
     """A report as another program keeps it: an outline and events without hashes."""
-    report: str = keep(library)
+    report: str = create_report(library)
     folder = folder_of(library, report)
     outline = json.loads((folder / "outline.json").read_bytes()) | {"outline_version": 7}
     (folder / "outline.json").write_text(json.dumps(outline))
@@ -436,14 +452,14 @@ def test_another_programs_report_is_read_as_it_is(library: Library, foreign: str
 
 def test_the_first_write_accepts_the_version_that_was_read(library: Library, foreign: str) -> None:
     seen = library.get_report(foreign)["version"]
-    answer = change(library, foreign, append("x"), expected_version=seen)
+    answer = update_report(library, foreign, append_text("x"), expected_version=seen)
     assert answer["version"] > seen
-    assert content(library, foreign, version=answer["version"] - 1).startswith("12 %")
-    assert change(library, foreign, append("y"), expected_version=answer["version"])
+    assert content_of(library, foreign, version=answer["version"] - 1).startswith("12 %")
+    assert update_report(library, foreign, append_text("y"), expected_version=answer["version"])
     assert library.audit_report(foreign, verify=True)["verified"]["ok"]
 
 
 def test_a_dry_run_adopts_nothing(library: Library, foreign: str) -> None:
-    change(library, foreign, append("x"), dry_run=True)
+    update_report(library, foreign, append_text("x"), dry_run=True)
     assert library.get_report(foreign)["version"] == 7
     assert len((folder_of(library, foreign) / "audit.jsonl").read_bytes().splitlines()) == 1

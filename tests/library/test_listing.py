@@ -10,7 +10,7 @@ import pytest
 
 from living_reports.errors import InvalidInputError
 from living_reports.library import Library
-from support.keeping import ANN, Row, append, change, folder_of, keep, retitle
+from support.library_reports import ANN, Json, append_text, create_report, folder_of, set_title, update_report
 
 
 @pytest.fixture
@@ -33,8 +33,8 @@ def pages(library: Library, **asked: Any) -> list[list[str]]:
 
 
 def test_a_row_says_what_a_reader_needs(library: Library) -> None:
-    report = keep(library, tags=["ops"])
-    answer = change(library, report, append("x"))
+    report = create_report(library, tags=["ops"])
+    answer = update_report(library, report, append_text("x"))
     [row] = library.list_reports()["reports"]
     updated_at = row.pop("updated_at")
     assert updated_at == library.get_report(report)["updated_at"]
@@ -50,20 +50,20 @@ def test_an_empty_root_lists_nothing_and_stays_empty(tmp_path: Path) -> None:
 
 def test_the_last_changed_comes_first(library: Library) -> None:
     for title in "abc":
-        keep(library, title)
-    change(library, "b", append("x"))
+        create_report(library, title)
+    update_report(library, "b", append_text("x"))
     assert titles(library) == ["b", "c", "a"]
     assert titles(library, sort="created") == ["c", "b", "a"]
     assert titles(library, sort="title") == ["a", "b", "c"]
 
 
 def test_filters(library: Library) -> None:
-    keep(library, "Überblick Q3", tags=["ops", "Q3"])
-    keep(library, "Overview Q4", tags=["ops"])
-    keep(library, "Old overview", tags=["ops"])
-    change(library, "Old overview", {"op": "set_status", "status": "archived"})
-    keep(library, "Gone overview")
-    change(library, "Gone overview", {"op": "set_status", "status": "deleted"})
+    create_report(library, "Überblick Q3", tags=["ops", "Q3"])
+    create_report(library, "Overview Q4", tags=["ops"])
+    create_report(library, "Old overview", tags=["ops"])
+    update_report(library, "Old overview", {"op": "set_status", "status": "archived"})
+    create_report(library, "Gone overview")
+    update_report(library, "Gone overview", {"op": "set_status", "status": "deleted"})
     assert titles(library, query="überblick") == ["Überblick Q3"]
     assert titles(library, query="Q4 over*") == ["Overview Q4"]
     assert titles(library, tags=["q3", "ops"]) == ["Überblick Q3"]
@@ -76,19 +76,19 @@ def test_filters(library: Library) -> None:
 @pytest.mark.parametrize("sort", ["updated", "created", "title"])
 def test_pages_hold_every_report_once(library: Library, sort: str) -> None:
     for number in range(7):
-        keep(library, f"Report {number}")
+        create_report(library, f"Report {number}")
     whole = titles(library, sort=sort)
     assert pages(library, sort=sort, limit=3) == [whole[:3], whole[3:6], whole[6:]]
 
 
 def test_reports_changed_between_pages_are_neither_repeated_nor_hidden(library: Library) -> None:
     for number in range(6):
-        keep(library, f"Report {number}")
+        create_report(library, f"Report {number}")
     first = library.list_reports(limit=2)
-    change(library, "Report 5", append("shown already"))
-    change(library, "Report 0", append("not shown yet"))
-    change(library, "Report 0", append("not shown yet"))
-    keep(library, "Report 6")
+    update_report(library, "Report 5", append_text("shown already"))
+    update_report(library, "Report 0", append_text("not shown yet"))
+    update_report(library, "Report 0", append_text("not shown yet"))
+    create_report(library, "Report 6")
     rest = library.list_reports(limit=9, cursor=first["next_cursor"])
     shown = [row["title"] for row in (*first["reports"], *rest["reports"])]
     assert shown == [f"Report {number}" for number in (5, 4, 3, 2, 1, 0)]
@@ -97,7 +97,7 @@ def test_reports_changed_between_pages_are_neither_repeated_nor_hidden(library: 
 
 def test_reports_that_go_between_pages_do_no_harm(library: Library) -> None:
     for number in range(6):
-        keep(library, f"Report {number}")
+        create_report(library, f"Report {number}")
     first = library.list_reports(limit=3, sort="title")
     library.delete_report("Report 2", author=ANN)
     library.delete_report("Report 4", author=ANN)
@@ -107,7 +107,7 @@ def test_reports_that_go_between_pages_do_no_harm(library: Library) -> None:
 
 def test_a_cursor_refuses_other_arguments(library: Library) -> None:
     for number in range(3):
-        keep(library, f"Report {number}")
+        create_report(library, f"Report {number}")
     cursor = library.list_reports(limit=1)["next_cursor"]
     for other in ({"query": "x"}, {"tags": ["x"]}, {"status": "all"}, {"sort": "title"}):
         with pytest.raises(InvalidInputError) as caught:
@@ -118,7 +118,7 @@ def test_a_cursor_refuses_other_arguments(library: Library) -> None:
 
 @pytest.mark.parametrize("name", ["status", "sort"])
 def test_a_wrong_choice_is_told_the_right_ones(library: Library, name: str) -> None:
-    asked: Row = {name: "activ" if name == "status" else "titel"}
+    asked: Json = {name: "activ" if name == "status" else "titel"}
     with pytest.raises(InvalidInputError) as caught:
         library.list_reports(**asked)
     assert caught.value.details["path"] == name
@@ -135,7 +135,7 @@ def test_a_limit_out_of_range_is_refused(library: Library, limit: int) -> None:
 def test_long_titles_and_many_tags_stay_within_an_answer_and_page_on(library: Library) -> None:
     tags = [f"{number:0100}" for number in range(200)]
     for number in range(40):
-        keep(library, "😀" * 498 + f"{number:02}", tags=tags, sections=[])
+        create_report(library, "😀" * 498 + f"{number:02}", tags=tags, sections=[])
     for sort in ("updated", "title"):
         shown, cursor = [], ""
         while True:
@@ -150,10 +150,10 @@ def test_long_titles_and_many_tags_stay_within_an_answer_and_page_on(library: Li
 
 
 def test_an_entry_that_is_behind_is_corrected_by_a_read(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     index = library.storage.index_path
     old = index.read_bytes()
-    change(library, report, retitle("Checkout"))
+    update_report(library, report, set_title("Checkout"))
     index.write_bytes(old)  # as after a power cut, or a copy that was put back
     fresh = Library(library.storage.reports_root)
     fresh.get_report(report)
@@ -162,7 +162,7 @@ def test_an_entry_that_is_behind_is_corrected_by_a_read(library: Library) -> Non
 
 
 def test_reading_does_not_touch_an_index_that_is_right(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     before = library.storage.index_path.read_bytes()
     library.get_report(report)
     library.get_report("Health")
@@ -172,7 +172,7 @@ def test_reading_does_not_touch_an_index_that_is_right(library: Library) -> None
 
 
 def test_a_report_that_cannot_be_read_keeps_its_row(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     (folder_of(library, report) / "outline.json").write_text("{")
     [row] = library.list_reports()["reports"]
     assert row["report_id"] == report
@@ -185,12 +185,12 @@ def test_pages_of_a_tag_are_what_one_page_would_be(
     library: Library, monkeypatch: pytest.MonkeyPatch, sort: str, few: int
 ) -> None:
     for number in range(20):
-        keep(library, f"Report {number % 7}", tags=["even", "all"] if number % 2 == 0 else ["all"])
+        create_report(library, f"Report {number % 7}", tags=["even", "all"] if number % 2 == 0 else ["all"])
     monkeypatch.setattr("living_reports.store.files.search.queries._FEW", few)
     asked: dict[str, Any] = {"tags": ["all", "even"], "sort": sort}
     whole = library.list_reports(limit=50, **asked)
     assert whole["total"] == 10
-    rows: list[Row] = []
+    rows: list[Json] = []
     cursor = ""
     while len(rows) < 10:
         page = library.list_reports(limit=3, cursor=cursor, **asked)

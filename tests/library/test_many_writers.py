@@ -38,7 +38,7 @@ def update(change, expected):
 THROUGH_SERVERS = """
 import atexit
 from contextlib import ExitStack
-from support.wire import call, serving
+from support.wire import tool_call, start_server
 
 stack = ExitStack()
 atexit.register(stack.close)

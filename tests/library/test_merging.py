@@ -10,7 +10,18 @@ import pytest
 
 from living_reports.errors import ItemNotFoundError, ReportError, TooLargeError, VersionConflictError
 from living_reports.library import Library
-from support.keeping import ANN, BEN, Row, append, change, content, folder_of, keep, retitle, write
+from support.library_reports import (
+    ANN,
+    BEN,
+    Json,
+    append_text,
+    content_of,
+    create_report,
+    folder_of,
+    replace_content,
+    set_title,
+    update_report,
+)
 
 TWO = [
     {
@@ -27,14 +38,14 @@ def library(tmp_path: Path) -> Library:
     return Library(tmp_path)
 
 
-def edit_text(find: str, replace: str, section: str = "Errors") -> Row:
+def edit_text(find: str, replace: str, section: str = "Errors") -> Json:
     return {"op": "edit_text", "section": section, "find": find, "replace": replace}
 
 
-def refused(library: Library, report: str, *changes: Row, expected_version: int = 1, **more: Any) -> Row:
+def refused(library: Library, report: str, *changes: Json, expected_version: int = 1, **more: Any) -> Json:
     with pytest.raises(VersionConflictError) as caught:
-        change(library, report, *changes, expected_version=expected_version, **more)
-    error: Row = caught.value.answer()["error"]
+        update_report(library, report, *changes, expected_version=expected_version, **more)
+    error: Json = caught.value.answer()["error"]
     return error
 
 
@@ -46,36 +57,36 @@ def insight_of(library: Library, report: str) -> str:
 
 
 def test_changes_to_different_things_are_both_kept(library: Library) -> None:
-    report = keep(library, sections=TWO)
-    change(library, report, append("Ben's.", "Latency"), author=BEN)
-    change(library, report, retitle("Checkout"), author=BEN)
-    answer = change(library, report, append("Ann's."), expected_version=1)
+    report = create_report(library, sections=TWO)
+    update_report(library, report, append_text("Ben's.", "Latency"), author=BEN)
+    update_report(library, report, set_title("Checkout"), author=BEN)
+    answer = update_report(library, report, append_text("Ann's."), expected_version=1)
     assert list(answer)[-2:] == ["changed", "rebased_over"]
     assert (answer["version"], answer["applied"], answer["rebased_over"]) == (4, 1, [2, 3])
     assert answer["title"] == "Checkout"
-    assert content(library, report).endswith("Ann's.")
-    assert content(library, report, "Latency").endswith("Ben's.")
+    assert content_of(library, report).endswith("Ann's.")
+    assert content_of(library, report, "Latency").endswith("Ben's.")
     assert [row["at"].split("/")[0] for row in answer["changed"]] == ["sections"]
 
 
 def test_different_lines_of_one_section_are_both_kept(library: Library) -> None:
-    report = keep(library, sections=TWO)
-    change(library, report, edit_text("one", "1"), author=BEN)
-    change(library, report, write("one\n\ntwo\n\n3"), expected_version=1)
-    assert content(library, report) == "1\n\ntwo\n\n3"
+    report = create_report(library, sections=TWO)
+    update_report(library, report, edit_text("one", "1"), author=BEN)
+    update_report(library, report, replace_content("one\n\ntwo\n\n3"), expected_version=1)
+    assert content_of(library, report) == "1\n\ntwo\n\n3"
 
 
 def test_with_the_current_version_nothing_is_carried_over(library: Library) -> None:
-    report = keep(library)
-    assert "rebased_over" not in change(library, report, append("x"), expected_version=1)
-    assert "rebased_over" not in change(library, report, append("y"))
+    report = create_report(library)
+    assert "rebased_over" not in update_report(library, report, append_text("x"), expected_version=1)
+    assert "rebased_over" not in update_report(library, report, append_text("y"))
 
 
 def test_new_items_keep_their_ids_and_can_be_found_by_them(library: Library) -> None:
-    report = keep(library, sections=TWO)
-    change(library, report, retitle("Checkout"), author=BEN)
+    report = create_report(library, sections=TWO)
+    update_report(library, report, set_title("Checkout"), author=BEN)
     added = {"op": "add_section", "title": "Costs", "insights": [{"summary": "They rise"}]}
-    created = change(library, report, added, expected_version=1)["created"]
+    created = update_report(library, report, added, expected_version=1)["created"]
     outline = library.storage.read(report).outline
     [section] = created["sections"]
     [insight] = created["insights"]
@@ -84,37 +95,40 @@ def test_new_items_keep_their_ids_and_can_be_found_by_them(library: Library) -> 
 
 
 def test_a_selector_means_what_the_caller_saw(library: Library) -> None:
-    report = keep(library, sections=TWO)
-    change(library, report, {"op": "edit_section", "section": "Errors", "title": "Failures"}, author=BEN)
-    change(library, report, append("Ann's."), expected_version=1)
-    assert content(library, report, "Failures").endswith("Ann's.")
+    report = create_report(library, sections=TWO)
+    update_report(
+        library, report, {"op": "edit_section", "section": "Errors", "title": "Failures"}, author=BEN
+    )
+    update_report(library, report, append_text("Ann's."), expected_version=1)
+    assert content_of(library, report, "Failures").endswith("Ann's.")
 
 
 def test_what_another_has_already_done_makes_no_version(library: Library) -> None:
-    report = keep(library)
-    change(library, report, retitle("Checkout"), author=BEN)
-    answer = change(library, report, retitle("Checkout"), expected_version=1)
+    report = create_report(library)
+    update_report(library, report, set_title("Checkout"), author=BEN)
+    answer = update_report(library, report, set_title("Checkout"), expected_version=1)
     assert answer == {"report_id": report, "title": "Checkout", "version": 2, "applied": 0}
 
 
 def test_a_dry_run_tells_what_it_would_be_carried_over(library: Library) -> None:
-    report = keep(library, sections=TWO)
-    change(library, report, append("Ben's.", "Latency"), author=BEN)
+    report = create_report(library, sections=TWO)
+    update_report(library, report, append_text("Ben's.", "Latency"), author=BEN)
     before = (folder_of(library, report) / "audit.jsonl").read_bytes()
-    tried = change(library, report, append("Ann's."), expected_version=1, dry_run=True)
+    tried = update_report(library, report, append_text("Ann's."), expected_version=1, dry_run=True)
     assert (tried["version"], tried["rebased_over"], tried["dry_run"]) == (2, [2], True)
     assert (folder_of(library, report) / "audit.jsonl").read_bytes() == before
-    made = change(library, report, append("Ann's."), expected_version=1)
+    made = update_report(library, report, append_text("Ann's."), expected_version=1)
     assert (made["changed"], made["rebased_over"]) == (tried["changed"], tried["rebased_over"])
 
 
 def test_a_repeated_request_gets_the_same_answer(library: Library) -> None:
-    report = keep(library, sections=TWO)
-    change(library, report, append("Ben's.", "Latency"), author=BEN)
-    first = change(library, report, append("Ann's."), expected_version=1, request_id="r1")
-    change(library, report, retitle("Checkout"), author=BEN)
+    report = create_report(library, sections=TWO)
+    update_report(library, report, append_text("Ben's.", "Latency"), author=BEN)
+    first = update_report(library, report, append_text("Ann's."), expected_version=1, request_id="r1")
+    update_report(library, report, set_title("Checkout"), author=BEN)
     assert (
-        change(library, report, append("Ann's."), expected_version=1, request_id="r1") | {"title": "Health"}
+        update_report(library, report, append_text("Ann's."), expected_version=1, request_id="r1")
+        | {"title": "Health"}
         == first
     )
     assert first["rebased_over"] == [2]
@@ -123,10 +137,10 @@ def test_a_repeated_request_gets_the_same_answer(library: Library) -> None:
 
 
 def test_the_history_stays_whole(library: Library) -> None:
-    report = keep(library, sections=TWO)
+    report = create_report(library, sections=TWO)
     for number in range(5):
-        change(library, report, append(f"Ben's {number}.", "Latency"), author=BEN)
-        change(library, report, append(f"Ann's {number}."), expected_version=2 * number + 1)
+        update_report(library, report, append_text(f"Ben's {number}.", "Latency"), author=BEN)
+        update_report(library, report, append_text(f"Ann's {number}."), expected_version=2 * number + 1)
     assert library.audit_report(report, verify=True)["verified"]["ok"]
     assert library.get_report(report)["version"] == 11
 
@@ -135,12 +149,12 @@ def test_the_history_stays_whole(library: Library) -> None:
 
 
 def test_an_importance_that_both_set_is_told(library: Library) -> None:
-    report = keep(library, sections=TWO)
+    report = create_report(library, sections=TWO)
     insight = insight_of(library, report)
     ask = {"op": "edit_insight", "insight": insight}
-    change(library, report, ask | {"importance": 8}, author=BEN, reason="worse")
-    change(library, report, append("x", "Latency"), author=BEN)
-    error = refused(library, report, append("y", "Latency"), ask | {"importance": 2})
+    update_report(library, report, ask | {"importance": 8}, author=BEN, reason="worse")
+    update_report(library, report, append_text("x", "Latency"), author=BEN)
+    error = refused(library, report, append_text("y", "Latency"), ask | {"importance": 2})
     rows = {row["at"].split("/")[-1]: row for row in error["conflicts"]}
     row = rows["importance"]
     assert (row["change"], row["base"], row["current"], row["yours"]) == ("changes[1]", 3, 8, 2)
@@ -150,39 +164,39 @@ def test_an_importance_that_both_set_is_told(library: Library) -> None:
 
 
 def test_what_is_gone_is_told_as_null(library: Library) -> None:
-    report = keep(library, sections=TWO)
-    change(library, report, {"op": "remove_section", "section": "Latency"}, author=BEN, reason="moot")
-    [row] = refused(library, report, append("x", "Latency"))["conflicts"]
+    report = create_report(library, sections=TWO)
+    update_report(library, report, {"op": "remove_section", "section": "Latency"}, author=BEN, reason="moot")
+    [row] = refused(library, report, append_text("x", "Latency"))["conflicts"]
     assert (row["change"], row["current"]) == ("changes[0]", None)
     assert "x" in row["yours"]["content"]
     assert row["by"]["reason"] == "moot"
 
 
 def test_what_both_moved_names_the_move(library: Library) -> None:
-    report = keep(library, sections=[*TWO, {"title": "Costs"}])
+    report = create_report(library, sections=[*TWO, {"title": "Costs"}])
     ask = {"op": "move_insight", "insight": insight_of(library, report)}
-    change(library, report, ask | {"section": "Latency"}, author=BEN, reason="belongs there")
-    change(library, report, append("x", "Latency"), author=BEN)
+    update_report(library, report, ask | {"section": "Latency"}, author=BEN, reason="belongs there")
+    update_report(library, report, append_text("x", "Latency"), author=BEN)
     [row] = refused(library, report, ask | {"section": "Costs"})["conflicts"]
     assert row["change"] == "changes[0]"
     assert row["by"]["reason"] == "belongs there"
 
 
 def test_retry_with_keeps_what_does_not_clash(library: Library) -> None:
-    report = keep(library, sections=TWO)
-    change(library, report, write("1\n\n2\n\nthree"), author=BEN)
-    error = refused(library, report, write("one\n\nzwei\n\nthree"), retitle("Checkout"))
+    report = create_report(library, sections=TWO)
+    update_report(library, report, replace_content("1\n\n2\n\nthree"), author=BEN)
+    error = refused(library, report, replace_content("one\n\nzwei\n\nthree"), set_title("Checkout"))
     assert "your decision" in error["hint"]
     assert library.update_report(**error["retry_with"], author=ANN)["version"] == 3
-    assert content(library, report) == "1\n\nzwei\n\nthree"
+    assert content_of(library, report) == "1\n\nzwei\n\nthree"
     assert library.get_report(report)["title"] == "Checkout"
 
 
 def test_nothing_is_changed_by_a_refusal(library: Library) -> None:
-    report = keep(library, sections=TWO)
-    change(library, report, retitle("Theirs"), author=BEN)
+    report = create_report(library, sections=TWO)
+    update_report(library, report, set_title("Theirs"), author=BEN)
     before = (folder_of(library, report) / "audit.jsonl").read_bytes()
-    refused(library, report, retitle("Mine"), append("x"))
+    refused(library, report, set_title("Mine"), append_text("x"))
     assert (folder_of(library, report) / "audit.jsonl").read_bytes() == before
 
 
@@ -190,42 +204,44 @@ def test_nothing_is_changed_by_a_refusal(library: Library) -> None:
 
 
 def test_an_item_that_is_newer_than_the_version_says_so(library: Library) -> None:
-    report = keep(library, sections=TWO)
-    change(library, report, retitle("Checkout"), author=BEN)
+    report = create_report(library, sections=TWO)
+    update_report(library, report, set_title("Checkout"), author=BEN)
     added = {"op": "add_section", "title": "Costs", "insights": [{"summary": "They rise"}]}
-    created = change(library, report, added, author=BEN)["created"]
-    change(library, report, append("x"), author=BEN)
+    created = update_report(library, report, added, author=BEN)["created"]
+    update_report(library, report, append_text("x"), author=BEN)
     insight = created["insights"][0]["insight_id"]
-    asked: tuple[Row, ...] = (
-        append("x", "Costs"),
+    asked: tuple[Json, ...] = (
+        append_text("x", "Costs"),
         {"op": "add_insight", "section": "Costs", "summary": "s"},
         {"op": "edit_insight", "insight": insight[:8], "importance": 3},
         {"op": "move_section", "section": "Errors", "position": "after:Costs"},
     )
     for one in asked:
         with pytest.raises(ItemNotFoundError) as caught:
-            change(library, report, one, expected_version=1)
+            update_report(library, report, one, expected_version=1)
         assert "only since version 3" in caught.value.hint
         assert "expected_version=4" in caught.value.hint
 
 
 def test_words_that_are_newer_than_the_version_say_so(library: Library) -> None:
-    report = keep(library, sections=TWO)
-    change(library, report, append("four"), author=BEN)
+    report = create_report(library, sections=TWO)
+    update_report(library, report, append_text("four"), author=BEN)
     with pytest.raises(ReportError) as caught:
-        change(library, report, edit_text("four", "4"), expected_version=1)
+        update_report(library, report, edit_text("four", "4"), expected_version=1)
     assert "in version 2 it can be made" in caught.value.hint
     with pytest.raises(ReportError) as missing:
-        change(library, report, edit_text("five", "5"), expected_version=1)
+        update_report(library, report, edit_text("five", "5"), expected_version=1)
     assert "can be made" not in missing.value.hint
 
 
 def test_two_changes_that_fit_alone_may_not_fit_together(library: Library) -> None:
-    report = keep(library, sections=TWO)
-    change(library, report, {"op": "add_tags", "tags": [f"b{n}" for n in range(150)]}, author=BEN)
+    report = create_report(library, sections=TWO)
+    update_report(library, report, {"op": "add_tags", "tags": [f"b{n}" for n in range(150)]}, author=BEN)
     with pytest.raises(TooLargeError):
-        change(library, report, {"op": "add_tags", "tags": [f"a{n}" for n in range(150)]}, expected_version=1)
+        update_report(
+            library, report, {"op": "add_tags", "tags": [f"a{n}" for n in range(150)]}, expected_version=1
+        )
     half = "x" * 600_000
-    change(library, report, edit_text("one", f"one {half}"), author=BEN)
+    update_report(library, report, edit_text("one", f"one {half}"), author=BEN)
     with pytest.raises(TooLargeError):
-        change(library, report, edit_text("three", f"three {half}"), expected_version=1)
+        update_report(library, report, edit_text("three", f"three {half}"), expected_version=1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from living_reports.library import Library
-from support.keeping import ANN
+from support.library_reports import ANN
 from support.wire import SOURCE
 
 UPDATES = 100

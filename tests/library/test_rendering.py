@@ -21,7 +21,16 @@ from living_reports.errors import (
 )
 from living_reports.library import Library
 from living_reports.store.files import durable
-from support.keeping import ANN, BEN, Row, append, change, folder_of, keep, write
+from support.library_reports import (
+    ANN,
+    BEN,
+    Json,
+    append_text,
+    create_report,
+    folder_of,
+    replace_content,
+    update_report,
+)
 
 LONG = "A line of prose that goes on.\n\n" * 1_000
 PIXEL = bytes.fromhex(
@@ -35,11 +44,11 @@ def library(tmp_path: Path) -> Library:
     return Library(tmp_path / "root")
 
 
-def render(library: Library, report: str = "Health", **more: Any) -> Row:
+def render(library: Library, report: str = "Health", **more: Any) -> Json:
     return library.render_report(report, author=more.pop("author", ANN), **more)
 
 
-def log(library: Library, report: str) -> list[Row]:
+def log(library: Library, report: str) -> list[Json]:
     lines = (folder_of(library, report) / "audit.jsonl").read_bytes().splitlines()
     return [json.loads(line) | {"sha256": hashlib.sha256(line).hexdigest()} for line in lines]
 
@@ -48,7 +57,7 @@ def log(library: Library, report: str) -> list[Row]:
 
 
 def test_markdown_comes_as_text_and_writes_nothing(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     answer = render(library)
     assert answer.pop("text").startswith("# Health\n")
     assert answer == {"report_id": report, "title": "Health", "format": "markdown", "version": 1}
@@ -57,8 +66,8 @@ def test_markdown_comes_as_text_and_writes_nothing(library: Library) -> None:
 
 
 def test_an_earlier_version_can_be_rendered(library: Library) -> None:
-    report = keep(library)
-    change(library, report, append("Later."))
+    report = create_report(library)
+    update_report(library, report, append_text("Later."))
     assert "Later." in render(library)["text"]
     answer = render(library, version=1)
     assert answer["version"] == 1
@@ -68,7 +77,7 @@ def test_an_earlier_version_can_be_rendered(library: Library) -> None:
 
 
 def test_an_unknown_format_is_refused(library: Library) -> None:
-    keep(library)
+    create_report(library)
     with pytest.raises(InvalidInputError) as caught:
         render(library, format="htm")
     assert caught.value.details["path"] == "format"
@@ -79,7 +88,7 @@ def test_an_unknown_format_is_refused(library: Library) -> None:
 
 
 def test_html_is_a_file_with_one_event_that_makes_no_version(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     answer = render(library, format="html", author=BEN)
     path = folder_of(library, report) / "render" / "report-v1.html"
     page = path.read_bytes()
@@ -111,13 +120,13 @@ def test_html_is_a_file_with_one_event_that_makes_no_version(library: Library) -
 
 def test_the_address_leads_to_the_file(tmp_path: Path) -> None:
     library = Library(tmp_path / "Berichte für #1")
-    keep(library)
+    create_report(library)
     answer = render(library, format="html")
     assert Path(unquote(urlsplit(answer["uri"]).path)).read_bytes() == Path(answer["path"]).read_bytes()
 
 
 def test_markdown_goes_into_a_file_on_request(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     answer = render(library, to_file=True)
     text = Path(answer["path"]).read_text(encoding="utf-8")
     assert Path(answer["path"]).name == "report-v1.md"
@@ -128,26 +137,26 @@ def test_markdown_goes_into_a_file_on_request(library: Library) -> None:
 
 
 def test_long_markdown_goes_into_a_file(library: Library) -> None:
-    keep(library, sections=[{"title": "Errors", "content": LONG}])
+    create_report(library, sections=[{"title": "Errors", "content": LONG}])
     answer = render(library)
     assert answer["bytes"] == Path(answer["path"]).stat().st_size > 20_000
     assert "text" not in answer
 
 
 def test_text_stays_within_the_limit_of_an_answer(library: Library) -> None:
-    report = keep(library, sections=[{"title": "Errors", "content": "x" * 19_000}])
+    report = create_report(library, sections=[{"title": "Errors", "content": "x" * 19_000}])
     assert "text" in render(library)
-    change(library, report, write('"' * 15_000))  # short as a page, long as JSON
+    update_report(library, report, replace_content('"' * 15_000))  # short as a page, long as JSON
     assert "path" in render(library)
 
 
 def test_the_same_version_is_rendered_over_its_file_and_others_beside_it(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     first = render(library, format="html")
     Path(first["path"]).write_text("spoilt")
     assert render(library, format="html") == first
     assert b"<!doctype" in Path(first["path"]).read_bytes()
-    change(library, report, append("Later."))
+    update_report(library, report, append_text("Later."))
     render(library, format="html")
     assert render(library, format="html", version=1) == first
     names = sorted(path.name for path in (folder_of(library, report) / "render").iterdir())
@@ -164,7 +173,7 @@ def test_images_come_from_allowed_folders_only(tmp_path: Path) -> None:
     pages = {}
     for name, folders in (("with", [evidence]), ("without", [])):
         library = Library(tmp_path / name, sources=folders)
-        keep(library, sections=prose)
+        create_report(library, sections=prose)
         pages[name] = Path(render(library, format="html")["path"]).read_text(encoding="utf-8")
     assert "data:image/png;base64," in pages["with"]
     assert "data:image" not in pages["without"]
@@ -174,7 +183,7 @@ def test_images_come_from_allowed_folders_only(tmp_path: Path) -> None:
 
 
 def test_a_page_waits_for_the_lock(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     impatient = Library(library.storage.reports_root, lock_timeout_seconds=0.05)
 
     def hold_and_render(operation: str, details: tuple[Any, ...]) -> None:
@@ -204,7 +213,7 @@ def test_a_page_waits_for_the_lock(library: Library) -> None:
 def test_a_disk_that_refuses_leaves_no_half_page(
     library: Library, operation: str, name: str, happened: str, events: int
 ) -> None:
-    report = keep(library)
+    report = create_report(library)
 
     def refuse(current: str, details: tuple[Any, ...]) -> None:
         if current == operation and details[0].name == name:
@@ -224,7 +233,7 @@ def test_a_disk_that_refuses_leaves_no_half_page(
 
 
 def test_a_page_is_not_written_through_a_link(library: Library, tmp_path: Path) -> None:
-    report = keep(library)
+    report = create_report(library)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     (folder_of(library, report) / "render").symlink_to(elsewhere)
@@ -242,7 +251,7 @@ def test_a_page_is_not_written_through_a_link(library: Library, tmp_path: Path) 
 
 
 def test_a_damaged_report_gives_text_but_no_file(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     (folder_of(library, report) / "outline.json").write_text("{")
     answer = render(library)
     assert answer["warnings"]
@@ -257,7 +266,7 @@ def test_a_damaged_report_gives_text_but_no_file(library: Library) -> None:
 
 @pytest.mark.parametrize("stated", [0, 3])
 def test_a_report_of_another_writer_is_adopted_before_it_gets_a_file(library: Library, stated: int) -> None:
-    report = keep(library)
+    report = create_report(library)
     folder = folder_of(library, report)
     outline = json.loads((folder / "outline.json").read_bytes())
     for name in ("audit.jsonl", ".head"):

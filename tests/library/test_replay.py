@@ -7,84 +7,27 @@ section holds its heading too, so that the contents of a version, joined, are th
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 from typing import Any
 
 import anyio
-from mcp.client import Client
-from mcp.client.stdio import StdioServerParameters
-from mcp.types import TextContent
 
 from living_reports.library import Library
-from support.histories import revisions
-from support.wire import COMMAND, environment
-
-Change = dict[str, Any]
-
-
-def split(text: str) -> dict[str, str]:
-    """The sections of a document by a name that tells them apart, heading included, in order."""
-    sections: dict[str, str] = {}
-    for part in re.split(r"(?m)^(?=## )", text):
-        heading = part.partition("\n")[0].strip("# \r") if part.startswith("## ") else "Preface"
-        name, number = heading[:400] or "Untitled", 1
-        while name in sections:
-            number += 1
-            name = f"{heading[:400]} ({number})"
-        sections[name] = part
-    return sections
-
-
-def changes_between(old: dict[str, str], new: dict[str, str]) -> list[Change]:
-    """What leads from one revision to the next; sections are named by their titles."""
-    gone = [name for name in old if name not in new]
-    came = [name for name in new if name not in old]
-    changes = [{"op": "remove_section", "section": name} for name in gone]
-    changes += [
-        {"op": "edit_section", "section": name, "content": text}
-        for name, text in new.items()
-        if name in old and old[name] != text
-    ]
-    changes += [{"op": "add_section", "title": name, "content": new[name]} for name in came]
-    order = [*(name for name in old if name in new), *came]
-    previous = ""
-    for place, name in enumerate(new):
-        if order[place] != name:
-            position = f"after:{previous}" if previous else "first"
-            changes.append({"op": "move_section", "section": name, "position": position})
-            order.remove(name)
-            order.insert(place, name)
-        previous = name
-    return changes
-
-
-def reason_of(revision: dict[str, Any]) -> str:
-    return f"{revision['author']}: {revision['message']}".strip()
-
-
-async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
-    result = await client.call_tool(tool, arguments)
-    [content] = result.content
-    assert isinstance(content, TextContent)
-    answer: dict[str, Any] = json.loads(content.text)
-    assert "error" not in answer, answer
-    return answer
+from support.histories import changes_between, reason_of, revisions, split_sections
+from support.mcp_client import call_tool, connect
 
 
 async def replay(root: Path, sent: list[dict[str, Any]]) -> str:
     """Send every revision; the id of the report."""
-    server = StdioServerParameters(command=COMMAND[0], args=COMMAND[1:], env=environment(root))
-    async with Client(server) as client:
-        before = split(sent[0]["text"])
+    async with connect(root) as client:
+        before = split_sections(sent[0]["text"])
         sections = [{"title": name, "content": text} for name, text in before.items()]
-        created = await ask(
+        created = await call_tool(
             client, "create_report", title="Guidance", sections=sections, reason=reason_of(sent[0])
         )
         for version, revision in enumerate(sent[1:], 1):
-            after = split(revision["text"])
-            answer = await ask(
+            after = split_sections(revision["text"])
+            answer = await call_tool(
                 client,
                 "update_report",
                 report=created["report_id"],

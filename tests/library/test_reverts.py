@@ -13,7 +13,17 @@ from living_reports.errors import (
     NoSuchVersionError,
 )
 from living_reports.library import Library
-from support.keeping import ANN, BEN, append, change, content, folder_of, keep, retitle, write
+from support.library_reports import (
+    ANN,
+    BEN,
+    append_text,
+    content_of,
+    create_report,
+    folder_of,
+    replace_content,
+    set_title,
+    update_report,
+)
 
 
 @pytest.fixture
@@ -27,14 +37,14 @@ def without_bookkeeping(library: Library, report: str, version: int) -> dict[str
 
 
 def test_a_revert_is_a_new_version_with_the_old_content(library: Library) -> None:
-    report = keep(library, tags=["ops"])
+    report = create_report(library, tags=["ops"])
     changes = [
-        retitle("Checkout"),
+        set_title("Checkout"),
         {"op": "remove_section", "section": "Errors"},
         {"op": "add_tags", "tags": ["q4"]},
         {"op": "set_metadata", "key": "owner", "value": {"name": "ann"}},
     ]
-    change(library, report, *changes)
+    update_report(library, report, *changes)
     answer = library.revert_report(report, 1, reason="wrong report", author=BEN)
     assert (answer["title"], answer["version"]) == ("Health", 3)
     assert answer["applied"] == len(answer["changed"]) > 0
@@ -45,26 +55,26 @@ def test_a_revert_is_a_new_version_with_the_old_content(library: Library) -> Non
 
 
 def test_a_revert_can_be_reverted(library: Library) -> None:
-    report = keep(library)
-    change(library, report, append("Later."))
+    report = create_report(library)
+    update_report(library, report, append_text("Later."))
     library.revert_report(report, 1, author=ANN)
     library.revert_report(report, 2, author=ANN)
-    assert content(library, report).endswith("Later.")
+    assert content_of(library, report).endswith("Later.")
     assert library.get_report(report)["version"] == 4
 
 
 def test_a_revert_that_alters_nothing_makes_no_version(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     answer = library.revert_report(report, 1, author=ANN)
     assert answer == {"report_id": report, "title": "Health", "version": 1, "applied": 0}
-    change(library, report, retitle("Other"))
-    change(library, report, retitle("Health"))
+    update_report(library, report, set_title("Other"))
+    update_report(library, report, set_title("Health"))
     assert library.revert_report(report, 1, author=ANN)["applied"] == 0
 
 
 def test_a_dry_run_shows_what_would_change_and_changes_nothing(library: Library) -> None:
-    report = keep(library)
-    change(library, report, write("Wrong."))
+    report = create_report(library)
+    update_report(library, report, replace_content("Wrong."))
     before = (folder_of(library, report) / "audit.jsonl").read_bytes()
     tried = library.revert_report(report, 1, dry_run=True, author=ANN)
     assert (tried["version"], tried["dry_run"]) == (2, True)
@@ -73,7 +83,7 @@ def test_a_dry_run_shows_what_would_change_and_changes_nothing(library: Library)
 
 
 def test_a_version_that_never_was_is_an_error_that_says_which_there_are(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     with pytest.raises(NoSuchVersionError) as caught:
         library.revert_report(report, 9, author=ANN)
     assert "1" in caught.value.hint
@@ -84,18 +94,18 @@ def test_a_version_that_never_was_is_an_error_that_says_which_there_are(library:
 
 
 def test_against_an_older_version_a_revert_keeps_what_changed_since(library: Library) -> None:
-    report = keep(library)
-    change(library, report, append("x"))
-    change(library, report, append("y", "Latency"), author=BEN)
+    report = create_report(library)
+    update_report(library, report, append_text("x"))
+    update_report(library, report, append_text("y", "Latency"), author=BEN)
     answer = library.revert_report(report, 1, expected_version=2, author=ANN)
     assert (answer["version"], answer["rebased_over"]) == (4, [3])
-    assert "x" not in content(library, report)
-    assert content(library, report, "Latency").endswith("y")
+    assert "x" not in content_of(library, report)
+    assert content_of(library, report, "Latency").endswith("y")
 
 
 def test_a_revert_to_the_version_that_was_seen_alters_nothing(library: Library) -> None:
-    report = keep(library)
-    change(library, report, append("x"))
+    report = create_report(library)
+    update_report(library, report, append_text("x"))
     assert library.revert_report(report, 1, expected_version=1, author=ANN)["applied"] == 0
     assert library.revert_report(report, 1, expected_version=2, author=ANN)["version"] == 3
 
@@ -104,33 +114,33 @@ def test_a_revert_to_the_version_that_was_seen_alters_nothing(library: Library) 
 
 
 def test_a_damaged_report_is_read_with_a_warning_and_not_written(library: Library) -> None:
-    report = keep(library)
-    change(library, report, append("Later."))
+    report = create_report(library)
+    update_report(library, report, append_text("Later."))
     (folder_of(library, report) / "outline.json").write_text("{ broken")
     answer = library.get_report(report, max_chars=1_000)
     assert answer["version"] == 2
     assert "damaged" in answer["warnings"][0]
     assert len(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))) <= 1_000
     with pytest.raises(CorruptReportError) as caught:
-        change(library, report, append("x"))
+        update_report(library, report, append_text("x"))
     assert caught.value.details["newest_good_version"] == 2
     assert "to_version=2" in caught.value.hint
 
 
 @pytest.mark.parametrize("to_version", [1, 2])
 def test_a_revert_repairs_a_damaged_report(library: Library, to_version: int) -> None:
-    report = keep(library)
-    change(library, report, append("Later."))
+    report = create_report(library)
+    update_report(library, report, append_text("Later."))
     (folder_of(library, report) / "outline.json").write_text("{ broken")
     answer = library.revert_report(report, to_version, reason="repair", author=ANN)
     assert answer["version"] == 3
-    assert content(library, report).endswith("Later.") is (to_version == 2)
-    change(library, report, append("Goes on."))
+    assert content_of(library, report).endswith("Later.") is (to_version == 2)
+    update_report(library, report, append_text("Goes on."))
     assert library.audit_report(report, verify=True)["verified"]["ok"]
 
 
 def test_a_repair_can_be_tried_first(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     outline = folder_of(library, report) / "outline.json"
     outline.write_text("{ broken")
     assert library.revert_report(report, 1, dry_run=True, author=ANN)["dry_run"]

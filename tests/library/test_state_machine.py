@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,15 +17,24 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from test_crash import IN_MEMORY
 
 from living_reports.errors import ReportNotFoundError, RequestIdReusedError, VersionConflictError
 from living_reports.library import Library
 from living_reports.store.files.doctor import check_root
 from support.crash.bench import LONG_AGO
-from support.keeping import ANN, BEN
-from support.plain_reports import OPS, Change, Plain, changed, drawn_change, found, has, plain
-from support.storage_helpers import killed_at
+from support.disk_faults import killed_before
+from support.folders import memory_folder
+from support.library_reports import ANN, BEN
+from support.reference_model import (
+    OPS,
+    Change,
+    Plain,
+    apply_change,
+    has_section,
+    random_change,
+    section_with_id,
+    to_plain,
+)
 
 Row = dict[str, Any]
 IS_FULL = settings.get_current_profile_name() == "full"
@@ -58,7 +66,7 @@ class Reports(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._place = tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None)
+        self._place = memory_folder()
         self.root = Path(self._place.name) / "reports"
         self.library = Library(self.root)
         self.expected: dict[str, Expected] = {}
@@ -107,10 +115,10 @@ class Reports(RuleBasedStateMachine):
     def _update(
         self, report_id: str, report: Expected, op: str, random: Random, request_id: str = ""
     ) -> None:
-        change = drawn_change(report.now, op, random, self._word())
+        change = random_change(report.now, op, random, self._word())
         call: Row = {"report": report_id, "changes": [change], "request_id": request_id, "author": ANN}
         answer = self.library.update_report(**call)
-        self._require_made(report, answer, changed(report.now, change, answer.get("created", {})))
+        self._require_made(report, answer, apply_change(report.now, change, answer.get("created", {})))
         if request_id and answer["applied"]:
             report.asked.append((call, answer))
 
@@ -129,10 +137,10 @@ class Reports(RuleBasedStateMachine):
         report_id, report = self._pick(random)
         changes, new = [], report.now
         for op in kinds:
-            change = drawn_change(new, op, random, self._word())
+            change = random_change(new, op, random, self._word())
             if change["op"] not in ("add_section", "add_insight"):  # their ids are not known before
                 changes.append(change)
-                new = changed(new, change, {})
+                new = apply_change(new, change, {})
         if new != report.now:  # not where they take each other back
             answer = self.library.update_report(report_id, changes, author=BEN)
             self._require_made(report, answer, new)
@@ -159,7 +167,7 @@ class Reports(RuleBasedStateMachine):
             return self.library.update_report(report_id, [change], expected_version=version, author=ANN)
 
         if report.versions[version - 1]["title"] == report.now["title"]:
-            self._require_made(report, send(), changed(report.now, change, {}))
+            self._require_made(report, send(), apply_change(report.now, change, {}))
         else:
             with pytest.raises(VersionConflictError) as caught:
                 send()
@@ -174,10 +182,10 @@ class Reports(RuleBasedStateMachine):
         version = random.randint(1, report.version)
         seen = report.versions[version - 1]
         for section in report.now["sections"]:
-            if has(seen, section["id"]) and found(seen, section["id"]) == section:
+            if has_section(seen, section["id"]) and section_with_id(seen, section["id"]) == section:
                 change = {"op": "append_text", "section": section["id"], "text": self._word()}
                 answer = self.library.update_report(report_id, [change], expected_version=version, author=ANN)
-                self._require_made(report, answer, changed(report.now, change, {}))
+                self._require_made(report, answer, apply_change(report.now, change, {}))
                 return
 
     @precondition(lambda self: any(r.asked for r in self.expected.values() if not r.is_in_trash))
@@ -204,7 +212,7 @@ class Reports(RuleBasedStateMachine):
         answer = self.library.get_report(report_id, version=version)
         assert (answer["version"], answer["title"]) == (version, expected["title"])
         storage = self.library.storage
-        assert plain(storage.outline_at(report_id, version, storage.read(report_id))) == expected
+        assert to_plain(storage.outline_at(report_id, version, storage.read(report_id))) == expected
 
     @precondition(lambda self: self._is_any_in(trash=False))
     @rule(seed=seeds)
@@ -226,19 +234,19 @@ class Reports(RuleBasedStateMachine):
         """A person saves another outline; whoever comes next takes it in as a version of its own."""
         random = Random(seed)
         report_id, report = self._pick(random)
-        change = drawn_change(report.now, random.choice(["set_title", "append_text"]), random, self._word())
+        change = random_change(report.now, random.choice(["set_title", "append_text"]), random, self._word())
         if change["op"] == "add_section":
             return  # there is no section to type into
         self._type(report_id, change)
         before = report.version
-        report.versions.append(changed(report.now, change, {}))
+        report.versions.append(apply_change(report.now, change, {}))
         if then == "update":
             self._update(report_id, report, op, random)
         elif then == "revert":
             answer = self.library.revert_report(report_id, before, author=ANN)
             self._require_made(report, answer, report.versions[before - 1])
         elif then == "killed reader":
-            killed_at(random.randint(0, 25), lambda: Library(self.root).get_report(report_id))
+            killed_before(random.randint(0, 25), lambda: Library(self.root).get_report(report_id))
         assert self.library.get_report(report_id)["version"] == report.version
 
     def _type(self, report_id: str, change: Change) -> None:
@@ -265,10 +273,10 @@ class Reports(RuleBasedStateMachine):
         random = Random(seed)
         report_id, report = self._pick(random)
         kinds = ["set_title", "append_text", "edit_section", "set_metadata"]
-        change = drawn_change(report.now, random.choice(kinds), random, self._word())
+        change = random_change(report.now, random.choice(kinds), random, self._word())
         if change["op"] == "add_section":
             return  # its id would not be known
-        new = changed(report.now, change, {})
+        new = apply_change(report.now, change, {})
         call: Row = {"report": report_id, "changes": [change], "request_id": self._word(), "author": ANN}
         before = report.version
         self._maybe(report, new, position, lambda: Library(self.root).update_report(**call))
@@ -292,7 +300,7 @@ class Reports(RuleBasedStateMachine):
     def _maybe(self, report: Expected, new: Plain, position: int, act: Callable[[], object]) -> None:
         """Do it in a process that is killed on the way; then see whether it happened."""
         report_id = next(name for name, one in self.expected.items() if one is report)
-        was_killed = killed_at(position, act)
+        was_killed = killed_before(position, act)
         version = self.library.get_report(report_id)["version"]
         if new != report.now:
             assert version in (report.version, report.version + 1)
@@ -303,7 +311,7 @@ class Reports(RuleBasedStateMachine):
     @rule(seed=seeds, position=st.integers(0, 20))
     def be_killed_throwing_away(self, seed: int, position: int) -> None:
         report_id, report = self._pick(Random(seed))
-        was_killed = killed_at(position, lambda: Library(self.root).delete_report(report_id, author=ANN))
+        was_killed = killed_before(position, lambda: Library(self.root).delete_report(report_id, author=ANN))
         listed = {row["report_id"] for row in self.library.list_reports(status="all")["reports"]}
         assert was_killed or report_id not in listed
         report.is_in_trash = report_id not in listed
@@ -313,7 +321,7 @@ class Reports(RuleBasedStateMachine):
     def be_killed_in_a_creation(self, position: int) -> None:
         """Sent again, it makes one report."""
         call: Row = {"title": self._word(), "request_id": self._word(), "author": ANN}
-        killed_at(position, lambda: Library(self.root).create_report(**call))
+        killed_before(position, lambda: Library(self.root).create_report(**call))
         answer = self.library.create_report(**call)
         assert self.library.create_report(**call) == answer
         self.expected[answer["report_id"]] = Expected([self._first(call["title"], [], [])])
@@ -328,7 +336,7 @@ class Reports(RuleBasedStateMachine):
                     self.library.get_report(report_id)
             else:
                 state = self.library.storage.read(report_id)
-                assert (state.version, plain(state.outline)) == (report.version, report.now)
+                assert (state.version, to_plain(state.outline)) == (report.version, report.now)
 
     @invariant()
     def the_list_is_right(self) -> None:

@@ -16,7 +16,18 @@ from living_reports.errors import (
 )
 from living_reports.library import Library
 from living_reports.model.report import Insight, Outline, Section
-from support.keeping import ANN, BEN, Row, append, change, content, folder_of, keep, retitle, write
+from support.library_reports import (
+    ANN,
+    BEN,
+    Json,
+    append_text,
+    content_of,
+    create_report,
+    folder_of,
+    replace_content,
+    set_title,
+    update_report,
+)
 
 SECTIONS = [
     {"title": "Errors", "content": "one\n\ntwo\n\nthree", "insights": [{"summary": "A"}, {"summary": "B"}]},
@@ -32,10 +43,10 @@ def library(tmp_path: Path) -> Library:
 
 @pytest.fixture
 def report(library: Library) -> str:
-    return keep(library, sections=SECTIONS)
+    return create_report(library, sections=SECTIONS)
 
 
-def undo(library: Library, report: str, what: str | int, **more: Any) -> Row:
+def undo(library: Library, report: str, what: str | int, **more: Any) -> Json:
     return library.revert_report(report, undo=what, author=more.pop("author", ANN), **more)
 
 
@@ -61,15 +72,19 @@ def items(outline: Outline) -> dict[str, Section | Insight]:
 
 
 def test_a_change_is_taken_back_and_later_ones_stay(library: Library, report: str) -> None:
-    change(library, report, retitle("Wrong"), {"op": "add_tags", "tags": ["wrong"]}, append("wrong"))
-    change(library, report, append("right", "Latency"), {"op": "add_tags", "tags": ["right"]}, author=BEN)
+    update_report(
+        library, report, set_title("Wrong"), {"op": "add_tags", "tags": ["wrong"]}, append_text("wrong")
+    )
+    update_report(
+        library, report, append_text("right", "Latency"), {"op": "add_tags", "tags": ["right"]}, author=BEN
+    )
     before = now(library, report)
     answer = undo(library, report, 2, reason="never mind")
     assert (answer["version"], answer["title"]) == (4, "Health")
     after = now(library, report)
     assert after.metadata["tags"] == ["right"]
-    assert content(library, report) == "one\n\ntwo\n\nthree"
-    assert content(library, report, "Latency").endswith("right")
+    assert content_of(library, report) == "one\n\ntwo\n\nthree"
+    assert content_of(library, report, "Latency").endswith("right")
     changed = {row["at"].split("/")[1] for row in answer["changed"] if row["at"].startswith("sections/")}
     old, new = items(before), items(after)
     assert {key[:8] for key in old if old[key] != new[key]} == changed
@@ -81,7 +96,7 @@ def test_a_change_is_taken_back_and_later_ones_stay(library: Library, report: st
 
 
 def test_a_change_is_named_by_its_version_or_its_action_id(library: Library, report: str) -> None:
-    made = change(library, report, retitle("Wrong"))
+    made = update_report(library, report, set_title("Wrong"))
     for name in (2, "2", " 2 ", "2-2", made["action_id"], made["action_id"].upper()):
         assert undo(library, report, name, dry_run=True)["changed"] == [
             {"at": "title", "old": "Wrong", "new": "Health"}
@@ -89,15 +104,15 @@ def test_a_change_is_named_by_its_version_or_its_action_id(library: Library, rep
 
 
 def test_lines_of_one_text_are_taken_back_among_later_ones(library: Library, report: str) -> None:
-    change(library, report, {"op": "edit_text", "section": "Errors", "find": "one", "replace": "1"})
-    change(library, report, {"op": "edit_text", "section": "Errors", "find": "three", "replace": "3"})
+    update_report(library, report, {"op": "edit_text", "section": "Errors", "find": "one", "replace": "1"})
+    update_report(library, report, {"op": "edit_text", "section": "Errors", "find": "three", "replace": "3"})
     undo(library, report, 2)
-    assert content(library, report) == "one\n\ntwo\n\n3"
+    assert content_of(library, report) == "one\n\ntwo\n\n3"
 
 
 def test_the_undo_of_an_undo_restores(library: Library, report: str) -> None:
-    change(library, report, append("x"), {"op": "remove_section", "section": "Latency"})
-    change(library, report, retitle("Checkout"))
+    update_report(library, report, append_text("x"), {"op": "remove_section", "section": "Latency"})
+    update_report(library, report, set_title("Checkout"))
     before = now(library, report)
     undo(library, report, 2)
     assert shape(now(library, report))[1] == ("Latency", ["C"])
@@ -108,28 +123,28 @@ def test_the_undo_of_an_undo_restores(library: Library, report: str) -> None:
 
 def test_a_range_is_taken_back_as_one(library: Library, report: str) -> None:
     for text in ("a", "b", "c"):
-        change(library, report, append(text))
-    change(library, report, retitle("Checkout"))
+        update_report(library, report, append_text(text))
+    update_report(library, report, set_title("Checkout"))
     with pytest.raises(VersionConflictError):
         undo(library, report, "2-3")
     answer = undo(library, report, "2-4")
     assert (answer["version"], answer["title"]) == (6, "Checkout")
-    assert content(library, report) == "one\n\ntwo\n\nthree"
+    assert content_of(library, report) == "one\n\ntwo\n\nthree"
 
 
 def test_an_undo_that_alters_nothing_makes_no_version(library: Library, report: str) -> None:
-    change(library, report, retitle("Other"))
-    change(library, report, retitle("Health"))
+    update_report(library, report, set_title("Other"))
+    update_report(library, report, set_title("Health"))
     assert undo(library, report, "2-3")["applied"] == 0
-    change(library, report, append("x"))
+    update_report(library, report, append_text("x"))
     assert undo(library, report, 4, item="Latency")["applied"] == 0
 
 
 def test_a_later_change_in_the_way_is_named(library: Library, report: str) -> None:
     edit = {"op": "edit_text", "section": "Errors"}
-    change(library, report, edit | {"find": "two", "replace": "2"})
-    change(library, report, edit | {"find": "2", "replace": "II"}, author=BEN, reason="Roman")
-    change(library, report, edit | {"find": "three", "replace": "3"}, author=BEN, reason="elsewhere")
+    update_report(library, report, edit | {"find": "two", "replace": "2"})
+    update_report(library, report, edit | {"find": "2", "replace": "II"}, author=BEN, reason="Roman")
+    update_report(library, report, edit | {"find": "three", "replace": "3"}, author=BEN, reason="elsewhere")
     with pytest.raises(VersionConflictError) as caught:
         undo(library, report, 2)
     error = caught.value.answer()["error"]
@@ -142,12 +157,12 @@ def test_a_later_change_in_the_way_is_named(library: Library, report: str) -> No
     assert undo(library, report, "2-3", dry_run=True)["applied"] == 1
     undo(library, report, 3)
     undo(library, report, 2)
-    assert content(library, report) == "one\n\ntwo\n\n3"
+    assert content_of(library, report) == "one\n\ntwo\n\n3"
 
 
 def test_an_undo_against_an_older_version_is_carried_over(library: Library, report: str) -> None:
-    change(library, report, retitle("Wrong"))
-    change(library, report, append("x"), author=BEN)
+    update_report(library, report, set_title("Wrong"))
+    update_report(library, report, append_text("x"), author=BEN)
     answer = undo(library, report, 2, expected_version=2)
     assert (answer["version"], answer["rebased_over"], answer["title"]) == (4, [3], "Health")
     with pytest.raises(VersionConflictError) as caught:
@@ -156,14 +171,14 @@ def test_an_undo_against_an_older_version_is_carried_over(library: Library, repo
 
 
 def test_a_repeated_request_undoes_once(library: Library, report: str) -> None:
-    change(library, report, append("x"))
+    update_report(library, report, append_text("x"))
     first = undo(library, report, 2, request_id="r1")
     assert undo(library, report, 2, request_id="r1") == first
     assert library.get_report(report)["version"] == 3
 
 
 def test_a_dry_run_undoes_nothing(library: Library, report: str) -> None:
-    change(library, report, append("x"))
+    update_report(library, report, append_text("x"))
     before = (folder_of(library, report) / "audit.jsonl").read_bytes()
     tried = undo(library, report, 2, dry_run=True)
     assert (tried["version"], tried["dry_run"]) == (2, True)
@@ -177,26 +192,26 @@ def test_a_dry_run_undoes_nothing(library: Library, report: str) -> None:
 def test_only_one_insight_is_undone(library: Library, report: str) -> None:
     a, b = named(library, report, "A"), named(library, report, "B")
     both = [{"op": "edit_insight", "insight": one, "importance": 9} for one in (a, b)]
-    change(library, report, *both, append("x"))
+    update_report(library, report, *both, append_text("x"))
     [row] = undo(library, report, 2, item=a[:8])["changed"]
     assert row == {"at": f"insights/{a[:8]}/importance", "old": 9, "new": 5}
     assert now(library, report).get_insight(b).importance == 9
-    assert content(library, report).endswith("x")
+    assert content_of(library, report).endswith("x")
 
 
 def test_a_removed_insight_comes_back_in_its_place(library: Library, report: str) -> None:
     a = named(library, report, "A")
-    change(library, report, {"op": "remove_insight", "insight": a}, append("later"))
-    change(library, report, {"op": "add_insight", "section": "Errors", "summary": "D"}, author=BEN)
+    update_report(library, report, {"op": "remove_insight", "insight": a}, append_text("later"))
+    update_report(library, report, {"op": "add_insight", "section": "Errors", "summary": "D"}, author=BEN)
     undo(library, report, 2, item=a)
     assert shape(now(library, report))[0] == ("Errors", ["A", "B", "D"])
-    assert content(library, report).endswith("later")
+    assert content_of(library, report).endswith("later")
 
 
 def test_a_removed_section_comes_back_in_its_place_with_its_insights(library: Library, report: str) -> None:
     before = items(now(library, report))
-    change(library, report, {"op": "remove_section", "section": "Latency"}, retitle("Checkout"))
-    change(library, report, {"op": "add_section", "title": "Last"}, author=BEN)
+    update_report(library, report, {"op": "remove_section", "section": "Latency"}, set_title("Checkout"))
+    update_report(library, report, {"op": "add_section", "title": "Last"}, author=BEN)
     answer = library.revert_report(report, 1, item="Latency", author=ANN)
     assert answer["title"] == "Checkout"
     outline = now(library, report)
@@ -208,42 +223,45 @@ def test_a_removed_section_comes_back_in_its_place_with_its_insights(library: Li
 
 def test_a_section_is_brought_back_with_insights_that_moved_away(library: Library, report: str) -> None:
     c = named(library, report, "C")
-    change(
-        library, report, {"op": "move_insight", "insight": c, "section": "Errors"}, write("slow", "Latency")
+    update_report(
+        library,
+        report,
+        {"op": "move_insight", "insight": c, "section": "Errors"},
+        replace_content("slow", "Latency"),
     )
-    change(library, report, {"op": "add_insight", "section": "Latency", "summary": "D"})
+    update_report(library, report, {"op": "add_insight", "section": "Latency", "summary": "D"})
     library.revert_report(report, 1, item="Latency", author=ANN)
     assert shape(now(library, report))[:2] == [("Errors", ["A", "B"]), ("Latency", ["C"])]
-    assert content(library, report, "Latency") == "fast"
+    assert content_of(library, report, "Latency") == "fast"
 
 
 def test_the_move_of_an_insight_is_undone_alone(library: Library, report: str) -> None:
     a = named(library, report, "A")
-    change(library, report, {"op": "move_insight", "insight": a, "section": "Costs"}, append("x"))
+    update_report(library, report, {"op": "move_insight", "insight": a, "section": "Costs"}, append_text("x"))
     undo(library, report, 2, item=a)
     assert shape(now(library, report)) == [("Errors", ["A", "B"]), ("Latency", ["C"]), ("Costs", [])]
-    assert content(library, report).endswith("x")
+    assert content_of(library, report).endswith("x")
 
 
 def test_what_a_change_brought_is_taken_out_alone(library: Library, report: str) -> None:
     added = {"op": "add_section", "title": "New", "insights": [{"summary": "N"}]}
-    created = change(library, report, added, append("x"))["created"]
+    created = update_report(library, report, added, append_text("x"))["created"]
     tried = undo(library, report, 2, item=created["insights"][0]["insight_id"], dry_run=True)
     assert [row.get("old") for row in tried["changed"]] == ["N"]
     undo(library, report, 2, item="New")
     assert [title for title, _ in shape(now(library, report))] == ["Errors", "Latency", "Costs"]
     assert "N" not in [insight.summary for insight in now(library, report).insights]
-    assert content(library, report).endswith("x")
+    assert content_of(library, report).endswith("x")
 
 
 def test_one_insight_goes_back_to_a_version_against_an_older_one(library: Library, report: str) -> None:
     a = named(library, report, "A")
     edit = {"op": "edit_insight", "insight": a}
-    change(library, report, edit | {"summary": "A2"})
-    change(library, report, append("x"), author=BEN)
+    update_report(library, report, edit | {"summary": "A2"})
+    update_report(library, report, append_text("x"), author=BEN)
     answer = library.revert_report(report, 1, item=a, expected_version=2, author=ANN)
     assert (answer["rebased_over"], len(answer["changed"])) == ([3], 1)
-    change(library, report, edit | {"summary": "A3"}, author=BEN)
+    update_report(library, report, edit | {"summary": "A3"}, author=BEN)
     with pytest.raises(VersionConflictError) as caught:
         library.revert_report(report, 2, item=a, expected_version=4, author=ANN)
     [row] = caught.value.details["conflicts"]
@@ -255,7 +273,7 @@ def test_one_insight_goes_back_to_a_version_against_an_older_one(library: Librar
 def test_an_insight_whose_section_is_gone_says_how_to_bring_both_back(library: Library, report: str) -> None:
     c = named(library, report, "C")
     latency = now(library, report).sections[1].section_id
-    change(library, report, {"op": "remove_section", "section": "Latency"})
+    update_report(library, report, {"op": "remove_section", "section": "Latency"})
     with pytest.raises(InvalidInputError) as caught:
         library.revert_report(report, 1, item=c, author=ANN)
     assert f"item={latency}" in caught.value.hint
@@ -264,7 +282,7 @@ def test_an_insight_whose_section_is_gone_says_how_to_bring_both_back(library: L
 
 
 def test_an_item_that_is_nowhere_or_was_not_there_yet(library: Library, report: str) -> None:
-    change(library, report, {"op": "add_section", "title": "New"})
+    update_report(library, report, {"op": "add_section", "title": "New"})
     for arguments in ({"to_version": 1, "item": "New"}, {"undo": 2, "item": "Nowhere"}):
         with pytest.raises(ItemNotFoundError) as caught:
             library.revert_report(report, **arguments, author=ANN)  # type: ignore[arg-type]
@@ -274,7 +292,7 @@ def test_an_item_that_is_nowhere_or_was_not_there_yet(library: Library, report: 
 def test_an_item_may_be_named_as_answers_name_it(library: Library, report: str) -> None:
     a = named(library, report, "A")
     latency = now(library, report).sections[1].section_id
-    change(
+    update_report(
         library, report, {"op": "remove_insight", "insight": a}, {"op": "remove_section", "section": latency}
     )
     before = library.revert_report(report, 1, item=f"insights/{a[:8]}", dry_run=True, author=ANN)
@@ -301,8 +319,8 @@ def test_an_item_may_be_named_as_answers_name_it(library: Library, report: str) 
         ({"undo": "1-2"}, "undo"),
     ],
 )
-def test_what_makes_no_sense_is_refused(library: Library, report: str, arguments: Row, path: str) -> None:
-    change(library, report, append("x"))
+def test_what_makes_no_sense_is_refused(library: Library, report: str, arguments: Json, path: str) -> None:
+    update_report(library, report, append_text("x"))
     with pytest.raises(InvalidInputError) as caught:
         library.revert_report(report, **arguments, author=ANN)
     assert caught.value.details["path"] == path
@@ -310,13 +328,13 @@ def test_what_makes_no_sense_is_refused(library: Library, report: str, arguments
 
 @pytest.mark.parametrize("what", [9, "2-9", "6f2d8a52-9f3e-4c0b-8d0e-3b1f6a0c7e11"])
 def test_a_version_that_never_was(library: Library, report: str, what: str | int) -> None:
-    change(library, report, append("x"))
+    update_report(library, report, append_text("x"))
     with pytest.raises(NoSuchVersionError):
         undo(library, report, what)
 
 
 def test_a_damaged_report_is_only_brought_back_whole(library: Library, report: str) -> None:
-    change(library, report, append("x"))
+    update_report(library, report, append_text("x"))
     (folder_of(library, report) / "outline.json").write_text("{ broken")
     asked: list[dict[str, Any]] = [{"undo": 2}, {"to_version": 1, "item": "Errors"}]
     for arguments in asked:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from test_replay import changes_between, reason_of, split
 
 from living_reports.errors import InvalidInputError, VersionConflictError
 from living_reports.library import Library
@@ -23,8 +22,8 @@ from living_reports.model.delta import item_of
 from living_reports.model.merge import three_way
 from living_reports.model.merge.lines import changed_lines
 from living_reports.model.report import Outline
-from support.histories import revisions
-from support.keeping import ANN
+from support.histories import changes_between, reason_of, revisions, split_sections
+from support.library_reports import ANN
 
 
 @dataclass
@@ -50,12 +49,12 @@ class Kept:
 def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Kept:
     sent = list(revisions("log4j-guidance"))[: request.param]
     library = Library(tmp_path_factory.mktemp("root"))
-    before = split(sent[0]["text"])
+    before = split_sections(sent[0]["text"])
     sections = [{"title": name, "content": text} for name, text in before.items()]
     report = library.create_report("Guidance", sections, author=ANN)["report_id"]
     versions = {1: library.storage.read(report).outline}
     for version, revision in enumerate(sent[1:], 2):
-        after = split(revision["text"])
+        after = split_sections(revision["text"])
         changes = changes_between(before, after)
         library.update_report(report, changes, reason_of(revision), version - 1, author=ANN)
         versions[version] = library.storage.read(report).outline

@@ -23,18 +23,18 @@ from living_reports.model.report import (
     parse_outline,
 )
 from living_reports.reading.check import findings
-from support.changing import I1, NOW, S1, T, new_ids, start
+from support.small_outline import CREATED_AT, I1, NOW, S1, counting_ids, small_outline
 from support.strategies import outlines
 
-HEALTH = start().model_copy(update={"outline_version": 4})
+HEALTH = small_outline().model_copy(update={"outline_version": 4})
 
 
 def costs(**fields: Any) -> Outline:
     data = {
         "report_id": "77770000-0000-4000-8000-000000000000",
         "title": "Costs",
-        "created_at": T,
-        "updated_at": T,
+        "created_at": CREATED_AT,
+        "updated_at": CREATED_AT,
         "outline_version": 9,
         "sections": [
             {"section_id": S1, "title": "RISKS ", "content": "high", "insight_ids": [I1, "gone"]},
@@ -47,7 +47,7 @@ def costs(**fields: Any) -> Outline:
 
 
 def combined(*sources: Outline) -> Combined:
-    return combine(sources, now=NOW, new_id=new_ids())
+    return combine(sources, now=NOW, new_id=counting_ids())
 
 
 def as_outline(content: Combined) -> Outline:

@@ -34,7 +34,7 @@ from living_reports.model.report import (
     outline_data,
 )
 from support.histories import outline_of, revisions
-from support.strategies import KEYS, LINES, edited, outlines
+from support.strategies import KEYS, LINES, edited_outlines, outlines
 
 A, B, C = (f"{n}0000000-0000-4000-8000-000000000000" for n in "abc")
 X, Y = (f"{n}0000000-0000-4000-8000-000000000000" for n in "12")
@@ -96,7 +96,7 @@ def assert_leads_there_and_back(old: Outline, new: Outline) -> Delta:
 
 @given(st.data(), outlines(), st.booleans())
 def test_a_delta_of_an_edit_leads_there_and_back(data: st.DataObject, old: Outline, commits: bool) -> None:
-    new = data.draw(edited(old))
+    new = data.draw(edited_outlines(old))
     if commits:
         new = new.model_copy(update={"outline_version": old.outline_version + 1, "updated_at": DAY_2})
     delta = assert_leads_there_and_back(old, new)
@@ -133,8 +133,8 @@ def test_without_a_change_there_is_no_edit(outline: Outline) -> None:
 
 @given(st.data(), outlines())
 def test_deltas_that_are_put_together_lead_all_the_way(data: st.DataObject, first: Outline) -> None:
-    second = data.draw(edited(first))
-    third = data.draw(edited(second))
+    second = data.draw(edited_outlines(first))
+    third = data.draw(edited_outlines(second))
     way = through_json(diff(first, second) + diff(second, third))
     kept = copy.deepcopy(way)
     assert outline_bytes(apply(first, way)) == outline_bytes(third)
@@ -145,7 +145,7 @@ def test_deltas_that_are_put_together_lead_all_the_way(data: st.DataObject, firs
 
 @given(st.data(), outlines())
 def test_what_a_delta_does_not_touch_stays_the_same_object(data: st.DataObject, old: Outline) -> None:
-    new = data.draw(edited(old))
+    new = data.draw(edited_outlines(old))
     delta = diff(old, new)
     touched = {item_of(edit["at"]) for edit in delta}
     after = apply(old, delta)
@@ -476,7 +476,7 @@ def test_a_deep_value_that_is_there_twice_over_is_refused() -> None:
 
 @given(st.data(), outlines())
 def test_a_damaged_delta_is_refused_or_leads_to_a_valid_outline(data: st.DataObject, old: Outline) -> None:
-    delta = through_json(diff(old, data.draw(edited(old))))
+    delta = through_json(diff(old, data.draw(edited_outlines(old))))
     text = compact(delta)
     position = data.draw(st.integers(0, len(text) - 1))
     damaged = text[:position] + data.draw(st.sampled_from('01"[]{},:~/ex')) + text[position + 1 :]

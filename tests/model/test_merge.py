@@ -25,7 +25,7 @@ from living_reports.model.report import (
     outline_bytes,
     parse_outline,
 )
-from support.strategies import edited, outlines
+from support.strategies import edited_outlines, outlines
 
 A, B, C, D, E = (f"{n}0000000-0000-4000-8000-000000000000" for n in "abcde")
 X, Y, Z = (f"{n}0000000-0000-4000-8000-000000000000" for n in "123")
@@ -463,13 +463,13 @@ def test_a_value_that_is_no_text_is_cut_as_json() -> None:
 def cases(draw: Any) -> tuple[Outline, Outline, Outline]:
     """An outline and what two sides made of it, sometimes sharing nothing with it."""
     base = draw(outlines())
-    ours, theirs = draw(edited(base)), draw(edited(base))
+    ours, theirs = draw(edited_outlines(base)), draw(edited_outlines(base))
     return (fresh(base), ours, fresh(theirs)) if draw(st.booleans()) else (base, ours, theirs)
 
 
 @given(st.data(), outlines())
 def test_with_one_side_unchanged_the_other_is_the_result(data: st.DataObject, base: Outline) -> None:
-    side = data.draw(edited(base))
+    side = data.draw(edited_outlines(base))
     for again in (base, fresh(base)):
         assert three_way(base, side, again) == Merged(side, [])
         assert three_way(base, again, side) == Merged(side, [])
@@ -528,7 +528,7 @@ def test_a_conflict_is_at_an_address_and_says_what_differs(case: tuple[Outline, 
 
 @given(st.data(), outlines())
 def test_edits_of_different_items_commute(data: st.DataObject, base: Outline) -> None:
-    ours, theirs = data.draw(edited(base)), data.draw(edited(base))
+    ours, theirs = data.draw(edited_outlines(base)), data.draw(edited_outlines(base))
     if touched(base, ours) & touched(base, theirs):
         return
     one, other = three_way(base, ours, theirs), three_way(base, theirs, ours)

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from living_reports.server.tools import TOOLS
-from support.connecting import first_call
+from support.mcp_client import first_call
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -33,7 +33,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
-from support.connecting import first_call
+from support.mcp_client import first_call
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

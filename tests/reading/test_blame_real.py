@@ -12,11 +12,10 @@ from difflib import SequenceMatcher
 from typing import Any, NamedTuple
 
 import pytest
-from test_replay import changes_between, reason_of, split
 
 from living_reports.library import Library
 from living_reports.model.report import Author
-from support.histories import revisions
+from support.histories import changes_between, reason_of, revisions, split_sections
 
 Row = dict[str, Any]
 Revision = dict[str, Any]
@@ -30,7 +29,7 @@ def replayed(library: Library, sent: list[Revision]) -> Iterator[tuple[int, str]
     before: dict[str, str] = {}
     for number, revision in enumerate(sent, 1):
         author, reason = Author("agent", revision["author"]), reason_of(revision)
-        after = split(revision["text"])
+        after = split_sections(revision["text"])
         if not report:
             sections = [{"title": name, "content": text} for name, text in after.items()]
             report = library.create_report("Guidance", sections, reason=reason, author=author)["report_id"]
@@ -50,7 +49,7 @@ class Blame:
         self._texts: dict[str, str] = {}
 
     def advance(self, number: int, text: str) -> None:
-        now = split(text)
+        now = split_sections(text)
         for name, new in now.items():
             old = self._texts.get(name)
             if old != new:
@@ -128,7 +127,7 @@ def test_what_changed_since_then_is_by_who_changed_it_last(history: Replayed, si
     blame = Blame()
     for number, revision in enumerate(history.sent, 1):
         blame.advance(number, revision["text"])
-    old, new = split(history.sent[since - 1]["text"]), split(history.sent[-1]["text"])
+    old, new = split_sections(history.sent[since - 1]["text"]), split_sections(history.sent[-1]["text"])
     sections = history.library.storage.read(history.report).outline.sections
     titles = {section.section_id[:8]: section.title for section in sections}
     changed = history.library.diff_report(history.report, since=since)["changed"]

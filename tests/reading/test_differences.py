@@ -15,8 +15,16 @@ from living_reports.errors import InvalidInputError, NoSuchVersionError
 from living_reports.library import Library
 from living_reports.model.report import Outline
 from living_reports.reading.differences import changed_rows
-from support.keeping import ANN, BEN, append, change, keep, retitle, write
-from support.strategies import edited, outlines
+from support.library_reports import (
+    ANN,
+    BEN,
+    append_text,
+    create_report,
+    replace_content,
+    set_title,
+    update_report,
+)
+from support.strategies import edited_outlines, outlines
 
 Row = dict[str, Any]
 
@@ -53,12 +61,17 @@ def full_id(library: Library, name: str) -> str:
 @pytest.fixture
 def history(library: Library) -> Library:
     """Ann's report; Ben corrects Errors in 2; Ann its insight in 3; Ben writes more on Errors in 4."""
-    keep(library)
-    change(library, "Health", write("15 % of orders fail.\n\nMost of them at night."), author=BEN,
-           reason="June")  # fmt: skip
+    create_report(library)
+    update_report(
+        library,
+        "Health",
+        replace_content("15 % of orders fail.\n\nMost of them at night."),
+        author=BEN,
+        reason="June",
+    )
     insight = {"op": "edit_insight", "insight": full_id(library, "Errors doubled in May"), "importance": 9}
-    change(library, "Health", insight, reason="it got worse")
-    change(library, "Health", append("And on Sundays."), author=BEN, reason="July")
+    update_report(library, "Health", insight, reason="it got worse")
+    update_report(library, "Health", append_text("And on Sundays."), author=BEN, reason="July")
     return library
 
 
@@ -90,7 +103,7 @@ def test_before_the_creation_everything_came(history: Library) -> None:
 
 
 def test_what_was_created_and_not_changed_since_has_one_version(library: Library) -> None:
-    keep(library)
+    create_report(library)
     assert compared(library) == (0, 1)
 
 
@@ -134,7 +147,7 @@ def test_what_another_program_kept_is_known_from_its_last_version_on(tmp_path: P
             with pytest.raises(NoSuchVersionError) as caught:
                 library.diff_report(ADOPTED, **asked)
             assert f"since={version}" in str(caught.value.hint)
-        change(library, ADOPTED, retitle("Review"))
+        update_report(library, ADOPTED, set_title("Review"))
         version = kept.outline_version + 1
     assert [row["old"] for row in library.diff_report(ADOPTED)["changed"]] == [kept.title]
 
@@ -150,8 +163,11 @@ def test_a_row_says_what_changed_by_whom_and_why(history: Library) -> None:
     assert prose["old"] == "12 % of orders fail."
     assert prose["new"].splitlines()[0] == "15 % of orders fail."
     assert {key: prose["by"][key] for key in ("version", "actor", "client", "reason")} == {
-        "version": 4, "actor": "agent", "client": "ben/2.0", "reason": "July"
-    }  # fmt: skip
+        "version": 4,
+        "actor": "agent",
+        "client": "ben/2.0",
+        "reason": "July",
+    }
     assert (importance["old"], importance["new"]) == (8, 9)
     assert importance["by"]["reason"] == "it got worse"
     assert importance["by"]["ts"] == times(history)[3]
@@ -164,24 +180,24 @@ def test_by_is_limited_to_the_range(history: Library) -> None:
 
 
 def test_what_was_changed_and_changed_back_is_no_difference(history: Library) -> None:
-    change(history, "Health", retitle("Checkout"))
-    change(history, "Checkout", retitle("Health"))
+    update_report(history, "Health", set_title("Checkout"))
+    update_report(history, "Checkout", set_title("Health"))
     assert rows(history, since=4) == []
 
 
 def test_rows_follow_the_report_and_what_went_stands_where_it_was(library: Library) -> None:
     titles = ("A", "B", "C", "D")
     sections = [{"title": t, "content": t, "insights": [{"summary": f"in {t}"}]} for t in titles]
-    keep(library, sections=sections)
+    create_report(library, sections=sections)
     in_c = full_id(library, "in C")
-    change(
+    update_report(
         library,
         "Health",
         {"op": "add_section", "title": "E", "position": "first"},
         {"op": "remove_section", "section": "B"},
-        write("dd", "D"),
+        replace_content("dd", "D"),
         {"op": "edit_insight", "insight": in_c, "importance": 1},
-        write("aa", "A"),
+        replace_content("aa", "A"),
         {"op": "add_tags", "tags": ["ops"]},
     )
     shown = [row.get("new", row.get("old")) for row in rows(library)]
@@ -189,11 +205,11 @@ def test_rows_follow_the_report_and_what_went_stands_where_it_was(library: Libra
 
 
 def test_an_insight_that_moved_stands_in_its_new_section(library: Library) -> None:
-    keep(library)
+    create_report(library)
     insight = full_id(library, "Errors doubled in May")
     move = {"op": "move_insight", "insight": insight, "section": "Latency"}
     raise_it = {"op": "edit_insight", "insight": insight, "importance": 2}
-    change(library, "Health", move, raise_it, write("x"), write("y", "Latency"))
+    update_report(library, "Health", move, raise_it, replace_content("x"), replace_content("y", "Latency"))
     kinds = [row["at"].split("/")[0] + "/" + row["at"].split("/")[2] for row in rows(library)]
     assert kinds[-1] == "insights/importance"
     assert kinds.index("sections/insight_ids") == 0
@@ -202,8 +218,10 @@ def test_an_insight_that_moved_stands_in_its_new_section(library: Library) -> No
 
 def test_of_a_long_text_the_lines_that_differ_are_shown_around_the_difference(library: Library) -> None:
     line = "word " * 100
-    keep(library, sections=[{"title": "Errors", "content": f"one\n{line}12 %{line}\nthree"}])
-    change(library, "Health", {"op": "edit_text", "section": "Errors", "find": "12 %", "replace": "15 %"})
+    create_report(library, sections=[{"title": "Errors", "content": f"one\n{line}12 %{line}\nthree"}])
+    update_report(
+        library, "Health", {"op": "edit_text", "section": "Errors", "find": "12 %", "replace": "15 %"}
+    )
     [row] = rows(library)
     assert "12 %" in row["old"]
     assert "15 %" in row["new"]
@@ -214,7 +232,7 @@ def test_of_a_long_text_the_lines_that_differ_are_shown_around_the_difference(li
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=50)
 @given(st.data(), outlines())
 def test_any_two_outlines_can_be_compared(data: st.DataObject, old: Outline) -> None:
-    new = data.draw(edited(old))
+    new = data.draw(edited_outlines(old))
     found = changed_rows(old, new, [])
     places = [row["at"] for row in found]
     assert len(set(places)) == len(places)
@@ -241,14 +259,14 @@ def test_text_is_a_unified_diff_of_the_pages(history: Library) -> None:
 
 def test_text_shows_an_insight_that_is_no_longer_current(history: Library) -> None:
     insight = full_id(history, "Errors doubled in May")
-    change(history, "Health", {"op": "edit_insight", "insight": insight, "status": "killed"})
+    update_report(history, "Health", {"op": "edit_insight", "insight": insight, "status": "killed"})
     assert "+1. **[9/10]** Errors doubled in May [1] *(killed)*" in (
         history.diff_report("Health", format="text")["text"].splitlines()
     )
 
 
 def test_text_from_nothing_is_the_page(library: Library) -> None:
-    keep(library)
+    create_report(library)
     text = library.diff_report("Health", format="text")["text"]
     assert text.startswith("--- nothing\n+++ Health, version 1\n@@ @@\n+# Health\n")
     assert all(line.startswith(("+", "@@")) for line in text.splitlines()[1:])
@@ -267,18 +285,18 @@ def all_pages(library: Library, field: str, **asked: Any) -> list[Any]:
         cursor = answer.get("next_cursor", "")
         if not cursor:
             return pages
-        change(library, "Health", append("meanwhile"))
+        update_report(library, "Health", append_text("meanwhile"))
 
 
 @pytest.fixture
 def long_history(library: Library) -> Library:
-    keep(library)
+    create_report(library)
     for half in range(2):
         adds = [
             {"op": "add_section", "title": f"{half} {n}", "content": f"{half} {n} words\n" * 40}
             for n in range(60)
         ]
-        change(library, "Health", *adds, reason="why " * 30)
+        update_report(library, "Health", *adds, reason="why " * 30)
     return library
 
 
@@ -330,8 +348,8 @@ def test_filters_do_not_hide_the_last_change(history: Library) -> None:
 
 
 def test_a_field_came_with_its_item(history: Library) -> None:
-    change(history, "Health", {"op": "add_section", "title": "Costs", "content": "12 EUR"}, author=BEN)
-    change(history, "Health", {"op": "edit_section", "section": "Costs", "title": "Cost"})
+    update_report(history, "Health", {"op": "add_section", "title": "Costs", "content": "12 EUR"}, author=BEN)
+    update_report(history, "Health", {"op": "edit_section", "section": "Costs", "title": "Cost"})
     assert last(history, "sections/Cost/content")["version"] == 5
     assert last(history, "sections/Cost")["version"] == 6
     assert "last_change" not in history.audit_report("Health", item="sections/Cost/notes")
@@ -340,7 +358,7 @@ def test_a_field_came_with_its_item(history: Library) -> None:
 def test_citations_by_id_short_id_and_summary(history: Library) -> None:
     insight = full_id(history, "Errors doubled in May")
     cite = {"op": "add_citation", "insight": insight, "citation": {"url": "https://c.d/e"}}
-    change(history, "Health", cite, author=BEN, reason="a second source")
+    update_report(history, "Health", cite, author=BEN, reason="a second source")
     for name in (insight, insight[:8], insight.upper(), "doubled in May"):
         row = last(history, f"insights/{name}/citations")
         assert (row["version"], row["reason"]) == (5, "a second source")
@@ -352,36 +370,39 @@ def test_citations_by_id_short_id_and_summary(history: Library) -> None:
 def test_one_citation_by_its_link(history: Library) -> None:
     insight = full_id(history, "Errors doubled in May")
     cite = {"op": "add_citation", "insight": insight, "citation": {"url": "https://c.d/e"}}
-    change(history, "Health", cite, author=BEN)
+    update_report(history, "Health", cite, author=BEN)
     citations = f"insights/{insight[:8]}/citations"
     assert last(history, f"{citations}/https://a.b")["version"] == 1
     row = last(history, f"{citations}/https://c.d/e")
     assert row["version"] == 5
     assert last(history, row["at"])["version"] == 5
-    change(history, "Health", {"op": "remove_citation", "insight": insight,
-                               "citation": {"url": "https://a.b"}})  # fmt: skip
+    update_report(
+        history, "Health", {"op": "remove_citation", "insight": insight, "citation": {"url": "https://a.b"}}
+    )
     assert last(history, f"{citations}/https://a.b")["version"] == 6
     assert last(history, f"{citations}/https://c.d/e")["version"] == 5
 
 
 def test_one_tag(history: Library) -> None:
-    change(history, "Health", {"op": "add_tags", "tags": ["ops"]}, author=BEN)
-    change(history, "Health", {"op": "add_tags", "tags": ["web"]})
+    update_report(history, "Health", {"op": "add_tags", "tags": ["ops"]}, author=BEN)
+    update_report(history, "Health", {"op": "add_tags", "tags": ["web"]})
     assert last(history, "metadata/tags/ops")["version"] == 5
     assert last(history, "metadata/tags")["version"] == 6
 
 
 def test_an_item_that_is_gone_was_last_changed_when_it_went(history: Library) -> None:
     insight = full_id(history, "Errors doubled in May")
-    change(history, "Health", {"op": "remove_section", "section": "Errors"}, author=BEN, reason="moved")
+    update_report(
+        history, "Health", {"op": "remove_section", "section": "Errors"}, author=BEN, reason="moved"
+    )
     for name in ("Errors", insight[:8], f"insights/{insight[:8]}/citations", "sections/errors/content"):
         assert last(history, name)["reason"] == "moved"
 
 
 def test_a_time_alone_is_no_change_of_an_item(history: Library) -> None:
     """Going back to version 1 only touches the times of what was changed and changed back since."""
-    change(history, "Health", write("p95 is 900 ms.", "Latency"))
-    change(history, "Health", write("p95 is 340 ms.", "Latency"))
+    update_report(history, "Health", replace_content("p95 is 900 ms.", "Latency"))
+    update_report(history, "Health", replace_content("p95 is 340 ms.", "Latency"))
     history.revert_report("Health", 1, author=ANN)
     assert last(history, "Latency")["version"] == 6
     assert last(history, "Errors")["version"] == 7

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from living_reports.model.report import Outline
 from living_reports.render.markdown import markdown
 from living_reports.render.textdiff import text_diff
-from support.strategies import edited, outlines
+from support.strategies import edited_outlines, outlines
 
 TODAY = date(2026, 11, 23)
 PAGE = "# Health\n\n*Version 3 · updated 2026-11-20*\n\n## Risks\n\n{}\n\n## Costs\n\n{}\n"
@@ -123,7 +123,7 @@ def compared(text: str) -> set[str]:
 
 @given(st.data(), outlines())
 def test_it_names_every_line_that_came_and_went(data: st.DataObject, old: Outline) -> None:
-    before, after = markdown(old, TODAY), markdown(data.draw(edited(old)), TODAY)
+    before, after = markdown(old, TODAY), markdown(data.draw(edited_outlines(old)), TODAY)
     lines = text_diff(before, after).splitlines()
     came = compared("\n".join(line[1:] for line in lines if line.startswith("+")))
     went = compared("\n".join(line[1:] for line in lines if line.startswith("-")))

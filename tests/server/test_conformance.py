@@ -16,7 +16,7 @@ import pytest
 
 from living_reports.library import Library
 from living_reports.model.report import Author
-from support.http_server import serving_http
+from support.http_server import start_http_server
 from support.node_programs import PACKAGES, NodePrograms
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "conformance.md").read_text(encoding="utf-8")
@@ -69,7 +69,7 @@ def test_what_applies_passes(node: NodePrograms, tmp_path: Path, revision: str) 
     insights = [{"summary": "Errors rose", "citations": [{"url": "https://status.example/errors"}]}]
     sections = [{"title": "Errors", "content": "15 %", "insights": insights}]
     Library(root).create_report("Health", sections=sections, author=Author("cli", "ann"))
-    with serving_http(root) as server:
+    with start_http_server(root) as server:
         passed, others = run_suite(node, revision, server.url, tmp_path / "results")
     expected = set(listed(revision))
     assert others - expected == set(), "these fail, and are not listed as not applying"

@@ -16,7 +16,7 @@ from living_reports.model.report import Author
 from living_reports.server.lines import END_BYTES, MAX_LINE_BYTES, Unparsed, split_lines
 from living_reports.server.stdio import GRACE_SECONDS
 from living_reports.store.files.lock import hold
-from support.wire import COMMAND, INITIALIZE, INITIALIZED, Wire, call, environment, serving
+from support.wire import COMMAND, INITIALIZE, INITIALIZED, Wire, environment, start_server, tool_call
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
@@ -34,7 +34,7 @@ def lock_of(root: Path, report: str) -> Path:
 
 def append(request_id: int, report: str) -> dict[str, object]:
     change = {"op": "append_text", "section": "Log", "text": f"{request_id}"}
-    return call(request_id, "update_report", report=report, changes=[change])
+    return tool_call(request_id, "update_report", report=report, changes=[change])
 
 
 def version_of(root: Path, report: str) -> int:
@@ -50,13 +50,13 @@ def wait_until_read(wire: Wire) -> None:
 
 
 def test_the_end_of_stdin_is_a_clean_end(tmp_path: Path) -> None:
-    with serving(tmp_path, stderr=subprocess.PIPE) as wire:
+    with start_server(tmp_path, stderr=subprocess.PIPE) as wire:
         _, log = wire.process.communicate(timeout=30)
     assert (wire.process.returncode, log) == (0, b"")
 
 
 def test_everything_asked_for_is_answered_before_it_ends(tmp_path: Path, report: str) -> None:
-    with serving(tmp_path) as wire:
+    with start_server(tmp_path) as wire:
         wire.send(*(append(request_id, report) for request_id in range(10, 30)))
         answers = wire.rest()
     assert wire.process.returncode == 0
@@ -65,7 +65,7 @@ def test_everything_asked_for_is_answered_before_it_ends(tmp_path: Path, report:
 
 
 def test_a_call_that_waits_when_stdin_ends_is_finished(tmp_path: Path, report: str) -> None:
-    with serving(tmp_path) as wire:
+    with start_server(tmp_path) as wire:
         with hold(lock_of(tmp_path, report), 5.0):
             wire.send(append(2, report))
             wait_until_read(wire)
@@ -76,7 +76,7 @@ def test_a_call_that_waits_when_stdin_ends_is_finished(tmp_path: Path, report: s
 
 def test_a_call_that_has_begun_is_finished_though_it_is_cancelled(tmp_path: Path, report: str) -> None:
     cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}}
-    with serving(tmp_path) as wire:
+    with start_server(tmp_path) as wire:
         with hold(lock_of(tmp_path, report), 5.0):
             wire.send(append(2, report))
             wait_until_read(wire)
@@ -94,7 +94,7 @@ def test_no_input_at_all_is_a_clean_end(tmp_path: Path) -> None:
 
 
 def test_a_client_that_stops_listening_is_a_clean_end(tmp_path: Path, report: str) -> None:
-    with serving(tmp_path, stderr=subprocess.PIPE) as wire:
+    with start_server(tmp_path, stderr=subprocess.PIPE) as wire:
         wire.stdout.close()
         wire.send(append(2, report))
         assert wire.process.wait(timeout=30) == 0
@@ -109,7 +109,7 @@ def test_a_client_that_stops_listening_is_a_clean_end(tmp_path: Path, report: st
 @POSIX
 @SIGNALS
 def test_a_signal_ends_it_though_stdin_is_open(tmp_path: Path, number: int, code: int) -> None:
-    with serving(tmp_path, stderr=subprocess.PIPE) as wire:
+    with start_server(tmp_path, stderr=subprocess.PIPE) as wire:
         wire.process.send_signal(number)
         assert wire.process.wait(timeout=30) == code
         assert wire.process.stderr is not None
@@ -121,7 +121,7 @@ def test_a_signal_ends_it_though_stdin_is_open(tmp_path: Path, number: int, code
 def test_what_runs_at_a_signal_is_finished_and_answered(
     tmp_path: Path, report: str, number: int, code: int
 ) -> None:
-    with serving(tmp_path) as wire:
+    with start_server(tmp_path) as wire:
         with hold(lock_of(tmp_path, report), 5.0):
             wire.send(append(2, report))
             wait_until_read(wire)
@@ -133,7 +133,7 @@ def test_what_runs_at_a_signal_is_finished_and_answered(
 
 @POSIX
 def test_what_is_stuck_at_a_signal_does_not_keep_it(tmp_path: Path, report: str) -> None:
-    with serving(tmp_path) as wire, hold(lock_of(tmp_path, report), 5.0):
+    with start_server(tmp_path) as wire, hold(lock_of(tmp_path, report), 5.0):
         wire.send(append(2, report))
         wait_until_read(wire)
         wire.process.send_signal(signal.SIGTERM)
@@ -165,11 +165,11 @@ def test_it_ends_when_its_parent_is_gone(tmp_path: Path) -> None:
 def test_lines_that_are_no_messages_do_not_end_it(tmp_path: Path) -> None:
     half_an_emoji = b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"\\ud83d"}}'
     no_utf8 = b'{"jsonrpc":"2.0","id":"8","method":"\xff"}'
-    with serving(tmp_path, stderr=subprocess.PIPE) as wire:
+    with start_server(tmp_path, stderr=subprocess.PIPE) as wire:
         wire.send(
             b"no json", b"", b"\xff\xfe\x00", b"[" * 5_000, b'{"jsonrpc":"2.0"}', half_an_emoji, no_utf8
         )
-        wire.send(call(9, "list_reports"))
+        wire.send(tool_call(9, "list_reports"))
         out, log = wire.process.communicate(timeout=30)
     answers = [json.loads(line) for line in out.splitlines()]
     assert [answer["id"] for answer in answers] == [7, "8", 9]
@@ -180,9 +180,9 @@ def test_lines_that_are_no_messages_do_not_end_it(tmp_path: Path) -> None:
 
 
 def test_a_line_over_the_limit_is_thrown_away(tmp_path: Path) -> None:
-    with serving(tmp_path, stderr=subprocess.PIPE) as wire:
-        wire.send(json.dumps(call(2, "get_report", report="x" * MAX_LINE_BYTES)).encode())
-        wire.send(call(3, "list_reports"))
+    with start_server(tmp_path, stderr=subprocess.PIPE) as wire:
+        wire.send(json.dumps(tool_call(2, "get_report", report="x" * MAX_LINE_BYTES)).encode())
+        wire.send(tool_call(3, "list_reports"))
         out, log = wire.process.communicate(timeout=60)
     answers = {answer["id"]: answer for answer in map(json.loads, out.splitlines())}
     assert answers.keys() == {2, 3}
@@ -210,12 +210,12 @@ def test_a_line_at_the_limit_is_read() -> None:
 
 
 def test_stdout_has_nothing_but_messages(tmp_path: Path, report: str) -> None:
-    with serving(tmp_path, stderr=subprocess.DEVNULL) as wire:
+    with start_server(tmp_path, stderr=subprocess.DEVNULL) as wire:
         wire.send(
             append(2, report),
-            call(3, "get_report", report=report, view="markdown"),
-            call(4, "get_report", report="Nope"),
-            call(5, "nope"),
+            tool_call(3, "get_report", report=report, view="markdown"),
+            tool_call(4, "get_report", report="Nope"),
+            tool_call(5, "nope"),
             {"jsonrpc": "2.0", "id": 6, "method": "no/such"},
         )
         answers = wire.rest()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from living_reports.changes import CHANGE_FIELDS, OPS
 from living_reports.library import Library
 from living_reports.server.tools import BY_NAME
-from support.fuzzing import SECRET, Answer, Reports, asked, fuzzed, judged
+from support.fuzzing import SECRET, Answer, Reports, check_answer, exchange, fuzz_server
 from support.wire import Wire
 
 EXAMPLES = settings().max_examples // 2
@@ -32,9 +32,9 @@ class Fuzzed:
         """Whether the call was refused, and its answer. A refusal changed nothing; nor did a read."""
         before = self.reports.files()
         params = {"name": tool, "arguments": arguments}
-        message = asked(self.wire, {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params})
+        message = exchange(self.wire, {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params})
         assert message["id"] == 7
-        refused, answer = judged(message, self.reports.root)
+        refused, answer = check_answer(message, self.reports.root)
         if refused or BY_NAME[tool]["annotations"]["readOnlyHint"]:
             assert self.reports.files() == before
         return refused, answer
@@ -55,14 +55,14 @@ class Fuzzed:
 @pytest.fixture(scope="module")
 def fuzz(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
     """One that keeps what calls at random make of its reports."""
-    with fuzzed(tmp_path_factory.mktemp("root")) as (wire, reports):
+    with fuzz_server(tmp_path_factory.mktemp("root")) as (wire, reports):
         yield Fuzzed(wire, reports)
 
 
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
     """One whose report stays as it is."""
-    with fuzzed(tmp_path_factory.mktemp("root")) as (wire, reports):
+    with fuzz_server(tmp_path_factory.mktemp("root")) as (wire, reports):
         yield Fuzzed(wire, reports)
 
 
@@ -354,6 +354,6 @@ def test_the_secret_is_kept_and_the_chains_are_whole_after_all_that(fuzz: Fuzzed
 def test_a_refusal_reads_the_same_whatever_the_root_is_called(tmp_path: Path) -> None:
     errors = []
     for name in ("a", "b"):
-        with fuzzed(tmp_path / name) as (wire, reports):
+        with fuzz_server(tmp_path / name) as (wire, reports):
             errors.append(Fuzzed(wire, reports).refused("get_report", report="../b/by_id"))
     assert errors[0]["message"] == errors[1]["message"]

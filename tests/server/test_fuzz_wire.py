@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from living_reports.server.desk import RESOURCE_NOT_FOUND
 from living_reports.server.lines import MAX_LINE_BYTES, MAX_WEIGHT
 from living_reports.store.files.lock import hold
-from support.fuzzing import Answer, Reports, asked, fuzzed, judged, receive
-from support.wire import INITIALIZE, INITIALIZED, Wire, call, enveloped
+from support.fuzzing import Answer, Reports, check_answer, exchange, fuzz_server, receive
+from support.wire import INITIALIZE, INITIALIZED, Wire, tool_call, with_envelope
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 MAX_MEGABYTES = 400
@@ -31,7 +31,7 @@ class Session:
     def __init__(self, wire: Wire, reports: Reports, era: str) -> None:
         self.wire = wire
         self.reports = reports
-        self.spoken: Callable[[Answer], Answer] = enveloped if era == "modern" else dict
+        self.spoken: Callable[[Answer], Answer] = with_envelope if era == "modern" else dict
 
     def answers(self, *lines: bytes, calls: int = 0) -> list[Answer]:
         """What comes back for these lines, of which some are calls of tools, and for a request behind them.
@@ -51,7 +51,7 @@ class Session:
 
 @pytest.fixture(scope="module", params=["legacy", "modern"])
 def session(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    with fuzzed(tmp_path_factory.mktemp("root"), request.param) as (wire, reports):
+    with fuzz_server(tmp_path_factory.mktemp("root"), request.param) as (wire, reports):
         session = Session(wire, reports, request.param)
         assert session.answers() == []
         yield session
@@ -121,7 +121,7 @@ REFUSED = {
 def test_what_has_an_id_is_refused_under_it(session: Session, code: int, line: bytes) -> None:
     [answer] = session.answers(line)
     assert (answer["jsonrpc"], answer["id"], answer["error"]["code"]) == ("2.0", 7, code)
-    assert judged(answer, session.reports.root)[0]
+    assert check_answer(answer, session.reports.root)[0]
 
 
 IDS = [0, -1, 2**63, 10**1000, "", "x" * 2_000, "7", 'a "quoted" id', "é", "\0"]
@@ -171,7 +171,7 @@ def test_a_request_that_makes_no_sense_is_refused(session: Session, method: str,
     request = {"jsonrpc": "2.0", "id": 7, "method": method, "params": params}
     [answer] = session.answers(json.dumps(session.spoken(request)).encode(), calls=1)
     assert answer["error"]["code"] in (METHOD_NOT_FOUND, INVALID_PARAMS, RESOURCE_NOT_FOUND)
-    assert judged(answer, session.reports.root)[0]
+    assert check_answer(answer, session.reports.root)[0]
 
 
 @pytest.mark.parametrize(
@@ -194,15 +194,15 @@ def test_a_notification_is_never_answered(session: Session, method: str, params:
 
 
 def test_two_requests_with_one_id_are_both_answered(session: Session) -> None:
-    request = json.dumps(session.spoken(call(7, "list_reports"))).encode()
+    request = json.dumps(session.spoken(tool_call(7, "list_reports"))).encode()
     answers = session.answers(*[request] * 20, calls=20)
     assert [answer["id"] for answer in answers] == [7] * 20
-    assert not any(judged(answer, session.reports.root)[0] for answer in answers)
+    assert not any(check_answer(answer, session.reports.root)[0] for answer in answers)
 
 
 @pytest.mark.parametrize("era", ["legacy", "modern"])
 def test_a_second_introduction_does_no_harm(tmp_path: Path, era: str) -> None:
-    with fuzzed(tmp_path, era) as (wire, reports):
+    with fuzz_server(tmp_path, era) as (wire, reports):
         session = Session(wire, reports, era)
         session.answers()
         for _ in range(3):
@@ -211,19 +211,19 @@ def test_a_second_introduction_does_no_harm(tmp_path: Path, era: str) -> None:
 
 
 def test_a_call_before_the_introduction_is_refused(tmp_path: Path) -> None:
-    with fuzzed(tmp_path, "none yet") as (wire, reports):
+    with fuzz_server(tmp_path, "none yet") as (wire, reports):
         before = reports.files()
-        refusal = asked(wire, call(7, "create_report", title="too early"))
+        refusal = exchange(wire, tool_call(7, "create_report", title="too early"))
         assert refusal["error"]["code"] == INVALID_PARAMS
-        assert "result" in asked(wire, INITIALIZE)
+        assert "result" in exchange(wire, INITIALIZE)
         wire.send(INITIALIZED)
-        assert not judged(asked(wire, call(8, "list_reports")), tmp_path)[0]
+        assert not check_answer(exchange(wire, tool_call(8, "list_reports")), tmp_path)[0]
         assert reports.files() == before
 
 
 def test_the_other_era_is_refused(session: Session) -> None:
-    legacy, modern = call(7, "list_reports"), enveloped(call(7, "list_reports"))
-    other = legacy if session.spoken is enveloped else modern
+    legacy, modern = tool_call(7, "list_reports"), with_envelope(tool_call(7, "list_reports"))
+    other = legacy if session.spoken is with_envelope else modern
     [answer] = session.answers(json.dumps(other).encode(), calls=1)
     assert answer["error"]["code"] in (INVALID_REQUEST, INVALID_PARAMS)
 
@@ -232,16 +232,16 @@ def test_the_other_era_is_refused(session: Session) -> None:
 
 
 def test_a_request_may_come_byte_by_byte(session: Session) -> None:
-    for byte in json.dumps(session.spoken(call(7, "list_reports"))).encode():
+    for byte in json.dumps(session.spoken(tool_call(7, "list_reports"))).encode():
         session.wire.stdin.write(bytes([byte]))
         session.wire.stdin.flush()
     [answer] = session.answers(b"", calls=1)
-    assert not judged(answer, session.reports.root)[0]
+    assert not check_answer(answer, session.reports.root)[0]
 
 
 def test_half_a_line_at_the_end_is_not_executed(tmp_path: Path) -> None:
-    request = json.dumps(call(7, "create_report", title="half")).encode()
-    with fuzzed(tmp_path) as (wire, reports):
+    request = json.dumps(tool_call(7, "create_report", title="half")).encode()
+    with fuzz_server(tmp_path) as (wire, reports):
         before = reports.files()
         wire.stdin.write(request[:-2])
         assert [answer["error"]["code"] for answer in wire.rest()] == [PARSE_ERROR]
@@ -276,7 +276,7 @@ LINES = st.binary(max_size=60) | st.lists(FRAGMENTS, max_size=14).map(b"".join) 
 def test_no_line_ends_the_server_or_changes_anything(session: Session, lines: list[bytes]) -> None:
     for answer in session.answers(*lines):
         if "content" in answer.get("result", {}) or "error" in answer:
-            judged(answer, session.reports.root)
+            check_answer(answer, session.reports.root)
 
 
 # --- Limits, and the memory they hold ----------------------------------------------------
@@ -324,12 +324,12 @@ KINDS = [*HEAVY, *(pytest.param(kind, marks=pytest.mark.full) for kind in HEAVY_
 @LINUX
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_request_is_refused_before_it_takes_much_memory(tmp_path: Path, kind: str) -> None:
-    with fuzzed(tmp_path) as (wire, reports):
+    with fuzz_server(tmp_path) as (wire, reports):
         before = reports.files()
         wire.send((HEAVY | HEAVY_TOO)[kind]())
         answer = receive(wire)
         assert answer["id"] == 7
-        refused, error = judged(answer, tmp_path)
+        refused, error = check_answer(answer, tmp_path)
         assert refused
         assert error["code"] in (INVALID_REQUEST, PARSE_ERROR, "too_large", "invalid_input")
         assert reports.files() == before
@@ -339,8 +339,10 @@ def test_a_request_is_refused_before_it_takes_much_memory(tmp_path: Path, kind: 
 @LINUX
 def test_the_largest_report_is_made_within_the_same_memory(tmp_path: Path) -> None:
     sections = [{"title": f"{n}", "content": "\U0001f600" + "x" * 960_000} for n in range(16)]
-    with fuzzed(tmp_path) as (wire, _):
-        refused, made = judged(asked(wire, call(7, "create_report", title="x", sections=sections)), tmp_path)
+    with fuzz_server(tmp_path) as (wire, _):
+        refused, made = check_answer(
+            exchange(wire, tool_call(7, "create_report", title="x", sections=sections)), tmp_path
+        )
         assert not refused
         assert made["version"] == 1
         assert megabytes(wire) < MAX_MEGABYTES
@@ -350,21 +352,21 @@ def test_the_largest_report_is_made_within_the_same_memory(tmp_path: Path) -> No
 @pytest.mark.full
 def test_large_requests_at_once_do_not_add_up(tmp_path: Path) -> None:
     sections = [{"title": f"{n}", "content": "\U0001f600" + "x" * 960_000} for n in range(16)]
-    with fuzzed(tmp_path) as (wire, _):
-        wire.send(*[call(number, "create_report", title="x", sections=sections) for number in range(8)])
+    with fuzz_server(tmp_path) as (wire, _):
+        wire.send(*[tool_call(number, "create_report", title="x", sections=sections) for number in range(8)])
         answers = [receive(wire) for _ in range(8)]
         assert sorted(answer["id"] for answer in answers) == list(range(8))
-        assert not any(judged(answer, tmp_path)[0] for answer in answers)
+        assert not any(check_answer(answer, tmp_path)[0] for answer in answers)
         assert megabytes(wire) < 2 * MAX_MEGABYTES
 
 
 def test_a_large_request_does_not_hold_up_small_ones_before_it(tmp_path: Path) -> None:
     large = {"title": "x", "sections": [{"title": "x", "content": "x" * 990_000}], "reason": "y" * 1_500}
-    with fuzzed(tmp_path) as (wire, reports):
+    with fuzz_server(tmp_path) as (wire, reports):
         held = tmp_path / "by_id" / reports.open["report_id"] / ".lock"
         with hold(held, 5.0):
-            wire.send(call(1, "get_report", report=reports.open["report_id"]))
+            wire.send(tool_call(1, "get_report", report=reports.open["report_id"]))
             for number in (2, 3):
-                wire.send(call(number, "create_report", **large, tags=[f"{n:099}" for n in range(100)]))
+                wire.send(tool_call(number, "create_report", **large, tags=[f"{n:099}" for n in range(100)]))
             assert [receive(wire)["id"], receive(wire)["id"]] == [2, 3]
         assert receive(wire)["id"] == 1

@@ -25,7 +25,7 @@ from living_reports.server import serve_http
 from living_reports.server.access import transport_security
 from living_reports.server.tools import TOOLS
 from living_reports.settings import Settings
-from support.http_server import HttpServer, clean_environment, serving_http
+from support.http_server import HttpServer, clean_environment, start_http_server
 from support.wire import COMMAND, environment
 
 TOKEN = "correct-horse-battery-staple"
@@ -75,7 +75,7 @@ def test_a_report_is_kept_over_http(tmp_path: Path, mode: str) -> None:
             refused = await client.call_tool("get_report", {"report": "Nope"})
             assert refused.is_error
 
-    with serving_http(tmp_path) as server:
+    with start_http_server(tmp_path) as server:
         anyio.run(test, server.url)
     assert Library(tmp_path).get_report("Health")["version"] == 1
 
@@ -118,7 +118,7 @@ def test_clients_of_both_eras_and_of_stdio_write_one_report_at_once(tmp_path: Pa
                 for mode, name in zip(modes, names, strict=True):
                     tasks.start_soon(over_http, url, mode, name)
 
-    with serving_http(tmp_path, LIVING_REPORTS_TOKEN=TOKEN) as server:
+    with start_http_server(tmp_path, LIVING_REPORTS_TOKEN=TOKEN) as server:
         anyio.run(test, server.url)
 
     library = Library(tmp_path)
@@ -138,7 +138,7 @@ def test_clients_of_both_eras_and_of_stdio_write_one_report_at_once(tmp_path: Pa
 
 @pytest.fixture(scope="module")
 def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
-    with serving_http(tmp_path_factory.mktemp("open")) as server:
+    with start_http_server(tmp_path_factory.mktemp("open")) as server:
         yield server
 
 
@@ -147,7 +147,7 @@ def guarded_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpSer
     """A server that listens to others, too, and wants a token."""
     folder = tmp_path_factory.mktemp("guarded")
     file = token_file(folder)
-    with serving_http(folder / "root", "--host", "0.0.0.0", "--token-file", str(file)) as server:
+    with start_http_server(folder / "root", "--host", "0.0.0.0", "--token-file", str(file)) as server:
         yield server
 
 
@@ -236,7 +236,7 @@ def test_a_token_file_that_everybody_can_read_is_refused(tmp_path: Path) -> None
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_signal_ends_it(tmp_path: Path, number: int, code: int) -> None:
-    with serving_http(tmp_path) as server:
+    with start_http_server(tmp_path) as server:
         server.process.send_signal(number)
         assert server.process.wait(timeout=30) == code
 

@@ -20,7 +20,7 @@ from living_reports.server.progress import Progress
 from living_reports.settings import Settings
 from living_reports.store.files import Note
 from living_reports.store.files.lock import hold
-from support.clients import MODES, ask, connected, run
+from support.mcp_client import PROTOCOL_MODES, call_tool, connect, run_async
 
 ANN = Author("cli", "ann")
 SECTIONS = 40
@@ -62,14 +62,14 @@ async def hearing(root: Path, mode: str) -> AsyncIterator[tuple[Client, Told, An
     async def hear(progress: float, total: float | None, message: str | None) -> None:
         told.append((progress, total, message))
 
-    async with connected(root, mode=mode) as client:
+    async with connect(root, mode=mode) as client:
         yield client, told, hear
 
 
 # --- Progress ----------------------------------------------------------------------------
 
 
-@MODES
+@PROTOCOL_MODES
 def test_a_large_page_says_how_far_it_is(tmp_path: Path, mode: str, long: str) -> None:
     async def test() -> None:
         async with hearing(tmp_path, mode) as (client, told, hear):
@@ -82,7 +82,7 @@ def test_a_large_page_says_how_far_it_is(tmp_path: Path, mode: str, long: str) -
         assert done[-1] <= SECTIONS
         assert {(total, message) for _, total, message in told} == {(SECTIONS, "making the page")}
 
-    run(test)
+    run_async(test)
 
 
 def test_a_check_says_how_much_of_the_log_it_has_read(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_check_says_how_much_of_the_log_it_has_read(tmp_path: Path) -> None:
     assert 0 < said[0][1] < said[1][1] < size
 
 
-@MODES
+@PROTOCOL_MODES
 def test_who_asks_for_progress_gets_the_same_answer(tmp_path: Path, mode: str) -> None:
     report_id = Library(tmp_path).create_report("Short", author=ANN)["report_id"]
 
@@ -111,7 +111,7 @@ def test_who_asks_for_progress_gets_the_same_answer(tmp_path: Path, mode: str) -
                 asked = await client.call_tool("audit_report", arguments, progress_callback=hear)
                 assert (asked.content, asked.is_error) == (plain.content, plain.is_error)
 
-    run(test)
+    run_async(test)
 
 
 # --- Cancellation ------------------------------------------------------------------------
@@ -131,15 +131,15 @@ def test_a_cancelled_call_that_only_reads_ends_when_it_says_how_far_it_is() -> N
             await has_begun.wait()
             tasks.cancel_scope.cancel()
 
-    run(test)
+    run_async(test)
 
 
-@MODES
+@PROTOCOL_MODES
 def test_a_cancelled_page_is_not_half_written(tmp_path: Path, mode: str, long: str) -> None:
     folder = tmp_path / "by_id" / long
 
     async def test() -> None:
-        async with connected(tmp_path, mode=mode) as client:
+        async with connect(tmp_path, mode=mode) as client:
             with anyio.CancelScope() as scope:
 
                 async def cancel(progress: float, total: float | None, message: str | None) -> None:
@@ -148,15 +148,15 @@ def test_a_cancelled_page_is_not_half_written(tmp_path: Path, mode: str, long: s
                 arguments = {"report": long, "format": "html"}
                 await client.call_tool("render_report", arguments, progress_callback=cancel)
             assert scope.cancelled_caught
-            answer = await ask(client, "audit_report", report=long, verify=True)
+            answer = await call_tool(client, "audit_report", report=long, verify=True)
             assert answer["verified"]["ok"]
             assert [event["action_type"] for event in answer["events"]] == ["create"]
         assert not list(folder.glob("render/*"))
 
-    run(test)
+    run_async(test)
 
 
-@MODES
+@PROTOCOL_MODES
 def test_a_cancelled_change_is_there_whole_or_not_at_all(tmp_path: Path, mode: str) -> None:
     library = Library(tmp_path)
     report_id = library.create_report("Busy", [{"title": "Log"}], author=ANN)["report_id"]
@@ -165,24 +165,24 @@ def test_a_cancelled_change_is_there_whole_or_not_at_all(tmp_path: Path, mode: s
     call = {"report": report_id, "changes": changes, "request_id": "r-1"}
 
     async def test() -> None:
-        async with connected(tmp_path, mode=mode) as client:
+        async with connect(tmp_path, mode=mode) as client:
             with hold(tmp_path / "by_id" / report_id / ".lock", 5.0):
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(client.call_tool, "update_report", call)
-                    await ask(client, "get_report", report="Free")  # the call before it was read
+                    await call_tool(client, "get_report", report="Free")  # the call before it was read
                     tasks.cancel_scope.cancel()
-                await ask(client, "get_report", report="Free")  # and now its cancellation
-            repeated = await ask(client, "update_report", **call)
+                await call_tool(client, "get_report", report="Free")  # and now its cancellation
+            repeated = await call_tool(client, "update_report", **call)
             assert (repeated["version"], repeated["applied"]) == (2, 2)
-            answer = await ask(client, "audit_report", report=report_id, verify=True)
+            answer = await call_tool(client, "audit_report", report=report_id, verify=True)
             assert answer["verified"] == answer["verified"] | {"ok": True, "events": 2}
-            [section] = (await ask(client, "get_report", report=report_id, view="sections"))["sections"]
+            [section] = (await call_tool(client, "get_report", report=report_id, view="sections"))["sections"]
             assert section["content"].split() == ["one", "two"]
 
-    run(test)
+    run_async(test)
 
 
-@MODES
+@PROTOCOL_MODES
 def test_a_cancelled_call_that_waits_for_its_turn_never_begins(tmp_path: Path, mode: str) -> None:
     library = Library(tmp_path)
     report_id = library.create_report("Busy", [{"title": "Log"}], author=ANN)["report_id"]
@@ -192,18 +192,18 @@ def test_a_cancelled_call_that_waits_for_its_turn_never_begins(tmp_path: Path, m
         return {"report": report_id, "changes": [{"op": "append_text", "section": "Log", "text": text}]}
 
     async def test() -> None:
-        async with connected(tmp_path, mode=mode) as client, anyio.create_task_group() as first:
+        async with connect(tmp_path, mode=mode) as client, anyio.create_task_group() as first:
             with hold(tmp_path / "by_id" / report_id / ".lock", 5.0):
                 first.start_soon(client.call_tool, "update_report", appending("first"))
-                await ask(client, "get_report", report="Free")
+                await call_tool(client, "get_report", report="Free")
                 async with anyio.create_task_group() as second:
                     second.start_soon(client.call_tool, "update_report", appending("second"))
-                    await ask(client, "get_report", report="Free")
+                    await call_tool(client, "get_report", report="Free")
                     second.cancel_scope.cancel()
-                await ask(client, "get_report", report="Free")
-            third = await ask(client, "update_report", **appending("third"))
+                await call_tool(client, "get_report", report="Free")
+            third = await call_tool(client, "update_report", **appending("third"))
             assert third["version"] == 3
-            [section] = (await ask(client, "get_report", report=report_id, view="sections"))["sections"]
+            [section] = (await call_tool(client, "get_report", report=report_id, view="sections"))["sections"]
             assert section["content"].split() == ["first", "third"]
 
-    run(test)
+    run_async(test)

@@ -20,7 +20,7 @@ from living_reports.server.prompts import PROMPTS
 from living_reports.server.resources import TEMPLATES
 from living_reports.server.tools import BY_NAME
 from living_reports.settings import Settings
-from support.clients import MODES, connected, run
+from support.mcp_client import PROTOCOL_MODES, connect, run_async
 
 ANN = Author("cli", "ann")
 FREE = {"topic", "audience"}
@@ -64,12 +64,12 @@ HOLD = {
 }
 
 
-@MODES
+@PROTOCOL_MODES
 def test_each_prompt_holds_what_its_task_needs(tmp_path: Path, mode: str) -> None:
     report_id = kept(tmp_path)
 
     async def test() -> None:
-        async with connected(tmp_path, mode=mode) as client:
+        async with connect(tmp_path, mode=mode) as client:
             listed = (await client.list_prompts()).prompts
             assert [prompt.name for prompt in listed] == list(ARGUMENTS) == list(TEXTS)
             for prompt in listed:
@@ -80,7 +80,7 @@ def test_each_prompt_holds_what_its_task_needs(tmp_path: Path, mode: str) -> Non
                 for words in (report_id, *HOLD[prompt.name]):
                     assert words in text, prompt.name
 
-    run(test)
+    run_async(test)
 
 
 def test_prompts_stay_short_however_long_the_report(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_topic_that_no_report_mentions_is_said_to_be_new(tmp_path: Path) -> No
         assert "No report mentions it yet." in TEXTS["start_report"](Library(tmp_path), topic)
 
 
-@MODES
+@PROTOCOL_MODES
 @pytest.mark.parametrize(
     ("name", "arguments", "code", "path"),
     [
@@ -148,7 +148,7 @@ def test_a_wrong_argument_is_refused(
             assert caught.value.code == types.INVALID_PARAMS
             assert (caught.value.data["code"], caught.value.data.get("path")) == (code, path)
 
-    run(test)
+    run_async(test)
 
 
 # --- Completion --------------------------------------------------------------------------
@@ -164,13 +164,13 @@ PROMPT = types.PromptReference(name="review_report")
 TEMPLATE = types.ResourceTemplateReference(uri="report://{id}/v/{version}")
 
 
-@MODES
+@PROTOCOL_MODES
 def test_what_is_typed_is_completed(tmp_path: Path, mode: str) -> None:
     kept(tmp_path)
     Library(tmp_path).create_report("Health of the nation", author=ANN)
 
     async def test() -> None:
-        async with connected(tmp_path, mode=mode) as client:
+        async with connect(tmp_path, mode=mode) as client:
 
             async def values(
                 ref: types.PromptReference | types.ResourceTemplateReference,
@@ -194,7 +194,7 @@ def test_what_is_typed_is_completed(tmp_path: Path, mode: str) -> None:
             assert await values(PROMPT, "template", "a") == ["analyst", "blank", "status"]
             assert await values(PROMPT, "topic", "x") == []
 
-    run(test)
+    run_async(test)
 
 
 def test_what_would_be_ambiguous_is_completed_with_ids(tmp_path: Path) -> None:
@@ -219,4 +219,4 @@ def test_at_most_a_hundred_values_are_offered(tmp_path: Path) -> None:
             found = (await client.complete(PROMPT, argument, {"report": report_id})).completion
             assert (len(found.values), found.total, found.has_more) == (100, 120, True)
 
-    run(test)
+    run_async(test)

@@ -21,7 +21,7 @@ from living_reports.render.markdown import markdown
 from living_reports.server.app import build_server
 from living_reports.server.resources import TEMPLATES
 from living_reports.settings import Settings
-from support.clients import MODES, connected, run
+from support.mcp_client import PROTOCOL_MODES, connect, run_async
 
 ANN = Author("cli", "ann")
 
@@ -45,13 +45,13 @@ async def read(client: Client, address: str) -> tuple[str, str, dict[str, Any]]:
     return str(contents.mime_type), contents.text, dict(contents.meta or {})
 
 
-@MODES
+@PROTOCOL_MODES
 def test_a_report_is_listed_and_read(tmp_path: Path, mode: str) -> None:
     report_id = kept(tmp_path)
     folder = tmp_path / "by_id" / report_id
 
     async def test() -> None:
-        async with connected(tmp_path, mode=mode) as client:
+        async with connect(tmp_path, mode=mode) as client:
             [listed] = (await client.list_resources()).resources
             assert (listed.uri, listed.name) == (f"report://{report_id}", "Service health")
             media_type, page, meta = await read(client, listed.uri)
@@ -72,10 +72,10 @@ def test_a_report_is_listed_and_read(tmp_path: Path, mode: str) -> None:
             assert "12 %" in before
             assert "15 %" in page
 
-    run(test)
+    run_async(test)
 
 
-@MODES
+@PROTOCOL_MODES
 def test_templates_say_how_addresses_are_made(tmp_path: Path, mode: str) -> None:
     report_id = kept(tmp_path)
 
@@ -95,7 +95,7 @@ def test_templates_say_how_addresses_are_made(tmp_path: Path, mode: str) -> None
                     media_type, _, meta = await read(client, address)
                     assert (media_type, meta["report_id"]) == (template.mime_type, report_id)
 
-    run(test)
+    run_async(test)
 
 
 def test_the_list_is_paged_and_holds_what_is_active(tmp_path: Path) -> None:
@@ -121,10 +121,10 @@ def test_the_list_is_paged_and_holds_what_is_active(tmp_path: Path) -> None:
             archived = await read(client, "report://Report%200")
             assert archived[2]["version"] == 2
 
-    run(test)
+    run_async(test)
 
 
-@MODES
+@PROTOCOL_MODES
 @pytest.mark.parametrize(
     ("address", "code"),
     [
@@ -150,7 +150,7 @@ def test_nothing_at_an_address_is_an_error(tmp_path: Path, mode: str, address: s
             assert caught.value.code == (-32602 if client.protocol_version >= "2026" else -32002)
             assert (caught.value.data["uri"], caught.value.data["code"]) == (address, code)
 
-    run(test)
+    run_async(test)
 
 
 def test_a_title_that_several_reports_have_is_no_address(tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_a_title_that_several_reports_have_is_no_address(tmp_path: Path) -> None
             assert caught.value.code == types.INVALID_PARAMS
             assert {row["report_id"] for row in caught.value.data["candidates"]} == ids
 
-    run(test)
+    run_async(test)
 
 
 def test_a_log_that_is_no_text_is_shown_as_it_is(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_log_that_is_no_text_is_shown_as_it_is(tmp_path: Path) -> None:
             assert isinstance(contents, types.BlobResourceContents)
             assert base64.b64decode(contents.blob) == damaged
 
-    run(test)
+    run_async(test)
 
 
 def test_a_damaged_report_is_read_as_it_was_with_a_warning(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_damaged_report_is_read_as_it_was_with_a_warning(tmp_path: Path) -> No
             [listed] = (await client.list_resources()).resources
             assert listed.size is None
 
-    run(test)
+    run_async(test)
 
 
 def test_a_log_over_the_limit_is_refused(tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_a_log_over_the_limit_is_refused(tmp_path: Path) -> None:
                 await client.read_resource(f"report://{report_id}/audit")
             assert caught.value.data["code"] == "too_large"
 
-    run(test)
+    run_async(test)
 
 
 def test_a_list_says_how_long_a_page_is_where_that_takes_little(tmp_path: Path) -> None:

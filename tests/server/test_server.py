@@ -26,15 +26,15 @@ from living_reports.server.desk import WORKER_THREADS
 from living_reports.server.tools import BY_NAME, INSTRUCTIONS
 from living_reports.settings import Settings
 from living_reports.store.files.lock import hold
-from support.clients import MODES, ask, connected, refused, run
+from support.mcp_client import PROTOCOL_MODES, call_refused, call_tool, connect, run_async
 
 ANN = Author("cli", "ann")
 
 
-@MODES
+@PROTOCOL_MODES
 def test_the_client_sees_the_tools_as_they_are_written(tmp_path: Path, mode: str) -> None:
     async def test() -> None:
-        async with connected(tmp_path, mode=mode) as client:
+        async with connect(tmp_path, mode=mode) as client:
             listed = (await client.list_tools()).tools
             as_sent = [tool.model_dump(by_alias=True, exclude_none=True, mode="json") for tool in listed]
             assert as_sent == list(BY_NAME.values())
@@ -42,105 +42,109 @@ def test_the_client_sees_the_tools_as_they_are_written(tmp_path: Path, mode: str
             assert client.server_info is not None
             assert client.server_info.name == "living-reports"
 
-    run(test)
+    run_async(test)
 
 
-@MODES
+@PROTOCOL_MODES
 def test_a_report_is_kept_through_all_tools(tmp_path: Path, mode: str) -> None:
     async def test() -> None:
-        async with connected(tmp_path, mode=mode) as client:
+        async with connect(tmp_path, mode=mode) as client:
             insight = {
                 "summary": "Errors rose",
                 "importance": 8,
                 "citations": [{"url": "https://example.org"}],
             }
             section = {"title": "Errors", "content": "12 % fail.", "insights": [insight]}
-            created = await ask(client, "create_report", title="Health", sections=[section], tags=["ops"])
+            created = await call_tool(
+                client, "create_report", title="Health", sections=[section], tags=["ops"]
+            )
             change = {"op": "edit_text", "section": "Errors", "find": "12 %", "replace": "15 %"}
-            updated = await ask(
+            updated = await call_tool(
                 client, "update_report", report="Health", expected_version="1", reason="May", changes=[change]
             )
             assert (updated["version"], updated["applied"]) == (2, 1)
             for view in ("summary", "sections", "insights", "full", "markdown"):
-                assert (await ask(client, "get_report", report="Health", view=view))["version"] == 2
-            [row] = (await ask(client, "list_reports", query="health", tags=["ops"]))["reports"]
+                assert (await call_tool(client, "get_report", report="Health", view=view))["version"] == 2
+            [row] = (await call_tool(client, "list_reports", query="health", tags=["ops"]))["reports"]
             assert row["report_id"] == created["report_id"]
-            [edit] = (await ask(client, "diff_report", report="Health", since="1"))["changed"]
+            [edit] = (await call_tool(client, "diff_report", report="Health", since="1"))["changed"]
             assert (edit["new"], edit["by"]["reason"]) == ("15 % fail.", "May")
-            assert (await ask(client, "check_report", report="Health"))["ok"]
-            reverted = await ask(client, "revert_report", report="Health", undo=2)
+            assert (await call_tool(client, "check_report", report="Health"))["ok"]
+            reverted = await call_tool(client, "revert_report", report="Health", undo=2)
             assert reverted["version"] == 3
-            page = await ask(client, "render_report", report="Health", format="html")
+            page = await call_tool(client, "render_report", report="Health", format="html")
             assert Path(page["path"]).stat().st_size == page["bytes"]
-            audit = await ask(client, "audit_report", report="Health", item="Errors", verify=True)
+            audit = await call_tool(client, "audit_report", report="Health", item="Errors", verify=True)
             assert [event["version"] for event in audit["events"]] == [3, 2, 1]
             assert audit["last_change"]["version"] == 3
             assert audit["verified"]["ok"]
-            copy = await ask(client, "create_report", title="Copy", from_reports=["Health"], template="blank")
+            copy = await call_tool(
+                client, "create_report", title="Copy", from_reports=["Health"], template="blank"
+            )
             assert copy["version"] == 1
 
-    run(test)
+    run_async(test)
 
 
-@MODES
+@PROTOCOL_MODES
 def test_an_edit_of_another_place_is_merged_and_of_the_same_refused(tmp_path: Path, mode: str) -> None:
     async def test() -> None:
-        async with connected(tmp_path, mode=mode) as client:
+        async with connect(tmp_path, mode=mode) as client:
             sections = [{"title": "Errors", "content": "12 %"}, {"title": "Latency", "content": "Fast."}]
-            await ask(client, "create_report", title="Health", sections=sections)
+            await call_tool(client, "create_report", title="Health", sections=sections)
 
             def write(section: str, content: str) -> dict[str, Any]:
                 changes = [{"op": "edit_section", "section": section, "content": content}]
                 return {"report": "Health", "changes": changes, "expected_version": 1}
 
-            await ask(client, "update_report", **write("Errors", "15 %"))
-            merged = await ask(client, "update_report", **write("Latency", "Slow."))
+            await call_tool(client, "update_report", **write("Errors", "15 %"))
+            merged = await call_tool(client, "update_report", **write("Latency", "Slow."))
             assert (merged["version"], merged["rebased_over"]) == (3, [2])
-            error = await refused(client, "update_report", **write("Errors", "9 %"))
+            error = await call_refused(client, "update_report", **write("Errors", "9 %"))
             [conflict] = error["conflicts"]
             assert (error["code"], error["current_version"]) == ("version_conflict", 3)
             assert [conflict[side] for side in ("base", "current", "yours")] == ["12 %", "15 %", "9 %"]
-            won = await ask(client, "update_report", **error["retry_with"])
+            won = await call_tool(client, "update_report", **error["retry_with"])
             assert won["version"] == 4
 
-    run(test)
+    run_async(test)
 
 
-@MODES
+@PROTOCOL_MODES
 def test_bad_calls_get_one_clear_error_and_change_nothing(tmp_path: Path, mode: str) -> None:
     async def test() -> None:
-        async with connected(tmp_path, mode=mode) as client:
-            await ask(client, "create_report", title="Health", sections=[{"title": "Errors"}])
-            before = await ask(client, "get_report", report="Health", view="full")
-            error = await refused(client, "update_report", report="Health", chnges=[])
+        async with connect(tmp_path, mode=mode) as client:
+            await call_tool(client, "create_report", title="Health", sections=[{"title": "Errors"}])
+            before = await call_tool(client, "get_report", report="Health", view="full")
+            error = await call_refused(client, "update_report", report="Health", chnges=[])
             assert (error["code"], error["path"], error["did_you_mean"]) == (
                 "invalid_input", "chnges", "changes",
             )  # fmt: skip
             changes = [{"op": "append_text", "section": "Errors", "text": "x"}, {"op": "nonsense"}]
-            error = await refused(client, "update_report", report="Health", changes=changes)
+            error = await call_refused(client, "update_report", report="Health", changes=changes)
             assert error["path"] == "changes[1].op"
-            error = await refused(
+            error = await call_refused(
                 client, "update_report", report="Health", changes=changes[:1], expected_version=9
             )
             assert error["code"] == "version_conflict"
-            assert (await refused(client, "get_report", report="Nope"))["code"] == "report_not_found"
-            assert await ask(client, "get_report", report="Health", view="full") == before
+            assert (await call_refused(client, "get_report", report="Nope"))["code"] == "report_not_found"
+            assert await call_tool(client, "get_report", report="Health", view="full") == before
 
-    run(test)
+    run_async(test)
 
 
-@MODES
+@PROTOCOL_MODES
 def test_an_unknown_tool_is_an_error_of_the_protocol(tmp_path: Path, mode: str) -> None:
     async def test() -> None:
-        async with connected(tmp_path, mode=mode) as client:
+        async with connect(tmp_path, mode=mode) as client:
             with pytest.raises(MCPError, match="Unknown tool") as caught:
                 await client.call_tool("delete_report", {"report": "Health"})
             assert caught.value.code == types.INVALID_PARAMS
 
-    run(test)
+    run_async(test)
 
 
-@MODES
+@PROTOCOL_MODES
 @pytest.mark.parametrize(
     ("options", "name", "recorded"),
     [
@@ -154,25 +158,25 @@ def test_the_actor_is_an_agent_with_the_name_of_its_client(
     tmp_path: Path, mode: str, options: tuple[str, ...], name: str, recorded: str
 ) -> None:
     async def test() -> None:
-        async with connected(tmp_path, *options, mode=mode, name=name) as client:
-            await ask(client, "create_report", title="Health")
-            [event] = (await ask(client, "audit_report", report="Health"))["events"]
+        async with connect(tmp_path, *options, mode=mode, name=name) as client:
+            await call_tool(client, "create_report", title="Health")
+            [event] = (await call_tool(client, "audit_report", report="Health"))["events"]
             assert event["actor"] == "agent"
         stored = next(tmp_path.glob("by_id/*/audit.jsonl")).read_text(encoding="utf-8")
         assert json.loads(stored)["payload"]["client"] == recorded
 
-    run(test)
+    run_async(test)
 
 
 def test_a_read_creates_nothing(tmp_path: Path) -> None:
     root = tmp_path / "reports"
 
     async def test() -> None:
-        async with connected(root) as client:
-            await ask(client, "list_reports")
-            await refused(client, "get_report", report="../../etc/passwd")
+        async with connect(root) as client:
+            await call_tool(client, "list_reports")
+            await call_refused(client, "get_report", report="../../etc/passwd")
 
-    run(test)
+    run_async(test)
     assert not root.exists()
 
 
@@ -189,20 +193,20 @@ def test_a_stuck_report_starves_no_other(tmp_path: Path) -> None:
     library.create_report("Free", author=ANN)
 
     async def test() -> None:
-        async with connected(tmp_path) as client, anyio.create_task_group() as tasks:
+        async with connect(tmp_path) as client, anyio.create_task_group() as tasks:
 
             async def append() -> None:
                 change = {"op": "append_text", "section": "Log", "text": "x"}
-                await ask(client, "update_report", report=stuck, changes=[change])
+                await call_tool(client, "update_report", report=stuck, changes=[change])
 
             with hold(locked_path(tmp_path, stuck), 5.0):
                 for _ in range(WORKER_THREADS * 2):
                     tasks.start_soon(append)
                 for _ in range(3):
-                    assert (await ask(client, "get_report", report="Free"))["version"] == 1
+                    assert (await call_tool(client, "get_report", report="Free"))["version"] == 1
         assert library.get_report(stuck)["version"] == 1 + WORKER_THREADS * 2
 
-    run(test)
+    run_async(test)
 
 
 def test_waiting_calls_time_out_with_an_error(tmp_path: Path) -> None:
@@ -210,11 +214,11 @@ def test_waiting_calls_time_out_with_an_error(tmp_path: Path) -> None:
 
     async def test() -> None:
         variables: dict[str, Any] = {"LIVING_REPORTS_LOCK_TIMEOUT": "0.3"}
-        async with connected(tmp_path, **variables) as client, anyio.create_task_group() as tasks:
+        async with connect(tmp_path, **variables) as client, anyio.create_task_group() as tasks:
 
             async def retitle(title: str) -> None:
                 change = {"op": "set_title", "title": title}
-                error = await refused(client, "update_report", report=stuck, changes=[change])
+                error = await call_refused(client, "update_report", report=stuck, changes=[change])
                 assert (error["code"], error["retry"]) == ("lock_timeout", "same")
                 assert error["waited_seconds"] >= 0.25
 
@@ -224,7 +228,7 @@ def test_waiting_calls_time_out_with_an_error(tmp_path: Path) -> None:
                         calls.start_soon(retitle, title)
             tasks.cancel_scope.cancel()
 
-    run(test)
+    run_async(test)
 
 
 # --- A defect of ours --------------------------------------------------------------------
@@ -240,12 +244,12 @@ def test_a_defect_is_answered_without_its_insides_and_logged(
 
     async def test() -> None:
         async with Client(build_server(Settings(tmp_path))) as client:
-            error = await refused(client, "list_reports")
+            error = await call_refused(client, "list_reports")
             assert (error["code"], error["retry"]) == ("internal", "no")
             assert "insides" not in json.dumps(error)
 
     with caplog.at_level(logging.ERROR):
-        run(test)
+        run_async(test)
     assert "the insides" in caplog.text
 
 
@@ -270,7 +274,7 @@ anyio.run(main)
 """
 
 
-@MODES
+@PROTOCOL_MODES
 def test_what_answers_other_requests_is_not_loaded_for_tools(tmp_path: Path, mode: str) -> None:
     command = [sys.executable, "-c", LOADED, str(tmp_path), mode]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -284,7 +288,7 @@ def test_what_answers_other_requests_is_not_loaded_for_tools(tmp_path: Path, mod
     assert "server.calls" in loaded.split()
 
 
-@MODES
+@PROTOCOL_MODES
 def test_what_the_server_declares_is_what_it_does(tmp_path: Path, mode: str) -> None:
     async def test() -> None:
         async with Client(build_server(Settings(tmp_path)), mode=mode) as client:
@@ -310,10 +314,10 @@ def test_what_the_server_declares_is_what_it_does(tmp_path: Path, mode: str) -> 
                 else {}
             )
 
-    run(test)
+    run_async(test)
 
 
-@MODES
+@PROTOCOL_MODES
 def test_a_defect_in_other_requests_is_answered_without_its_insides(
     tmp_path: Path, mode: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -331,5 +335,5 @@ def test_a_defect_in_other_requests_is_answered_without_its_insides(
             assert "insides" not in caught.value.message + json.dumps(caught.value.data)
 
     with caplog.at_level(logging.ERROR):
-        run(test)
+        run_async(test)
     assert "the insides" in caplog.text

@@ -22,9 +22,9 @@ from living_reports.model.report import Author
 from living_reports.server import subscriptions
 from living_reports.server.app import build_server
 from living_reports.settings import Settings
-from support.clients import MODES, ask, connected, run
-from support.http_server import serving_http
-from support.wire import Wire, enveloped, serving
+from support.http_server import start_http_server
+from support.mcp_client import PROTOCOL_MODES, call_tool, connect, run_async
+from support.wire import Wire, start_server, with_envelope
 
 pytestmark = pytest.mark.filterwarnings("ignore:resources/(un)?subscribe is removed")
 
@@ -85,20 +85,20 @@ def appending(address: str) -> dict[str, Any]:
     return {"report": address.removeprefix("report://"), "changes": [change]}
 
 
-@MODES
+@PROTOCOL_MODES
 def test_changes_are_heard_whoever_made_them(tmp_path: Path, mode: str) -> None:
     page = health(tmp_path)
 
     async def test() -> None:
         ear = Ear()
-        async with connected(tmp_path, mode=mode, heard=ear.older) as client, connected(tmp_path) as other:
+        async with connect(tmp_path, mode=mode, heard=ear.older) as client, connect(tmp_path) as other:
             async with ear.following(client, f"{page}/v/1", page, of_list=True):
                 for writer in (other, client, other):
-                    await ask(writer, "update_report", **appending(page))
+                    await call_tool(writer, "update_report", **appending(page))
                     assert await ear.next() == page
                 edit_by_hand(tmp_path, page)
                 assert {await ear.next(), await ear.next()} == {page, LIST}  # it has another title, too
-                await ask(other, "create_report", title="Another")
+                await call_tool(other, "create_report", title="Another")
                 assert await ear.next() == LIST
                 Library(tmp_path).delete_report("Another", author=ANN)
                 assert await ear.next() == LIST
@@ -106,7 +106,7 @@ def test_changes_are_heard_whoever_made_them(tmp_path: Path, mode: str) -> None:
             assert isinstance(contents, types.TextResourceContents)
             assert contents.text.startswith("# By hand\n\n*Version 5")
 
-    run(test)
+    run_async(test)
 
 
 def edit_by_hand(root: Path, page: str) -> None:
@@ -126,11 +126,11 @@ def test_who_unsubscribes_hears_no_more(tmp_path: Path) -> None:
             await client.subscribe_resource(second)
             await client.unsubscribe_resource(first)
             await client.unsubscribe_resource("report://never")
-            await ask(client, "update_report", **appending(first))
-            await ask(client, "update_report", **appending(second))
+            await call_tool(client, "update_report", **appending(first))
+            await call_tool(client, "update_report", **appending(second))
             assert await ear.next() == second
 
-    run(test)
+    run_async(test)
 
 
 def test_nothing_can_be_subscribed_to_that_is_not_there(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_nothing_can_be_subscribed_to_that_is_not_there(tmp_path: Path) -> None:
                     await client.subscribe_resource(address)
                 assert (caught.value.code, caught.value.data["uri"]) == (-32002, address)
 
-    run(test)
+    run_async(test)
 
 
 def test_a_stream_is_opened_for_what_is_there_too(tmp_path: Path) -> None:
@@ -153,10 +153,10 @@ def test_a_stream_is_opened_for_what_is_there_too(tmp_path: Path) -> None:
             Client(build_server(Settings(tmp_path))) as client,
             ear.following(client, "report://nope", page),
         ):
-            await ask(client, "update_report", **appending(page))
+            await call_tool(client, "update_report", **appending(page))
             assert await ear.next() == page
 
-    run(test)
+    run_async(test)
 
 
 def test_only_so_many_addresses_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,10 +173,10 @@ def test_only_so_many_addresses_are_followed(tmp_path: Path, monkeypatch: pytest
             await client.unsubscribe_resource(first)
             await client.subscribe_resource(second)
 
-    run(test)
+    run_async(test)
 
 
-@MODES
+@PROTOCOL_MODES
 def test_nobody_looks_while_nobody_follows(tmp_path: Path, mode: str) -> None:
     page = health(tmp_path)
     server = build_server(Settings(tmp_path))
@@ -187,14 +187,14 @@ def test_nobody_looks_while_nobody_follows(tmp_path: Path, mode: str) -> None:
             for _ in range(2):
                 async with ear.following(client, page):
                     assert server._subscriptions._is_looking
-                    await ask(client, "update_report", **appending(page))
+                    await call_tool(client, "update_report", **appending(page))
                     assert await ear.next() == page
                 if mode == "legacy":
                     await client.unsubscribe_resource(page)
                 while server._subscriptions._is_looking:
                     await anyio.sleep(0.01)
 
-    run(test)
+    run_async(test)
 
 
 def test_who_leaves_is_forgotten(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_who_leaves_is_forgotten(tmp_path: Path) -> None:
         while server._subscriptions._followers:
             await anyio.sleep(0.01)
 
-    run(test)
+    run_async(test)
 
 
 # --- On the wire -------------------------------------------------------------------------
@@ -217,7 +217,7 @@ def test_who_leaves_is_forgotten(tmp_path: Path) -> None:
 def listen(wire: Wire, **wanted: Any) -> dict[str, Any]:
     """Open a stream, and say what the server confirms."""
     request = {"jsonrpc": "2.0", "id": "ears", "method": "subscriptions/listen"}
-    wire.send(enveloped(request | {"params": {"notifications": wanted}}))
+    wire.send(with_envelope(request | {"params": {"notifications": wanted}}))
     confirmed = wire.receive()
     assert confirmed["method"] == "notifications/subscriptions/acknowledged"
     notifications: dict[str, Any] = confirmed["params"]["notifications"]
@@ -226,7 +226,7 @@ def listen(wire: Wire, **wanted: Any) -> dict[str, Any]:
 
 def test_a_stream_confirms_what_can_change_and_says_where_it_did(tmp_path: Path) -> None:
     page = health(tmp_path)
-    with serving(tmp_path, introduced=False) as wire:
+    with start_server(tmp_path, introduced=False) as wire:
         wanted = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
         assert listen(wire, **wanted, resourceSubscriptions=[page]) == {
             "resourcesListChanged": True,
@@ -242,9 +242,9 @@ def test_a_stream_confirms_what_can_change_and_says_where_it_did(tmp_path: Path)
 
 
 def test_a_stream_that_is_asked_for_at_the_very_end_is_answered_too(tmp_path: Path) -> None:
-    with serving(tmp_path, introduced=False) as wire:
+    with start_server(tmp_path, introduced=False) as wire:
         request = {"jsonrpc": "2.0", "id": "ears", "method": "subscriptions/listen"}
-        wire.send(enveloped(request | {"params": {"notifications": {"resourcesListChanged": True}}}))
+        wire.send(with_envelope(request | {"params": {"notifications": {"resourcesListChanged": True}}}))
         *_, answer = wire.rest()
         assert (answer["id"], answer["result"]["resultType"]) == ("ears", "complete")
         assert answer["result"]["_meta"]["io.modelcontextprotocol/subscriptionId"] == "ears"
@@ -253,7 +253,7 @@ def test_a_stream_that_is_asked_for_at_the_very_end_is_answered_too(tmp_path: Pa
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_stream_is_ended_with_its_answer_on_sigterm(tmp_path: Path) -> None:
-    with serving(tmp_path, introduced=False) as wire:
+    with start_server(tmp_path, introduced=False) as wire:
         listen(wire, resourcesListChanged=True)
         wire.process.send_signal(signal.SIGTERM)
         assert wire.receive()["id"] == "ears"
@@ -261,7 +261,7 @@ def test_a_stream_is_ended_with_its_answer_on_sigterm(tmp_path: Path) -> None:
 
 
 def test_a_server_that_is_followed_in_the_older_way_leaves_when_stdin_ends(tmp_path: Path) -> None:
-    with serving(tmp_path) as wire:
+    with start_server(tmp_path) as wire:
         wire.ask({"jsonrpc": "2.0", "id": 2, "method": "resources/list"})
         assert wire.rest() == []
         assert wire.process.returncode == 0
@@ -270,7 +270,7 @@ def test_a_server_that_is_followed_in_the_older_way_leaves_when_stdin_ends(tmp_p
 # --- Over HTTP ---------------------------------------------------------------------------
 
 
-@MODES
+@PROTOCOL_MODES
 def test_changes_are_heard_over_http(tmp_path: Path, mode: str) -> None:
     page = health(tmp_path)
 
@@ -287,7 +287,7 @@ def test_changes_are_heard_over_http(tmp_path: Path, mode: str) -> None:
                     with anyio.move_on_after(2):
                         heard = await ear.next()
 
-    with serving_http(tmp_path) as server:
+    with start_http_server(tmp_path) as server:
         anyio.run(test, server.url)
 
 

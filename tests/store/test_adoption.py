@@ -18,18 +18,8 @@ from living_reports.interchange.importing import import_reports
 from living_reports.library import Library
 from living_reports.model.report import outline_bytes
 from living_reports.store.files import GlobalStorage
-from support.storage_helpers import (
-    ANN,
-    Refusing,
-    answer_to,
-    bare_event,
-    copy_of,
-    disk,
-    events_of,
-    killed_at,
-    lines_of,
-    recorded,
-)
+from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
+from support.stored_reports import ANN, copy_root, event_of_type, log_events, log_lines
 
 DATA = Path(__file__).parents[1] / "data" / "igloo"
 REVIEW = "7c1f0a52-3b0e-4d57-9a41-2f6f5f0b9d10"
@@ -76,7 +66,7 @@ def test_the_first_write_adopts_with_the_whole_outline_above_all_versions(
 ) -> None:
     before = files(folder)
     assert library.update_report(REVIEW, TITLE, author=ANN)["version"] == VERSION + 2
-    adoption, change = events_of(folder)[-2:]
+    adoption, change = log_events(folder)[-2:]
     assert adoption["payload"]["outline_version"] == VERSION + 1
     [edit] = adoption["payload"]["delta"]
     assert edit["at"] == ""
@@ -121,7 +111,7 @@ def test_the_original_bytes_and_igloos_own_backups_are_never_pruned(
     original = files(folder)
     for number in range(30):
         library.update_report(REVIEW, [{"op": "set_title", "title": f"Title {number}"}], author=ANN)
-    adoption = next(event for event in events_of(folder) if event["payload"].get("adopted"))
+    adoption = next(event for event in log_events(folder) if event["payload"].get("adopted"))
     kept = files(folder)
     assert kept[f"backups/{adoption['payload']['backup_filename']}"] == original["outline.json"]
     assert {name for name in original if name.startswith("backups/")} <= set(kept)
@@ -140,11 +130,11 @@ def test_every_version_since_the_adoption_reads_back(library: Library, folder: P
 
 def test_an_adoption_that_is_refused_can_be_made_again(library: Library, tmp_path: Path) -> None:
     root = library.storage
-    count = len(recorded(lambda: retitle(copy_of(root, tmp_path / "copy"))))
+    count = len(operations_of(lambda: retitle(copy_root(root, tmp_path / "copy"))))
     for position in range(count):
-        copy = copy_of(root, tmp_path / "copy")
-        with disk(Refusing(position)):
-            answer = answer_to(retitle, copy)
+        copy = copy_root(root, tmp_path / "copy")
+        with observe_disk(FailOperation(position)):
+            answer = outcome_of(retitle, copy)
         title = copy.read(REVIEW).outline.title
         assert title == {"yes": "Review", "no": "Quarterly review"}[answer]
         retitle(copy, "Again")
@@ -154,15 +144,15 @@ def test_an_adoption_that_is_refused_can_be_made_again(library: Library, tmp_pat
 
 def test_an_adoption_that_is_killed_can_be_made_again(library: Library, tmp_path: Path) -> None:
     position = 0
-    copy = copy_of(library.storage, tmp_path / "copy")
-    while killed_at(position, lambda copy=copy: retitle(copy)):  # type: ignore[misc]
+    copy = copy_root(library.storage, tmp_path / "copy")
+    while killed_before(position, lambda copy=copy: retitle(copy)):  # type: ignore[misc]
         fresh = GlobalStorage(copy.reports_root)
         assert fresh.read(REVIEW).outline.title in ("Quarterly review", "Review")
         retitle(fresh, "Again")
         assert fresh.read(REVIEW).outline.title == "Again"
         assert fresh.verify(REVIEW)["findings"] == []
         position += 1
-        copy = copy_of(library.storage, tmp_path / "copy")
+        copy = copy_root(library.storage, tmp_path / "copy")
     assert position > 15
 
 
@@ -176,13 +166,13 @@ def test_a_torn_line_of_igloos_is_kept_and_covered(library: Library, folder: Pat
         log.write(b'{"action_id": "torn')
     assert library.get_report(REVIEW)["version"] == VERSION
     library.update_report(REVIEW, TITLE, author=ANN)
-    assert lines_of(folder)[9] == b'{"action_id": "torn'
+    assert log_lines(folder)[9] == b'{"action_id": "torn'
     assert library.audit_report(REVIEW, verify=True)["verified"]["findings"] == []
 
 
 def test_an_event_of_ours_in_its_folder_adopts_it_first(library: Library, folder: Path) -> None:
-    library.storage.get_report_storage(REVIEW).append_audit_event(bare_event("render", REVIEW))
-    adoption, event = events_of(folder)[-2:]
+    library.storage.get_report_storage(REVIEW).append_audit_event(event_of_type("render", REVIEW))
+    adoption, event = log_events(folder)[-2:]
     assert adoption["payload"]["adopted"] is True
     assert event["payload"]["outline_sha256"] == adoption["payload"]["outline_sha256"]
 

@@ -25,8 +25,16 @@ from living_reports.store.files.doctor import check_root
 from living_reports.store.files.lock import hold
 from living_reports.store.files.transfer import exported_files
 from support.crash.scenarios import OTHER, REPORT, anothers, outline_path, read, some_versions
-from support.keeping import ANN, append, change, content, folder_of, keep, retitle
-from support.storage_helpers import disk
+from support.disk_faults import observe_disk
+from support.library_reports import (
+    ANN,
+    append_text,
+    content_of,
+    create_report,
+    folder_of,
+    set_title,
+    update_report,
+)
 from support.wire import SOURCE
 
 Save = Callable[[Path, bytes], object]
@@ -79,16 +87,16 @@ each_point = pytest.mark.parametrize("point", POINTS, ids=[" ".join(point) for p
 def test_a_save_during_a_commit_is_merged_by_the_next_look(
     library: Library, save: Save, point: tuple[str, str]
 ) -> None:
-    report = keep(library)
+    report = create_report(library)
     path = folder_of(library, report) / "outline.json"
     buffer = path.read_bytes().replace(b"p95 is 340 ms.", TYPED.encode())
     meanwhile = Meanwhile(*point, lambda: save(path, buffer))
-    with disk(meanwhile):
-        assert change(library, report, append("by the agent"))["version"] == 2
+    with observe_disk(meanwhile):
+        assert update_report(library, report, append_text("by the agent"))["version"] == 2
     assert meanwhile.is_done
     assert library.get_report(report)["version"] == 3
-    assert content(library, report, "Latency") == TYPED
-    assert content(library, report).endswith("by the agent")
+    assert content_of(library, report, "Latency") == TYPED
+    assert content_of(library, report).endswith("by the agent")
     events = library.audit_report(report)["events"]
     assert [event["actor"] for event in events] == ["human", "agent", "agent"]
     assert sound(library.storage.reports_root)
@@ -105,11 +113,11 @@ def test_a_save_during_the_taking_in_of_an_earlier_one_is_taken_in_too(
     first = path.read_bytes().replace(b"Line 7.", b"Line seven.")
     path.write_bytes(first)
     meanwhile = Meanwhile(*point, lambda: save(path, first.replace(b'"Health"', f'"{TYPED}"'.encode())))
-    with disk(meanwhile):
+    with observe_disk(meanwhile):
         read(Library(root))
     assert meanwhile.is_done
     assert Library(root).get_report(REPORT)["title"] == TYPED
-    assert "Line seven." in content(Library(root), REPORT, "Risks")
+    assert "Line seven." in content_of(Library(root), REPORT, "Risks")
     assert sound(root)
 
 
@@ -122,10 +130,10 @@ def test_a_save_while_an_older_file_is_set_aside_is_kept(tmp_path: Path, save: S
     older = next(path.parent.glob("backups/*")).read_bytes()
     save_by_rename(path, older)
     meanwhile = Meanwhile("sync", ".outline", lambda: save(path, typed))
-    with disk(meanwhile):
+    with observe_disk(meanwhile):
         read(Library(root))
     assert meanwhile.is_done
-    assert TYPED in content(Library(root), REPORT, "Risks")
+    assert TYPED in content_of(Library(root), REPORT, "Risks")
     assert sound(root)
 
 
@@ -135,8 +143,8 @@ def test_a_save_during_an_adoption_is_kept_beside_the_report(tmp_path: Path) -> 
     path = outline_path(root)
     typed = path.read_bytes().replace(b"Line 1.", TYPED.encode())
     meanwhile = Meanwhile("sync", "audit", lambda: save_by_rename(path, typed))
-    with disk(meanwhile):
-        change(Library(root), REPORT, retitle("Safety"))
+    with observe_disk(meanwhile):
+        update_report(Library(root), REPORT, set_title("Safety"))
     assert meanwhile.is_done
     [aside] = path.parent.glob("outline.*.aside.json")
     assert aside.read_bytes() == typed
@@ -146,31 +154,31 @@ def test_a_save_during_an_adoption_is_kept_beside_the_report(tmp_path: Path) -> 
 
 def test_half_a_save_during_a_commit_is_waited_for(library: Library) -> None:
     """An editor that writes in place shows an empty file for a moment."""
-    report = keep(library)
+    report = create_report(library)
     path = folder_of(library, report) / "outline.json"
     buffer = path.read_bytes().replace(b"p95 is 340 ms.", TYPED.encode())
-    with disk(Meanwhile("sync", "audit", lambda: path.write_bytes(buffer[:200]))):
-        assert change(library, report, append("by the agent"))["version"] == 2
+    with observe_disk(Meanwhile("sync", "audit", lambda: path.write_bytes(buffer[:200]))):
+        assert update_report(library, report, append_text("by the agent"))["version"] == 2
     answer = library.get_report(report)
     assert (answer["version"], path.read_bytes()) == (2, buffer[:200])
     assert "not a valid outline" in answer["warnings"][0]
     path.write_bytes(buffer)
-    assert content(library, report, "Latency") == TYPED
-    assert content(library, report).endswith("by the agent")
+    assert content_of(library, report, "Latency") == TYPED
+    assert content_of(library, report).endswith("by the agent")
     assert sound(library.storage.reports_root)
 
 
 def test_bytes_that_no_version_has_are_never_pruned(library: Library) -> None:
     """What a person typed into a file that then was no outline is nowhere else."""
-    report = keep(library)
+    report = create_report(library)
     folder = folder_of(library, report)
     path = folder / "outline.json"
-    change(library, report, append("by the agent"))
+    update_report(library, report, append_text("by the agent"))
     broken = path.read_bytes().replace(b'"p95 is 340 ms."', TYPED.encode())
     save_by_rename(path, broken)
     library.revert_report(report, 2, author=ANN)
     for number in range(20):
-        change(library, report, retitle(f"Title {number}"))
+        update_report(library, report, set_title(f"Title {number}"))
     assert broken in [backup.read_bytes() for backup in folder.glob("backups/*")]
     assert sound(library.storage.reports_root)
 
@@ -200,9 +208,9 @@ def test_who_writes_an_entry_holds_the_report(library: Library) -> None:
             other.start()
             other.join()
 
-    with disk(observer):
-        report = keep(library)
-        change(library, report, retitle("Changed"))
+    with observe_disk(observer):
+        report = create_report(library)
+        update_report(library, report, set_title("Changed"))
         library.delete_report(report, author=ANN)
         library.restore_report(report, author=ANN)
     assert was_busy == [True] * 4
@@ -212,7 +220,7 @@ DELETING = """
 import os, signal, sys
 from pathlib import Path
 from living_reports.store.files import GlobalStorage, durable
-from support.storage_helpers import bare_event
+from support.stored_reports import event_of_type
 
 def die_before_the_move(operation, details):
     if (operation, details[0].name) == ("rename", report):
@@ -233,7 +241,7 @@ def wait_until_it_waits(process: subprocess.Popen[bytes]) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel who waits")
 def test_a_deletion_that_waited_for_a_change_is_marked_when_it_begins(library: Library) -> None:
     """The change takes the mark away that it finds; the deletion is killed before its move."""
-    report, root = keep(library), library.storage.reports_root
+    report, root = create_report(library), library.storage.reports_root
     assert listed(root) == {report: "Health"}  # the look that follows a start is over
     with library.storage.get_report_storage(report).lock():
         path = os.pathsep.join([SOURCE, str(Path(__file__).parents[1])])
@@ -241,7 +249,7 @@ def test_a_deletion_that_waited_for_a_change_is_marked_when_it_begins(library: L
             [sys.executable, "-c", DELETING, str(root), report], env={**os.environ, "PYTHONPATH": path}
         )
         wait_until_it_waits(deleting)
-        change(library, report, retitle("Changed"))
+        update_report(library, report, set_title("Changed"))
     assert deleting.wait() == -signal.SIGKILL
     assert listed(root) == {}
     with pytest.raises(ReportNotFoundError):
@@ -254,7 +262,7 @@ def test_a_deletion_that_waited_for_a_change_is_marked_when_it_begins(library: L
 def test_a_reader_of_a_report_on_its_way_to_the_trash_gets_it_or_is_told_that_it_is_gone(
     library: Library,
 ) -> None:
-    report, root = keep(library), library.storage.reports_root
+    report, root = create_report(library), library.storage.reports_root
     done, failures = threading.Event(), []
     answers: set[str] = set()
 
@@ -299,10 +307,10 @@ class CommitsFirst(type(Path())):  # type: ignore[misc]
 
 @pytest.mark.parametrize("name", ["outline_path", "audit_path"])
 def test_an_export_that_cannot_hold_the_lock_is_of_one_moment(library: Library, name: str) -> None:
-    report = keep(library)
+    report = create_report(library)
     storage = library.storage.get_report_storage(report)
     path = CommitsFirst(getattr(storage, name))
-    path.action = lambda: change(library, report, retitle("Changed"))
+    path.action = lambda: update_report(library, report, set_title("Changed"))
     setattr(storage, name, path)
     files = exported_files(storage, attempts=2)
     assert path.action is None
@@ -329,9 +337,9 @@ def test_a_check_beside_writers_finds_nothing_wrong(tmp_path: Path, moment: str)
         checks.append(other)
 
     checks: list[threading.Thread] = []
-    with disk(check_beside):
-        made = keep(library, "New")
-        change(library, REPORT, retitle("Safety"))
+    with observe_disk(check_beside):
+        made = create_report(library, "New")
+        update_report(library, REPORT, set_title("Safety"))
         library.delete_report(made, author=ANN)
         library.restore_report(made, author=ANN)
         library.delete_report(OTHER, author=ANN)

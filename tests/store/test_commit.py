@@ -12,25 +12,27 @@ import pytest
 
 from living_reports.errors import CorruptReportError, StorageFailedError, TooLargeError
 from living_reports.store.files import GlobalStorage, Note, report
-from support.storage_helpers import (
+from support.disk_faults import (
+    FailOperation,
+    killed_before,
+    needs_space,
+    observe_disk,
+    operations_of,
+    outcome_of,
+)
+from support.stored_reports import (
     ANN,
     OTHER,
     REPORT,
     Change,
-    Refusing,
-    answer_to,
-    bare_event,
-    copy_of,
-    create,
-    disk,
-    events_of,
-    killed_at,
-    needs_room,
+    copy_root,
+    create_stored_report,
+    current_text,
+    event_of_type,
+    log_events,
     outline_with,
-    recorded,
     require_sound,
-    say,
-    text_now,
+    set_text,
 )
 
 
@@ -38,9 +40,9 @@ from support.storage_helpers import (
 def root(tmp_path: Path) -> GlobalStorage:
     """A root with one report at version 7."""
     storage = GlobalStorage(tmp_path / "reports")
-    create(storage)
+    create_stored_report(storage)
     for version in range(2, 8):
-        assert say(storage, f"text {version}\n") == version
+        assert set_text(storage, f"text {version}\n") == version
     return storage
 
 
@@ -51,11 +53,11 @@ def _new_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def update(root: GlobalStorage) -> object:
-    return say(root, "eight\n")
+    return set_text(root, "eight\n")
 
 
 def delete(root: GlobalStorage) -> object:
-    return root.trash(REPORT, bare_event("delete"))
+    return root.trash(REPORT, event_of_type("delete"))
 
 
 def make(root: GlobalStorage) -> object:
@@ -66,7 +68,7 @@ def make(root: GlobalStorage) -> object:
 
 
 def test_an_update_writes_in_the_order_that_makes_the_event_the_commit(root: GlobalStorage) -> None:
-    operations = recorded(lambda: update(root))
+    operations = operations_of(lambda: update(root))
     outline = next(name for _, name in operations if name.endswith(".tmp"))
     steps = [step for step in operations if step[0] != "write"]
     assert steps[: steps.index(("remove", REPORT)) + 1] == [
@@ -87,11 +89,11 @@ def syncs(operations: list[tuple[str, str]]) -> list[str]:
 
 
 def test_an_update_takes_two_syncs(root: GlobalStorage) -> None:
-    assert len(syncs(recorded(lambda: update(root)))) == 2
+    assert len(syncs(operations_of(lambda: update(root)))) == 2
 
 
 def test_a_create_takes_four_syncs_and_nothing_is_seen_before_the_last(root: GlobalStorage) -> None:
-    operations = recorded(lambda: make(root))
+    operations = operations_of(lambda: make(root))
     outline, log, building, by_id = syncs(operations)
     assert (outline[:9], log, by_id) == (".outline.", "audit.jsonl", "by_id")
     assert building.startswith(f".new-{OTHER}")
@@ -101,22 +103,22 @@ def test_a_create_takes_four_syncs_and_nothing_is_seen_before_the_last(root: Glo
 def test_the_first_create_also_syncs_the_names_of_the_folders_it_makes(tmp_path: Path) -> None:
     root = GlobalStorage(tmp_path / "a" / "reports")
     folders = [tmp_path.parent.name, tmp_path.name, "a", "reports"]
-    assert syncs(recorded(lambda: make(root)))[:4] == folders
+    assert syncs(operations_of(lambda: make(root)))[:4] == folders
 
 
 def test_a_folder_whose_maker_died_before_the_sync_has_its_name_synced(tmp_path: Path) -> None:
     (tmp_path / "reports" / "by_id").mkdir(parents=True)
-    assert "reports" in syncs(recorded(lambda: make(GlobalStorage(tmp_path / "reports"))))
+    assert "reports" in syncs(operations_of(lambda: make(GlobalStorage(tmp_path / "reports"))))
 
 
 def test_trash_takes_one_sync(root: GlobalStorage) -> None:
-    create(root, report_id=OTHER)
-    root.trash(OTHER, bare_event("delete"))
-    assert syncs(recorded(lambda: delete(root))) == ["audit.jsonl"]
+    create_stored_report(root, report_id=OTHER)
+    root.trash(OTHER, event_of_type("delete"))
+    assert syncs(operations_of(lambda: delete(root))) == ["audit.jsonl"]
 
 
 def test_reading_a_settled_report_writes_nothing(root: GlobalStorage) -> None:
-    assert recorded(lambda: root.read(REPORT)) == []
+    assert operations_of(lambda: root.read(REPORT)) == []
 
 
 def test_a_read_of_what_is_not_there_makes_nothing(tmp_path: Path) -> None:
@@ -130,7 +132,7 @@ def test_a_read_of_what_is_not_there_makes_nothing(tmp_path: Path) -> None:
 def test_every_event_names_the_outline_that_is_in_place_after_it(root: GlobalStorage) -> None:
     storage = root.get_report_storage(REPORT)
     for text in ("a\n", "b\n"):
-        say(root, text)
+        set_text(root, text)
         found = storage.look()
         assert found.last is not None
         assert found.last.outline_sha256 == found.sha256
@@ -139,7 +141,7 @@ def test_every_event_names_the_outline_that_is_in_place_after_it(root: GlobalSto
 
 def test_an_outline_over_the_limit_is_refused_and_nothing_is_written(root: GlobalStorage) -> None:
     with pytest.raises(TooLargeError):
-        say(root, "x" * (report.MAX_REPORT_BYTES + 1))
+        set_text(root, "x" * (report.MAX_REPORT_BYTES + 1))
     require_sound(root)
 
 
@@ -148,10 +150,10 @@ def test_an_outline_over_the_limit_is_refused_and_nothing_is_written(root: Globa
 
 def copies(root: GlobalStorage, target: Path, action: Change) -> Iterator[GlobalStorage]:
     """A copy of the root for each operation of the action."""
-    count = len(recorded(lambda: action(copy_of(root, target))))
+    count = len(operations_of(lambda: action(copy_root(root, target))))
     assert count > 5
     for _ in range(count):
-        yield copy_of(root, target)
+        yield copy_root(root, target)
 
 
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
@@ -160,11 +162,11 @@ def test_an_update_that_is_refused_once_says_truly_whether_it_happened(
 ) -> None:
     happened = []
     for position, copy in enumerate(copies(root, tmp_path / "copy", update)):
-        with disk(Refusing(position, code)):
-            happened.append(answer_to(update, copy))
-        assert text_now(copy) == ("eight\n" if happened[-1] == "yes" else "text 7\n")
+        with observe_disk(FailOperation(position, code)):
+            happened.append(outcome_of(update, copy))
+        assert current_text(copy) == ("eight\n" if happened[-1] == "yes" else "text 7\n")
         require_sound(copy)
-        assert say(copy, "next\n") == (9 if happened[-1] == "yes" else 8)
+        assert set_text(copy, "next\n") == (9 if happened[-1] == "yes" else 8)
         require_sound(copy)
     assert "".join(sorted(set(happened))) == "noyes"
     assert happened == sorted(happened), "once it is committed, it is reported as committed"
@@ -175,12 +177,12 @@ def test_on_a_full_disk_nothing_is_left_behind_and_the_next_call_works(
 ) -> None:
     for position, copy in enumerate(copies(root, tmp_path / "copy", update)):
         before = snapshot(copy)
-        with disk(Refusing(position, refuses=needs_room)):
-            answer = answer_to(update, copy)
+        with observe_disk(FailOperation(position, refuses=needs_space)):
+            answer = outcome_of(update, copy)
         assert answer in ("yes", "no")
         assert answer == "yes" or snapshot(copy) == before
         require_sound(copy)
-        say(copy, "next\n")
+        set_text(copy, "next\n")
         require_sound(copy)
 
 
@@ -194,29 +196,29 @@ def test_a_disk_that_refuses_everything_from_a_point_on_leaves_the_outcome_unkno
 ) -> None:
     answers = set()
     for position, copy in enumerate(copies(root, tmp_path / "copy", update)):
-        with disk(Refusing(position, errno.EIO, refuses=lambda _: True)):
-            answer = answer_to(update, copy)
+        with observe_disk(FailOperation(position, errno.EIO, refuses=lambda _: True)):
+            answer = outcome_of(update, copy)
         answers.add(answer)
         if answer == "unknown":
             with pytest.raises(StorageFailedError, match="writes this report no more"):
                 update(copy)
             monkeypatch.setattr(report, "_undecided", set())  # a new process
         expected = {"yes": ["eight\n"], "no": ["text 7\n"], "unknown": ["text 7\n", "eight\n"]}[answer]
-        assert text_now(copy) in expected
+        assert current_text(copy) in expected
         require_sound(copy)
-        say(copy, "next\n")
+        set_text(copy, "next\n")
         require_sound(copy)
     assert answers == {"yes", "no", "unknown"}
 
 
 def test_a_process_with_an_unknown_outcome_still_reads_and_writes_nothing(root: GlobalStorage) -> None:
     with (
-        disk(fails_at("sync", "audit.jsonl", and_then="truncate")),
+        observe_disk(fails_at("sync", "audit.jsonl", and_then="truncate")),
         pytest.raises(StorageFailedError) as caught,
     ):
         update(root)
     assert caught.value.details["happened"] == "unknown"
-    assert recorded(lambda: root.read(REPORT)) == []
+    assert operations_of(lambda: root.read(REPORT)) == []
 
 
 def fails_at(operation: str, name: str, and_then: str = "") -> Callable[[str, tuple[Path, ...]], None]:
@@ -229,16 +231,16 @@ def fails_at(operation: str, name: str, and_then: str = "") -> Callable[[str, tu
 
 def test_a_failed_sync_is_not_taken_for_success_by_the_next_process(root: GlobalStorage) -> None:
     """The line is there, its sync failed, and so did the cut: whoever comes next writes it again first."""
-    with disk(fails_at("sync", "audit.jsonl", and_then="truncate")):
-        assert answer_to(update, root) == "unknown"
+    with observe_disk(fails_at("sync", "audit.jsonl", and_then="truncate")):
+        assert outcome_of(update, root) == "unknown"
     other = GlobalStorage(root.reports_root)
     position = {}
 
     def read_elsewhere() -> None:
         report._undecided.clear()
-        assert text_now(other) == "eight\n"
+        assert current_text(other) == "eight\n"
 
-    operations = recorded(read_elsewhere)
+    operations = operations_of(read_elsewhere)
     for wanted in (("rewrite", "audit.jsonl"), ("sync", "audit.jsonl"), ("link", "outline.json")):
         position[wanted] = operations.index(wanted)
     assert list(position.values()) == sorted(position.values())
@@ -247,8 +249,8 @@ def test_a_failed_sync_is_not_taken_for_success_by_the_next_process(root: Global
 def test_a_create_that_is_refused_says_truly_whether_it_happened(root: GlobalStorage, tmp_path: Path) -> None:
     answers = set()
     for position, copy in enumerate(copies(root, tmp_path / "copy", make)):
-        with disk(Refusing(position)):
-            answers.add(answer := answer_to(make, copy))
+        with observe_disk(FailOperation(position)):
+            answers.add(answer := outcome_of(make, copy))
         assert copy.exists(OTHER) == (answer == "yes")
         if not copy.exists(OTHER):
             make(copy)
@@ -260,17 +262,17 @@ def test_a_create_on_a_disk_that_refuses_everything_leaves_the_outcome_unknown_a
     root: GlobalStorage, tmp_path: Path
 ) -> None:
     for position, copy in enumerate(copies(root, tmp_path / "copy", make)):
-        with disk(Refusing(position, errno.EIO, refuses=lambda _: True)):
-            answer = answer_to(make, copy)
+        with observe_disk(FailOperation(position, errno.EIO, refuses=lambda _: True)):
+            answer = outcome_of(make, copy)
         assert copy.exists(OTHER) in {"yes": [True], "no": [False], "unknown": [True, False]}[answer]
 
 
 def test_a_first_save_that_was_refused_can_be_made_again(tmp_path: Path) -> None:
-    count = len(recorded(lambda: first_save(tmp_path / "model")))
+    count = len(operations_of(lambda: first_save(tmp_path / "model")))
     for position in range(count):
         folder = tmp_path / str(position)
-        with disk(Refusing(position)):
-            answer = answer_to(first_save, folder)
+        with observe_disk(FailOperation(position)):
+            answer = outcome_of(first_save, folder)
         assert answer in ("yes", "no")
         if answer == "no":
             first_save(folder)
@@ -284,8 +286,8 @@ def first_save(folder: Path) -> None:
 def test_deleting_is_refused_truly_and_can_be_finished(root: GlobalStorage, tmp_path: Path) -> None:
     answers = set()
     for position, copy in enumerate(copies(root, tmp_path / "copy", delete)):
-        with disk(Refusing(position)):
-            answer = answer_to(delete, copy)
+        with observe_disk(FailOperation(position)):
+            answer = outcome_of(delete, copy)
         answers.add(answer)
         assert [entry.report_id for entry in copy.entries()] == ([] if answer == "yes" else [REPORT])
         if answer == "no":
@@ -297,15 +299,15 @@ def test_deleting_is_refused_truly_and_can_be_finished(root: GlobalStorage, tmp_
 
 def test_an_event_without_a_version_is_refused_truly(root: GlobalStorage, tmp_path: Path) -> None:
     def note_it(copy: GlobalStorage) -> None:
-        copy.get_report_storage(REPORT).append_audit_event(bare_event("render"))
+        copy.get_report_storage(REPORT).append_audit_event(event_of_type("render"))
 
-    count = len(recorded(lambda: note_it(copy_of(root, tmp_path / "copy"))))
+    count = len(operations_of(lambda: note_it(copy_root(root, tmp_path / "copy"))))
     for position in range(count):
-        copy = copy_of(root, tmp_path / "copy")
-        with disk(Refusing(position)):
-            answer = answer_to(note_it, copy)
+        copy = copy_root(root, tmp_path / "copy")
+        with observe_disk(FailOperation(position)):
+            answer = outcome_of(note_it, copy)
         require_sound(copy)
-        assert len(events_of(copy.by_id / REPORT)) == {"yes": 8, "no": 7}[answer]
+        assert len(log_events(copy.by_id / REPORT)) == {"yes": 8, "no": 7}[answer]
 
 
 # --- Killed, at every operation in turn ---------------------------------------------------
@@ -315,8 +317,8 @@ def deaths(root: GlobalStorage, target: Path, action: Change) -> Iterator[Global
     """The root as a process left it that was killed before each operation of the action."""
     position = 0
     while True:
-        copy = copy_of(root, target)
-        if not killed_at(position, lambda copy=copy: action(copy)):  # type: ignore[misc]
+        copy = copy_root(root, target)
+        if not killed_before(position, lambda copy=copy: action(copy)):  # type: ignore[misc]
             break
         yield GlobalStorage(target)
         position += 1
@@ -326,9 +328,9 @@ def deaths(root: GlobalStorage, target: Path, action: Change) -> Iterator[Global
 def test_an_update_that_is_killed_happened_or_not(root: GlobalStorage, tmp_path: Path) -> None:
     seen = []
     for copy in deaths(root, tmp_path / "copy", update):
-        seen.append(text_now(copy) or "")
+        seen.append(current_text(copy) or "")
         require_sound(copy)
-        say(copy, "next\n")
+        set_text(copy, "next\n")
         require_sound(copy)
     assert seen == sorted(seen, reverse=True)
     assert set(seen) == {"text 7\n", "eight\n"}
@@ -393,9 +395,9 @@ def test_deleting_that_is_killed_is_finished_or_did_not_happen(root: GlobalStora
 
 def test_recovery_that_is_killed_is_done_again(root: GlobalStorage, tmp_path: Path) -> None:
     """Kill an update between its event and its outline, then kill whoever finishes it, at every operation."""
-    operations = recorded(lambda: update(copy_of(root, tmp_path / "model")))
-    half = copy_of(root, tmp_path / "half")
-    assert killed_at([what for what, _ in operations].index("link"), lambda: update(half))
+    operations = operations_of(lambda: update(copy_root(root, tmp_path / "model")))
+    half = copy_root(root, tmp_path / "half")
+    assert killed_before([what for what, _ in operations].index("link"), lambda: update(half))
     for copy in deaths(half, tmp_path / "copy", lambda copy: copy.read(REPORT)):
-        assert text_now(copy) == "eight\n"
+        assert current_text(copy) == "eight\n"
         require_sound(copy)

@@ -14,10 +14,10 @@ import pytest
 from living_reports.cli.doctor import progress_bar
 from living_reports.library import Library
 from living_reports.store.files.doctor import check_root
-from support.command_line import ok, refused, run
+from support.command_line import run_command, run_ok, run_refused
 from support.crash.model import read_tree
 from support.crash.scenarios import ANN, OTHER, REPORT, anothers, append, delete, outline_path, some_versions
-from support.storage_helpers import bare_event
+from support.stored_reports import event_of_type
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_a_commit_under_way_is_waited_for(root: Path) -> None:
 
 def doctor(root: Path, *options: str) -> tuple[int, dict[str, Any]]:
     """The exit code and the answer of `living-reports doctor`."""
-    done = run(root, "doctor", *options, "--json")
+    done = run_command(root, "doctor", *options, "--json")
     assert done.stderr == ""
     assert done.stdout.count("\n") == 1
     return done.returncode, json.loads(done.stdout)
@@ -209,7 +209,7 @@ def wait_for_no_writer(root: Path) -> None:
 def unfinished_deletion(root: Path) -> None:
     """Killed between the event and the move."""
     storage = Library(root).storage.get_report_storage(REPORT)
-    storage.append_audit_event(bare_event("delete", REPORT))
+    storage.append_audit_event(event_of_type("delete", REPORT))
 
 
 def unfinished_commit(root: Path) -> None:
@@ -353,15 +353,15 @@ def test_a_check_without_repair_writes_nothing_and_a_second_repair_finds_nothing
 
 
 def test_a_sound_root_and_one_that_is_not_there_are_ok(root: Path, tmp_path: Path) -> None:
-    assert ok(root, "doctor").startswith("ok  2 reports: nothing found")
-    assert ok(tmp_path / "nowhere", "doctor", "--repair").startswith("ok  0 reports: nothing found")
+    assert run_ok(root, "doctor").startswith("ok  2 reports: nothing found")
+    assert run_ok(tmp_path / "nowhere", "doctor", "--repair").startswith("ok  0 reports: nothing found")
     assert not (tmp_path / "nowhere").exists()
 
 
 def test_a_person_is_told_what_is_wrong_where_and_what_to_do(root: Path) -> None:
     drop_line(f"{FOLDER}/audit.jsonl", 3)(root)
     marked(OTHER)(root)
-    done = run(root, "doctor")
+    done = run_command(root, "doctor")
     assert done.returncode == 6
     assert (
         done.stdout
@@ -387,7 +387,7 @@ What to do
 
 def test_a_repair_says_what_it_mended(root: Path) -> None:
     marked(OTHER)(root)
-    text = ok(root, "doctor", "--repair")
+    text = run_ok(root, "doctor", "--repair")
     assert text.startswith("ok  2 reports: nothing found")
     assert "repaired  1 finding\n  1  pending_mark\n" in text
 
@@ -395,7 +395,7 @@ def test_a_repair_says_what_it_mended(root: Path) -> None:
 def test_a_kind_found_often_is_counted_not_all_shown(root: Path) -> None:
     for number in range(30):
         write(f"{FOLDER}/notes{number}")(root)
-    text = run(root, "doctor").stdout
+    text = run_command(root, "doctor").stdout
     assert text.count("stray_file  by_id") == 10
     assert "and 20 more" in text
 
@@ -416,7 +416,7 @@ def test_progress_is_shown_as_a_bar() -> None:
 def test_a_root_that_cannot_be_read_is_an_error_not_a_sound_root(root: Path) -> None:
     (root / "by_id").chmod(0)
     try:
-        code, error = refused(root, "doctor")
+        code, error = run_refused(root, "doctor")
     finally:
         (root / "by_id").chmod(0o755)
     assert (code, error["code"]) == (6, "storage_failed")

@@ -11,7 +11,6 @@ import errno
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import count
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_crash import IN_MEMORY
 
 from living_reports.errors import StorageFailedError
 from living_reports.library import Library
@@ -43,7 +41,8 @@ from support.crash.scenarios import (
     revert,
     some_versions,
 )
-from support.storage_helpers import Refusing, answer_to, disk, killed_at, recorded
+from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
+from support.folders import memory_folder
 
 Begin = Callable[[Path], None]
 Fault = Callable[[int], AbstractContextManager[object]]
@@ -65,7 +64,7 @@ each_code = pytest.mark.parametrize("code", CODES, ids=lambda code: errno.errorc
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as folder:
+    with memory_folder() as folder:
         yield Path(folder)
 
 
@@ -143,7 +142,7 @@ class Trial:
         new_process()
         library = Library(self.root)
         with fault:
-            answer = answer_to(self.act, library)
+            answer = outcome_of(self.act, library)
         if answer == "unknown":
             new_process()
             library = Library(self.root)
@@ -204,7 +203,7 @@ class Strike:
 def test_every_act_leads_somewhere_and_goes_on_without_a_fault(place: Path) -> None:
     for name in ACTS:
         write_tree((), place)
-        assert Trial(place / name, name).meet(disk(lambda *_: None), looks_itself=True) == "yes"
+        assert Trial(place / name, name).meet(observe_disk(lambda *_: None), looks_itself=True) == "yes"
 
 
 # --- One operation is refused -------------------------------------------------------------
@@ -212,7 +211,7 @@ def test_every_act_leads_somewhere_and_goes_on_without_a_fault(place: Path) -> N
 
 @contextmanager
 def refused_once(position: int, code: int) -> Iterator[Strike]:
-    strike, refusing = Strike(), Refusing(position, code)
+    strike, refusing = Strike(), FailOperation(position, code)
 
     def observer(operation: str, details: tuple[Any, ...]) -> None:
         try:
@@ -221,7 +220,7 @@ def refused_once(position: int, code: int) -> Iterator[Strike]:
             strike.struck = True
             raise
 
-    with disk(observer):
+    with observe_disk(observer):
         yield strike
 
 
@@ -235,7 +234,7 @@ def test_one_refusal_is_answered_truly_and_nothing_is_lost(place: Path, name: st
 
 @contextmanager
 def refused_from(position: int, code: int) -> Iterator[Strike]:
-    strike, refusing = Strike(), Refusing(position, code, refuses=lambda _: True)
+    strike, refusing = Strike(), FailOperation(position, code, refuses=lambda _: True)
 
     def observer(operation: str, details: tuple[Any, ...]) -> None:
         try:
@@ -244,7 +243,7 @@ def refused_from(position: int, code: int) -> Iterator[Strike]:
             strike.struck = True
             raise
 
-    with disk(observer):
+    with observe_disk(observer):
         yield strike
 
 
@@ -353,7 +352,7 @@ def test_a_read_that_cannot_open_a_file_answers_rightly_or_says_so(place: Path, 
     said: list[object] = []
     for position in count():
         with cannot_open(root, position) as strike:
-            answer = answer_to(lambda: said.append(READS[name](Library(root))))
+            answer = outcome_of(lambda: said.append(READS[name](Library(root))))
         answers.append(answer)
         assert answer == "no" or said.pop() == expected
         if not strike.struck:
@@ -397,8 +396,8 @@ def left_unsure(place: Path, name: str) -> Path:
     begin, act = ACTS[name]
     root = place / "reports"
     begin(root)
-    with disk(log_cannot_be_synced):
-        assert answer_to(act, Library(root)) == "unknown"
+    with observe_disk(log_cannot_be_synced):
+        assert outcome_of(act, Library(root)) == "unknown"
     return root
 
 
@@ -407,7 +406,7 @@ def test_after_a_failed_sync_another_process_writes_the_line_again_first(place: 
     root = left_unsure(place, name)
     new_process()
     again = restore if name == "restore" else look
-    require_rewritten_first(recorded(lambda: again(Library(root))))
+    require_rewritten_first(operations_of(lambda: again(Library(root))))
     require_sound(root)
 
 
@@ -421,7 +420,7 @@ def test_after_a_failed_sync_the_same_process_does_not_try_again(place: Path, na
         with pytest.raises(StorageFailedError, match="writes this report no more"):
             again(Library(root))
     assert log.read_bytes() == before
-    assert ("sync", LOG) not in recorded(lambda: Library(root).list_reports())
+    assert ("sync", LOG) not in operations_of(lambda: Library(root).list_reports())
 
 
 @pytest.mark.parametrize("name", UNSURE)
@@ -431,12 +430,12 @@ def test_the_line_of_a_process_that_died_before_its_sync_is_written_again_first(
     begin, act = ACTS[name]
     begin(place / "reports")
     start = read_tree(place / "reports")
-    operations = recorded(lambda: act(Library(place / "reports")))
+    operations = operations_of(lambda: act(Library(place / "reports")))
     root = place / "reports"
     write_tree(start, root)
-    assert killed_at(operations.index(("sync", LOG)), lambda: act(Library(root)))
+    assert killed_before(operations.index(("sync", LOG)), lambda: act(Library(root)))
     again = restore if name == "restore" else look
-    require_rewritten_first(recorded(lambda: again(Library(root))))
+    require_rewritten_first(operations_of(lambda: again(Library(root))))
     require_sound(root)
 
 
@@ -444,10 +443,10 @@ def test_recovery_whose_own_sync_fails_is_not_believed_either(place: Path) -> No
     root = left_unsure(place, "update")
     for _ in range(3):
         new_process()
-        with disk(log_cannot_be_synced), pytest.raises(StorageFailedError):
+        with observe_disk(log_cannot_be_synced), pytest.raises(StorageFailedError):
             read(Library(root))
     new_process()
-    require_rewritten_first(recorded(lambda: read(Library(root))))
+    require_rewritten_first(operations_of(lambda: read(Library(root))))
     assert Library(root).get_report(REPORT)["version"] == 8
     require_sound(root)
 

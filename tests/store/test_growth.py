@@ -25,8 +25,8 @@ from living_reports.store.files.backups import NEWEST_BACKUPS, backup_names
 from living_reports.store.files.history import History
 from living_reports.store.files.saved import saved_bytes
 from living_reports.store.files.state import Hashes
-from support.keeping import ANN, change, folder_of, keep
-from support.storage_helpers import REPORT, SECTION, bare_event, create, events_of, say
+from support.library_reports import ANN, create_report, folder_of, update_report
+from support.stored_reports import REPORT, SECTION, create_stored_report, event_of_type, log_events, set_text
 from support.strategies import outlines
 from support.wire import SOURCE
 
@@ -53,7 +53,7 @@ def library(tmp_path: Path) -> Library:
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed: it counts the syncs")
 def test_the_kernel_sees_two_syncs_an_update(library: Library, tmp_path: Path) -> None:
-    report = keep(library)
+    report = create_report(library)
     trace = tmp_path / "trace"
     strace = ["strace", "-f", "-qq", "-o", str(trace), "-e", "trace=fsync,fdatasync,sync,syncfs,msync"]
     command = [*strace, sys.executable, "-c", UPDATES, str(library.storage.reports_root), report, "5"]
@@ -74,10 +74,12 @@ def test_a_thousand_updates_of_one_insight_of_fifty_kilobytes_take_less_than_fou
     report, [first, *_] = created["report_id"], created["created"]["insights"]
     for number in range(1000):
         edit = {"op": "edit_insight", "insight": first["insight_id"], "importance": number % 11}
-        change(library, report, edit | {"summary": f"looked for the {number}. time: " + "still true " * 8})
+        update_report(
+            library, report, edit | {"summary": f"looked for the {number}. time: " + "still true " * 8}
+        )
     folder = folder_of(library, report)
     assert (folder / "outline.json").stat().st_size > 50_000
-    assert len(events_of(folder)) == 1001
+    assert len(log_events(folder)) == 1001
     assert sum(path.stat().st_blocks * 512 for path in folder.rglob("*")) < 4_000_000
 
 
@@ -85,10 +87,10 @@ def test_a_version_is_read_back_through_less_than_an_outline_of_deltas(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = GlobalStorage(tmp_path / "reports")
-    create(root, "".join(f"line {number}\n" for number in range(200)))
+    create_stored_report(root, "".join(f"line {number}\n" for number in range(200)))
     for version in range(2, 151):
         lines = (f"line {number}{' changed' * (version % 9 == number % 9)}\n" for number in range(200))
-        say(root, "".join(lines))
+        set_text(root, "".join(lines))
     replayed: dict[int, int] = {}
     replay = History._replay
 
@@ -106,14 +108,16 @@ def test_a_version_is_read_back_through_less_than_an_outline_of_deltas(
 
 
 def test_backups_are_pruned_although_pages_are_rendered_between(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     for number in range(15):
-        change(library, report, {"op": "set_title", "title": f"Title {number}"})
+        update_report(library, report, {"op": "set_title", "title": f"Title {number}"})
         for _ in range(4):
             storage = library.storage.get_report_storage(report)
-            storage.append_audit_event(bare_event("render", report))
+            storage.append_audit_event(event_of_type("render", report))
     folder = folder_of(library, report)
-    kept = [e for e in events_of(folder) if e["payload"].get("base_at") is not None and e["payload"]["delta"]]
+    kept = [
+        e for e in log_events(folder) if e["payload"].get("base_at") is not None and e["payload"]["delta"]
+    ]
     own = len({event["payload"]["base_at"] for event in kept})
     assert NEWEST_BACKUPS <= len(backup_names(folder / "backups")) <= NEWEST_BACKUPS + own
 
@@ -144,11 +148,11 @@ def watched() -> Iterator[list[tuple[str, str]]]:
 
 
 def test_a_call_by_id_reads_neither_the_index_nor_other_reports(library: Library) -> None:
-    report, _ = keep(library), keep(library, "Another")
+    report, _ = create_report(library), create_report(library, "Another")
     calls: list[Callable[[Library], object]] = [
         lambda fresh: fresh.get_report(report),
         lambda fresh: fresh.audit_report(report),
-        lambda fresh: change(fresh, report, {"op": "set_title", "title": "New"}),
+        lambda fresh: update_report(fresh, report, {"op": "set_title", "title": "New"}),
     ]
     root = library.storage.reports_root
     for call in calls:
@@ -166,7 +170,7 @@ def test_a_call_by_id_reads_neither_the_index_nor_other_reports(library: Library
 def test_a_report_of_another_program_is_parsed_once(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = keep(library)
+    report = create_report(library)
     outline = folder_of(library, report) / "outline.json"
     other = json.loads(outline.read_bytes()) | {"title": "By another program"}
     for path in [*outline.parent.glob("audit.jsonl"), *outline.parent.glob(".head")]:
@@ -185,7 +189,7 @@ def test_a_report_of_another_program_is_parsed_once(
 
 def test_the_first_list_of_a_process_reads_only_the_reports_it_shows(library: Library) -> None:
     for number in range(30):
-        keep(library, f"Report {number}")
+        create_report(library, f"Report {number}")
     library.list_reports()
     fresh = Library(library.storage.reports_root)
     with watched() as seen:
@@ -195,11 +199,11 @@ def test_the_first_list_of_a_process_reads_only_the_reports_it_shows(library: Li
 
 
 def test_an_update_of_a_long_history_opens_no_more_than_one_of_a_short_history(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     counts = []
     for number in range(60):
         with watched() as seen:
-            change(library, report, {"op": "set_title", "title": f"Title {number}"})
+            update_report(library, report, {"op": "set_title", "title": f"Title {number}"})
         counts.append(len(seen))
     assert not [path for what, path in seen if what == "os.listdir" and path.endswith("backups")]
     assert len(backup_names(folder_of(library, report) / "backups")) > NEWEST_BACKUPS + 2
@@ -254,7 +258,7 @@ def test_pieces_that_are_remembered_give_the_same_bytes(outline: Outline, data: 
 
 def test_an_outline_that_its_caller_changes_after_saving_it_is_saved_as_it_was(tmp_path: Path) -> None:
     root = GlobalStorage(tmp_path / "reports")
-    create(root)
+    create_stored_report(root)
     storage = root.get_report_storage(REPORT)
     outline = storage.load_outline()
     for text in ("first", "second"):

@@ -12,7 +12,7 @@ from living_reports.errors import CorruptReportError, NoSuchVersionError
 from living_reports.model.report import outline_bytes
 from living_reports.store.files import GlobalStorage
 from living_reports.store.files.backups import backup_names, next_backup
-from support.storage_helpers import REPORT, create, events_of, lines_of, say
+from support.stored_reports import REPORT, create_stored_report, log_events, log_lines, set_text
 
 VERSIONS = 60
 
@@ -27,10 +27,10 @@ def text(version: int) -> str:
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[GlobalStorage, list[bytes]]:
     """A root, and the bytes that `outline.json` had at each of its report's versions."""
     root = GlobalStorage(tmp_path_factory.mktemp("history") / "reports")
-    create(root, text(1))
+    create_stored_report(root, text(1))
     seen = [(root.by_id / REPORT / "outline.json").read_bytes()]
     for version in range(2, VERSIONS + 1):
-        say(root, text(version))
+        set_text(root, text(version))
         seen.append((root.by_id / REPORT / "outline.json").read_bytes())
     return root, seen
 
@@ -83,7 +83,7 @@ def test_backups_that_were_altered_are_passed_over(root: GlobalStorage, seen: li
 def test_what_cannot_be_read_back_is_an_error_not_a_guess(root: GlobalStorage) -> None:
     """A delta altered so that it still applies: only the hash tells."""
     folder = root.by_id / REPORT
-    lines = lines_of(folder)
+    lines = log_lines(folder)
     assert lines[29].count(b'"0","30"') > 1
     lines[29] = lines[29].replace(b'"0","30"', b'"0","90"')
     (folder / "audit.jsonl").write_bytes(b"\n".join(lines) + b"\n")
@@ -105,11 +105,11 @@ def test_a_version_that_never_was_is_named_as_such(root: GlobalStorage) -> None:
 def test_the_newest_five_backups_stay_and_one_for_each_outline_of_log(root: GlobalStorage) -> None:
     folder = root.by_id / REPORT
     names = backup_names(folder / "backups")
-    events = events_of(folder)
+    events = log_events(folder)
     newest = [event["payload"]["backup_filename"] for event in events[-5:]]
     assert names[-5:] == newest
     offsets, offset = {}, 0
-    for line, event in zip(lines_of(folder), events, strict=True):
+    for line, event in zip(log_lines(folder), events, strict=True):
         offsets[event["payload"].get("backup_filename")] = offset
         offset += len(line) + 1
     size = (folder / "outline.json").stat().st_size
@@ -121,7 +121,7 @@ def test_the_newest_five_backups_stay_and_one_for_each_outline_of_log(root: Glob
 
 def test_all_backups_together_stay_under_twice_the_log(root: GlobalStorage) -> None:
     for version in range(VERSIONS + 1, 3 * VERSIONS):
-        say(root, text(version))
+        set_text(root, text(version))
     folder = root.by_id / REPORT
     backups = sum(path.stat().st_size for path in (folder / "backups").iterdir())
     assert backups < 2 * (folder / "audit.jsonl").stat().st_size
@@ -131,11 +131,11 @@ def test_a_backup_that_a_crash_left_is_removed_later(root: GlobalStorage) -> Non
     folder = root.by_id / REPORT
     gone = next(
         event["payload"]["backup_filename"]
-        for event in reversed(events_of(folder)[:-6])
+        for event in reversed(log_events(folder)[:-6])
         if not (folder / "backups" / event["payload"]["backup_filename"]).exists()
     )
     (folder / "backups" / gone).write_bytes(b"left over")
-    say(root, "new\n")
+    set_text(root, "new\n")
     assert not (folder / "backups" / gone).exists()
 
 
@@ -148,4 +148,4 @@ def test_names_of_backups_rise_although_the_clock_goes_back(tmp_path: Path) -> N
 
 def test_a_name_that_is_no_time_stops_nobody(root: GlobalStorage) -> None:
     (root.by_id / REPORT / "backups" / "outline.json.99999999T999999_000000.bak").touch()
-    assert say(root, "new\n") == VERSIONS + 1
+    assert set_text(root, "new\n") == VERSIONS + 1

@@ -14,14 +14,15 @@ import pytest
 from living_reports.model.report import IndexEntry
 from living_reports.store.files import GlobalStorage, Note, ReportIndex, index
 from living_reports.store.files.lock import hold
-from support.storage_helpers import ANN, DAY, OTHER, REPORT, bare_event, create, disk, say
+from support.disk_faults import observe_disk
+from support.stored_reports import ANN, DAY, OTHER, REPORT, create_stored_report, event_of_type, set_text
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> GlobalStorage:
     storage = GlobalStorage(tmp_path / "reports")
-    create(storage)
-    create(storage, title="Other", report_id=OTHER)
+    create_stored_report(storage)
+    create_stored_report(storage, title="Other", report_id=OTHER)
     return storage
 
 
@@ -165,7 +166,7 @@ def test_an_index_that_cannot_be_written_fails_no_commit(root: GlobalStorage) ->
         if details[0].name == "index.jsonl":
             raise OSError(30, "read-only")
 
-    with disk(observer):
+    with observe_disk(observer):
         rename(root, "New")
     assert root.index.marked() == [REPORT]
     assert titles(root) == ["New", "Other"]
@@ -187,11 +188,11 @@ def test_an_entry_that_points_elsewhere_is_not_shown(root: GlobalStorage) -> Non
 
 
 def test_a_trashed_report_is_in_no_list_and_a_restored_one_is(root: GlobalStorage) -> None:
-    root.trash(OTHER, bare_event("delete", OTHER))
+    root.trash(OTHER, event_of_type("delete", OTHER))
     assert titles(root) == titles(GlobalStorage(root.reports_root)) == ["Health"]
     root.index.rebuild_from_filesystem()
     assert titles(root) == ["Health"]
-    root.restore(OTHER, bare_event("status_change", OTHER))
+    root.restore(OTHER, event_of_type("status_change", OTHER))
     assert titles(root) == titles(GlobalStorage(root.reports_root)) == ["Health", "Other"]
 
 
@@ -223,7 +224,7 @@ def test_what_is_appended_while_the_new_file_is_written_is_not_lost(root: Global
             with ThreadPoolExecutor(1) as pool:
                 pool.submit(ReportIndex(root.index_path).append, entry("Late", late)).result(10)
 
-    with disk(observer):
+    with observe_disk(observer):
         assert root.index.compact()
     assert b"Late" in root.index_path.read_bytes()
     assert root.index_path.read_bytes().count(b"\n") == 3
@@ -240,7 +241,7 @@ def test_a_compaction_that_another_one_overtook_is_called_off(root: GlobalStorag
             with ThreadPoolExecutor(1) as pool:
                 assert pool.submit(ReportIndex(root.index_path).compact).result(10)
 
-    with disk(observer):
+    with observe_disk(observer):
         assert not root.index.compact()
     assert root.index_path.read_bytes().count(b"\n") == 2
     assert not list(root.reports_root.glob(".index.*.tmp"))
@@ -284,7 +285,7 @@ def test_rebuilding_loses_no_commit_that_comes_meanwhile(root: GlobalStorage) ->
             with ThreadPoolExecutor(1) as pool:
                 pool.submit(rename, GlobalStorage(root.reports_root), "Meanwhile").result(10)
 
-    with disk(observer):
+    with observe_disk(observer):
         root.index.rebuild_from_filesystem()
     assert titles(root) == ["Meanwhile", "Other"]
 
@@ -293,6 +294,6 @@ def test_a_reader_of_many_reports_sees_all_of_them(tmp_path: Path) -> None:
     root = GlobalStorage(tmp_path / "reports")
     reports = [str(uuid.uuid4()) for _ in range(30)]
     for report in reports:
-        create(root, report_id=report)
-    say(root, "new\n", reports[7])
+        create_stored_report(root, report_id=report)
+    set_text(root, "new\n", reports[7])
     assert {found.report_id for found in GlobalStorage(root.reports_root).entries()} == set(reports)

@@ -17,7 +17,7 @@ import pytest
 
 from living_reports.store.files import LockTimeoutError, ReportLock
 from living_reports.store.files.lock import hold, is_held
-from support.lock_holder import held_elsewhere, let_go
+from support.processes import locked_by_another_process, release_lock
 
 TURNS = """
 import sys, time
@@ -48,8 +48,8 @@ def test_a_lock_whose_file_cannot_be_compared_is_let_go(path: Path, monkeypatch:
         patch.setattr(os, "lstat", refuse)
         with pytest.raises(OSError, match="no look"):
             ReportLock(path, 5.0).acquire()
-    with held_elsewhere(path) as holder:
-        let_go(holder)
+    with locked_by_another_process(path) as holder:
+        release_lock(holder)
 
 
 def test_a_wait_whose_file_cannot_be_compared_is_given_up(
@@ -58,16 +58,16 @@ def test_a_wait_whose_file_cannot_be_compared_is_given_up(
     def refuse(path: Path) -> os.stat_result:
         raise OSError(errno.EIO, "no look at it")
 
-    with held_elsewhere(path) as holder:
+    with locked_by_another_process(path) as holder:
         with pytest.raises(LockTimeoutError):
             ReportLock(path, 0.05).acquire()  # its wait can be taken up
         with monkeypatch.context() as patch:
             patch.setattr(os, "lstat", refuse)
             with pytest.raises(LockTimeoutError):
                 ReportLock(path, 0.05).acquire()
-        let_go(holder)
+        release_lock(holder)
         assert holder.wait(30) == 0
-    with held_elsewhere(path):
+    with locked_by_another_process(path):
         pass
 
 
@@ -76,7 +76,7 @@ def open_files() -> int:
 
 
 def test_a_waiter_waits_for_the_whole_time_out_and_says_how_long(path: Path) -> None:
-    with held_elsewhere(path):
+    with locked_by_another_process(path):
         start = time.monotonic()
         with pytest.raises(LockTimeoutError) as caught:
             ReportLock(path, timeout_seconds=0.3).acquire()
@@ -87,7 +87,7 @@ def test_a_waiter_waits_for_the_whole_time_out_and_says_how_long(path: Path) -> 
 
 
 def test_a_waiter_gets_a_freed_lock_at_once(path: Path) -> None:
-    with held_elsewhere(path) as process, ThreadPoolExecutor(1) as pool:
+    with locked_by_another_process(path) as process, ThreadPoolExecutor(1) as pool:
         waiting = threading.Event()
 
         def wait() -> float:
@@ -98,12 +98,12 @@ def test_a_waiter_gets_a_freed_lock_at_once(path: Path) -> None:
         result = pool.submit(wait)
         assert waiting.wait(5)
         start = time.monotonic()
-        let_go(process)
+        release_lock(process)
         assert result.result(20) - start < 1
 
 
 def test_no_time_out_means_one_attempt_and_no_thread_left_behind(path: Path) -> None:
-    with held_elsewhere(path):
+    with locked_by_another_process(path):
         threads = threading.active_count()
         with pytest.raises(LockTimeoutError):
             ReportLock(path, timeout_seconds=0).acquire()
@@ -113,10 +113,10 @@ def test_no_time_out_means_one_attempt_and_no_thread_left_behind(path: Path) -> 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts the files in /proc")
 def test_a_lock_that_comes_too_late_is_released_at_once(path: Path) -> None:
     before = open_files()
-    with held_elsewhere(path) as process:
+    with locked_by_another_process(path) as process:
         with pytest.raises(LockTimeoutError):
             ReportLock(path, timeout_seconds=0.1).acquire()
-        let_go(process)
+        release_lock(process)
         assert process.wait(10) == 0
         with ReportLock(path, timeout_seconds=10):
             pass
@@ -126,14 +126,14 @@ def test_a_lock_that_comes_too_late_is_released_at_once(path: Path) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="counts the files in /proc")
 def test_a_report_that_is_stuck_for_long_costs_one_thread_and_one_file(path: Path) -> None:
     """However often it was waited for in vain: else it would take all descriptors in the end."""
-    with held_elsewhere(path) as process:
+    with locked_by_another_process(path) as process:
         threads, files = threading.active_count(), open_files()
         for _ in range(10):
             with pytest.raises(LockTimeoutError):
                 ReportLock(path, timeout_seconds=0.02).acquire()
         assert threading.active_count() == threads + 1
         assert open_files() == files + 1
-        let_go(process)
+        release_lock(process)
         with ReportLock(path, timeout_seconds=10):
             pass
         with ReportLock(path, timeout_seconds=10):
@@ -142,23 +142,23 @@ def test_a_report_that_is_stuck_for_long_costs_one_thread_and_one_file(path: Pat
 
 
 def test_who_waits_again_for_a_lock_file_that_was_replaced_waits_for_the_new_one(path: Path) -> None:
-    with held_elsewhere(path):
+    with locked_by_another_process(path):
         with pytest.raises(LockTimeoutError):
             ReportLock(path, timeout_seconds=0.05).acquire()
         path.unlink()
-        with held_elsewhere(path) as process, ThreadPoolExecutor(1) as pool:
+        with locked_by_another_process(path) as process, ThreadPoolExecutor(1) as pool:
             with pytest.raises(LockTimeoutError):
                 ReportLock(path, timeout_seconds=0.05).acquire()
             lock = ReportLock(path, timeout_seconds=20)
             waiting = pool.submit(lock.acquire)
-            let_go(process)
+            release_lock(process)
             waiting.result(20)  # though the one of the old file is still kept
             assert lock.still_held()
             lock.release()
 
 
 def test_a_killed_holder_frees_the_lock(path: Path) -> None:
-    with held_elsewhere(path) as process:
+    with locked_by_another_process(path) as process:
         process.send_signal(signal.SIGKILL)
         with ReportLock(path, timeout_seconds=10):
             assert path.exists()
@@ -225,18 +225,18 @@ def test_eight_processes_share_it_fairly_and_lose_no_turn(path: Path, tmp_path: 
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
     for process in processes:
-        let_go(process)
+        release_lock(process)
     turns = [int(process.communicate(timeout=60)[0]) for process in processes]
     assert int(counter.read_text()) == sum(turns)
     assert min(turns) * 3 >= max(turns)
 
 
 def test_a_lock_file_that_was_replaced_while_waiting_is_not_mistaken_for_the_lock(path: Path) -> None:
-    with held_elsewhere(path) as process, ThreadPoolExecutor(1) as pool:
+    with locked_by_another_process(path) as process, ThreadPoolExecutor(1) as pool:
         lock = ReportLock(path, timeout_seconds=20)
         waiting = pool.submit(lock.acquire)
         path.rename(path.with_name("old"))
-        let_go(process)
+        release_lock(process)
         waiting.result(20)
         assert lock.still_held()
         assert path.exists()
@@ -247,10 +247,10 @@ def test_a_folder_that_moves_away_while_waiting_is_not_followed(tmp_path: Path) 
     folder = tmp_path / "report"
     folder.mkdir()
     lock = ReportLock(folder / ".lock", timeout_seconds=20)
-    with held_elsewhere(folder / ".lock") as process, ThreadPoolExecutor(1) as pool:
+    with locked_by_another_process(folder / ".lock") as process, ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(lock.acquire)
         folder.rename(tmp_path / "elsewhere")
-        let_go(process)
+        release_lock(process)
         with pytest.raises(FileNotFoundError):
             waiting.result(20)
     assert not folder.exists()

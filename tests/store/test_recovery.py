@@ -17,20 +17,20 @@ import pytest
 from living_reports.errors import CorruptReportError, StorageFailedError
 from living_reports.model.report import outline_bytes, parse_outline
 from living_reports.store.files import GlobalStorage, Note, State
-from support.storage_helpers import (
+from support.disk_faults import operations_of
+from support.stored_reports import (
     ANN,
     OTHER,
     REPORT,
-    bare_event,
-    copy_of,
-    create,
-    events_of,
-    lines_of,
+    copy_root,
+    create_stored_report,
+    current_text,
+    event_of_type,
+    log_events,
+    log_lines,
     outline_with,
-    recorded,
     require_sound,
-    say,
-    text_now,
+    set_text,
     text_of,
 )
 
@@ -41,9 +41,9 @@ TEXTS = ["one\n", "two\n", "three\n", "four\n"]
 def root(tmp_path: Path) -> GlobalStorage:
     """A root with one report at version 4."""
     storage = GlobalStorage(tmp_path / "reports")
-    create(storage, TEXTS[0])
+    create_stored_report(storage, TEXTS[0])
     for text in TEXTS[1:]:
-        say(storage, text)
+        set_text(storage, text)
     return storage
 
 
@@ -55,7 +55,7 @@ def folder(root: GlobalStorage) -> Path:
 def cut_tail(folder: Path, lines: int) -> bytes:
     """Take the last lines off the log, and give them."""
     log = folder / "audit.jsonl"
-    kept = lines_of(folder)[:-lines]
+    kept = log_lines(folder)[:-lines]
     tail = log.read_bytes()[sum(len(line) + 1 for line in kept) :]
     log.write_bytes(log.read_bytes()[: -len(tail)])
     return tail
@@ -78,7 +78,7 @@ def forget_last(root: GlobalStorage) -> bytes:
 
 
 def set_head(folder: Path) -> None:
-    event, line = events_of(folder)[-1], lines_of(folder)[-1]
+    event, line = log_events(folder)[-1], log_lines(folder)[-1]
     digest = subprocess.run(["sha256sum"], input=line, capture_output=True, check=True).stdout[:64].decode()
     (folder / ".head").write_text(f"{event['payload']['outline_version']}:{digest}\n")
 
@@ -99,17 +99,17 @@ def test_a_torn_last_line_is_put_aside_and_cut_off(root: GlobalStorage, folder: 
     torn = forget_last(root)[:cut]
     with (folder / "audit.jsonl").open("ab") as log:
         log.write(torn)
-    assert text_now(root) == "three\n"
+    assert current_text(root) == "three\n"
     assert (folder / "audit.torn").read_bytes() == torn + b"\n"
     require_sound(root)
-    assert say(root, "again\n") == 4
+    assert set_text(root, "again\n") == 4
 
 
 def test_a_last_line_of_zeros_is_torn(root: GlobalStorage, folder: Path) -> None:
     zeros = b"\0" * (len(forget_last(root)) - 1) + b"\n"
     with (folder / "audit.jsonl").open("ab") as log:
         log.write(zeros)
-    assert text_now(root) == "three\n"
+    assert current_text(root) == "three\n"
     require_sound(root)
 
 
@@ -117,7 +117,7 @@ def test_a_last_line_without_its_newline_gets_one(root: GlobalStorage, folder: P
     line = forget_last(root)
     with (folder / "audit.jsonl").open("ab") as log:
         log.write(line.rstrip(b"\n"))
-    assert text_now(root) == "four\n"
+    assert current_text(root) == "four\n"
     assert (folder / "audit.jsonl").read_bytes().endswith(line)
     require_sound(root)
 
@@ -128,7 +128,7 @@ def test_a_line_that_was_not_synced_is_written_again_before_it_is_believed(
     line = forget_last(root)
     with (folder / "audit.jsonl").open("ab") as log:
         log.write(line)
-    operations = recorded(lambda: text_now(root))
+    operations = operations_of(lambda: current_text(root))
     assert operations[:2] == [("rewrite", "audit.jsonl"), ("sync", "audit.jsonl")]
     require_sound(root)
 
@@ -137,10 +137,13 @@ def test_an_event_without_a_version_is_not_believed_without_its_head(
     root: GlobalStorage, folder: Path
 ) -> None:
     before = (folder / ".head").read_bytes()
-    root.get_report_storage(REPORT).append_audit_event(bare_event("render"))
+    root.get_report_storage(REPORT).append_audit_event(event_of_type("render"))
     (folder / ".head").write_bytes(before)
-    assert recorded(lambda: root.read(REPORT))[:2] == [("rewrite", "audit.jsonl"), ("sync", "audit.jsonl")]
-    assert recorded(lambda: root.read(REPORT)) == []
+    assert operations_of(lambda: root.read(REPORT))[:2] == [
+        ("rewrite", "audit.jsonl"),
+        ("sync", "audit.jsonl"),
+    ]
+    assert operations_of(lambda: root.read(REPORT)) == []
 
 
 @pytest.mark.parametrize("head", [None, b"", b"\0" * 40, b"4:abc", b"garbage\xff", b"3"])
@@ -151,7 +154,7 @@ def test_a_head_that_is_absent_or_unreadable_does_no_harm(
     if head is not None:
         (folder / ".head").write_bytes(head)
     require_sound(root)
-    assert say(root, "five\n") == 5
+    assert set_text(root, "five\n") == 5
     require_sound(root)
 
 
@@ -168,7 +171,7 @@ def test_an_acknowledged_last_line_is_not_taken_for_torn(root: GlobalStorage, fo
 
 def test_a_damaged_last_line_without_a_version_is_not_cut_either(root: GlobalStorage, folder: Path) -> None:
     """The outline matches the event before it; only `.head` shows that the line was whole once."""
-    root.get_report_storage(REPORT).append_audit_event(bare_event("render"))
+    root.get_report_storage(REPORT).append_audit_event(event_of_type("render"))
     log = folder / "audit.jsonl"
     log.write_bytes(log.read_bytes()[:-3])
     before = log.read_bytes()
@@ -180,7 +183,7 @@ def test_a_damaged_last_line_without_a_version_is_not_cut_either(root: GlobalSto
 
 def test_a_last_event_that_is_none_any_more_is_not_cut(root: GlobalStorage, folder: Path) -> None:
     log = folder / "audit.jsonl"
-    lines = lines_of(folder)
+    lines = log_lines(folder)
     lines[-1] = lines[-1].replace(b'"actor":"agent"', b'"actor":"ghost"')
     log.write_bytes(b"\n".join(lines) + b"\n")
     before = log.read_bytes()
@@ -194,7 +197,7 @@ def test_a_last_event_that_is_none_any_more_is_not_cut(root: GlobalStorage, fold
 def test_an_outline_one_event_behind_is_made_from_the_event(root: GlobalStorage) -> None:
     put_back_outline(root, 3)
     assert root.read(REPORT).warnings == ()
-    assert text_now(root) == "four\n"
+    assert current_text(root) == "four\n"
     require_sound(root)
 
 
@@ -206,7 +209,7 @@ def test_an_outline_several_events_behind_is_set_aside(root: GlobalStorage, fold
     assert aside.read_bytes() == found
     aside.unlink()
     require_sound(root)
-    assert text_now(root) == "four\n"
+    assert current_text(root) == "four\n"
 
 
 def test_a_missing_outline_is_made_again(root: GlobalStorage, folder: Path) -> None:
@@ -227,7 +230,7 @@ def test_an_edit_of_the_current_version_becomes_a_version_of_its_own(
     state = root.read(REPORT)
     assert (state.version, state.outline.title) == (5, "By hand")
     assert "edited by hand" in state.warnings[0]
-    event = events_of(folder)[-1]
+    event = log_events(folder)[-1]
     assert (event["action_type"], event["actor"]) == ("manual_edit_detected", "human")
     assert (folder / "backups" / event["payload"]["backup_filename"]).read_bytes() == written
     require_sound(root)
@@ -235,7 +238,7 @@ def test_an_edit_of_the_current_version_becomes_a_version_of_its_own(
 
 def test_an_edit_is_found_by_a_writer_too(root: GlobalStorage, folder: Path) -> None:
     edit_by_hand(folder, lambda data: data.update(title="By hand"))
-    assert say(root, "six\n") == 6
+    assert set_text(root, "six\n") == 6
     assert root.read(REPORT).outline.title == "By hand"
     require_sound(root)
 
@@ -268,7 +271,7 @@ def test_an_old_editor_buffer_that_clashes_is_set_aside(root: GlobalStorage, fol
 def test_kept_backups_stay_sound_across_hand_edits(root: GlobalStorage, folder: Path) -> None:
     for number in range(12):
         edit_by_hand(folder, lambda data, number=number: data.update(title=f"By hand {number}"))  # type: ignore[misc]
-        say(root, f"text {number}\n")
+        set_text(root, f"text {number}\n")
     require_sound(root)
 
 
@@ -281,7 +284,7 @@ def test_an_invalid_outline_is_read_as_the_last_good_version_and_not_written(
     assert text_of(state.outline) == "four\n"
     assert "damaged" in state.warnings[0]
     with pytest.raises(CorruptReportError) as caught:
-        say(root, "five\n")
+        set_text(root, "five\n")
     assert caught.value.details["newest_good_version"] == 4
     assert (folder / "outline.json").read_bytes() == data
 
@@ -290,7 +293,7 @@ def test_an_invalid_outline_is_read_as_the_last_good_version_and_not_written(
 def test_the_last_good_version_is_read_whatever_the_log_calls_its_backup(
     root: GlobalStorage, folder: Path, name: str
 ) -> None:
-    *lines, last = lines_of(folder)
+    *lines, last = log_lines(folder)
     event = json.loads(last)
     event["payload"]["backup_filename"] = name
     whole = [*lines, json.dumps(event).encode()]
@@ -306,8 +309,8 @@ def test_a_revert_repairs_a_damaged_report_and_keeps_the_damaged_bytes(
 ) -> None:
     (folder / "outline.json").write_bytes(b"{ broken")
     repair(root)
-    assert text_now(root) == "two\n"
-    event = events_of(folder)[-1]
+    assert current_text(root) == "two\n"
+    event = log_events(folder)[-1]
     assert (folder / "backups" / event["payload"]["backup_filename"]).read_bytes() == b"{ broken"
     require_sound(root)
 
@@ -345,12 +348,12 @@ def test_an_outline_too_large_to_keep_does_not_keep_the_report_from_being_read(
 
 
 def test_lines_of_another_writer_after_ours_are_kept_and_covered(root: GlobalStorage, folder: Path) -> None:
-    line = bare_event("render").model_dump_json().encode() + b"\n"
+    line = event_of_type("render").model_dump_json().encode() + b"\n"
     with (folder / "audit.jsonl").open("ab") as log:
         log.write(line)
-    assert text_now(root) == "four\n"
-    assert say(root, "five\n") == 5
-    require_line = lines_of(folder)[-2]
+    assert current_text(root) == "four\n"
+    assert set_text(root, "five\n") == 5
+    require_line = log_lines(folder)[-2]
     assert require_line + b"\n" == line
     assert root.verify(REPORT)["findings"] == []
 
@@ -359,16 +362,16 @@ def test_a_line_of_a_kind_we_do_not_know_is_not_torn(root: GlobalStorage, folder
     line = b'{"action_type": "from the future"}\n'
     with (folder / "audit.jsonl").open("ab") as log:
         log.write(line)
-    assert text_now(root) == "four\n"
-    say(root, "five\n")
-    assert lines_of(folder)[-2] + b"\n" == line
+    assert current_text(root) == "four\n"
+    set_text(root, "five\n")
+    assert log_lines(folder)[-2] + b"\n" == line
     assert root.verify(REPORT)["findings"] == []
 
 
 def test_a_version_made_by_another_writer_is_taken_in(root: GlobalStorage, folder: Path) -> None:
     edit_by_hand(folder, lambda data: data.update(title="By igloo", outline_version=5))
     with (folder / "audit.jsonl").open("ab") as log:
-        log.write(bare_event("evolve").model_dump_json().encode() + b"\n")
+        log.write(event_of_type("evolve").model_dump_json().encode() + b"\n")
     state = root.read(REPORT)
     assert (state.version, state.outline.title) == (6, "By igloo")
 
@@ -382,7 +385,7 @@ def test_a_log_that_was_cut_together_with_its_outline_shows_and_stays_shown(
         state = root.read(REPORT)
         assert "lacks an event of version 4" in state.warnings[0]
         assert [finding["code"] for finding in root.verify(REPORT)["findings"]] == ["head_mismatch"]
-    assert say(root, "new\n") == 5, "no version number is given out twice"
+    assert set_text(root, "new\n") == 5, "no version number is given out twice"
     assert root.read(REPORT).warnings == ()
     assert [finding["code"] for finding in root.verify(REPORT)["findings"]] == ["log_cut"]
 
@@ -390,12 +393,12 @@ def test_a_log_that_was_cut_together_with_its_outline_shows_and_stays_shown(
 def test_a_log_that_is_gone_shows_too(root: GlobalStorage, folder: Path) -> None:
     (folder / "audit.jsonl").unlink()
     assert "lacks an event of version 4" in root.read(REPORT).warnings[0]
-    assert say(root, "new\n") == 6  # adopted as 5
+    assert set_text(root, "new\n") == 6  # adopted as 5
 
 
 def test_a_folder_copied_by_hand_is_no_report_of_its_own(root: GlobalStorage, folder: Path) -> None:
     shutil.copytree(folder, root.by_id / OTHER)
-    for use in (lambda: root.read(OTHER), lambda: say(root, "x", OTHER)):
+    for use in (lambda: root.read(OTHER), lambda: set_text(root, "x", OTHER)):
         with pytest.raises(CorruptReportError, match="another report"):
             use()
     assert [entry.path for entry in root.entries()] == [f"by_id/{REPORT}"]
@@ -434,7 +437,7 @@ def read_as_nobody(root: GlobalStorage) -> list[str]:
 def test_a_root_that_cannot_be_written_is_read_and_left_alone(root: GlobalStorage) -> None:
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
-        copy = copy_of(root, Path(name) / "reports")
+        copy = copy_root(root, Path(name) / "reports")
         before = {path: path.stat().st_mtime_ns for path in copy.reports_root.rglob("*")}
         assert read_as_nobody(copy) == ["4 Health 1 0", "True", "storage_failed no"]
         put_back_outline(copy, 3)
@@ -448,9 +451,9 @@ def test_a_lock_that_cannot_be_opened_refuses_writes_and_lets_reads_through(
 ) -> None:
     (folder / ".lock").unlink()
     (folder / ".lock").mkdir()
-    assert text_now(root) == "four\n"
+    assert current_text(root) == "four\n"
     with pytest.raises(StorageFailedError) as caught:
-        say(root, "five\n")
+        set_text(root, "five\n")
     assert caught.value.details["happened"] == "no"
 
 
@@ -459,7 +462,7 @@ def test_a_symbolic_link_is_not_a_report(root: GlobalStorage, tmp_path: Path) ->
     shutil.move(root.by_id / REPORT, outside)
     (root.by_id / REPORT).symlink_to(outside)
     before = sorted(path.name for path in outside.iterdir())
-    for use in (lambda: root.read(REPORT), lambda: say(root, "x")):
+    for use in (lambda: root.read(REPORT), lambda: set_text(root, "x")):
         with pytest.raises(CorruptReportError, match="symbolic link"):
             use()
     assert root.entries() == []
@@ -470,9 +473,9 @@ def test_nothing_is_written_through_a_linked_by_id(root: GlobalStorage, tmp_path
     shutil.move(root.by_id, tmp_path / "outside")
     root.by_id.symlink_to(tmp_path / "outside")
     with pytest.raises(CorruptReportError, match="symbolic link"):
-        say(root, "x")
+        set_text(root, "x")
     with pytest.raises(StorageFailedError):
-        create(root, report_id=OTHER)
+        create_stored_report(root, report_id=OTHER)
 
 
 @pytest.mark.parametrize("name", ["backups", "audit.jsonl", ".head"])
@@ -484,13 +487,13 @@ def test_nothing_is_written_through_a_link_in_the_folder(
     (folder / name).symlink_to(outside)
     before = contents(outside)
     try:
-        say(root, "five\n")
+        set_text(root, "five\n")
     except StorageFailedError as error:
         happened = error.details["happened"]
     else:
         happened = "yes"
     assert contents(outside) == before
-    assert text_now(root) == ("five\n" if happened == "yes" else "four\n")
+    assert current_text(root) == ("five\n" if happened == "yes" else "four\n")
 
 
 def contents(path: Path) -> dict[str, bytes]:

@@ -21,8 +21,8 @@ from living_reports.model.report import Insight
 from living_reports.reading.check import is_stale
 from living_reports.store.files.search.content import compared
 from living_reports.store.files.search.words import best_matches, folded, parse_query
-from support.keeping import append, change, keep, retitle
-from support.searching import TODAY, Finder, prose, write
+from support.library_reports import append_text, create_report, set_title, update_report
+from support.search import TODAY, Finder, create_with_text, sections_with_text
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ FOUND = [
 def scripts(tmp_path_factory: pytest.TempPathFactory) -> Finder:
     root = tmp_path_factory.mktemp("scripts")
     for title, text in TEXTS.items():
-        write(Library(root), title, text)
+        create_with_text(Library(root), title, text)
     return Finder(root)
 
 
@@ -210,8 +210,8 @@ def test_a_snippet_shows_whole_words(query: str, text: str, is_there: bool) -> N
 def test_titles_prose_notes_insights_and_citations_are_searched(library: Library, finder: Finder) -> None:
     citation = {"url": "https://vendor.example/advisory", "description": "thirdword", "path": ""}
     insight = {"summary": "fifthword doubled", "importance": 5, "citations": [citation]}
-    sections = prose("firstword here", notes="secondword there", insights=[insight])
-    keep(library, "Fourthword", sections=sections)
+    sections = sections_with_text("firstword here", notes="secondword there", insights=[insight])
+    create_report(library, "Fourthword", sections=sections)
     for word in ("firstword", "secondword", "thirdword", "fourthword", "fifthword", "findings"):
         assert finder.titles(word) == ["Fourthword"]
     assert [set(match) for match in finder.matches("firstword")] == [{"section_id", "snippet"}]
@@ -221,29 +221,29 @@ def test_titles_prose_notes_insights_and_citations_are_searched(library: Library
 
 def test_the_words_may_stand_in_different_items(library: Library, finder: Finder) -> None:
     insight = {"summary": "banana", "importance": 5}
-    keep(library, "Cherry", sections=prose("apple", insights=[insight]))
+    create_report(library, "Cherry", sections=sections_with_text("apple", insights=[insight]))
     assert finder.titles("apple banana cherry") == ["Cherry"]
     assert finder.titles('"apple banana"') == []
 
 
 def test_a_word_in_the_title_weighs_more(library: Library, finder: Finder) -> None:
-    write(library, "Other", "latency " * 3 + "and more words about something else entirely")
-    write(library, "Latency", "nothing")
-    write(library, "Third", "one mention of latency in a longer text about many things")
+    create_with_text(library, "Other", "latency " * 3 + "and more words about something else entirely")
+    create_with_text(library, "Latency", "nothing")
+    create_with_text(library, "Third", "one mention of latency in a longer text about many things")
     assert finder.titles("latency")[0] == "Latency"
     assert finder.titles("latency", sort="title") == ["Latency", "Other", "Third"]
 
 
 def test_three_matches_at_most_the_best_first(library: Library, finder: Finder) -> None:
     sections = [{"title": f"Part {n}", "content": "apple" + " pear" * (n == 4)} for n in range(6)]
-    keep(library, "Fruit", sections=sections)
+    create_report(library, "Fruit", sections=sections)
     matches = finder.matches("apple pear")
     assert len(matches) == 3
     assert matches[0]["snippet"] == "Part 4 apple pear"
 
 
 def test_a_snippet_is_short_and_holds_the_word(library: Library, finder: Finder) -> None:
-    write(library, "Long", "Lorem ipsum. " * 2000 + "needle ñ " + "dolor sit. " * 2000)
+    create_with_text(library, "Long", "Lorem ipsum. " * 2000 + "needle ñ " + "dolor sit. " * 2000)
     [match] = finder.matches("needle")
     assert "needle" in match["snippet"]
     assert match["snippet"].startswith("…")
@@ -253,7 +253,7 @@ def test_a_snippet_is_short_and_holds_the_word(library: Library, finder: Finder)
 
 def test_markup_of_html_is_not_searched(library: Library, finder: Finder) -> None:
     content = '<div class="wrapper">visible</div>'
-    keep(library, "Page", sections=prose(content, content_format="html"))
+    create_report(library, "Page", sections=sections_with_text(content, content_format="html"))
     assert finder.titles("visible") == ["Page"]
     assert finder.titles("wrapper") == []
 
@@ -287,13 +287,17 @@ def test_reports_and_items_that_depend_on_a_source(tmp_path: Path, source: str, 
     }
     for name, citation in citations.items():
         insight = {"summary": "something", "importance": 1, "citations": [citation]}
-        keep(library, name, sections=prose("text", insights=[insight]))
+        create_report(library, name, sections=sections_with_text("text", insights=[insight]))
     text = (
         "See [this](https://linked.example/page/), [that](notes/local.md), http://bare.example.\n\n"
         "[r]: https://ref.example/x\n"
     )
-    write(library, "prose", text)
-    keep(library, "html", sections=prose('<a href="http://attr.example/">x</a>', content_format="html"))
+    create_with_text(library, "prose", text)
+    create_report(
+        library,
+        "html",
+        sections=sections_with_text('<a href="http://attr.example/">x</a>', content_format="html"),
+    )
     assert finder.titles(cites=source) == [title]
     [match] = finder.matches(cites=source)
     assert set(match) == {"section_id" if title in ("prose", "html") else "insight_id", "snippet"}
@@ -301,7 +305,7 @@ def test_reports_and_items_that_depend_on_a_source(tmp_path: Path, source: str, 
 
 
 def test_a_scheme_alone_is_no_source(library: Library, finder: Finder) -> None:
-    write(library, "Linked", "http://bare.example")
+    create_with_text(library, "Linked", "http://bare.example")
     assert finder.titles(cites="https://") == []
     assert finder.titles(cites="  ") == ["Linked"]
 
@@ -317,7 +321,7 @@ def test_reports_with_an_overdue_insight(library: Library, finder: Finder) -> No
         "archived": [insight_due("2020-01-01", "archived")],
         "none": [],
     }.items():
-        keep(library, title, sections=prose("text", insights=insights))
+        create_report(library, title, sections=sections_with_text("text", insights=insights))
     assert finder.titles(stale=True) == ["overdue"]
     snippets = [match["snippet"] for match in finder.matches(stale=True)]
     assert [snippet.split()[-1] for snippet in snippets] == ["2026-11-20", "2026-11-23"]
@@ -347,14 +351,14 @@ def test_conditions_combine(library: Library, finder: Finder) -> None:
         "review_by": "2020-01-01",
         "citations": [{"url": "https://a.b"}],
     }
-    keep(library, "Both", sections=prose("apple", insights=[cited]), tags=["Ops", "q3"])
-    keep(library, "Cites", sections=prose("pear", insights=[cited]), tags=["ops"])
-    write(library, "Apple", "apple", tags=["ops"])
+    create_report(library, "Both", sections=sections_with_text("apple", insights=[cited]), tags=["Ops", "q3"])
+    create_report(library, "Cites", sections=sections_with_text("pear", insights=[cited]), tags=["ops"])
+    create_with_text(library, "Apple", "apple", tags=["ops"])
     assert finder.titles("apple", cites="a.b", stale=True, tags=["OPS"]) == ["Both"]
     assert sorted(finder.titles(cites="a.b", tags=["ops"])) == ["Both", "Cites"]
     assert finder.titles("apple", tags=["ops", "Q3"]) == ["Both"]
     assert finder.titles("apple", status="archived") == []
-    change(library, "Both", {"op": "set_status", "status": "archived"})
+    update_report(library, "Both", {"op": "set_status", "status": "archived"})
     assert finder.titles("apple", status="archived") == ["Both"]
     assert finder.titles("apple") == ["Apple"]
     assert finder.titles("apple", status="all", sort="title") == ["Apple", "Both"]
@@ -370,11 +374,14 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Finder:
         if n % 3 == 0:
             cited["review_by"] = f"2026-{1 + n % 12:02}-01"
         tags = [tag for tag, at in (("two", 2), ("five", 5)) if n % at == 0]
-        report = keep(
-            library, f"R{n:02}", sections=prose("pear " * (n + 1) + "apple pie", insights=[cited]), tags=tags
+        report = create_report(
+            library,
+            f"R{n:02}",
+            sections=sections_with_text("pear " * (n + 1) + "apple pie", insights=[cited]),
+            tags=tags,
         )
         if n % 4 == 0:
-            change(library, report, status_of("deleted" if n % 8 else "archived"))
+            update_report(library, report, status_of("deleted" if n % 8 else "archived"))
     return Finder(root)
 
 
@@ -407,10 +414,10 @@ def test_every_combination_finds_all_and_counts_them(
 
 def test_a_review_that_was_put_off_is_not_overdue_any_more(library: Library, finder: Finder) -> None:
     insights = [insight_due("2026-11-20"), insight_due("2026-11-10")]
-    report = keep(library, "Put off", sections=prose("text", insights=insights))
+    report = create_report(library, "Put off", sections=sections_with_text("text", insights=insights))
     assert finder.titles(stale=True) == finder.titles("text", stale=True) == ["Put off"]
     for insight in library.get_report(report, view="full")["insights"]:
-        change(
+        update_report(
             library,
             report,
             {"op": "edit_insight", "insight": insight["insight_id"], "review_by": "2027-01-01"},
@@ -438,9 +445,12 @@ def test_pages_hold_every_report_once(
     library: Library, finder: Finder, sort: str, status: str, query: str
 ) -> None:
     for number in range(7):
-        write(library, f"Report {number % 4}", "wordy " * (number + 1), tags=["t"])
-    change(
-        library, finder.answer(sort="created")["reports"][3]["report_id"], retitle("B"), status_of("deleted")
+        create_with_text(library, f"Report {number % 4}", "wordy " * (number + 1), tags=["t"])
+    update_report(
+        library,
+        finder.answer(sort="created")["reports"][3]["report_id"],
+        set_title("B"),
+        status_of("deleted"),
     )
     if sort == "relevance" and not query:
         with pytest.raises(InvalidInputError):
@@ -461,15 +471,15 @@ def test_reports_changed_between_pages_are_neither_repeated_nor_hidden(
     library: Library, finder: Finder
 ) -> None:
     for number in range(6):
-        write(library, f"Report {number}", "apple")
+        create_with_text(library, f"Report {number}", "apple")
     for query in ("", "apple"):
         asked: dict[str, Any] = {"query": query, "sort": "updated"}
         first = finder.answer(limit=2, **asked)
         shown = [row["title"] for row in first["reports"]]
         expected = finder.titles(**asked)
-        change(library, shown[0], append("shown already", "Findings"))
-        change(library, expected[-1], append("not shown yet", "Findings"))
-        write(library, f"New {query}", "apple")
+        update_report(library, shown[0], append_text("shown already", "Findings"))
+        update_report(library, expected[-1], append_text("not shown yet", "Findings"))
+        create_with_text(library, f"New {query}", "apple")
         rest = finder.answer(cursor=first["next_cursor"], **asked)
         assert shown + [row["title"] for row in rest["reports"]] == expected
         assert rest["total"] == len(expected)
@@ -477,7 +487,7 @@ def test_reports_changed_between_pages_are_neither_repeated_nor_hidden(
 
 def test_a_cursor_refuses_other_arguments(library: Library, finder: Finder) -> None:
     for number in range(3):
-        write(library, f"Report {number}", "apple")
+        create_with_text(library, f"Report {number}", "apple")
     cursor = finder.answer("apple", limit=1)["next_cursor"]
     for other in ({"query": "pear"}, {"cites": "x"}, {"stale": True}, {"sort": "title"}):
         with pytest.raises(InvalidInputError):
@@ -486,7 +496,7 @@ def test_a_cursor_refuses_other_arguments(library: Library, finder: Finder) -> N
 
 def test_a_long_page_ends_early_and_goes_on(library: Library, finder: Finder) -> None:
     for number in range(30):
-        write(library, f"{number} " + "😀" * 490, "apple")
+        create_with_text(library, f"{number} " + "😀" * 490, "apple")
     asked: dict[str, Any] = {"query": "apple", "limit": 100}
     answer = finder.answer(**asked)
     assert len(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))) < 20_000

@@ -20,8 +20,8 @@ from living_reports.library import Library
 from living_reports.store.files import GlobalStorage, boot
 from living_reports.store.files.index import ReportIndex
 from living_reports.store.files.search.follower import Follower
-from support.keeping import ANN, append, change, folder_of, retitle
-from support.searching import Finder, write
+from support.library_reports import ANN, append_text, folder_of, set_title, update_report
+from support.search import Finder, create_with_text
 from support.wire import SOURCE
 
 
@@ -49,9 +49,9 @@ def test_an_empty_root_is_left_empty(tmp_path: Path) -> None:
 
 
 def test_every_change_is_found_at_once(library: Library, finder: Finder) -> None:
-    report = write(library, "Before", "apple")
+    report = create_with_text(library, "Before", "apple")
     assert finder.titles("apple") == ["Before"]
-    change(library, report, append("pear", "Findings"), retitle("After"))
+    update_report(library, report, append_text("pear", "Findings"), set_title("After"))
     assert finder.titles("pear") == finder.titles("after") == ["After"]
     assert finder.titles("before") == []
     library.revert_report(report, 1, author=ANN)
@@ -64,7 +64,7 @@ def test_every_change_is_found_at_once(library: Library, finder: Finder) -> None
 
 
 def test_what_keeps_its_time_is_found_all_the_same(library: Library, finder: Finder) -> None:
-    report = write(library, "Saved", "apple")
+    report = create_with_text(library, "Saved", "apple")
     assert finder.titles("apple") == ["Saved"]
     storage = library.storage.get_report_storage(report)
     outline = storage.load_outline()
@@ -75,9 +75,9 @@ def test_what_keeps_its_time_is_found_all_the_same(library: Library, finder: Fin
 
 
 def test_folders_that_come_and_go_behind_our_back(library: Library, finder: Finder, tmp_path: Path) -> None:
-    report = write(library, "Here", "apple")
+    report = create_with_text(library, "Here", "apple")
     other = Library(tmp_path / "other")
-    moved = write(other, "There", "apple")
+    moved = create_with_text(other, "There", "apple")
     assert finder.titles("apple") == ["Here"]
     shutil.move(folder_of(other, moved), library.storage.by_id)
     assert sorted(finder.titles("apple")) == ["Here", "There"]
@@ -88,8 +88,8 @@ def test_folders_that_come_and_go_behind_our_back(library: Library, finder: Find
 
 @pytest.mark.parametrize("index", ["compacted", "rebuilt", "removed", "emptied", "torn"])
 def test_the_index_may_be_replaced(library: Library, finder: Finder, index: str) -> None:
-    report = write(library, "First", "apple")
-    write(library, "Second", "apple")
+    report = create_with_text(library, "First", "apple")
+    create_with_text(library, "Second", "apple")
     assert len(finder.titles("apple")) == 2
     path = library.storage.index_path
     if index in ("compacted", "rebuilt"):
@@ -99,14 +99,14 @@ def test_the_index_may_be_replaced(library: Library, finder: Finder, index: str)
     else:
         path.unlink() if index == "removed" else path.write_bytes(b"")
     assert len(finder.titles("apple")) == 2
-    change(library, report, append("pear", "Findings"))
+    update_report(library, report, append_text("pear", "Findings"))
     assert finder.titles("pear") == ["First"]
 
 
 def test_an_entry_that_came_late_is_not_believed(library: Library, finder: Finder) -> None:
-    report = write(library, "Old", "apple")
+    report = create_with_text(library, "Old", "apple")
     line = library.storage.index_path.read_bytes().splitlines(keepends=True)[-1]
-    change(library, report, retitle("New"))
+    update_report(library, report, set_title("New"))
     assert finder.titles() == ["New"]
     with library.storage.index_path.open("ab") as file:
         file.write(line)
@@ -115,7 +115,7 @@ def test_an_entry_that_came_late_is_not_believed(library: Library, finder: Finde
 
 
 def test_a_report_that_cannot_be_read_keeps_its_last_good_words(library: Library, finder: Finder) -> None:
-    report = write(library, "Whole", "apple")
+    report = create_with_text(library, "Whole", "apple")
     assert finder.titles("apple") == ["Whole"]
     (folder_of(library, report) / "outline.json").write_text("{")
     database_of(library.storage.reports_root).unlink()
@@ -125,10 +125,10 @@ def test_a_report_that_cannot_be_read_keeps_its_last_good_words(library: Library
 def test_after_a_start_of_the_machine_everything_is_compared(
     library: Library, finder: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    changed, same = write(library, "Changed", "apple"), write(library, "Same", "apple")
+    changed, same = create_with_text(library, "Changed", "apple"), create_with_text(library, "Same", "apple")
     assert len(finder.titles("apple")) == 2
     lines = library.storage.index_path.read_bytes()
-    change(library, changed, append("pear", "Findings"), retitle("Newer"))
+    update_report(library, changed, append_text("pear", "Findings"), set_title("Newer"))
     library.storage.index_path.write_bytes(lines)  # the power cut took the line, which was never synced
     monkeypatch.setattr("living_reports.store.files.search.follower.boot_id", lambda: "another boot")
     assert finder.titles("pear") == ["Newer"]
@@ -141,11 +141,11 @@ def test_after_a_start_of_the_machine_everything_is_compared(
 def test_a_log_that_is_ahead_of_its_outline_is_settled_after_a_start(
     library: Library, finder: Finder, monkeypatch: pytest.MonkeyPatch, is_kept: bool
 ) -> None:
-    report = write(library, "Behind", "apple")
+    report = create_with_text(library, "Behind", "apple")
     assert finder.titles("apple") == ["Behind"]
     outline, index = folder_of(library, report) / "outline.json", library.storage.index_path
     kept, lines = outline.read_bytes(), index.read_bytes()
-    change(library, report, append("pear", "Findings"))
+    update_report(library, report, append_text("pear", "Findings"))
     outline.write_bytes(kept)  # the power cut took the rename and the line, but not the event
     index.write_bytes(lines)
     if not is_kept:
@@ -184,7 +184,7 @@ def here(root: Path) -> Library:
     """A root with two reports."""
     library = Library(root)
     for title in ("One", "Two"):
-        write(library, title, "apple")
+        create_with_text(library, title, "apple")
     return library
 
 
@@ -206,7 +206,7 @@ def followed(root: Path, library: Library) -> Finder:
     assert Finder(root).titles()  # the first look since the machine started does
     finder = Finder(root)
     assert finder.titles()
-    write(library, "Three", "apple")
+    create_with_text(library, "Three", "apple")
     assert titles(finder) == ["One", "Three", "Two"]
     return finder
 
@@ -224,7 +224,7 @@ def test_after_a_creation_the_names_are_listed_once_and_the_ids_not_read_again(
     monkeypatch.setattr("living_reports.store.files.search.follower._differences", None)
     monkeypatch.setattr(os, "listdir", listdir)
     for number in range(3):
-        report = write(here, f"Next {number}", "apple")
+        report = create_with_text(here, f"Next {number}", "apple")
         listed.clear()
         assert finder.answer(limit=1)["reports"][0]["report_id"] == report
         assert listed.count("by_id") == 1
@@ -240,7 +240,7 @@ def test_a_folder_that_another_process_forgot_and_that_came_back_is_found(root: 
 
 def test_a_folder_that_comes_for_one_that_goes_is_found(root: Path, here: Library, others: Library) -> None:
     finder = followed(root, here)
-    coming = write(others, "Coming", "apple")
+    coming = create_with_text(others, "Coming", "apple")
     shutil.move(named(here, "One"), outside(root))
     shutil.move(folder_of(others, coming), here.storage.by_id)
     assert titles(finder) == ["Coming", "Three", "Two"]
@@ -248,12 +248,12 @@ def test_a_folder_that_comes_for_one_that_goes_is_found(root: Path, here: Librar
 
 def test_a_folder_that_comes_beside_a_creation_is_found(root: Path, here: Library, others: Library) -> None:
     finder = followed(root, here)
-    coming = write(others, "Coming", "apple")
+    coming = create_with_text(others, "Coming", "apple")
     shutil.move(folder_of(others, coming), here.storage.by_id)
-    write(here, "Four", "apple")
+    create_with_text(here, "Four", "apple")
     assert titles(finder) == ["Coming", "Four", "One", "Three", "Two"]
     shutil.move(named(here, "One"), outside(root))
-    write(here, "Five", "apple")
+    create_with_text(here, "Five", "apple")
     assert titles(finder) == ["Coming", "Five", "Four", "Three", "Two"]
 
 
@@ -264,28 +264,28 @@ def test_an_entry_whose_folder_is_gone_is_not_listed(root: Path, here: Library) 
     assert titles(finder) == ["Three", "Two"]
     with here.storage.index_path.open("ab") as file:
         file.write(line)
-    write(here, "Four", "apple")
+    create_with_text(here, "Four", "apple")
     assert titles(finder) == ["Four", "Three", "Two"]
 
 
 def test_a_folder_is_read_once_its_outline_is_there(root: Path, here: Library, others: Library) -> None:
     finder = followed(root, here)
-    coming = folder_of(others, write(others, "Coming", "apple"))
+    coming = folder_of(others, create_with_text(others, "Coming", "apple"))
     folder = here.storage.by_id / coming.name
     folder.mkdir()
-    write(Library(root), "Four", "apple")
+    create_with_text(Library(root), "Four", "apple")
     assert titles(finder) == ["Four", "One", "Three", "Two"]
     shutil.copy(coming / "outline.json", folder)
-    write(Library(root), "Five", "apple")
+    create_with_text(Library(root), "Five", "apple")
     assert titles(finder) == ["Coming", "Five", "Four", "One", "Three", "Two"]
-    write(Library(root), "Six", "apple")
+    create_with_text(Library(root), "Six", "apple")
     assert titles(finder) == ["Coming", "Five", "Four", "One", "Six", "Three", "Two"]
 
 
 def test_a_report_that_writes_its_id_in_another_form_is_listed_once(
     root: Path, here: Library, others: Library
 ) -> None:
-    coming = folder_of(others, write(others, "Coming", "apple"))
+    coming = folder_of(others, create_with_text(others, "Coming", "apple"))
     folder = outside(root) / coming.name
     folder.mkdir()
     outline = json.loads((coming / "outline.json").read_bytes())
@@ -296,7 +296,7 @@ def test_a_report_that_writes_its_id_in_another_form_is_listed_once(
     for number in range(3):
         [row] = [row for row in finder.answer()["reports"] if row["title"] == "Coming"]
         assert row["report_id"] == folder.name
-        write(Library(root), f"Next {number}", "apple")
+        create_with_text(Library(root), f"Next {number}", "apple")
     assert database_of(root).stat().st_ino == inode, "never made anew"
 
 
@@ -305,7 +305,7 @@ def test_what_was_not_committed_is_not_remembered(
 ) -> None:
     finder = followed(root, here)
     for title in ("Coming", "Also"):
-        shutil.move(folder_of(others, write(others, title, "apple")), here.storage.by_id)
+        shutil.move(folder_of(others, create_with_text(others, title, "apple")), here.storage.by_id)
 
     def failing(follower: Follower, *args: Any, real: Any = Follower.step, **kwargs: Any) -> bool:
         real(follower, *args, **kwargs)
@@ -373,12 +373,12 @@ HARM: dict[str, Callable[[Path], object]] = {
 def test_a_harmed_database_is_made_again(library: Library, finder: Finder, harm: str, is_fresh: bool) -> None:
     root = library.storage.reports_root
     for number in range(20):
-        write(library, f"Report {number}", f"apple pear{number} https://a.example/{number}")
+        create_with_text(library, f"Report {number}", f"apple pear{number} https://a.example/{number}")
     before = finder.answer("apple"), finder.answer(cites="a.example"), finder.answer()
     if is_fresh:
         finder = Finder(root)
     HARM[harm](database_of(root))
-    write(library, "Later", "apple https://a.example/later")
+    create_with_text(library, "Later", "apple https://a.example/later")
     assert finder.answer("apple")["total"] == before[0]["total"] + 1
     assert finder.answer(cites="a.example")["total"] == before[1]["total"] + 1
     assert finder.titles("later") == ["Later"]
@@ -389,7 +389,7 @@ def test_a_harmed_database_is_made_again(library: Library, finder: Finder, harm:
 @pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="permissions do not bite")
 def test_a_root_that_cannot_be_written_is_searched_in_memory(library: Library) -> None:
     root = library.storage.reports_root
-    write(library, "Report", "apple")
+    create_with_text(library, "Report", "apple")
     for folder in [root, *root.rglob("*")]:
         folder.chmod(0o555 if folder.is_dir() else 0o444)
     try:
@@ -405,9 +405,9 @@ def test_a_place_where_no_file_can_be_made_is_searched_in_memory(library: Librar
     root = library.storage.reports_root
     database_of(root).mkdir()
     (database_of(root) / "in the way").touch()
-    report = write(library, "Report", "apple")
+    report = create_with_text(library, "Report", "apple")
     assert finder.titles("apple") == ["Report"]
-    change(library, report, append("pear", "Findings"))
+    update_report(library, report, append_text("pear", "Findings"))
     assert finder.titles("pear") == ["Report"]
 
 
@@ -416,7 +416,7 @@ def test_a_database_that_another_holds_is_answered_from_as_it_is(
 ) -> None:
     monkeypatch.setattr("living_reports.store.files.search.database.LOCK_TIMEOUT_SECONDS", 0.1)
     root = library.storage.reports_root
-    report = write(library, "Report", "apple")
+    report = create_with_text(library, "Report", "apple")
     assert finder.titles("apple") == ["Report"]
     hold = (
         "import sys, portalocker; file = open(sys.argv[1], 'rb+')\n"
@@ -428,7 +428,7 @@ def test_a_database_that_another_holds_is_answered_from_as_it_is(
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline()
-        answered = change(library, report, append("pear", "Findings"))
+        answered = update_report(library, report, append_text("pear", "Findings"))
         answer = finder.answer("apple")
         holder.communicate()
     assert answered["version"] == 2
@@ -442,9 +442,9 @@ def test_a_database_that_another_holds_is_answered_from_as_it_is(
 WRITER = """
 import sys
 from pathlib import Path
-from support.keeping import append, change, keep
+from support.library_reports import append_text, update_report, create_report
 from living_reports.library import Library
-from support.searching import prose, write, Finder
+from support.search import sections_with_text, create_with_text, Finder
 
 root, name, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 library, finder = Library(root), Finder(root)
@@ -467,7 +467,7 @@ def test_processes_that_write_and_search_at_once_find_their_own_words(
     library: Library, finder: Finder, harm: str
 ) -> None:
     root = library.storage.reports_root
-    write(library, "First", "common")
+    create_with_text(library, "First", "common")
     writers = [start_writer(root, name, 12) for name in ("ann", "ben", "eve")]
     seen, harmed = 0, 0
     while any(writer.poll() is None for writer in writers):
@@ -486,7 +486,7 @@ def test_processes_that_write_and_search_at_once_find_their_own_words(
 
 def test_threads_share_one_search(library: Library, finder: Finder) -> None:
     for number in range(20):
-        write(library, f"Report {number}", f"apple pear{number}")
+        create_with_text(library, f"Report {number}", f"apple pear{number}")
     found: dict[int, list[str]] = {}
 
     def look(number: int) -> None:
@@ -525,7 +525,7 @@ def test_very_many_reports_are_compared_beside_the_queries(
     library: Library, finder: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(30):
-        write(library, f"Report {number}", "apple")
+        create_with_text(library, f"Report {number}", "apple")
     monkeypatch.setattr("living_reports.store.files.search.search_index._COMPARING_SECONDS", 0.0)
     monkeypatch.setattr("living_reports.store.files.search.search_index._COMPARED_AT_ONCE_SECONDS", 0.0)
     answer = finder.answer("apple")
@@ -541,7 +541,7 @@ def test_reports_are_compared_in_batches(
     library: Library, finder: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in range(11):
-        write(library, f"Report {number}", "apple")
+        create_with_text(library, f"Report {number}", "apple")
     monkeypatch.setattr("living_reports.store.files.search.follower._BATCH", 4)
     answer = finder.answer("apple")
     assert (answer["total"], "warnings" in answer) == (11, False)
@@ -551,7 +551,7 @@ def test_folders_that_cannot_be_read_do_not_keep_a_list_going(
     library: Library, finder: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("living_reports.store.files.search.search_index._SLICE_SECONDS", 0.0)
-    write(library, "Report", "apple")
+    create_with_text(library, "Report", "apple")
     for _ in range(3):
         folder = library.storage.by_id / str(uuid.uuid4())
         folder.mkdir()

@@ -22,7 +22,7 @@ from living_reports.model.report import Insight, Outline, Section, outline_bytes
 from living_reports.store.files import GlobalStorage
 from living_reports.store.files.search import Query
 from support.histories import NAMESPACE, revisions
-from support.searching import Finder
+from support.search import Finder
 from support.wire import SOURCE
 
 SAMPLE = 300
@@ -128,7 +128,7 @@ def check(finder: Finder, asked: dict[str, set[str]]) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from support.keeping import ANN, append
+from support.library_reports import ANN, append_text
 from living_reports.library import Library
 
 library, name = Library(Path(sys.argv[1])), sys.argv[2]

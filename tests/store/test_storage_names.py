@@ -12,12 +12,12 @@ from living_reports.errors import InvalidInputError
 from living_reports.model.report import IndexEntry, Outline
 from living_reports.store import files as names
 from living_reports.store.files import GlobalStorage, LockTimeoutError, ReportStorage, StorageError
-from support.storage_helpers import (
+from support.stored_reports import (
     DAY,
     OTHER,
     REPORT,
-    bare_event,
-    events_of,
+    event_of_type,
+    log_events,
     outline_with,
     require_sound,
     text_of,
@@ -69,7 +69,7 @@ def test_ids_have_one_form(root: GlobalStorage) -> None:
 
 def test_a_save_is_one_commit_with_one_event(root: GlobalStorage, report: ReportStorage) -> None:
     report.save_outline(with_text(report.load_outline(), "two\n"))
-    first, second = events_of(report.report_dir)
+    first, second = log_events(report.report_dir)
     assert (first["action_type"], second["action_type"]) == ("backup", "backup")
     assert (first["payload"]["outline_version"], second["payload"]["outline_version"]) == (1, 2)
     assert second["payload"]["delta"]
@@ -103,10 +103,10 @@ def test_an_invalid_outline_is_a_value_error(report: ReportStorage) -> None:
 
 
 def test_an_event_gets_its_hashes_filled_in(root: GlobalStorage, report: ReportStorage) -> None:
-    given = bare_event("render")
+    given = event_of_type("render")
     given.payload = {"format": "html", "prev_sha256": "made up", "outline_version": 77}
     report.append_audit_event(given)
-    event = events_of(report.report_dir)[-1]
+    event = log_events(report.report_dir)[-1]
     assert event["payload"]["format"] == "html"
     assert (event["payload"]["outline_version"], event["payload"]["delta"]) == (1, [])
     assert [known.action_type for known in report.load_audit_events()] == ["backup", "render"]
@@ -115,7 +115,7 @@ def test_an_event_gets_its_hashes_filled_in(root: GlobalStorage, report: ReportS
 
 def test_an_event_may_come_before_any_outline(root: GlobalStorage) -> None:
     early = root.get_report_storage(REPORT)
-    early.append_audit_event(bare_event("create"))
+    early.append_audit_event(event_of_type("create"))
     early.save_outline(outline_with("one\n"))
     assert len(early.load_audit_events()) == 2
     assert root.verify(REPORT)["findings"] == []

@@ -25,9 +25,19 @@ from living_reports.errors import (
 from living_reports.library import Library
 from living_reports.model.report import parse_outline
 from living_reports.store.files import audit, backups
-from support.fuzzing import Answer, asked, judged
-from support.keeping import ANN, BEN, append, change, content, folder_of, keep, retitle, write
-from support.wire import Wire, call, serving
+from support.fuzzing import Answer, check_answer, exchange
+from support.library_reports import (
+    ANN,
+    BEN,
+    append_text,
+    content_of,
+    create_report,
+    folder_of,
+    replace_content,
+    set_title,
+    update_report,
+)
+from support.wire import Wire, start_server, tool_call
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="owners and modes of POSIX")
 NOBODY = 65534
@@ -51,14 +61,14 @@ def versions(library: Library, report: str) -> list[int]:
 
 def tell(wire: Wire, tool: str, **arguments: Any) -> Answer:
     """The answer of a call that has to succeed."""
-    refused, answer = judged(asked(wire, call(7, tool, **arguments)), Path("/nowhere"))
+    refused, answer = check_answer(exchange(wire, tool_call(7, tool, **arguments)), Path("/nowhere"))
     assert not refused, answer
     return answer
 
 
 def refuse(wire: Wire, root: Path, tool: str, **arguments: Any) -> Answer:
     """The error of a call that has to be refused. It does not say where the root is."""
-    refused, error = judged(asked(wire, call(7, tool, **arguments)), root)
+    refused, error = check_answer(exchange(wire, tool_call(7, tool, **arguments)), root)
     assert refused, error
     return error
 
@@ -68,16 +78,16 @@ def refuse(wire: Wire, root: Path, tool: str, **arguments: Any) -> Answer:
 
 @POSIX
 def test_a_report_folder_that_is_a_link_is_neither_read_nor_written(library: Library, tmp_path: Path) -> None:
-    report, root = keep(library), library.storage.reports_root
+    report, root = create_report(library), library.storage.reports_root
     outside = tmp_path / "outside"
     shutil.move(folder_of(library, report), outside)
     folder_of(library, report).symlink_to(outside, target_is_directory=True)
     before = {path: path.read_bytes() for path in outside.rglob("*") if path.is_file()}
-    with serving(root) as wire:
+    with start_server(root) as wire:
         for tool, arguments in (
             ("get_report", {}),
             ("audit_report", {"verify": True}),
-            ("update_report", {"changes": [append("x")]}),
+            ("update_report", {"changes": [append_text("x")]}),
             ("revert_report", {"to_version": 1}),
         ):
             error = refuse(wire, tmp_path, tool, report=report, **arguments)
@@ -90,15 +100,15 @@ def test_a_report_folder_that_is_a_link_is_neither_read_nor_written(library: Lib
 def test_a_file_of_a_report_that_is_a_link_is_not_written_through(
     library: Library, tmp_path: Path, name: str
 ) -> None:
-    report = keep(library)
-    change(library, report, append("y"))
+    report = create_report(library)
+    update_report(library, report, append_text("y"))
     folder, outside = folder_of(library, report), tmp_path / "outside"
     shutil.move(folder / name, outside)
     (folder / name).symlink_to(outside, target_is_directory=outside.is_dir())
     before = outside.read_bytes() if outside.is_file() else sorted(os.listdir(outside))
-    with serving(library.storage.reports_root) as wire:
-        message = asked(wire, call(7, "update_report", report=report, changes=[append("x")]))
-        refused, answer = judged(message, tmp_path)
+    with start_server(library.storage.reports_root) as wire:
+        message = exchange(wire, tool_call(7, "update_report", report=report, changes=[append_text("x")]))
+        refused, answer = check_answer(message, tmp_path)
         assert not refused or answer["code"] in ("storage_failed", "corrupt_report")
     assert before == (outside.read_bytes() if outside.is_file() else sorted(os.listdir(outside)))
 
@@ -118,7 +128,7 @@ def without_rights(function: Callable[[], Any]) -> Any:
     """What the function returns in a process of an ordinary user, which is not ours where we are root."""
     # What is loaded lazily is loaded now: the user may not be able to read the interpreter's own files.
     with tempfile.TemporaryDirectory() as folder:
-        keep(Library(Path(folder)), "Warm")
+        create_report(Library(Path(folder)), "Warm")
         Library(Path(folder)).list_reports()
     reader, writer = os.pipe()
     with warnings.catch_warnings():
@@ -159,8 +169,8 @@ def everything(root: Path, report: str) -> dict[str, Any]:
         "old": attempt(lambda: library.get_report(report, version=1, sections=["Errors"])),
         "list": attempt(library.list_reports),
         "audit": attempt(lambda: library.audit_report(report, verify=True)),
-        "update": attempt(lambda: change(library, report, append("x"))),
-        "dry run": attempt(lambda: change(library, report, append("x"), dry_run=True)),
+        "update": attempt(lambda: update_report(library, report, append_text("x"))),
+        "dry run": attempt(lambda: update_report(library, report, append_text("x"), dry_run=True)),
         "revert": attempt(lambda: library.revert_report(report, 1, author=ANN)),
         "create": attempt(lambda: library.create_report("Another", author=ANN)),
         "delete": attempt(lambda: library.delete_report(report, author=ANN)),
@@ -176,8 +186,8 @@ def make_read_only(root: Path) -> None:
 def test_a_read_only_root_can_be_read_and_says_so_to_writers(open_place: Path) -> None:
     root = open_place / "root"
     library = Library(root)
-    report = keep(library)
-    change(library, report, append("y"))
+    report = create_report(library)
+    update_report(library, report, append_text("y"))
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     make_read_only(root)
     done = without_rights(lambda: everything(root, report))
@@ -204,7 +214,7 @@ def test_a_report_of_somebody_else_leaves_the_others_alone(
 ) -> None:
     root = open_place / "root"
     library = Library(root)
-    report, own = keep(library), keep(library, "Own")
+    report, own = create_report(library), create_report(library, "Own")
     folder = folder_of(library, report)
     for path in [root, *root.rglob("*")]:
         if path != folder and folder not in path.parents:
@@ -247,13 +257,13 @@ def test_a_clock_that_goes_backwards_keeps_versions_and_backups_in_order(
 ) -> None:
     start = datetime(2026, 11, 23, 10, tzinfo=UTC)
     set_clock(monkeypatch, start)
-    report = keep(library)
+    report = create_report(library)
     for step in range(1, 9):
         set_clock(monkeypatch, start - timedelta(days=step))
-        change(library, report, write(f"step {step}"))
+        update_report(library, report, replace_content(f"step {step}"))
     assert versions(library, report) == [9, 8, 7, 6, 5, 4, 3, 2, 1]
     for version in range(2, 10):
-        assert content(library, report, version=version) == f"step {version - 1}"
+        assert content_of(library, report, version=version) == f"step {version - 1}"
     names = sorted(os.listdir(folder_of(library, report) / "backups"))
     kept = [parse_outline((folder_of(library, report) / "backups" / name).read_bytes()) for name in names]
     stated = [outline.outline_version for outline in kept]
@@ -267,9 +277,9 @@ def test_a_clock_that_goes_backwards_only_changes_the_order_of_a_list(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     set_clock(monkeypatch, datetime(2030, 1, 1, tzinfo=UTC))
-    early = keep(library, "Made first, by a clock that was ahead")
+    early = create_report(library, "Made first, by a clock that was ahead")
     set_clock(monkeypatch, datetime(2026, 1, 1, tzinfo=UTC))
-    late = keep(library, "Made second")
+    late = create_report(library, "Made second")
     rows = Library(library.storage.reports_root).list_reports()["reports"]
     assert [row["report_id"] for row in rows] == [early, late]
 
@@ -278,38 +288,38 @@ def test_a_clock_that_goes_backwards_only_changes_the_order_of_a_list(
 
 
 def test_two_roots_know_nothing_of_each_other(tmp_path: Path) -> None:
-    with serving(tmp_path / "a") as one, serving(tmp_path / "b") as two:
+    with start_server(tmp_path / "a") as one, start_server(tmp_path / "b") as two:
         made = tell(one, "create_report", title="Health", request_id="r1")
         again = tell(two, "create_report", title="Other", request_id="r1")
         assert made["report_id"] == again["report_id"]  # the id follows from the request, not from the root
         assert tell(one, "get_report", report="Health")["title"] == "Health"
         assert refuse(two, tmp_path, "get_report", report="Health")["code"] == "report_not_found"
-        tell(one, "update_report", report="Health", changes=[retitle("Changed")])
+        tell(one, "update_report", report="Health", changes=[set_title("Changed")])
         assert tell(two, "get_report", report="Other")["version"] == 1
         assert tell(two, "list_reports")["total"] == 1
 
 
 @pytest.mark.parametrize("title", ["HEALTH", " health ", "Ｈealth".replace("Ｈ", "H"), "hea\u200dlth"])
 def test_titles_that_differ_in_case_are_told_apart_by_id(library: Library, title: str) -> None:
-    first = keep(library, "Health")
-    second = keep(library, title)
+    first = create_report(library, "Health")
+    second = create_report(library, title)
     assert first != second
     clash = title.strip().casefold() == "health"
     if not clash:
-        assert change(library, "Health", append("x"))["report_id"] == first
+        assert update_report(library, "Health", append_text("x"))["report_id"] == first
         return
     with pytest.raises(AmbiguousSelectorError) as caught:
-        change(library, "Health", append("x"))
+        update_report(library, "Health", append_text("x"))
     assert {row["report_id"] for row in caught.value.details["candidates"]} == {first, second}
     for report in (first, second):
-        assert change(library, report, append("x"))["report_id"] == report
-    change(library, second, {"op": "set_status", "status": "archived"})
-    assert change(library, "Health", append("y"))["report_id"] == first
+        assert update_report(library, report, append_text("x"))["report_id"] == report
+    update_report(library, second, {"op": "set_status", "status": "archived"})
+    assert update_report(library, "Health", append_text("y"))["report_id"] == first
 
 
 def test_titles_that_look_alike_clash_in_every_form_of_unicode(library: Library) -> None:
-    keep(library, "Caf\u00e9")
-    keep(library, "CAFE\u0301")
+    create_report(library, "Caf\u00e9")
+    create_report(library, "CAFE\u0301")
     with pytest.raises(AmbiguousSelectorError):
         library.get_report("caf\u00e9")
 
@@ -318,21 +328,21 @@ def test_titles_that_look_alike_clash_in_every_form_of_unicode(library: Library)
 
 
 def test_a_folder_copied_to_a_second_id_is_refused_and_harms_nobody(library: Library, tmp_path: Path) -> None:
-    report = keep(library)
-    change(library, report, append("y"))
+    report = create_report(library)
+    update_report(library, report, append_text("y"))
     copy = "7c4e8a52-1d3b-4e5f-9a6b-0123456789ab"
     shutil.copytree(folder_of(library, report), folder_of(library, copy))
     before = {path: path.read_bytes() for path in folder_of(library, copy).rglob("*") if path.is_file()}
-    with serving(library.storage.reports_root) as wire:
+    with start_server(library.storage.reports_root) as wire:
         for tool, arguments in (
             ("get_report", {}),
-            ("update_report", {"changes": [append("x")]}),
+            ("update_report", {"changes": [append_text("x")]}),
             ("revert_report", {"to_version": 1}),
         ):
             error = refuse(wire, tmp_path, tool, report=copy, **arguments)
             assert error["code"] == "corrupt_report", error
         assert [row["report_id"] for row in tell(wire, "list_reports")["reports"]] == [report]
-        assert tell(wire, "update_report", report="Health", changes=[append("x")])["version"] == 3
+        assert tell(wire, "update_report", report="Health", changes=[append_text("x")])["version"] == 3
     after = {path: path.read_bytes() for path in folder_of(library, copy).rglob("*") if path.is_file()}
     assert after == before
     assert versions(library, report) == [3, 2, 1]
@@ -340,22 +350,24 @@ def test_a_folder_copied_to_a_second_id_is_refused_and_harms_nobody(library: Lib
 
 @POSIX
 def test_a_lock_removed_under_a_live_server_is_made_again(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     lock = folder_of(library, report) / ".lock"
-    with serving(library.storage.reports_root) as wire:
+    with start_server(library.storage.reports_root) as wire:
         for version in range(2, 6):
-            assert tell(wire, "update_report", report=report, changes=[append("x")])["version"] == version
+            assert (
+                tell(wire, "update_report", report=report, changes=[append_text("x")])["version"] == version
+            )
             lock.unlink()
         assert tell(wire, "get_report", report=report)["version"] == 5
         lock.unlink()
-        change(library, report, append("y"))
-        assert tell(wire, "update_report", report=report, changes=[append("x")])["version"] == 7
+        update_report(library, report, append_text("y"))
+        assert tell(wire, "update_report", report=report, changes=[append_text("x")])["version"] == 7
     assert versions(library, report) == [7, 6, 5, 4, 3, 2, 1]
 
 
 @POSIX
 def test_a_lock_removed_while_it_is_held_stops_that_commit_alone(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     storage = library.storage.get_report_storage(report)
 
     def commit_without_a_lock() -> None:
@@ -367,7 +379,7 @@ def test_a_lock_removed_while_it_is_held_stops_that_commit_alone(library: Librar
     with pytest.raises(StorageFailedError) as caught:
         commit_without_a_lock()
     assert caught.value.details["happened"] == "no"
-    assert change(library, report, append("x"))["version"] == 2
+    assert update_report(library, report, append_text("x"))["version"] == 2
     assert versions(library, report) == [2, 1]
 
 
@@ -398,49 +410,49 @@ Save = Callable[[Path, str], None]
 
 @SAVE
 def test_an_edit_in_an_editor_becomes_a_version_while_the_server_runs(library: Library, save: Save) -> None:
-    report = keep(library)
-    with serving(library.storage.reports_root) as wire:
-        tell(wire, "update_report", report=report, changes=[append("by the agent")])
+    report = create_report(library)
+    with start_server(library.storage.reports_root) as wire:
+        tell(wire, "update_report", report=report, changes=[append_text("by the agent")])
         save(outline_of(library, report), edited(outline_of(library, report), "12 %", "13 %"))
         answer = tell(wire, "get_report", report=report, sections=["Errors"])
         assert answer["version"] == 3
         assert "13 %" in answer["sections"][0]["content"]
         assert "by hand" in answer["warnings"][0]
-        assert tell(wire, "update_report", report=report, changes=[append("later")])["version"] == 4
+        assert tell(wire, "update_report", report=report, changes=[append_text("later")])["version"] == 4
         newest = tell(wire, "audit_report", report=report)["events"]
     assert [(event["actor"], event["action_type"]) for event in newest[:2]] == [
         ("agent", "evolve"),
         ("human", "manual_edit_detected"),
     ]
     assert versions(library, report) == [4, 3, 2, 1]
-    assert "12 %" in content(library, report, version=2)
+    assert "12 %" in content_of(library, report, version=2)
 
 
 @SAVE
 def test_an_edit_that_is_no_outline_stops_writes_until_a_revert(
     library: Library, save: Save, tmp_path: Path
 ) -> None:
-    report = keep(library)
-    change(library, report, append("y"))
-    with serving(library.storage.reports_root) as wire:
+    report = create_report(library)
+    update_report(library, report, append_text("y"))
+    with start_server(library.storage.reports_root) as wire:
         save(outline_of(library, report), "{ half an edit")
         answer = tell(wire, "get_report", report=report)
         assert answer["version"] == 2
         assert "damaged" in answer["warnings"][0]
-        error = refuse(wire, tmp_path, "update_report", report=report, changes=[append("x")])
+        error = refuse(wire, tmp_path, "update_report", report=report, changes=[append_text("x")])
         assert (error["code"], error["newest_good_version"]) == ("corrupt_report", 2)
         assert outline_of(library, report).read_text(encoding="utf-8") == "{ half an edit"
         assert tell(wire, "revert_report", report=report, to_version=2)["version"] == 3
-        assert tell(wire, "update_report", report=report, changes=[append("x")])["version"] == 4
+        assert tell(wire, "update_report", report=report, changes=[append_text("x")])["version"] == 4
     assert versions(library, report) == [4, 3, 2, 1]
 
 
 @SAVE
 def test_an_old_buffer_saved_over_later_versions_erases_nothing(library: Library, save: Save) -> None:
-    report = keep(library)
+    report = create_report(library)
     buffer = edited(outline_of(library, report), "p95 is 340 ms.", "p95 is 350 ms.")
-    change(library, report, append("a later word"), author=BEN)
-    change(
+    update_report(library, report, append_text("a later word"), author=BEN)
+    update_report(
         library, report, {"op": "add_insight", "section": "Latency", "summary": "a later find"}, author=BEN
     )
     save(outline_of(library, report), buffer)
@@ -455,17 +467,17 @@ def test_an_old_buffer_saved_over_later_versions_erases_nothing(library: Library
     ]
     assert buffer in kept
     assert answer["warnings"]
-    assert change(library, report, append("and on"))["version"] >= 4
+    assert update_report(library, report, append_text("and on"))["version"] >= 4
     assert versions(library, report)[-1] == 1
-    assert "a later word" in content(library, report)
+    assert "a later word" in content_of(library, report)
 
 
 @SAVE
 def test_an_old_version_copied_over_the_current_one_is_set_aside(library: Library, save: Save) -> None:
-    report = keep(library)
+    report = create_report(library)
     first = outline_of(library, report).read_text(encoding="utf-8")
-    change(library, report, append("later"))
-    change(library, report, append("and later"))
+    update_report(library, report, append_text("later"))
+    update_report(library, report, append_text("and later"))
     save(outline_of(library, report), first)
     answer = library.get_report(report)
     assert answer["version"] == 3
@@ -478,7 +490,7 @@ def test_an_old_version_copied_over_the_current_one_is_set_aside(library: Librar
 
 
 def test_a_file_that_was_only_formatted_anew_makes_no_version(library: Library) -> None:
-    report = keep(library)
+    report = create_report(library)
     path = outline_of(library, report)
     usual = path.read_text(encoding="utf-8")
     path.write_text(json.dumps(json.loads(usual), ensure_ascii=True), encoding="utf-8")
@@ -491,9 +503,9 @@ def test_a_file_that_was_only_formatted_anew_makes_no_version(library: Library) 
 
 
 def test_a_root_removed_under_a_live_server_is_an_empty_root(library: Library, tmp_path: Path) -> None:
-    report = keep(library)
+    report = create_report(library)
     root = library.storage.reports_root
-    with serving(root) as wire:
+    with start_server(root) as wire:
         assert tell(wire, "get_report", report=report)["version"] == 1
         shutil.rmtree(root)
         assert refuse(wire, tmp_path, "get_report", report=report)["code"] == "report_not_found"
@@ -502,8 +514,8 @@ def test_a_root_removed_under_a_live_server_is_an_empty_root(library: Library, t
 
 
 def test_an_outline_that_was_removed_comes_back_from_the_log(library: Library) -> None:
-    report = keep(library)
-    change(library, report, append("y"))
+    report = create_report(library)
+    update_report(library, report, append_text("y"))
     before = outline_of(library, report).read_bytes()
     outline_of(library, report).unlink()
     assert "missing" in library.get_report(report)["warnings"][0]
@@ -511,11 +523,13 @@ def test_an_outline_that_was_removed_comes_back_from_the_log(library: Library) -
 
 
 def test_a_log_that_was_removed_is_noticed_and_the_versions_go_on(library: Library) -> None:
-    report = keep(library)
-    change(library, report, append("y"))
+    report = create_report(library)
+    update_report(library, report, append_text("y"))
     (folder_of(library, report) / "audit.jsonl").unlink()
     verified = library.audit_report(report, verify=True)["verified"]
     assert [finding["code"] for finding in verified["findings"]] == ["head_mismatch"]
     assert library.get_report(report)["version"] == 2
-    assert change(library, report, append("x"))["version"] == 4  # the third takes in what was found
-    assert "y" in content(library, report, version=3)
+    assert (
+        update_report(library, report, append_text("x"))["version"] == 4
+    )  # the third takes in what was found
+    assert "y" in content_of(library, report, version=3)

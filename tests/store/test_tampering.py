@@ -22,9 +22,17 @@ from living_reports.model.report import outline_bytes, sha256_hex
 from living_reports.store.files import ReportStorage
 from living_reports.store.files.doctor import check_root
 from living_reports.store.files.verify import verify
-from support.command_line import ok, refused, run
-from support.keeping import ANN, BEN, append, change, keep, retitle, write
-from support.storage_helpers import bare_event
+from support.command_line import run_command, run_ok, run_refused
+from support.library_reports import (
+    ANN,
+    BEN,
+    append_text,
+    create_report,
+    replace_content,
+    set_title,
+    update_report,
+)
+from support.stored_reports import event_of_type
 
 SEED = 20261123
 SAMPLED = 400
@@ -75,21 +83,25 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Kept:
     """Thirty-one versions and a rendering, by two writers: prose long and short, insights, reverts."""
     root = tmp_path_factory.mktemp("tampering") / "reports"
     library = Library(root)
-    report = keep(library)
+    report = create_report(library)
     for number in range(2, 11):
-        change(library, report, append(f"Line {number}: {number * 7} % of orders fail.\n"))
-    change(library, report, write("".join(f"Row {row} is steady.\n" for row in range(200)), "Latency"))
+        update_report(library, report, append_text(f"Line {number}: {number * 7} % of orders fail.\n"))
+    update_report(
+        library, report, replace_content("".join(f"Row {row} is steady.\n" for row in range(200)), "Latency")
+    )
     library.revert_report(report, to_version=5, author=BEN)
-    change(library, report, retitle("Health of the shop"), author=BEN, reason="says more")
+    update_report(library, report, set_title("Health of the shop"), author=BEN, reason="says more")
     library.render_report(report, format="html", author=ANN)
     for number in range(14, 24):
-        change(library, report, {"op": "add_insight", "section": "Errors", "summary": f"Seen {number}"})
+        update_report(
+            library, report, {"op": "add_insight", "section": "Errors", "summary": f"Seen {number}"}
+        )
     library.revert_report(report, undo="17", author=ANN)
-    change(library, report, {"op": "set_status", "status": "archived"}, author=BEN)
-    change(library, report, {"op": "set_status", "status": "active"}, author=BEN)
+    update_report(library, report, {"op": "set_status", "status": "archived"}, author=BEN)
+    update_report(library, report, {"op": "set_status", "status": "active"}, author=BEN)
     for number in range(27, 31):
-        change(library, report, append(f"Line {number}.\n", "Latency"))
-    change(library, report, retitle("Health"))
+        update_report(library, report, append_text(f"Line {number}.\n", "Latency"))
+    update_report(library, report, set_title("Health"))
     kept = Kept(root, report)
     assert len(kept.lines) == 32
     return kept
@@ -228,7 +240,7 @@ def on_lines(change_lines: Callable[[Lines], object]) -> Mutation:
 
 def forged(lines: Lines, after: int, **payload: Any) -> bytes:
     """An event in good form, chained to the line that it follows."""
-    event = json.loads(bare_event("evolve", json.loads(lines[0])["report_id"]).model_dump_json())
+    event = json.loads(event_of_type("evolve", json.loads(lines[0])["report_id"]).model_dump_json())
     last = json.loads(lines[after - 1])["payload"]
     event["payload"] = {
         "outline_version": last["outline_version"],
@@ -473,7 +485,7 @@ def test_a_perfect_forgery_shows_only_against_a_head_noted_elsewhere(
     mutate(kept)
     republish(kept)
     assert verified(kept) == set()
-    done = run(kept.root, "verify", kept.report, "--expect", before, "--json")
+    done = run_command(kept.root, "verify", kept.report, "--expect", before, "--json")
     findings = json.loads(done.stdout)["verified"]["findings"]
     assert [(finding["code"], finding["line"]) for finding in findings] == [("head_expected", line)]
     assert done.returncode == 6
@@ -483,7 +495,7 @@ def test_what_was_noted_before_the_forgery_began_still_holds(kept: Kept) -> None
     early = noted(kept, 8)
     rewrite_from(9, actor="human")(kept)
     republish(kept)
-    assert ok(kept.root, "verify", kept.report, "--expect", early).startswith("ok")
+    assert run_ok(kept.root, "verify", kept.report, "--expect", early).startswith("ok")
 
 
 def test_an_event_appended_in_good_form_is_what_any_writer_does(kept: Kept) -> None:
@@ -491,7 +503,7 @@ def test_an_event_appended_in_good_form_is_what_any_writer_does(kept: Kept) -> N
     insert(32)(kept)
     assert verified(kept) == set()
     before = noted(kept, 32)
-    assert ok(kept.root, "verify", kept.report, "--expect", before).startswith("ok")
+    assert run_ok(kept.root, "verify", kept.report, "--expect", before).startswith("ok")
 
 
 # --- verify --expect ----------------------------------------------------------------------
@@ -499,33 +511,33 @@ def test_an_event_appended_in_good_form_is_what_any_writer_does(kept: Kept) -> N
 
 def test_every_head_that_was_ever_noted_still_leads_here(kept: Kept) -> None:
     for line in range(1, 33):
-        assert ok(kept.root, "verify", kept.report, "--expect", noted(kept, line)).startswith("ok")
+        assert run_ok(kept.root, "verify", kept.report, "--expect", noted(kept, line)).startswith("ok")
 
 
 def test_the_head_that_verify_names_can_be_noted_and_expected_later(kept: Kept) -> None:
-    answer = json.loads(ok(kept.root, "verify", "Health", "--json"))
+    answer = json.loads(run_ok(kept.root, "verify", "Health", "--json"))
     head = f"{answer['version']}:{answer['verified']['head_sha256']}"
-    change(Library(kept.root), kept.report, append("More."))
-    assert ok(kept.root, "verify", "Health", "--expect", head.upper()).startswith("ok")
+    update_report(Library(kept.root), kept.report, append_text("More."))
+    assert run_ok(kept.root, "verify", "Health", "--expect", head.upper()).startswith("ok")
 
 
 def test_a_hash_of_another_version_is_not_what_was_noted(kept: Kept) -> None:
     version, _, sha256 = noted(kept, 20).partition(":")
-    done = run(kept.root, "verify", kept.report, "--expect", f"{int(version) + 1}:{sha256}")
+    done = run_command(kept.root, "verify", kept.report, "--expect", f"{int(version) + 1}:{sha256}")
     assert done.returncode == 6
     assert "head_expected" in done.stdout
 
 
 @pytest.mark.parametrize("expect", ["31", "31:", "31:abc", "0:" + "0" * 64, "x:" + "0" * 64, "0" * 64])
 def test_what_to_expect_has_one_form(kept: Kept, expect: str) -> None:
-    code, error = refused(kept.root, "verify", kept.report, "--expect", expect)
+    code, error = run_refused(kept.root, "verify", kept.report, "--expect", expect)
     assert (code, error["code"], error["path"]) == (2, "invalid_input", "expect")
 
 
 def test_verifying_on_the_command_line_leaves_everything_as_it_was_found(kept: Kept) -> None:
     edited("outline.json", b"Line 3:", b"Line 4:")(kept)
     for _ in range(2):
-        assert run(kept.root, "verify", "Health").returncode == 6
+        assert run_command(kept.root, "verify", "Health").returncode == 6
     assert len(kept.lines) == 32
 
 

@@ -10,41 +10,37 @@ import pytest
 
 from living_reports.errors import ReportNotFoundError, StorageFailedError
 from living_reports.store.files import GlobalStorage, Note
-from support.storage_helpers import (
+from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
+from support.stored_reports import (
     ANN,
     REPORT,
-    Refusing,
-    answer_to,
-    bare_event,
-    copy_of,
-    create,
-    disk,
-    events_of,
-    killed_at,
+    copy_root,
+    create_stored_report,
+    current_text,
+    event_of_type,
+    log_events,
     outline_with,
-    recorded,
     require_sound,
-    say,
-    text_now,
+    set_text,
 )
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> GlobalStorage:
     storage = GlobalStorage(tmp_path / "reports")
-    create(storage)
-    say(storage, "two\n")
+    create_stored_report(storage)
+    set_text(storage, "two\n")
     return storage
 
 
 @pytest.fixture
 def trashed(root: GlobalStorage) -> GlobalStorage:
-    root.trash(REPORT, bare_event("delete"))
+    root.trash(REPORT, event_of_type("delete"))
     return root
 
 
 def restore(root: GlobalStorage) -> object:
-    return root.restore(REPORT, bare_event("status_change"))
+    return root.restore(REPORT, event_of_type("status_change"))
 
 
 def move_is_refused(operation: str, details: tuple[Path, ...]) -> None:
@@ -53,10 +49,10 @@ def move_is_refused(operation: str, details: tuple[Path, ...]) -> None:
 
 
 def test_a_report_moves_with_all_its_files_and_the_event_that_says_so(root: GlobalStorage) -> None:
-    place = root.trash(REPORT, bare_event("delete"))
+    place = root.trash(REPORT, event_of_type("delete"))
     assert place.parent == root.trash_dir
     assert place.name.startswith(f"{REPORT}_")
-    assert events_of(place)[-1]["action_type"] == "delete"
+    assert log_events(place)[-1]["action_type"] == "delete"
     assert not (root.by_id / REPORT).exists()
 
 
@@ -64,9 +60,9 @@ def test_a_report_moves_with_all_its_files_and_the_event_that_says_so(root: Glob
     "use",
     [
         lambda root: root.read(REPORT),
-        lambda root: say(root, "x"),
+        lambda root: set_text(root, "x"),
         lambda root: root.verify(REPORT),
-        lambda root: root.trash(REPORT, bare_event("delete")),
+        lambda root: root.trash(REPORT, event_of_type("delete")),
     ],
 )
 def test_a_report_in_the_trash_is_not_found(
@@ -78,13 +74,13 @@ def test_a_report_in_the_trash_is_not_found(
 
 def test_a_restored_report_is_what_it_was_and_goes_on(trashed: GlobalStorage) -> None:
     restore(trashed)
-    assert text_now(trashed) == "two\n"
+    assert current_text(trashed) == "two\n"
     require_sound(trashed)
-    assert [event["action_type"] for event in events_of(trashed.by_id / REPORT)[-2:]] == [
+    assert [event["action_type"] for event in log_events(trashed.by_id / REPORT)[-2:]] == [
         "delete",
         "status_change",
     ]
-    assert say(trashed, "three\n") == 3
+    assert set_text(trashed, "three\n") == 3
     assert list(trashed.trash_dir.iterdir()) == []
 
 
@@ -103,25 +99,25 @@ def test_a_create_does_not_take_the_id_of_a_report_in_the_trash(trashed: GlobalS
 
 
 def test_a_move_that_was_refused_is_finished_by_the_next_look(root: GlobalStorage) -> None:
-    with disk(move_is_refused), pytest.raises(StorageFailedError) as caught:
-        root.trash(REPORT, bare_event("delete"))
+    with observe_disk(move_is_refused), pytest.raises(StorageFailedError) as caught:
+        root.trash(REPORT, event_of_type("delete"))
     assert caught.value.details["happened"] == "yes"
     with pytest.raises(ReportNotFoundError):
-        say(root, "x")
+        set_text(root, "x")
     assert root.find_in_trash(REPORT) is not None
     assert not (root.by_id / REPORT).exists()
 
 
 def test_a_list_finishes_the_move_too(root: GlobalStorage) -> None:
-    with disk(move_is_refused), pytest.raises(StorageFailedError):
-        root.trash(REPORT, bare_event("delete"))
+    with observe_disk(move_is_refused), pytest.raises(StorageFailedError):
+        root.trash(REPORT, event_of_type("delete"))
     assert GlobalStorage(root.reports_root).entries() == []
     assert root.find_in_trash(REPORT) is not None
 
 
 def test_a_deleted_report_that_cannot_be_moved_is_still_not_found(root: GlobalStorage) -> None:
-    with disk(move_is_refused):
-        assert answer_to(root.trash, REPORT, bare_event("delete")) == "yes"
+    with observe_disk(move_is_refused):
+        assert outcome_of(root.trash, REPORT, event_of_type("delete")) == "yes"
         with pytest.raises(ReportNotFoundError):
             root.read(REPORT)
 
@@ -129,11 +125,11 @@ def test_a_deleted_report_that_cannot_be_moved_is_still_not_found(root: GlobalSt
 def test_restoring_that_is_refused_says_truly_whether_it_happened(
     trashed: GlobalStorage, tmp_path: Path
 ) -> None:
-    operations = recorded(lambda: restore(copy_of(trashed, tmp_path / "copy")))
+    operations = operations_of(lambda: restore(copy_root(trashed, tmp_path / "copy")))
     for position in range(len(operations)):
-        copy = copy_of(trashed, tmp_path / "copy")
-        with disk(Refusing(position)):
-            answer = answer_to(restore, copy)
+        copy = copy_root(trashed, tmp_path / "copy")
+        with observe_disk(FailOperation(position)):
+            answer = outcome_of(restore, copy)
         is_there = copy.exists(REPORT)
         assert is_there in {"yes": [True], "no": [False], "unknown": [True, False]}[answer]
         if not is_there:
@@ -143,15 +139,15 @@ def test_restoring_that_is_refused_says_truly_whether_it_happened(
 
 def test_restoring_that_is_killed_happened_or_not(trashed: GlobalStorage, tmp_path: Path) -> None:
     position = 0
-    copy = copy_of(trashed, tmp_path / "copy")
-    while killed_at(position, lambda copy=copy: restore(copy)):  # type: ignore[misc]
+    copy = copy_root(trashed, tmp_path / "copy")
+    while killed_before(position, lambda copy=copy: restore(copy)):  # type: ignore[misc]
         fresh = GlobalStorage(copy.reports_root)
         assert fresh.exists(REPORT) != (fresh.find_in_trash(REPORT) is not None)
         if not fresh.exists(REPORT):
             restore(fresh)
         require_sound(fresh)
         position += 1
-        copy = copy_of(trashed, tmp_path / "copy")
+        copy = copy_root(trashed, tmp_path / "copy")
     assert position > 4
 
 
@@ -167,7 +163,7 @@ def test_a_list_while_a_report_is_restored_leaves_its_mark(trashed: GlobalStorag
             lister.join()
             marked.append(other.index.is_marked(REPORT))
 
-    with disk(list_before_the_move):
+    with observe_disk(list_before_the_move):
         restore(trashed)
     assert marked == [True]
     require_sound(trashed)
@@ -182,6 +178,6 @@ def test_the_mark_of_a_restoring_that_was_killed_before_the_move_goes(trashed: G
 def test_a_linked_trash_is_not_written_through(root: GlobalStorage, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     root.trash_dir.symlink_to(tmp_path / "outside")
-    assert answer_to(root.trash, REPORT, bare_event("delete")) == "no"
+    assert outcome_of(root.trash, REPORT, event_of_type("delete")) == "no"
     assert list((tmp_path / "outside").iterdir()) == []
     require_sound(root)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from living_reports.store.files import GlobalStorage
-from support.storage_helpers import REPORT, bare_event, create, lines_of, recorded, say
+from support.disk_faults import operations_of
+from support.stored_reports import REPORT, create_stored_report, event_of_type, log_lines, set_text
 
 Lines = list[bytes]
 
@@ -19,10 +20,10 @@ Lines = list[bytes]
 def root(tmp_path: Path) -> GlobalStorage:
     """A root with one report of nine versions and a tenth event without one."""
     storage = GlobalStorage(tmp_path / "reports")
-    create(storage)
+    create_stored_report(storage)
     for version in range(2, 10):
-        say(storage, f"text {version}\n")
-    storage.get_report_storage(REPORT).append_audit_event(bare_event("render"))
+        set_text(storage, f"text {version}\n")
+    storage.get_report_storage(REPORT).append_audit_event(event_of_type("render"))
     return storage
 
 
@@ -38,7 +39,7 @@ def findings(root: GlobalStorage) -> list[tuple[int, str]]:
 
 
 def rewrite(folder: Path, change: Callable[[Lines], object]) -> None:
-    lines = lines_of(folder)
+    lines = log_lines(folder)
     change(lines)
     (folder / "audit.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
 
@@ -60,7 +61,7 @@ def alter(position: int) -> Callable[[Lines], None]:
 
 def test_a_whole_report_has_no_findings_and_verifying_it_writes_nothing(root: GlobalStorage) -> None:
     assert findings(root) == []
-    assert recorded(lambda: root.verify(REPORT)) == []
+    assert operations_of(lambda: root.verify(REPORT)) == []
     verified = root.verify(REPORT)
     assert verified["events"] == 10
     assert root.get_report_storage(REPORT).look().head == f"9:{verified['head_sha256']}"
@@ -75,7 +76,7 @@ def test_a_whole_report_has_no_findings_and_verifying_it_writes_nothing(root: Gl
         pytest.param(swap, (4, "chain_broken"), id="swapped"),
         pytest.param(lambda lines: lines.insert(3, lines[3]), (5, "repeated_event"), id="doubled"),
         pytest.param(
-            lambda lines: lines.insert(3, bare_event("render").model_dump_json().encode()),
+            lambda lines: lines.insert(3, event_of_type("render").model_dump_json().encode()),
             (5, "chain_broken"),
             id="inserted",
         ),

@@ -16,7 +16,7 @@ from living_reports.cli import main
 
 
 @dataclass(frozen=True)
-class Done:
+class CommandResult:
     """What a command left: its exit code and what it wrote."""
 
     returncode: int
@@ -24,7 +24,7 @@ class Done:
     stderr: str
 
 
-def run(root: Path, *arguments: str, stdin: str = "") -> Done:
+def run_command(root: Path, *arguments: str, stdin: str = "") -> CommandResult:
     """Run one command in this process, which is what the command does in its own."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
@@ -35,24 +35,24 @@ def run(root: Path, *arguments: str, stdin: str = "") -> Done:
             code = main(arguments)
         except SystemExit as stop:
             code = int(stop.code or 0)
-    return Done(code, out.getvalue(), err.getvalue())
+    return CommandResult(code, out.getvalue(), err.getvalue())
 
 
-def ok(root: Path, *arguments: str, stdin: str = "") -> str:
-    done = run(root, *arguments, stdin=stdin)
+def run_ok(root: Path, *arguments: str, stdin: str = "") -> str:
+    done = run_command(root, *arguments, stdin=stdin)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
-def answer(root: Path, *arguments: str, stdin: str = "") -> dict[str, Any]:
-    text = ok(root, *arguments, "--json", stdin=stdin)
+def run_json(root: Path, *arguments: str, stdin: str = "") -> dict[str, Any]:
+    text = run_ok(root, *arguments, "--json", stdin=stdin)
     assert text.count("\n") == 1
     data: dict[str, Any] = json.loads(text)
     return data
 
 
-def refused(root: Path, *arguments: str, stdin: str = "") -> tuple[int, dict[str, Any]]:
-    done = run(root, *arguments, "--json", stdin=stdin)
+def run_refused(root: Path, *arguments: str, stdin: str = "") -> tuple[int, dict[str, Any]]:
+    done = run_command(root, *arguments, "--json", stdin=stdin)
     assert done.stderr == ""
     error: dict[str, Any] = json.loads(done.stdout)["error"]
     return done.returncode, error

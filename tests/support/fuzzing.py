@@ -13,7 +13,7 @@ from typing import Any
 from living_reports import errors
 from living_reports.library import Library
 from living_reports.model.report import Author
-from support.wire import Wire, serving
+from support.wire import Wire, start_server
 
 Answer = dict[str, Any]
 
@@ -97,10 +97,10 @@ def _ids(made: Answer) -> Iterator[str]:
 
 
 @contextmanager
-def fuzzed(root: Path, era: str = "legacy") -> Iterator[tuple[Wire, Reports]]:
+def fuzz_server(root: Path, era: str = "legacy") -> Iterator[tuple[Wire, Reports]]:
     """A server over two reports. Its log goes nowhere: what matters is what its client sees."""
     reports = Reports(root)
-    with serving(root, stderr=subprocess.DEVNULL, introduced=era == "legacy") as wire:
+    with start_server(root, stderr=subprocess.DEVNULL, introduced=era == "legacy") as wire:
         yield wire, reports
 
 
@@ -112,7 +112,7 @@ def receive(wire: Wire) -> Answer:
     return message
 
 
-def judged(message: Answer, root: Path) -> tuple[bool, Answer]:
+def check_answer(message: Answer, root: Path) -> tuple[bool, Answer]:
     """Whether the call of a tool was refused, and its answer or its error, found to be as promised."""
     if "error" in message:  # of the protocol, before any tool was called
         _require_clear(json.dumps(message["error"], ensure_ascii=False), message["error"]["message"], root)
@@ -153,7 +153,7 @@ def _require_clear(text: str, message: str, root: Path) -> None:
         assert leak not in text, text
 
 
-def asked(wire: Wire, message: Answer) -> Answer:
+def exchange(wire: Wire, message: Answer) -> Answer:
     """The answer to the only request under way."""
     wire.send(message)
     return receive(wire)

@@ -53,3 +53,43 @@ def outline_of(revision: dict[str, Any], version: int) -> Outline:
         "sections": sections,
     }
     return normalised(Outline.model_validate(data))
+
+
+def split_sections(text: str) -> dict[str, str]:
+    """The sections of a document by a name that tells them apart, heading included, in order."""
+    sections: dict[str, str] = {}
+    for part in re.split(r"(?m)^(?=## )", text):
+        heading = part.partition("\n")[0].strip("# \r") if part.startswith("## ") else "Preface"
+        name, number = heading[:400] or "Untitled", 1
+        while name in sections:
+            number += 1
+            name = f"{heading[:400]} ({number})"
+        sections[name] = part
+    return sections
+
+
+def changes_between(old: dict[str, str], new: dict[str, str]) -> list[dict[str, Any]]:
+    """What leads from one revision to the next; sections are named by their titles."""
+    gone = [name for name in old if name not in new]
+    came = [name for name in new if name not in old]
+    changes = [{"op": "remove_section", "section": name} for name in gone]
+    changes += [
+        {"op": "edit_section", "section": name, "content": text}
+        for name, text in new.items()
+        if name in old and old[name] != text
+    ]
+    changes += [{"op": "add_section", "title": name, "content": new[name]} for name in came]
+    order = [*(name for name in old if name in new), *came]
+    previous = ""
+    for place, name in enumerate(new):
+        if order[place] != name:
+            position = f"after:{previous}" if previous else "first"
+            changes.append({"op": "move_section", "section": name, "position": position})
+            order.remove(name)
+            order.insert(place, name)
+        previous = name
+    return changes
+
+
+def reason_of(revision: dict[str, Any]) -> str:
+    return f"{revision['author']}: {revision['message']}".strip()

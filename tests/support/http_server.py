@@ -46,7 +46,7 @@ def is_open(port: int) -> bool:
 
 
 @contextmanager
-def serving_http(root: Path, *options: str, **variables: str) -> Iterator[HttpServer]:
+def start_http_server(root: Path, *options: str, **variables: str) -> Iterator[HttpServer]:
     """A server that listens; an error if it leaves instead."""
     port = free_port()
     environ = clean_environment() | environment(root, **variables)

@@ -110,7 +110,7 @@ def outlines(draw: Draw, max_items: int = 3) -> Outline:
 
 
 @st.composite
-def edited(draw: Draw, outline: Outline, max_edits: int = 4) -> Outline:
+def edited_outlines(draw: Draw, outline: Outline, max_edits: int = 4) -> Outline:
     """The outline after up to `max_edits` edits, each of which may also change nothing."""
     data = outline_data(outline)
     for edit in draw(st.lists(st.sampled_from(EDITS), min_size=1, max_size=max_edits)):

@@ -45,7 +45,7 @@ def environment(root: Path, **variables: str) -> dict[str, str]:
     return {"PYTHONPATH": path, "LIVING_REPORTS_ROOT": str(root), **variables}
 
 
-def call(request_id: int, tool: str, /, **arguments: Any) -> dict[str, Any]:
+def tool_call(request_id: int, tool: str, /, **arguments: Any) -> dict[str, Any]:
     params = {"name": tool, "arguments": arguments}
     return {"jsonrpc": "2.0", "id": request_id, "method": "tools/call", "params": params}
 
@@ -98,13 +98,13 @@ class Wire:
         return [json.loads(line) for line in (self._come + out).splitlines()]
 
 
-def enveloped(message: dict[str, Any]) -> dict[str, Any]:
+def with_envelope(message: dict[str, Any]) -> dict[str, Any]:
     """The same request in the protocol without a handshake."""
     return message | {"params": message.get("params", {}) | {"_meta": ENVELOPE}}
 
 
 @contextmanager
-def serving(
+def start_server(
     root: Path, *options: str, stderr: int | None = None, introduced: bool = True, **variables: str
 ) -> Iterator[Wire]:
     """A server whose client has introduced itself, or has not said anything yet."""

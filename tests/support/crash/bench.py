@@ -25,7 +25,7 @@ from living_reports.store.files.doctor import check_root
 from support.crash.model import FileSystem, Item, Tree, numbered, read_tree, write_tree
 from support.crash.recorder import Operation, Recorder
 from support.crash.scenarios import ANN, Act, Scenario, look
-from support.storage_helpers import killed_at
+from support.disk_faults import killed_before
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 OTHER_BOOT = b"00000000-1111-4222-8333-444444444444"
@@ -163,7 +163,7 @@ class Bench:
             write_tree(recording.base, place)
             self._put_search(recording, place / ROOT, is_power_cut=False)
             _forget_everything()
-            if not killed_at(position, lambda: act.do(Library(place / ROOT))):
+            if not killed_before(position, lambda: act.do(Library(place / ROOT))):
                 return
             yield recording, place / ROOT
 

@@ -7,6 +7,7 @@ what it leaves is on the disk for good.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -21,6 +22,7 @@ from living_reports.model.report import Author, Outline, Section
 from living_reports.store.files import Note
 from support.crash.recorder import Death
 
+SEED = int(os.environ.get("CRASH_SEED", "20261123"))
 ANN = Author("agent", "ann/1.0")
 REPORT = "5f9d3c1e-0a7b-4c2d-8e6f-1234567890ab"
 DAY = "2026-11-23T10:00:00+00:00"
@@ -323,3 +325,8 @@ def look(library: Library) -> object:
     """List, and read what can be read."""
     rows = library.list_reports(status="all")["reports"]
     return [library.get_report(row["report_id"]) for row in rows]
+
+
+def name_of(each: Scenario | Action) -> str:
+    """Return the name of a scenario or of an action, for the ids of parametrised tests."""
+    return each.name if isinstance(each, Scenario) else each.__name__

@@ -20,7 +20,7 @@ print("free", flush=True)
 
 
 @contextmanager
-def held_elsewhere(path: Path) -> Iterator[subprocess.Popen[str]]:
+def locked_by_another_process(path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process holds the lock; a line to it lets go."""
     command = [sys.executable, "-c", HOLDER, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -32,7 +32,7 @@ def held_elsewhere(path: Path) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def let_go(process: subprocess.Popen[str]) -> None:
+def release_lock(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     process.stdin.write("\n")
     process.stdin.flush()

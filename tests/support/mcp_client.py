@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import mcp_types as types
@@ -18,10 +19,10 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 from living_reports.server.tools import BY_NAME
 from support.wire import COMMAND, environment
 
-MODES = pytest.mark.parametrize("mode", ["auto", "legacy"])
+PROTOCOL_MODES = pytest.mark.parametrize("mode", ["auto", "legacy"])
 
 
-def run(test: Callable[[], Awaitable[None]]) -> None:
+def run_async(test: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
         with anyio.fail_after(60):
             await test()
@@ -30,7 +31,7 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 
 
 @asynccontextmanager
-async def connected(
+async def connect(
     root: Path,
     *options: str,
     mode: str = "auto",
@@ -47,7 +48,7 @@ async def connected(
         yield client
 
 
-async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+async def call_tool(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     """The answer, the same as text and as structured content, with nothing its schema does not name."""
     result = await client.call_tool(tool, arguments)
     [content] = result.content
@@ -60,7 +61,7 @@ async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     return answer
 
 
-async def refused(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+async def call_refused(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     """The error, which is all there is."""
     result = await client.call_tool(tool, arguments)
     [content] = result.content
@@ -73,3 +74,38 @@ async def refused(client: Client, tool: str, **arguments: Any) -> dict[str, Any]
     error: dict[str, Any] = parsed["error"]
     assert error.keys() >= {"code", "message", "hint", "retry"}
     return error
+
+
+INHERITED = ("HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "SYSTEMROOT", "TEMP", "TMP")
+"""What clients hand on to a server besides what its entry says."""
+
+
+def first_call(
+    entry: Mapping[str, Any],
+    *,
+    mode: Literal["auto", "legacy"] = "auto",
+    folder: str = os.sep,
+    **environ: str,
+) -> dict[str, Any]:
+    """Create a report on the server that an entry of a client's configuration names, and give the answer.
+
+    The server starts in a folder that is not its own and with little of an environment, as from a
+    desktop program.
+    """
+    inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+    server = StdioServerParameters(
+        command=entry["command"],
+        args=list(entry["args"]),
+        env=inherited | dict(entry.get("env", {})) | environ,
+        cwd=Path(folder),
+    )
+
+    async def call() -> dict[str, Any]:
+        async with Client(server, mode=mode) as client:
+            result = await client.call_tool("create_report", {"title": "First call"})
+            [content] = result.content
+            assert isinstance(content, types.TextContent)
+            answer: dict[str, Any] = json.loads(content.text)
+            return answer
+
+    return anyio.run(call)

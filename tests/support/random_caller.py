@@ -1,6 +1,6 @@
 """A process that works on reports with others, and writes down what it was told, and when.
 
-    python -m witness ROOT HOW NAME SECONDS REPORT…
+    python -m support.random_caller ROOT HOW NAME SECONDS REPORT…
 
 `HOW` is `library`, `server` (a server of its own over stdio) or `cli` (a command for each call). It
 prints `ready`, waits for a line, works for so long, and prints its acts as one line of JSON. Times
@@ -25,7 +25,7 @@ from typing import Any
 from living_reports.errors import ReportError
 from living_reports.library import Library
 from living_reports.model.report import Author
-from support.wire import call, environment, serving
+from support.wire import environment, start_server, tool_call
 
 SECTION = "Lines"
 Answer = dict[str, Any]
@@ -33,7 +33,7 @@ Ask = Callable[..., Answer]
 
 
 @dataclass
-class Act:
+class Call:
     """One call and its answer.
 
     Attributes:
@@ -57,7 +57,7 @@ class Act:
     listed: dict[str, int] = field(default_factory=dict)
 
 
-class Witness:
+class RandomCaller:
     """Makes calls at random, and remembers them."""
 
     def __init__(self, ask: Ask, name: str, reports: list[str]) -> None:
@@ -67,7 +67,7 @@ class Witness:
         self._random = Random(name)
         self._numbers = count(1)
         self._seen = dict.fromkeys(reports, 1)
-        self.acts: list[Act] = []
+        self.acts: list[Call] = []
 
     def work(self, seconds: float) -> None:
         until = time.monotonic() + seconds
@@ -88,7 +88,7 @@ class Witness:
         start = time.monotonic_ns()
         answer = self._ask(tool, **arguments)
         end = time.monotonic_ns()
-        act = Act(start, end, token, what, report or str(answer.get("report_id", "")), says)
+        act = Call(start, end, token, what, report or str(answer.get("report_id", "")), says)
         if "error" in answer:
             act.refused = answer["error"]["code"]
         else:
@@ -154,10 +154,10 @@ def through_the_library(root: Path, name: str) -> Ask:
 
 
 def through_a_server(root: Path, name: str, stack: ExitStack) -> Ask:
-    wire, ids = stack.enter_context(serving(root, "--as", name)), count(10)
+    wire, ids = stack.enter_context(start_server(root, "--as", name)), count(10)
 
     def ask(tool: str, **arguments: Any) -> Answer:
-        answer: Answer = json.loads(wire.ask(call(next(ids), tool, **arguments))["content"][0]["text"])
+        answer: Answer = json.loads(wire.ask(tool_call(next(ids), tool, **arguments))["content"][0]["text"])
         return answer
 
     return ask
@@ -202,11 +202,11 @@ def main() -> None:
             ask = through_the_library(root, name)
         else:
             ask = through_a_server(root, name, stack) if how == "server" else through_commands(root)
-        witness = Witness(ask, name, reports)
+        caller = RandomCaller(ask, name, reports)
         print("ready", flush=True)
         sys.stdin.readline()
-        witness.work(float(seconds))
-    print(json.dumps([asdict(act) for act in witness.acts]), flush=True)
+        caller.work(float(seconds))
+    print(json.dumps([asdict(act) for act in caller.acts]), flush=True)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ ON_INSIGHT = ["edit_insight", "move_insight", "remove_insight", "add_citation", 
 OPS = [*ON_REPORT, *ON_SECTION, *ON_INSIGHT]
 
 
-def plain(outline: Outline) -> Plain:
+def to_plain(outline: Outline) -> Plain:
     """What an outline says, in the form that is predicted here."""
     metadata = {key: value for key, value in outline.metadata.items() if key not in ("tags", "status")}
     return {
@@ -51,7 +51,7 @@ def plain(outline: Outline) -> Plain:
     }
 
 
-def drawn_change(old: Plain, op: str, random: Random, word: str) -> Change:
+def random_change(old: Plain, op: str, random: Random, word: str) -> Change:
     """A change of this kind that can be made here; of another kind where there is nothing to make it on."""
     if op in ON_INSIGHT and not old["insights"]:
         op = "add_insight"
@@ -62,7 +62,7 @@ def drawn_change(old: Plain, op: str, random: Random, word: str) -> Change:
     if op == "remove_citation" and not urls:
         op = "add_citation"
     section = random.choice(old["sections"])["id"] if op in ON_SECTION or op == "move_insight" else ""
-    content = found(old, section)["content"] if section else ""
+    content = section_with_id(old, section)["content"] if section else ""
     if op == "edit_text" and not content:
         op = "append_text"
     named = {"section": section} if section else {}
@@ -96,16 +96,16 @@ def _fields(op: str, old: Plain, random: Random, word: str, content: str, urls: 
     return fields[op]
 
 
-def found(report: Plain, section: str) -> Plain:
+def section_with_id(report: Plain, section: str) -> Plain:
     """The section with this id."""
     return next(one for one in report["sections"] if one["id"] == section)
 
 
-def has(report: Plain, section: str) -> bool:
+def has_section(report: Plain, section: str) -> bool:
     return any(one["id"] == section for one in report["sections"])
 
 
-def changed(old: Plain, change: Change, created: Plain) -> Plain:
+def apply_change(old: Plain, change: Change, created: Plain) -> Plain:
     """The report after a change; `created` names what it made."""
     new: Plain = deepcopy(old)
     op = change["op"]
@@ -138,7 +138,7 @@ def _change_report(new: Plain, op: str, change: Change, created: Plain) -> None:
 
 
 def _change_section(new: Plain, op: str, change: Change, created: Plain) -> None:
-    section = found(new, change["section"])
+    section = section_with_id(new, change["section"])
     if op == "edit_section":
         section.update({key: change[key] for key in ("title", "content", "notes") if key in change})
     elif op == "edit_text":
@@ -175,7 +175,7 @@ def _change_insight(new: Plain, op: str, change: Change) -> None:
             if insight in section["insights"]:
                 section["insights"].remove(insight)
         if op == "move_insight":
-            _insert(found(new, change["section"])["insights"], insight, change["position"])
+            _insert(section_with_id(new, change["section"])["insights"], insight, change["position"])
         else:
             del new["insights"][insight]
 

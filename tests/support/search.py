@@ -9,21 +9,21 @@ from typing import Any
 from living_reports.library import Library
 from living_reports.library.listing import Asked, list_page, open_search
 from living_reports.store.files import GlobalStorage
-from support.keeping import keep
+from support.library_reports import create_report
 
 TODAY = date(2026, 11, 24)
 
-Row = dict[str, Any]
+Json = dict[str, Any]
 
 
-def prose(text: str, **more: Any) -> list[Row]:
+def sections_with_text(text: str, **more: Any) -> list[Json]:
     """The sections of a report that says this."""
     return [{"title": "Findings", "content": text, **more}]
 
 
-def write(library: Library, title: str, text: str, **more: Any) -> str:
+def create_with_text(library: Library, title: str, text: str, **more: Any) -> str:
     """A report that says this; its id."""
-    return keep(library, title, sections=prose(text), **more)
+    return create_report(library, title, sections=sections_with_text(text), **more)
 
 
 class Finder:
@@ -33,7 +33,7 @@ class Finder:
         self.storage = GlobalStorage(root)
         self.search = open_search(self.storage)
 
-    def answer(self, query: str = "", *, limit: int = 100, cursor: str = "", **asked: Any) -> Row:
+    def answer(self, query: str = "", *, limit: int = 100, cursor: str = "", **asked: Any) -> Json:
         """The whole answer."""
         return list_page(self.storage, self.search, Asked(query=query, **asked), TODAY, limit, cursor)
 
@@ -41,7 +41,7 @@ class Finder:
         """The titles of the reports found, in order."""
         return [row["title"] for row in self.answer(query, **asked)["reports"]]
 
-    def matches(self, query: str = "", **asked: Any) -> list[Row]:
+    def matches(self, query: str = "", **asked: Any) -> list[Json]:
         """What fits in the one report that is found."""
         [row] = self.answer(query, **asked)["reports"]
         return list(row.get("matches", []))

@@ -9,7 +9,7 @@ from typing import Any
 from living_reports.changes import Outcome, apply_changes, parse_changes
 from living_reports.model.report import Insight, Outline, Section, normalised
 
-T = "2026-11-01T10:00:00+00:00"
+CREATED_AT = "2026-11-01T10:00:00+00:00"
 NOW = "2026-11-23T10:00:00.123456+00:00"
 S1 = "aaaa1111-0000-4000-8000-000000000001"
 S2 = "bbbb2222-0000-4000-8000-000000000002"
@@ -22,14 +22,14 @@ LOOSE = "44440000-0000-4000-8000-000000000014"
 Fields = dict[str, Any]
 
 
-def start() -> Outline:
+def small_outline() -> Outline:
     paper = {"source": "document", "path": "a.pdf", "page": "3"}
-    web = {"source": "url", "url": "https://e.org", "accessed_at": T}
+    web = {"source": "url", "url": "https://e.org", "accessed_at": CREATED_AT}
     data = {
         "report_id": "99990000-0000-4000-8000-000000000000",
         "title": "Health",
-        "created_at": T,
-        "updated_at": T,
+        "created_at": CREATED_AT,
+        "updated_at": CREATED_AT,
         "sections": [
             {"section_id": S1, "title": "Findings", "content": "one two\ntwo three", "insight_ids": [I1, I2]},
             {"section_id": S2, "title": "Risks", "notes": "quarterly", "insight_ids": [I3]},
@@ -46,23 +46,23 @@ def start() -> Outline:
     return normalised(Outline.model_validate(data))
 
 
-def new_ids() -> Callable[[], str]:
+def counting_ids() -> Callable[[], str]:
     count = itertools.count(1)
     return lambda: f"ffff0000-0000-4000-8000-{next(count):012}"
 
 
-def run(*changes: Fields, outline: Outline | None = None, ids: Callable[[], str] | None = None) -> Outcome:
+def apply(*changes: Fields, outline: Outline | None = None, ids: Callable[[], str] | None = None) -> Outcome:
     parsed = parse_changes(list(changes))
-    return apply_changes(outline or start(), parsed, now=NOW, new_id=ids or new_ids())
+    return apply_changes(outline or small_outline(), parsed, now=NOW, new_id=ids or counting_ids())
 
 
-def section(outcome: Outcome, section_id: str = S1) -> Section:
+def section_of(outcome: Outcome, section_id: str = S1) -> Section:
     return outcome.outline.get_section(section_id)
 
 
-def insight(outcome: Outcome, insight_id: str = I1) -> Insight:
+def insight_of(outcome: Outcome, insight_id: str = I1) -> Insight:
     return outcome.outline.get_insight(insight_id)
 
 
-def order(outcome: Outcome) -> list[str]:
+def section_titles(outcome: Outcome) -> list[str]:
     return [each.title for each in outcome.outline.sections]

@@ -11,7 +11,7 @@ from living_reports.model.report import Author
 ANN = Author("agent", "ann/1.0")
 BEN = Author("agent", "ben/2.0")
 
-Row = dict[str, Any]
+Json = dict[str, Any]
 
 SECTIONS = [
     {
@@ -25,7 +25,7 @@ SECTIONS = [
 ]
 
 
-def keep(library: Library, title: str = "Health", **more: Any) -> str:
+def create_report(library: Library, title: str = "Health", **more: Any) -> str:
     """A small report of Ann's; its id."""
     answer = library.create_report(
         title, more.pop("sections", SECTIONS), author=more.pop("author", ANN), **more
@@ -33,24 +33,24 @@ def keep(library: Library, title: str = "Health", **more: Any) -> str:
     return str(answer["report_id"])
 
 
-def change(library: Library, report: str, *changes: Row, **more: Any) -> Row:
+def update_report(library: Library, report: str, *changes: Json, **more: Any) -> Json:
     """Ann's changes, or those of another `author`."""
     return library.update_report(report, list(changes), author=more.pop("author", ANN), **more)
 
 
-def append(text: str, section: str = "Errors") -> Row:
+def append_text(text: str, section: str = "Errors") -> Json:
     return {"op": "append_text", "section": section, "text": text}
 
 
-def write(text: str, section: str = "Errors") -> Row:
+def replace_content(text: str, section: str = "Errors") -> Json:
     return {"op": "edit_section", "section": section, "content": text}
 
 
-def retitle(title: str) -> Row:
+def set_title(title: str) -> Json:
     return {"op": "set_title", "title": title}
 
 
-def content(library: Library, report: str, section: str = "Errors", **more: Any) -> str:
+def content_of(library: Library, report: str, section: str = "Errors", **more: Any) -> str:
     """The prose of a section."""
     [row] = library.get_report(report, sections=[section], **more)["sections"]
     return str(row["content"])
