@@ -42,11 +42,11 @@ from support.wire import tool_call, start_server
 
 stack = ExitStack()
 atexit.register(stack.close)
-wire = stack.enter_context(serving(Path(root), "--as", name))
+wire = stack.enter_context(start_server(Path(root), "--as", name))
 ids = iter(range(10, 1_000_000))
 
 def ask(tool, **arguments):
-    return json.loads(wire.ask(call(next(ids), tool, **arguments))["content"][0]["text"])
+    return json.loads(wire.ask(tool_call(next(ids), tool, **arguments))["content"][0]["text"])
 
 def version():
     return ask("get_report", report=report)["version"]

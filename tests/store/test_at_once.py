@@ -228,7 +228,7 @@ def die_before_the_move(operation, details):
 
 root, report = sys.argv[1:]
 durable.observer = die_before_the_move
-GlobalStorage(Path(root)).trash(report, bare_event("delete", report))
+GlobalStorage(Path(root)).trash(report, event_of_type("delete", report))
 """
 
 

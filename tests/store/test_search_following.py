@@ -449,9 +449,9 @@ from support.search import sections_with_text, create_with_text, Finder
 root, name, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 library, finder = Library(root), Finder(root)
 for n in range(number):
-    report = keep(library, f"{name} {n}", sections=[{"title": "Findings", "content": f"common {name}{n}"}])
+    report = create_report(library, f"{name} {n}", sections=[{"title": "Findings", "content": f"common {name}{n}"}])
     assert finder.titles(f"{name}{n}") == [f"{name} {n}"], "own report not found"
-    change(library, report, append(f"more{name}{n}", "Findings"))
+    update_report(library, report, append_text(f"more{name}{n}", "Findings"))
     assert finder.titles(f"more{name}{n}") == [f"{name} {n}"], "own change not found"
 """
 

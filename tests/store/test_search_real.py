@@ -133,7 +133,7 @@ from living_reports.library import Library
 
 library, name = Library(Path(sys.argv[1])), sys.argv[2]
 for number, title in enumerate(sys.argv[3:]):
-    library.update_report(title, [append(f"xx{name}xx xx{name}{number}xx", "Text")], author=ANN)
+    library.update_report(title, [append_text(f"xx{name}xx xx{name}{number}xx", "Text")], author=ANN)
 """
 
 
