@@ -7,8 +7,6 @@ program, it gives every text that anybody was shown; and no answer is older than
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -21,9 +19,9 @@ import pytest
 from living_reports.errors import LockTimeoutError
 from living_reports.library import Library
 from living_reports.store.files.doctor import check_root
-from support.processes import locked_by_another_process
+from support.processes import locked_by_another_process, start_together
 from support.random_caller import SECTION, Call, through_a_server, through_commands, through_the_library
-from support.wire import SOURCE, start_server, tool_call
+from support.wire import start_server, tool_call
 
 KINDS = ["library"] * 4 + ["server"] * 2 + ["cli"] * 2
 REPORTS = 3
@@ -44,28 +42,21 @@ def some_reports(root: Path) -> tuple[list[str], list[Call]]:
 
 
 def random_callers(root: Path, reports: list[str], seconds: float) -> dict[str, list[Call]]:
-    """What each of the eight was told, by its name, in its own order."""
-    path = os.pathsep.join([SOURCE, str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    """Return the calls of eight random callers by their names, each in its own order."""
+    commands = {
+        f"{how}{number}": [
+            "-m",
+            "support.random_caller",
+            str(root),
+            how,
+            f"{how}{number}",
+            str(seconds),
+            *reports,
+        ]
+        for number, how in enumerate(KINDS)
+    }
     with ExitStack() as stack:
-        started = {}
-        for number, how in enumerate(KINDS):
-            name = f"{how}{number}"
-            started[name] = subprocess.Popen(
-                [sys.executable, "-m", "support.random_caller", str(root), how, name, str(seconds), *reports],
-                env={**os.environ, "PYTHONPATH": path},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            stack.enter_context(started[name])
-            stack.callback(started[name].kill)
-        for process in started.values():
-            assert process.stdout is not None
-            assert process.stdout.readline() == "ready\n"  # so that they begin together
-        for process in started.values():
-            assert process.stdin is not None
-            process.stdin.write("go\n")
-            process.stdin.flush()
+        started = start_together(commands, stack)
         kill_holders(root, reports)
         told = {name: process.communicate(timeout=seconds + 120)[0] for name, process in started.items()}
     return {name: [Call(**row) for row in json.loads(text)] for name, text in told.items()}

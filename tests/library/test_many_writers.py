@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +9,7 @@ import pytest
 
 from living_reports.library import Library
 from living_reports.model.report import Author
-from support.wire import SOURCE
+from support.processes import run_together
 
 PROCESSES = 8
 
@@ -76,30 +72,13 @@ print(json.dumps([acknowledged, conflicts]), flush=True)
 
 
 def write_at_once(root: Path, report: str, how: str, updates: int) -> tuple[dict[int, str], int]:
-    """What was acknowledged, by version, and how often a writer was refused."""
-    path = os.pathsep.join([SOURCE, str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-c", WRITER.format(how=how), str(root), report]
-    writers = [
-        subprocess.Popen(
-            [*command, f"writer{number}", str(updates)],
-            env={**os.environ, "PYTHONPATH": path},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for number in range(PROCESSES)
-    ]
-    for writer in writers:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "ready\n"  # so that they begin together
-    for writer in writers:
-        assert writer.stdin is not None
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
-    answers = [json.loads(writer.communicate(timeout=300)[0]) for writer in writers]
-    made = [row for acknowledged, _ in answers for row in acknowledged]
+    """Return the acknowledged texts by version, and how often a writer was refused."""
+    script = WRITER.format(how=how)
+    names = [f"writer{number}" for number in range(PROCESSES)]
+    answers = run_together({name: ["-c", script, str(root), report, name, str(updates)] for name in names})
+    made = [row for acknowledged, _ in answers.values() for row in acknowledged]
     assert len({version for version, _ in made}) == len(made)
-    return dict(made), sum(conflicts for _, conflicts in answers)
+    return dict(made), sum(conflicts for _, conflicts in answers.values())
 
 
 def assert_nothing_lost(library: Library, report: str, acknowledged: dict[int, str], total: int) -> None:

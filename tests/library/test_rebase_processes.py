@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from living_reports.library import Library
 from support.library_reports import ANN
-from support.wire import SOURCE
+from support.processes import run_together
 
 UPDATES = 100
 SECTIONS = ("Left", "Right")
@@ -40,27 +36,11 @@ print(json.dumps(acknowledged), flush=True)
 
 
 def write_at_once(root: Path, report: str, how: str) -> list[tuple[int, list[int], int]]:
-    """What was acknowledged: the version, those it was carried over, and the one it expected."""
-    env = {**os.environ, "PYTHONPATH": SOURCE}
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(root), report, section, str(UPDATES), how],
-            env=env,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for section in SECTIONS
-    ]
-    for writer in writers:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "ready\n"  # so that they begin together
-    for writer in writers:
-        assert writer.stdin is not None
-        writer.stdin.write("go\n")
-        writer.stdin.flush()
-    answers = [json.loads(writer.communicate(timeout=300)[0]) for writer in writers]
-    return sorted((made, over, seen) for answer in answers for made, over, seen in answer)
+    """Return what was acknowledged: the version, the versions it was rebased over, the one it expected."""
+    answers = run_together(
+        {section: ["-c", WRITER, str(root), report, section, str(UPDATES), how] for section in SECTIONS}
+    )
+    return sorted((made, over, seen) for answer in answers.values() for made, over, seen in answer)
 
 
 @pytest.mark.parametrize("how", ["prose", "insights"])

@@ -6,7 +6,6 @@ Each test holds one of the two at the point where the other may harm it.
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -35,7 +34,7 @@ from support.library_reports import (
     set_title,
     update_report,
 )
-from support.wire import SOURCE
+from support.processes import start_python
 
 Save = Callable[[Path, bytes], object]
 
@@ -232,7 +231,7 @@ GlobalStorage(Path(root)).trash(report, event_of_type("delete", report))
 """
 
 
-def wait_until_it_waits(process: subprocess.Popen[bytes]) -> None:
+def wait_until_it_waits(process: subprocess.Popen[str]) -> None:
     """Until the kernel says that the process is in the queue of a lock."""
     while not re.search(rf"-> FLOCK +ADVISORY +WRITE {process.pid} ", Path("/proc/locks").read_text("ascii")):
         assert process.poll() is None
@@ -244,10 +243,7 @@ def test_a_deletion_that_waited_for_a_change_is_marked_when_it_begins(library: L
     report, root = create_report(library), library.storage.reports_root
     assert listed(root) == {report: "Health"}  # the look that follows a start is over
     with library.storage.get_report_storage(report).lock():
-        path = os.pathsep.join([SOURCE, str(Path(__file__).parents[1])])
-        deleting = subprocess.Popen(
-            [sys.executable, "-c", DELETING, str(root), report], env={**os.environ, "PYTHONPATH": path}
-        )
+        deleting = start_python("-c", DELETING, str(root), report)
         wait_until_it_waits(deleting)
         update_report(library, report, set_title("Changed"))
     assert deleting.wait() == -signal.SIGKILL

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -26,9 +25,9 @@ from living_reports.store.files.history import History
 from living_reports.store.files.saved import saved_bytes
 from living_reports.store.files.state import Hashes
 from support.library_reports import ANN, create_report, folder_of, update_report
+from support.processes import child_environment
 from support.stored_reports import REPORT, SECTION, create_stored_report, event_of_type, log_events, set_text
 from support.strategies import outlines
-from support.wire import SOURCE
 
 UPDATES = """
 import sys
@@ -57,7 +56,7 @@ def test_the_kernel_sees_two_syncs_an_update(library: Library, tmp_path: Path) -
     trace = tmp_path / "trace"
     strace = ["strace", "-f", "-qq", "-o", str(trace), "-e", "trace=fsync,fdatasync,sync,syncfs,msync"]
     command = [*strace, sys.executable, "-c", UPDATES, str(library.storage.reports_root), report, "5"]
-    subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(SOURCE)})
+    subprocess.run(command, check=True, env=child_environment())
     calls = [line.split(maxsplit=1)[1].partition("(")[0] for line in trace.read_text().splitlines()]
     assert calls == ["fdatasync"] * 10
     assert library.get_report(report)["version"] == 6

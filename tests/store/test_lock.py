@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -17,7 +16,7 @@ import pytest
 
 from living_reports.store.files import LockTimeoutError, ReportLock
 from living_reports.store.files.lock import hold, is_held
-from support.processes import locked_by_another_process, release_lock
+from support.processes import locked_by_another_process, release_lock, run_together
 
 TURNS = """
 import sys, time
@@ -217,16 +216,8 @@ def test_eight_processes_share_it_fairly_and_lose_no_turn(path: Path, tmp_path: 
     counter = tmp_path / "counter"
     counter.write_text("0")
     until = time.time() + 4
-    command = [sys.executable, "-c", TURNS, str(path), str(counter), str(until)]
-    processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(8)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        release_lock(process)
-    turns = [int(process.communicate(timeout=60)[0]) for process in processes]
+    command = ["-c", TURNS, str(path), str(counter), str(until)]
+    turns = list(run_together(dict.fromkeys("abcdefgh", command)).values())
     assert int(counter.read_text()) == sum(turns)
     assert min(turns) * 3 >= max(turns)
 

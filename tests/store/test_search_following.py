@@ -21,8 +21,8 @@ from living_reports.store.files import GlobalStorage, boot
 from living_reports.store.files.index import ReportIndex
 from living_reports.store.files.search.follower import Follower
 from support.library_reports import ANN, append_text, folder_of, set_title, update_report
+from support.processes import require_success, start_python
 from support.search import Finder, create_with_text
-from support.wire import SOURCE
 
 
 @pytest.fixture
@@ -442,24 +442,18 @@ def test_a_database_that_another_holds_is_answered_from_as_it_is(
 WRITER = """
 import sys
 from pathlib import Path
-from support.library_reports import append_text, update_report, create_report
 from living_reports.library import Library
-from support.search import sections_with_text, create_with_text, Finder
+from support.library_reports import append_text, update_report
+from support.search import Finder, create_with_text
 
 root, name, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 library, finder = Library(root), Finder(root)
 for n in range(number):
-    report = create_report(library, f"{name} {n}", sections=[{"title": "Findings", "content": f"common {name}{n}"}])
+    report = create_with_text(library, f"{name} {n}", f"common {name}{n}")
     assert finder.titles(f"{name}{n}") == [f"{name} {n}"], "own report not found"
     update_report(library, report, append_text(f"more{name}{n}", "Findings"))
     assert finder.titles(f"more{name}{n}") == [f"{name} {n}"], "own change not found"
 """
-
-
-def start_writer(root: Path, name: str, number: int) -> subprocess.Popen[bytes]:
-    path = os.pathsep.join([SOURCE, str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-c", WRITER, str(root), name, str(number)]
-    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE)
 
 
 @pytest.mark.parametrize("harm", ["", "removed", "not a database", "removed with its log"])
@@ -468,7 +462,10 @@ def test_processes_that_write_and_search_at_once_find_their_own_words(
 ) -> None:
     root = library.storage.reports_root
     create_with_text(library, "First", "common")
-    writers = [start_writer(root, name, 12) for name in ("ann", "ben", "eve")]
+    writers = [
+        start_python("-c", WRITER, str(root), name, "12", stderr=subprocess.PIPE)
+        for name in ("ann", "ben", "eve")
+    ]
     seen, harmed = 0, 0
     while any(writer.poll() is None for writer in writers):
         total = finder.answer("common")["total"]
@@ -477,9 +474,7 @@ def test_processes_that_write_and_search_at_once_find_their_own_words(
         if harm and total > 5 * (harmed + 1) and harmed < 5 and database_of(root).exists():
             HARM[harm](database_of(root))
             harmed += 1
-    for writer in writers:
-        _, errors = writer.communicate()
-        assert writer.returncode == 0, errors.decode()
+    require_success(writers)
     assert finder.answer("common")["total"] == 37
     assert bool(harmed) == bool(harm)
 
@@ -502,11 +497,8 @@ def test_threads_share_one_search(library: Library, finder: Finder) -> None:
 
 def test_sqlite_is_not_loaded_before_something_is_listed() -> None:
     code = "import sys, living_reports.server, living_reports.library; print('sqlite3' in sys.modules)"
-    path = os.pathsep.join([SOURCE, os.environ.get("PYTHONPATH", "")])
-    run = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, capture_output=True, check=True
-    )
-    assert run.stdout.split() == [b"False"]
+    printed, _ = start_python("-c", code).communicate()
+    assert printed.split() == ["False"]
 
 
 def test_times_of_other_writers_sort_as_times(tmp_path: Path) -> None:

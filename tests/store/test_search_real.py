@@ -6,11 +6,9 @@ what the oracle finds: at first, after the search file is deleted, and while oth
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import subprocess
-import sys
 import uuid
 from collections.abc import Iterator
 from itertools import count
@@ -22,8 +20,8 @@ from living_reports.model.report import Insight, Outline, Section, outline_bytes
 from living_reports.store.files import GlobalStorage
 from living_reports.store.files.search import Query
 from support.histories import NAMESPACE, revisions
+from support.processes import require_success, start_python
 from support.search import Finder
-from support.wire import SOURCE
 
 SAMPLE = 300
 ALL = 10_000
@@ -137,12 +135,6 @@ for number, title in enumerate(sys.argv[3:]):
 """
 
 
-def start_writer(root: Path, name: str, reports: list[str]) -> subprocess.Popen[bytes]:
-    path = os.pathsep.join([SOURCE, str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-c", WRITER, str(root), name, *reports]
-    return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE)
-
-
 @pytest.mark.parametrize("number", [SAMPLE, pytest.param(ALL, marks=pytest.mark.full)])
 def test_what_stands_in_real_documents_is_found(tmp_path: Path, number: int) -> None:
     texts = make(tmp_path, number)
@@ -157,15 +149,16 @@ def test_what_stands_in_real_documents_is_found(tmp_path: Path, number: int) -> 
     titles = list(texts)
     ids = {n: str(uuid.uuid5(NAMESPACE, f"report {n}")) for n in range(number)}
     halves = {"ann": [ids[n] for n in range(0, 100, 2)], "ben": [ids[n] for n in range(1, 100, 2)]}
-    writers = [start_writer(tmp_path, name, reports) for name, reports in halves.items()]
+    writers = [
+        start_python("-c", WRITER, str(tmp_path), name, *reports, stderr=subprocess.PIPE)
+        for name, reports in halves.items()
+    ]
     rounds = 0
     while any(writer.poll() is None for writer in writers) or not rounds:
         query = list(asked)[rounds % len(asked)]
         assert found(finder, query) == asked[query]
         rounds += 1
-    for writer in writers:
-        _, errors = writer.communicate()
-        assert writer.returncode == 0, errors.decode()
+    require_success(writers)
     check(finder, asked)
     assert found(finder, "xxannxx") == set(titles[0:100:2])
     assert found(finder, "xxben7xx") == {titles[15]}

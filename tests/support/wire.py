@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from support.processes import SOURCE
+
 COMMAND = [sys.executable, "-m", "living_reports", "serve"]
-SOURCE = str(Path(__file__).parents[2] / "src")
 
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -41,7 +42,7 @@ ENVELOPE = {
 
 def environment(root: Path, **variables: str) -> dict[str, str]:
     """What the server process finds in its environment."""
-    path = os.pathsep.join(filter(None, [SOURCE, os.environ.get("PYTHONPATH", "")]))
+    path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH", "")]))
     return {"PYTHONPATH": path, "LIVING_REPORTS_ROOT": str(root), **variables}
 
 
