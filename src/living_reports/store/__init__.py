@@ -1,1 +1,50 @@
-"""Stores: where reports are kept, and the guarantees that hold for them."""
+"""The places where reports are kept: the protocol in `base`, and the stores that satisfy it.
+
+`files` keeps each report in a folder of its own. It is the store for one machine.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from living_reports.errors import InvalidInputError
+from living_reports.store.base import Store
+from living_reports.store.files.root import GlobalStorage
+
+DEFAULT_LOCK_TIMEOUT_S = 30.0
+
+
+def open_store(url: str | Path, *, lock_timeout_s: float = DEFAULT_LOCK_TIMEOUT_S) -> Store:
+    """Return the store at a path or URL. Nothing is created before the first report is.
+
+    Args:
+        url: A path or a `file://` URL: a folder of reports.
+        lock_timeout_s: How long to wait for other writers of a report.
+
+    Raises:
+        InvalidInputError: No store understands the URL.
+    """
+    if isinstance(url, Path):
+        return GlobalStorage(url, lock_timeout_seconds=lock_timeout_s)
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        return GlobalStorage(Path(url), lock_timeout_seconds=lock_timeout_s)
+    if scheme.lower() == "file":
+        return GlobalStorage(Path(_path_in(url)), lock_timeout_seconds=lock_timeout_s)
+    if scheme.lower() in ("postgresql", "postgres"):
+        raise InvalidInputError(
+            "The PostgreSQL store is not built into this version.",
+            hint="Give the path of a folder.",
+            path="root",
+        )
+    raise InvalidInputError(
+        f"There is no store for {scheme}:// URLs.", hint="Give the path of a folder.", path="root"
+    )
+
+
+def _path_in(url: str) -> str:
+    parts = urlsplit(url)
+    path = unquote(parts.path)
+    is_drive = len(path) > 2 and path[0] == "/" and path[2] == ":"  # file:///C:/reports
+    return path[1:] if is_drive else path
