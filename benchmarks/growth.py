@@ -19,6 +19,7 @@ from benchmarks.harness.measure import Action, by_turns, timed
 from benchmarks.harness.roots import Root, many_reports, one_report
 from benchmarks.harness.rows import Bench, Bound, Result, Row, at_most
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, CreateReport, GetReport, UpdateReport
 
 REPORT_BYTES = 50_000
 SHORT, LONG = 10, 10_000
@@ -46,7 +47,7 @@ def _by_history(bench: Bench) -> Iterator[Result]:
 
     page = short.version - 1  # as many rows on both sides, and no creation among them
     yield beside(f"{page} newest events", lambda report: _events(report, page), at_most(1.2))
-    yield beside("summary", lambda k: k.library.get_report(k.report_id), at_most(1.2))
+    yield beside("summary", lambda k: k.library.get_report(GetReport(k.report_id)), at_most(1.2))
     middle = long.version // 2
     read_back = by_turns({"long": timed(lambda: _outline_at(long, middle))}, bench.rounds(30))["long"]
     yield Row(f"version {middle:,} of {long.version:,}", read_back, bound=at_most(50, "value"))
@@ -63,7 +64,7 @@ def _timed(call: Callable[[Kept], object], report: Kept) -> Action:
 
 
 def _events(report: Kept, limit: int) -> object:
-    return report.library.audit_report(report.report_id, limit=limit)
+    return report.library.audit_report(AuditReport(report.report_id, limit=limit))
 
 
 def _kept(bench: Bench, versions: int) -> Kept:
@@ -115,10 +116,10 @@ class _Ours:
             "insight": self._insight_id,
             "summary": f"found {next(self._numbers)}",
         }
-        self._library.update_report(self._report_id, [change], author=AUTHOR)
+        self._library.update_report(UpdateReport(self._report_id, [change]), author=AUTHOR)
 
     def get(self) -> None:
-        self._library.get_report(self._report_id)
+        self._library.get_report(GetReport(self._report_id))
 
     def create(self) -> None:
         self._new("Another")
@@ -134,4 +135,4 @@ class _Ours:
             "content": "what is known",
             "insights": [{"summary": "found nothing"}],
         }
-        return self._library.create_report(title, [section], author=AUTHOR)
+        return self._library.create_report(CreateReport(title, [section]), author=AUTHOR)

@@ -16,6 +16,7 @@ from benchmarks.harness.outlines import write_sized_root
 from benchmarks.harness.rows import Bench, Row, at_most
 from benchmarks.harness.wire import ERAS, TRIVIAL, Json, Wire, ours
 from living_reports.library import Library
+from living_reports.library.requests import GetReport, UpdateReport
 from living_reports.model.report import Author
 
 REPORT_BYTES = 50_000
@@ -53,7 +54,7 @@ def _update(
     numbers = itertools.count()
     author = Author("agent", "bench/1")
     insights = {
-        report: library.get_report(report, view="insights")["insights"][0]["insight_id"]
+        report: library.get_report(GetReport(report, view="insights"))["insights"][0]["insight_id"]
         for report in (served, direct)
     }
 
@@ -65,7 +66,7 @@ def _update(
     echo = {"text": "x", "times": _bytes(wire.call("update_report", arguments(served)))}
     actions = {
         "ours": timed(lambda: wire.call("update_report", arguments(served))),
-        "library": timed(lambda: library.update_report(**arguments(direct), author=author)),
+        "library": timed(lambda: library.update_report(UpdateReport(**arguments(direct)), author=author)),
         "echo": timed(lambda: trivial.call("echo", echo)),
     }
     samples = by_turns(actions, rounds, WARM_UPS)

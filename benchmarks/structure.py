@@ -21,6 +21,7 @@ from typing import Any
 import living_reports
 from benchmarks.harness.wire import Wire
 from living_reports.library import Library
+from living_reports.library.requests import CreateReport
 from living_reports.model.report import Author
 
 SOURCE = Path(living_reports.__file__).parent
@@ -130,7 +131,7 @@ def calls(folder: Path) -> Iterator[tuple[str, list[str]]]:
     """An update and a read of one report, with the files that each enters."""
     root = folder / "reports"
     made = Library(root).create_report(
-        "Health", [{"title": "Errors", "content": "12 %"}], author=Author("cli", "structure")
+        CreateReport("Health", [{"title": "Errors", "content": "12 %"}]), author=Author("cli", "structure")
     )
     report = made["report_id"]
     change = {"op": "append_text", "section": "Errors", "text": "Checked."}

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, CreateReport, GetReport, RevertReport, UpdateReport
 from living_reports.model.report import Author
 
 WRITER = Author("agent", "example")
@@ -23,11 +24,11 @@ TITLE = "Reading list"
 def write(library: Library) -> str:
     """A report of four versions."""
     section = {"title": "To read", "content": "A paper on version control.\n"}
-    report: str = library.create_report(TITLE, sections=[section], author=WRITER)["report_id"]
+    report: str = library.create_report(CreateReport(TITLE, sections=[section]), author=WRITER)["report_id"]
     for book in ("A book on glaciers", "A book on bridges"):
         change = {"op": "append_text", "section": "To read", "text": f"{book}.\n"}
-        library.update_report(report, [change], reason=f"{book} was recommended", author=WRITER)
-    library.revert_report(report, 2, reason="Bridges can wait", author=WRITER)
+        library.update_report(UpdateReport(report, [change], reason=f"{book} was recommended"), author=WRITER)
+    library.revert_report(RevertReport(report, 2, reason="Bridges can wait"), author=WRITER)
     return report
 
 
@@ -36,15 +37,17 @@ def main(root: str, report: str) -> None:
     report_id = report or write(library)
 
     # Every version reads back, and the audit trail says who made it and why.
-    events = library.audit_report(report_id, limit=100)["events"]
+    events = library.audit_report(AuditReport(report_id, limit=100))["events"]
     for event in reversed(events):
-        page = library.get_report(report_id, version=event["version"], view="markdown", max_chars=200_000)
+        page = library.get_report(
+            GetReport(report_id, version=event["version"], view="markdown", max_chars=200_000)
+        )
         words = len(page["text"].split())
         what = f"{event['ts'][:19]}  {event['action_type']:<7} {words:>4} words"
         print(f"v{event['version']}  {what}  {event.get('reason', '-')}")
 
     # The same from the files: the log is a chain of sha256, and its end is the file you see.
-    folder = Path(root) / "by_id" / library.get_report(report_id)["report_id"]
+    folder = Path(root) / "by_id" / library.get_report(GetReport(report_id))["report_id"]
     lines = (folder / "audit.jsonl").read_bytes().splitlines()
     previous = b""
     for number, line in enumerate(lines, 1):

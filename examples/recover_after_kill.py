@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, GetReport
 
 TITLE = "Written under fire"
 
@@ -82,15 +83,15 @@ def write_until_killed(root: str) -> tuple[str, list[int]]:
 def main(root: str) -> None:
     report, acknowledged = write_until_killed(root)
     library = Library(Path(root))
-    latest = library.get_report(report)["version"]
+    latest = library.get_report(GetReport(report))["version"]
     print(f"reopened  version {latest}: {latest - acknowledged[-1]} more than was acknowledged")
     for version in acknowledged:
-        answer = library.get_report(report, version=version, sections=["Lines"], max_chars=200_000)
+        answer = library.get_report(GetReport(report, version=version, sections=["Lines"], max_chars=200_000))
         paragraphs = answer["sections"][0].get("content", "").split("\n\n")
         if version > 1 and paragraphs != [f"line {number}" for number in range(1, version)]:
             raise SystemExit(f"version {version} is not what was acknowledged")
     print(f"read      all {len(acknowledged)} acknowledged versions, each as it was answered")
-    verified = library.audit_report(report, verify=True)["verified"]
+    verified = library.audit_report(AuditReport(report, verify=True))["verified"]
     print(f"verified  {'ok' if verified['ok'] else verified['findings']}, {verified['events']} events")
 
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from living_reports.library import Library
+from living_reports.library.requests import CreateReport, GetReport, UpdateReport
 from living_reports.model.report import Author
 
 AUTHOR = Author("agent", "bench")
@@ -22,11 +23,11 @@ def main() -> None:
     match call:
         case "update":
             change = {"op": "edit_insight", "insight": insight, "summary": f"found at {time.time()}"}
-            library.update_report(report, [change], author=AUTHOR)
+            library.update_report(UpdateReport(report, [change]), author=AUTHOR)
         case "get":
-            library.get_report(report)
+            library.get_report(GetReport(report))
         case "create":
-            library.create_report("Another", author=AUTHOR)
+            library.create_report(CreateReport("Another"), author=AUTHOR)
     print((time.perf_counter() - start) * 1000)
 
 

@@ -24,6 +24,7 @@ from typing import Any, Self
 
 from benchmarks.harness.outlines import write_sized_root
 from living_reports.library import Library
+from living_reports.library.requests import UpdateReport
 from living_reports.model.report import Author
 from living_reports.store.files import durable
 
@@ -51,7 +52,9 @@ class Kept:
         number = next(self._numbers)
         summary = f"looked again for the {number}. time: nothing that would matter has changed since the last"
         change: Json = {"op": "edit_insight", "insight": self._insights[insight], "summary": summary}
-        self.library.update_report(self.report_id, [change], reason="looked again", author=AUTHOR)
+        self.library.update_report(
+            UpdateReport(self.report_id, [change], reason="looked again"), author=AUTHOR
+        )
 
     def update_another(self) -> None:
         """Another version, of another one of a few insights."""

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from living_reports.library import Library
+from living_reports.library.requests import UpdateReport
 from living_reports.model.report import Author
 
 
@@ -20,7 +21,7 @@ def main() -> None:
 
     def update(number: int) -> None:
         change = {"op": "edit_insight", "insight": insight, "summary": f"found by {os.getpid()}: {number}"}
-        library.update_report(report, [change], author=author)
+        library.update_report(UpdateReport(report, [change]), author=author)
 
     update(0)  # the first one imports what it needs
     print("ready", flush=True)

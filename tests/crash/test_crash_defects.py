@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from living_reports.library import Library
+from living_reports.library.requests import GetReport, ListReports, RevertReport, UpdateReport
 from living_reports.store.files import durable, index
 from living_reports.store.files.doctor import check_root
 from support.crash.scenarios import (
@@ -54,7 +55,7 @@ def test_after_a_power_cut_the_list_shows_an_event_whose_outline_is_not_in_place
     put_back(outline_path(root), before)
     (root / "index.jsonl").write_bytes(listed)
     power_cut(root, monkeypatch)
-    titles = {row["report_id"]: row["title"] for row in Library(root).list_reports()["reports"]}
+    titles = {row["report_id"]: row["title"] for row in Library(root).list_reports(ListReports())["reports"]}
     assert titles[REPORT] == "Safety"
 
 
@@ -64,7 +65,7 @@ def test_after_a_power_cut_a_deleted_report_is_listed_no_more(
     """The event was synced, the move into the trash was not."""
     Library(root).storage.get_report_storage(REPORT).append_audit_event(event_of_type("delete"))
     power_cut(root, monkeypatch)
-    assert [row["report_id"] for row in Library(root).list_reports()["reports"]] == [OTHER]
+    assert [row["report_id"] for row in Library(root).list_reports(ListReports())["reports"]] == [OTHER]
 
 
 def test_a_half_written_head_is_not_taken_for_an_event_that_was_cut(root: Path) -> None:
@@ -74,7 +75,7 @@ def test_a_half_written_head_is_not_taken_for_an_event_that_was_cut(root: Path) 
     new = head.read_bytes()
     for length in range(1, len(new)):
         head.write_bytes(new[:length] + old[length:])
-        assert "warnings" not in Library(root).get_report(REPORT)
+        assert "warnings" not in Library(root).get_report(GetReport(REPORT))
 
 
 def test_an_append_torn_upon_a_persons_edit_does_not_damage_the_report(root: Path) -> None:
@@ -83,7 +84,9 @@ def test_an_append_torn_upon_a_persons_edit_does_not_damage_the_report(root: Pat
     (path.parent / f".outline.{OTHER}.tmp").write_bytes(b"what was to take its place")
     with (path.parent / "audit.jsonl").open("ab") as log:
         log.write(b'{"action_id":"6a1b')
-    answer = Library(root).update_report(REPORT, [{"op": "set_title", "title": "Safety"}], author=ANN)
+    answer = Library(root).update_report(
+        UpdateReport(REPORT, [{"op": "set_title", "title": "Safety"}]), author=ANN
+    )
     assert answer["title"] == "Safety"
     assert BY_HAND in path.read_text(encoding="utf-8")
     assert [f for f in check_root(root, deep=True) if f.severity != "info"] == []
@@ -97,7 +100,7 @@ def test_an_append_torn_upon_an_old_editor_buffer_does_not_damage_the_report(roo
     (path.parent / f".outline.{OTHER}.tmp").write_bytes(b"what was to take its place")
     with (path.parent / "audit.jsonl").open("ab") as log:
         log.write(b'{"action_id":"6a1b')
-    answer = Library(root).get_report(REPORT, view="full")
+    answer = Library(root).get_report(GetReport(REPORT, view="full"))
     assert (answer["title"], answer["version"]) == ("Safety", 9)
     assert BY_HAND in path.read_text(encoding="utf-8")
     assert [f for f in check_root(root, deep=True) if f.severity != "info"] == []
@@ -113,16 +116,16 @@ def test_a_torn_append_after_an_adoption_whose_outline_is_not_in_place(tmp_path:
     put_back(outline_path(root), before)
     with (outline_path(root).parent / "audit.jsonl").open("ab") as log:
         log.write(b'{"action_id":"6a1b')
-    answer = Library(root).get_report(REPORT)
+    answer = Library(root).get_report(GetReport(REPORT))
     assert (answer["version"], answer.get("warnings")) == (adopted.version, None)
 
 
 def test_a_repair_whose_outline_is_not_in_place_yet_is_finished(root: Path) -> None:
     """What was reverted to was acknowledged; the damaged bytes that came back are those it replaced."""
     outline_path(root).write_bytes(b"not an outline")
-    repaired = Library(root).revert_report(REPORT, 3, author=ANN)
+    repaired = Library(root).revert_report(RevertReport(REPORT, 3), author=ANN)
     put_back(outline_path(root), b"not an outline")
-    assert Library(root).get_report(REPORT)["version"] == repaired["version"]
+    assert Library(root).get_report(GetReport(REPORT))["version"] == repaired["version"]
 
 
 def test_the_only_name_of_strange_bytes_is_synced_before_the_outline_is_replaced(

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from living_reports.library import Library
+from living_reports.library.requests import CreateReport, ListReports
 from living_reports.model.report import Author
 from living_reports.store.files.doctor import check_root
 from support.crash.bench import Bench
@@ -122,7 +123,10 @@ def test_many_servers_killed_under_load_lose_nothing_that_they_acknowledged(tmp_
 def kill_servers(root: Path, deaths: int) -> None:
     library = Library(root)
     sections = [{"title": "Lines", "content": "Begin."}]
-    made = [library.create_report(title, sections, author=Author("cli", "ann")) for title in ("One", "Two")]
+    made = [
+        library.create_report(CreateReport(title, sections), author=Author("cli", "ann"))
+        for title in ("One", "Two")
+    ]
     reports = [answer["report_id"] for answer in made]
     clients = [Client(root, reports, f"client{number}") for number in range(SERVERS)]
     with ThreadPoolExecutor(SERVERS) as threads:
@@ -138,7 +142,9 @@ def require_kept(
     root: Path, report: str, acknowledged: dict[str, tuple[str, int]], in_doubt: set[str]
 ) -> None:
     library = Library(root)
-    newest = {row["report_id"]: row["version"] for row in library.list_reports()["reports"]}[report]
+    newest = {row["report_id"]: row["version"] for row in library.list_reports(ListReports())["reports"]}[
+        report
+    ]
     state = library.storage.read(report)
     assert state.version == newest
     texts = str(state.outline.sections[0].content).split("\n\n")[1:]

@@ -18,6 +18,14 @@ from living_reports.errors import CorruptReportError, InvalidInputError, ReportE
 from living_reports.interchange.exporting import export_report
 from living_reports.interchange.importing import import_reports
 from living_reports.library import Library
+from living_reports.library.requests import (
+    AuditReport,
+    GetReport,
+    ListReports,
+    RestoreReport,
+    TrashReport,
+    UpdateReport,
+)
 from living_reports.model.report import Author, outline_bytes, sha256_hex
 from living_reports.store.files import transfer
 from living_reports.store.files.transfer import pack, unpack
@@ -115,7 +123,7 @@ def test_every_version_reads_back_and_the_report_lives_on(
     for number in range(15):
         update_report(target, report, replace_content(f"Text {number} " * 20))
     require_sound(target.storage, report)
-    assert [row["title"] for row in target.list_reports()["reports"]] == ["Shop health"]
+    assert [row["title"] for row in target.list_reports(ListReports())["reports"]] == ["Shop health"]
 
 
 def test_the_same_report_gives_the_same_bytes_from_wherever(
@@ -128,29 +136,29 @@ def test_the_same_report_gives_the_same_bytes_from_wherever(
 
 def test_bytes_that_no_version_has_travel_too(library: Library, target: Library, tmp_path: Path) -> None:
     shutil.copytree(IGLOO, tmp_path / "reports")
-    library.update_report(REVIEW, [{"op": "set_title", "title": "Review"}], author=ANN)
+    library.update_report(UpdateReport(REVIEW, [{"op": "set_title", "title": "Review"}]), author=ANN)
     export(library, REVIEW, tmp_path / "report.tar")
     bring(target, tmp_path / "report.tar")
     original = (IGLOO / "by_id" / REVIEW / "outline.json").read_bytes()
     backups = [path.read_bytes() for path in (folder_of(target, REVIEW) / "backups").iterdir()]
     assert original in backups
     assert len(backups) == 8, "igloo's own seven, and the one that was adopted"
-    assert target.audit_report(REVIEW, verify=True)["verified"]["ok"] is True
+    assert target.audit_report(AuditReport(REVIEW, verify=True))["verified"]["ok"] is True
 
 
 def test_another_programs_report_travels_before_it_is_adopted(target: Library, tmp_path: Path) -> None:
     shutil.copytree(IGLOO, tmp_path / "igloo")
     export(Library(tmp_path / "igloo"), REVIEW, tmp_path / "report.tar")
     assert bring(target, tmp_path / "report.tar")["version"] == 8
-    answer = target.update_report(REVIEW, [{"op": "set_title", "title": "Review"}], author=ANN)
+    answer = target.update_report(UpdateReport(REVIEW, [{"op": "set_title", "title": "Review"}]), author=ANN)
     assert answer["version"] == 10
 
 
 def test_a_restored_report_with_a_last_event_that_makes_no_version(
     library: Library, target: Library, report: str, tmp_path: Path
 ) -> None:
-    library.delete_report(report, author=CLI)
-    library.restore_report(report, author=CLI)
+    library.trash_report(TrashReport(report), author=CLI)
+    library.restore_report(RestoreReport(report), author=CLI)
     export(library, report, tmp_path / "report.tar")
     assert bring(target, tmp_path / "report.tar")["version"] == 14
     require_sound(target.storage, report)
@@ -173,7 +181,7 @@ def test_unpacked_by_hand_it_is_the_report(
     export(library, report, tmp_path / "report.tar")
     target.storage.by_id.mkdir(parents=True)
     subprocess.run(["tar", "-xf", tmp_path / "report.tar", "-C", target.storage.by_id], check=True)
-    assert target.get_report("Shop health")["version"] == 14
+    assert target.get_report(GetReport("Shop health"))["version"] == 14
     require_sound(target.storage, report)
 
 
@@ -185,10 +193,10 @@ def test_a_report_that_is_there_is_refused(library: Library, report: str, tmp_pa
     before = (folder_of(library, report) / "audit.jsonl").read_bytes()
     with pytest.raises(InvalidInputError, match=f"{report} is there already"):
         bring(library, tmp_path / "report.tar")
-    library.delete_report(report, author=CLI)
+    library.trash_report(TrashReport(report), author=CLI)
     with pytest.raises(InvalidInputError, match="in the trash"):
         bring(library, tmp_path / "report.tar")
-    library.restore_report(report, author=CLI)
+    library.restore_report(RestoreReport(report), author=CLI)
     assert (folder_of(library, report) / "audit.jsonl").read_bytes().startswith(before)
 
 

@@ -18,6 +18,7 @@ from living_reports.interchange.headings import Document, read_document
 from living_reports.interchange.importing import import_reports
 from living_reports.interchange.revisions import read_history
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, GetReport, ListReports, TrashReport, UpdateReport
 from living_reports.model.report import Author
 from support.command_line import run_command, run_json, run_ok
 from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
@@ -121,16 +122,18 @@ def test_a_reports_directory_of_igloo_comes_in_byte_for_byte(library: Library) -
     assert bring_one(library, IGLOO) == REVIEW
     assert files(folder_of(library, REVIEW)) == files(IGLOO / "by_id" / REVIEW)
     assert files(IGLOO) == before
-    assert [row["title"] for row in library.list_reports()["reports"]] == ["Quarterly review"]
+    assert [row["title"] for row in library.list_reports(ListReports())["reports"]] == ["Quarterly review"]
 
 
 def test_its_first_change_adopts_it(library: Library) -> None:
     bring(library, IGLOO)
-    updated = library.update_report(REVIEW, [{"op": "set_title", "title": "Review"}], author=ANN)
+    updated = library.update_report(
+        UpdateReport(REVIEW, [{"op": "set_title", "title": "Review"}]), author=ANN
+    )
     assert updated["version"] == 10
     adoption = log_events(folder_of(library, REVIEW))[-2]
     assert adoption["payload"]["adopted"] is True
-    assert library.audit_report(REVIEW, verify=True)["verified"]["ok"] is True
+    assert library.audit_report(AuditReport(REVIEW, verify=True))["verified"]["ok"] is True
 
 
 def test_a_root_of_ours_comes_in_with_every_version(library: Library, tmp_path: Path) -> None:
@@ -156,7 +159,7 @@ def test_a_report_that_is_there_is_refused_and_the_others_go_on(library: Library
 
 def test_a_report_in_the_trash_is_there(library: Library) -> None:
     bring(library, IGLOO)
-    library.delete_report(REVIEW, author=CLI)
+    library.trash_report(TrashReport(REVIEW), author=CLI)
     with pytest.raises(InvalidInputError, match="in the trash"):
         bring(library, IGLOO)
 
@@ -206,7 +209,7 @@ def test_the_root_itself_and_nothing_at_all_are_refused(library: Library, tmp_pa
 def test_a_file_becomes_a_report_of_one_version(library: Library, tmp_path: Path) -> None:
     (tmp_path / "guide.md").write_text(TEXT)
     report = bring_one(library, tmp_path / "guide.md")
-    shown = library.get_report(report, view="full")
+    shown = library.get_report(GetReport(report, view="full"))
     assert (shown["title"], shown["version"]) == ("Guide", 1)
     assert [(row["title"], row["content"]) for row in shown["sections"]] == [
         ("Setup", "One.\n\n"),
@@ -494,7 +497,7 @@ def test_a_real_document_comes_in_with_its_revisions(
         outline = library.storage.outline_at(report, version, state)
         sections = tuple((section.title, section.content or "") for section in outline.sections)
         assert Document(outline.title, sections) == read_document(revision["text"], "guide")
-    assert library.audit_report(report, verify=True)["verified"]["ok"] is True
+    assert library.audit_report(AuditReport(report, verify=True))["verified"]["ok"] is True
 
 
 def fast_import(sent: list[Row]) -> list[bytes]:
@@ -543,7 +546,7 @@ def test_a_killed_import_leaves_nothing_or_all(
     while killed_before(position, brought_in):
         for entry in library.storage.entries():
             assert library.storage.read(entry.report_id).version == 2
-            assert library.audit_report(entry.report_id, verify=True)["verified"]["ok"] is True
+            assert library.audit_report(AuditReport(entry.report_id, verify=True))["verified"]["ok"] is True
         shutil.rmtree(tmp_path / "reports", ignore_errors=True)
         library = Library(tmp_path / "reports")
         position += 1

@@ -10,6 +10,7 @@ import pytest
 
 from living_reports.errors import AmbiguousSelectorError, InvalidInputError, ItemNotFoundError
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, GetReport, RevertReport
 from living_reports.model.report import Author, sha256_hex
 from support.library_reports import (
     ANN,
@@ -30,12 +31,12 @@ def library(tmp_path: Path) -> Library:
 
 def found(library: Library, report: str = "Health", **asked: Any) -> list[int]:
     """The versions of the events, as they come."""
-    return [row["version"] for row in library.audit_report(report, **asked)["events"]]
+    return [row["version"] for row in library.audit_report(AuditReport(report, **asked))["events"]]
 
 
 def ids(library: Library) -> dict[str, str]:
     """Whole ids by title or summary."""
-    full = library.get_report("Health", view="full")
+    full = library.get_report(GetReport("Health", view="full"))
     items = {row["title"]: row["section_id"] for row in full["sections"]}
     return items | {row["summary"]: row["insight_id"] for row in full["insights"]}
 
@@ -48,23 +49,23 @@ def test_a_row_says_who_when_why_and_what(library: Library) -> None:
     answer = update_report(
         library, report, replace_content("15 % of orders fail."), reason="June", author=BEN
     )
-    [row] = library.audit_report(report, since=1)["events"]
+    [row] = library.audit_report(AuditReport(report, since=1))["events"]
     assert list(row) == ["version", "ts", "actor", "client", "action_type", "reason", "action_id", "changed"]
     assert (row["version"], row["actor"], row["client"]) == (2, "agent", "ben/2.0")
     assert (row["action_type"], row["reason"]) == ("evolve", "June")
     assert row["action_id"] == answer["action_id"]
     assert [edit["at"].split("/")[0] for edit in row["changed"]] == ["sections"]
-    assert set(library.audit_report(report)) == {"report_id", "version", "events"}
+    assert set(library.audit_report(AuditReport(report))) == {"report_id", "version", "events"}
 
 
 def test_pages_go_from_the_newest_to_the_first_whatever_is_written_meanwhile(library: Library) -> None:
     report = create_report(library)
     for number in range(7):
         update_report(library, report, append_text(f"{number}"))
-    first = library.audit_report(report, limit=3)
+    first = library.audit_report(AuditReport(report, limit=3))
     update_report(library, report, append_text("meanwhile"))
-    second = library.audit_report(report, limit=3, cursor=first["next_cursor"])
-    third = library.audit_report(report, limit=3, cursor=second["next_cursor"])
+    second = library.audit_report(AuditReport(report, limit=3, cursor=first["next_cursor"]))
+    third = library.audit_report(AuditReport(report, limit=3, cursor=second["next_cursor"]))
     rows = [row["version"] for page in (first, second, third) for row in page["events"]]
     assert rows == [8, 7, 6, 5, 4, 3, 2, 1]
     assert "next_cursor" not in third
@@ -73,7 +74,7 @@ def test_pages_go_from_the_newest_to_the_first_whatever_is_written_meanwhile(lib
 def test_a_cursor_refuses_other_arguments(library: Library) -> None:
     one, other = create_report(library), create_report(library, "Other")
     update_report(library, one, append_text("x"))
-    cursor = library.audit_report(one, limit=1)["next_cursor"]
+    cursor = library.audit_report(AuditReport(one, limit=1))["next_cursor"]
     for asked in (
         {"actor": "cli"},
         {"since": 1},
@@ -82,9 +83,9 @@ def test_a_cursor_refuses_other_arguments(library: Library) -> None:
         {"action_type": "create"},
     ):
         with pytest.raises(InvalidInputError):
-            library.audit_report(one, cursor=cursor, **asked)
+            library.audit_report(AuditReport(one, cursor=cursor, **asked))
     with pytest.raises(InvalidInputError):
-        library.audit_report(other, cursor=cursor)
+        library.audit_report(AuditReport(other, cursor=cursor))
 
 
 def test_long_events_page_before_the_answer_gets_long(library: Library) -> None:
@@ -92,7 +93,7 @@ def test_long_events_page_before_the_answer_gets_long(library: Library) -> None:
     for number in range(60):
         adds = [{"op": "add_section", "title": f"{number} {n} " + "😀" * 400} for n in range(20)]
         update_report(library, report, *adds, reason="r" * 2000)
-    answer = library.audit_report(report, limit=100)
+    answer = library.audit_report(AuditReport(report, limit=100))
     assert len(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))) < 20_000
     assert answer["next_cursor"]
 
@@ -104,7 +105,7 @@ def test_since_a_version_a_time_or_a_day(library: Library) -> None:
     report = create_report(library)
     for number in range(3):
         update_report(library, report, append_text(f"{number}"))
-    rows = library.audit_report(report)["events"]
+    rows = library.audit_report(AuditReport(report))["events"]
     assert found(library, since=2) == found(library, since="2") == [4, 3]
     assert found(library, since=rows[1]["ts"]) == [4, 3]
     assert found(library, since=rows[1]["ts"].replace("+00:00", "Z")) == [4, 3]
@@ -117,7 +118,7 @@ def test_since_a_version_a_time_or_a_day(library: Library) -> None:
 def test_since_something_else_is_refused(library: Library, since: str) -> None:
     create_report(library)
     with pytest.raises(InvalidInputError) as caught:
-        library.audit_report("Health", since=since)
+        library.audit_report(AuditReport("Health", since=since))
     assert caught.value.details["path"] == "since"
 
 
@@ -128,7 +129,7 @@ def test_older_events_of_another_program_are_not_newer_than_a_time(library: Libr
     log.write_text(json.dumps(event) + "\n")
     (folder_of(library, report) / ".head").unlink()
     update_report(library, report, append_text("x"))
-    everything = library.audit_report(report)["events"]
+    everything = library.audit_report(AuditReport(report))["events"]
     assert [row.get("version") for row in everything] == [3, 2, None]
     assert found(library, since="2021-01-01") == [3, 2]
 
@@ -150,12 +151,12 @@ def test_by_type(library: Library) -> None:
     report = create_report(library)
     update_report(library, report, set_title("Checkout"))
     update_report(library, report, {"op": "add_tags", "tags": ["ops"]})
-    library.revert_report(report, 1, author=ANN)
-    types = [row["action_type"] for row in library.audit_report(report)["events"]]
+    library.revert_report(RevertReport(report, 1), author=ANN)
+    types = [row["action_type"] for row in library.audit_report(AuditReport(report))["events"]]
     assert types == ["revert", "tag_update", "rename", "create"]
     assert found(library, report, action_type="rename") == [2]
     with pytest.raises(InvalidInputError) as caught:
-        library.audit_report(report, action_type="renamed")
+        library.audit_report(AuditReport(report, action_type="renamed"))
     assert caught.value.details["did_you_mean"] == "rename"
     assert caught.value.details["path"] == "action_type"
 
@@ -212,7 +213,7 @@ def test_an_address_of_the_report(history: Library) -> None:
 def test_an_item_that_is_gone_or_renamed_is_found_by_what_it_was(history: Library) -> None:
     assert found(history, item="costs") == [5, 4]
     assert found(history, item="Costs are low") == [5, 4]
-    gone = history.audit_report("Health", item="costs", limit=1)["events"][0]["changed"]
+    gone = history.audit_report(AuditReport("Health", item="costs", limit=1))["events"][0]["changed"]
     address = next(edit["at"] for edit in gone if edit["at"].startswith("sections/"))
     assert found(history, item=address) == found(history, item=address.split("/")[1]) == [5, 4]
     update_report(history, "Health", {"op": "edit_section", "section": "Latency", "title": "Speed"})
@@ -225,7 +226,7 @@ def test_an_event_that_came_before_an_item_did_not_touch_it(history: Library) ->
 
 def test_an_item_that_never_was_is_an_error_with_what_is_near(history: Library) -> None:
     with pytest.raises(ItemNotFoundError) as caught:
-        history.audit_report("Health", item="Latenzy")
+        history.audit_report(AuditReport("Health", item="Latenzy"))
     assert caught.value.details["path"] == "item"
     assert caught.value.details["near"][0]["title"] == "Latency"
 
@@ -233,7 +234,7 @@ def test_an_item_that_never_was_is_an_error_with_what_is_near(history: Library) 
 def test_an_item_that_several_answer_to_is_an_error(history: Library) -> None:
     update_report(history, "Health", {"op": "add_section", "title": "Latency"})
     with pytest.raises(AmbiguousSelectorError):
-        history.audit_report("Health", item="latency")
+        history.audit_report(AuditReport("Health", item="latency"))
 
 
 # --- About which text ---------------------------------------------------------------------
@@ -264,8 +265,8 @@ def test_pages_of_a_text_search_go_on(library: Library) -> None:
     report = create_report(library)
     for number in range(5):
         update_report(library, report, append_text(f"A line, {number} of them."))
-    first = library.audit_report(report, text="line, ", limit=2)
-    rest = library.audit_report(report, text="line, ", cursor=first["next_cursor"])
+    first = library.audit_report(AuditReport(report, text="line, ", limit=2))
+    rest = library.audit_report(AuditReport(report, text="line, ", cursor=first["next_cursor"]))
     assert [row["version"] for row in (*first["events"], *rest["events"])] == [6, 5, 4, 3, 2]
 
 
@@ -276,7 +277,7 @@ def test_verify_answers_for_a_sound_report(library: Library) -> None:
     report = create_report(library)
     update_report(library, report, append_text("x"))
     last = (folder_of(library, report) / "audit.jsonl").read_bytes().splitlines()[-1]
-    verified = library.audit_report(report, verify=True)["verified"]
+    verified = library.audit_report(AuditReport(report, verify=True))["verified"]
     assert verified == {"ok": True, "events": 2, "head_sha256": sha256_hex(last), "findings": []}
 
 
@@ -286,7 +287,7 @@ def test_verify_sees_an_altered_event_and_says_where(library: Library) -> None:
         update_report(library, report, append_text(f"{number}"), reason=f"reason {number}")
     log = folder_of(library, report) / "audit.jsonl"
     log.write_bytes(log.read_bytes().replace(b"reason 1", b"Reason 1"))
-    verified = library.audit_report(report, verify=True)["verified"]
+    verified = library.audit_report(AuditReport(report, verify=True))["verified"]
     assert not verified["ok"]
     assert {"line", "code", "message"} == set(verified["findings"][0])
     assert verified["findings"][0]["line"] == 4
@@ -296,8 +297,8 @@ def test_verify_judges_before_anything_is_mended(library: Library) -> None:
     report = create_report(library)
     outline = folder_of(library, report) / "outline.json"
     outline.write_text(outline.read_text().replace("12 %", "99 %"))
-    assert not library.audit_report(report, verify=True)["verified"]["ok"]
-    assert library.audit_report(report, verify=True)["verified"]["ok"]
+    assert not library.audit_report(AuditReport(report, verify=True))["verified"]["ok"]
+    assert library.audit_report(AuditReport(report, verify=True))["verified"]["ok"]
     assert found(library, action_type="manual_edit_detected") == [2]
 
 
@@ -310,7 +311,7 @@ def test_a_report_of_which_nothing_can_be_read_is_verified_and_its_events_shown(
         backup.unlink()
     log = folder / "audit.jsonl"
     log.write_bytes(log.read_bytes().replace(b"Errors", b"Fehler", 1))
-    answer = library.audit_report(report, verify=True)
+    answer = library.audit_report(AuditReport(report, verify=True))
     assert not answer["verified"]["ok"]
     assert [row["version"] for row in answer["events"]] == [2, 1]
     assert answer["version"] == 2

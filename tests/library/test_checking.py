@@ -12,6 +12,7 @@ import pytest
 
 from living_reports.errors import InvalidInputError
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, CheckReport, GetReport, TrashReport
 from support.library_reports import ANN, Json, append_text, create_report, folder_of, update_report
 
 
@@ -28,7 +29,7 @@ def library(tmp_path: Path, evidence: Path) -> Library:
 
 
 def codes(library: Library, report: str = "Health", **more: Any) -> list[str]:
-    return [finding["code"] for finding in library.check_report(report, **more)["findings"]]
+    return [finding["code"] for finding in library.check_report(CheckReport(report, **more))["findings"]]
 
 
 def citing(library: Library, *citations: Json) -> str:
@@ -44,13 +45,15 @@ def cite(library: Library, path: Path | str) -> Json:
 
 
 def only(library: Library) -> str:
-    [insight] = library.get_report("Health", view="insights")["insights"]
+    [insight] = library.get_report(GetReport("Health", view="insights"))["insights"]
     return str(insight["insight_id"])
 
 
 def cited(library: Library) -> list[Json]:
     outline = json.loads(
-        (folder_of(library, library.get_report("Health")["report_id"]) / "outline.json").read_bytes()
+        (
+            folder_of(library, library.get_report(GetReport("Health"))["report_id"]) / "outline.json"
+        ).read_bytes()
     )
     citations: list[Json] = outline["insights"][0]["citations"]
     return citations
@@ -62,19 +65,19 @@ def cited(library: Library) -> list[Json]:
 def test_a_report_without_findings_is_ok(library: Library) -> None:
     report = create_report(library)
     expected = {"report_id": report, "title": "Health", "version": 1, "ok": True, "findings": []}
-    assert library.check_report("Health") == expected
+    assert library.check_report(CheckReport("Health")) == expected
 
 
 def test_what_is_only_worth_a_look_is_ok(library: Library) -> None:
     create_report(library, sections=[{"title": "Errors"}])
-    answer = library.check_report("Health")
+    answer = library.check_report(CheckReport("Health"))
     assert [(f["code"], f["severity"]) for f in answer["findings"]] == [("empty_section", "info")]
     assert answer["ok"] is True
 
 
 def test_a_warning_is_not_ok(library: Library) -> None:
     create_report(library, sections=[{"title": "Errors", "insights": [{"summary": "They doubled"}]}])
-    answer = library.check_report("Health")
+    answer = library.check_report(CheckReport("Health"))
     [finding] = answer["findings"]
     assert (answer["ok"], finding["code"]) == (False, "uncited")
     assert finding.keys() == {"code", "severity", "at", "message", "hint"}
@@ -83,7 +86,7 @@ def test_a_warning_is_not_ok(library: Library) -> None:
 def test_a_check_writes_nothing(library: Library) -> None:
     report = create_report(library)
     before = {path: path.read_bytes() for path in folder_of(library, report).iterdir() if path.is_file()}
-    library.check_report(report)
+    library.check_report(CheckReport(report))
     assert {p: p.read_bytes() for p in folder_of(library, report).iterdir() if p.is_file()} == before
 
 
@@ -103,7 +106,7 @@ def test_a_day_is_judged_to_its_end(library: Library) -> None:
 def test_what_is_no_day_is_refused(library: Library, wrong: str) -> None:
     create_report(library)
     with pytest.raises(InvalidInputError) as caught:
-        library.check_report("Health", on=wrong)
+        library.check_report(CheckReport("Health", on=wrong))
     assert caught.value.details["path"] == "on"
 
 
@@ -113,11 +116,11 @@ def test_what_is_no_day_is_refused(library: Library, wrong: str) -> None:
 def test_many_findings_come_in_pages_of_one_version_and_day(library: Library) -> None:
     insights = [{"summary": f"Finding {i} " + "x" * 100, "review_by": "2031-05-01"} for i in range(150)]
     report = create_report(library, sections=[{"title": "Errors", "insights": insights}])
-    answer = library.check_report(report, on="2031-06-01")
+    answer = library.check_report(CheckReport(report, on="2031-06-01"))
     update_report(library, report, {"op": "remove_section", "section": "Errors"})
     rows, pages = answer["findings"], 1
     while cursor := answer.get("next_cursor"):
-        answer = library.check_report(report, on="2031-06-01", cursor=cursor)
+        answer = library.check_report(CheckReport(report, on="2031-06-01", cursor=cursor))
         assert (answer["version"], answer["ok"]) == (1, False)
         assert len(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))) <= 20_000
         rows += answer["findings"]
@@ -130,12 +133,12 @@ def test_many_findings_come_in_pages_of_one_version_and_day(library: Library) ->
 def test_a_cursor_is_for_the_same_call_only(library: Library) -> None:
     insights = [{"summary": f"Finding {i} " + "x" * 100} for i in range(150)]
     report = create_report(library, sections=[{"title": "Errors", "insights": insights}])
-    cursor = library.check_report(report)["next_cursor"]
+    cursor = library.check_report(CheckReport(report))["next_cursor"]
     other = create_report(library, "Other")
     calls: list[Callable[[], Json]] = [
-        lambda: library.check_report(report, on="2031-06-01", cursor=cursor),
-        lambda: library.audit_report(report, cursor=cursor),
-        lambda: library.check_report(other, cursor=cursor),
+        lambda: library.check_report(CheckReport(report, on="2031-06-01", cursor=cursor)),
+        lambda: library.audit_report(AuditReport(report, cursor=cursor)),
+        lambda: library.check_report(CheckReport(other, cursor=cursor)),
     ]
     for call in calls:
         with pytest.raises(InvalidInputError, match="cursor"):
@@ -151,7 +154,7 @@ def test_a_document_that_changed_after_it_was_cited_is_found(library: Library, e
     citing(library, {"path": str(file), "page": "2"})
     assert codes(library) == []
     file.write_bytes(b"a,c\n")
-    answer = library.check_report("Health")
+    answer = library.check_report(CheckReport("Health"))
     [finding] = answer["findings"]
     assert (finding["code"], finding["severity"], answer["ok"]) == ("source_changed", "warning", False)
     update_report(library, "Health", json.loads(finding["hint"].partition(": ")[2]))
@@ -169,7 +172,7 @@ def test_a_document_that_is_gone_is_found_and_its_citation_can_be_removed(
     (evidence / "run.csv").write_bytes(b"x")
     citing(library, {"path": "run.csv"}, {"url": "https://a.b"})
     (evidence / "run.csv").unlink()
-    [finding] = library.check_report("Health")["findings"]
+    [finding] = library.check_report(CheckReport("Health"))["findings"]
     assert finding["code"] == "source_changed"
     update_report(library, "Health", json.loads(finding["hint"].partition(", or ")[2]))
     assert codes(library) == []
@@ -247,6 +250,6 @@ def test_a_cited_report_that_cannot_be_read_is_passed_over(library: Library) -> 
     citing(library, *({"url": f"report://{report}/v/1"} for report in reports))
     assert codes(library) == ["source_moved"] * 3
     (folder_of(library, reports[1]) / "outline.json").write_text("{")
-    library.delete_report(reports[2], author=ANN)
-    [finding] = library.check_report("Health")["findings"]
+    library.trash_report(TrashReport(reports[2]), author=ANN)
+    [finding] = library.check_report(CheckReport("Health"))["findings"]
     assert f"report://{reports[0]}/v/2" in finding["hint"]

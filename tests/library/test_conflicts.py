@@ -10,6 +10,7 @@ import pytest
 
 from living_reports.errors import VersionConflictError
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, GetReport, RevertReport, UpdateReport
 from support.library_reports import (
     ANN,
     BEN,
@@ -49,7 +50,7 @@ def test_one_clash_is_told_whole_and_short(library: Library) -> None:
     assert (error["code"], error["retry"]) == ("version_conflict", "changed")
     assert (error["expected_version"], error["current_version"]) == (1, 2)
     [conflict] = error["conflicts"]
-    ts = library.audit_report(report, limit=1)["events"][0]["ts"]
+    ts = library.audit_report(AuditReport(report, limit=1))["events"][0]["ts"]
     by = {"version": 2, "ts": ts, "actor": "agent", "client": "ben/2.0", "reason": "June"}
     assert list(conflict) == ["change", "at", "base", "current", "yours", "by"]
     assert conflict == {
@@ -61,7 +62,7 @@ def test_one_clash_is_told_whole_and_short(library: Library) -> None:
         "by": by,
     }
     assert size(error) < 2_000
-    assert library.get_report(report)["version"] == 2
+    assert library.get_report(GetReport(report))["version"] == 2
 
 
 def test_of_a_long_text_the_lines_that_clash_are_shown(library: Library) -> None:
@@ -91,7 +92,7 @@ def test_retry_with_is_the_same_call_against_the_current_version(library: Librar
         "reason": "July",
         "expected_version": 2,
     }
-    assert library.update_report(**again, author=ANN)["version"] == 3
+    assert library.update_report(UpdateReport(**again), author=ANN)["version"] == 3
     assert content_of(library, report) == "9 % fail."
 
 
@@ -153,7 +154,7 @@ def test_what_was_removed_is_brought_back_as_the_refusal_says(library: Library) 
     assert conflict["current"] is None
     assert "retry_with" not in error
     assert "revert_report with to_version=1" in error["hint"]
-    library.revert_report(report, to_version=1, item=conflict["at"], author=ANN)
+    library.revert_report(RevertReport(report, to_version=1, item=conflict["at"]), author=ANN)
     assert update_report(library, report, mine, expected_version=1)["version"] == 4
 
 
@@ -192,9 +193,9 @@ def test_a_revert_is_refused_in_the_same_way(library: Library) -> None:
     update_report(library, report, replace_content("10 % fail."))
     update_report(library, report, append_text("Ben's."), author=BEN)
     with pytest.raises(VersionConflictError) as caught:
-        library.revert_report(report, 1, expected_version=2, author=ANN)
+        library.revert_report(RevertReport(report, 1, expected_version=2), author=ANN)
     error = caught.value.answer()["error"]
     assert error["conflicts"][0]["by"]["client"] == "ben/2.0"
     assert "yours" in error["conflicts"][0] or "current" in error["conflicts"][0]
-    assert library.revert_report(**error["retry_with"], author=ANN)["version"] == 4
+    assert library.revert_report(RevertReport(**error["retry_with"]), author=ANN)["version"] == 4
     assert size(error) < 2_000

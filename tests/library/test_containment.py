@@ -13,6 +13,15 @@ import pytest
 
 from living_reports.errors import ReportError
 from living_reports.library import Library
+from living_reports.library.requests import (
+    AuditReport,
+    CreateReport,
+    GetReport,
+    ListReports,
+    RestoreReport,
+    RevertReport,
+    TrashReport,
+)
 from support.library_reports import ANN, append_text, create_report, folder_of, update_report
 
 Tree = dict[str, tuple[str, bytes]]
@@ -84,22 +93,24 @@ def attempt(call: Callable[[], Any]) -> None:
 def calls(library: Library, text: str) -> list[Callable[[], Any]]:
     """Every use case, with this text wherever it takes one."""
     return [
-        lambda: library.create_report(text, author=ANN, request_id="r" + text[:150]),
-        lambda: library.create_report("T", [{"title": text[:500]}], [text[:50]], author=ANN),
-        lambda: library.create_report("T", reason=text[:900], author=ANN),
+        lambda: library.create_report(CreateReport(text, request_id="r" + text[:150]), author=ANN),
+        lambda: library.create_report(CreateReport("T", [{"title": text[:500]}], [text[:50]]), author=ANN),
+        lambda: library.create_report(CreateReport("T", reason=text[:900]), author=ANN),
         lambda: update_report(library, text, append_text("x")),
         lambda: update_report(library, "Health", append_text(text, text), request_id=text[:150]),
         lambda: update_report(library, "Health", {"op": "set_metadata", "key": text, "value": text}),
         lambda: update_report(library, "Health", ADD_INSIGHT | {"citations": [{"path": text}]}),
-        lambda: library.revert_report(text, 1, author=ANN),
-        lambda: library.get_report(text),
-        lambda: library.get_report("Health", sections=[text], insights=[text], find=text, cursor=text),
-        lambda: library.list_reports(query=text, tags=[text], cursor=text),
-        lambda: library.audit_report(text, verify=True),
-        lambda: library.audit_report("Health", item=text, text=text, actor=text),
-        lambda: library.audit_report("Health", since=text),
-        lambda: library.delete_report(text, text[:900], author=ANN),
-        lambda: library.restore_report(text, author=ANN),
+        lambda: library.revert_report(RevertReport(text, 1), author=ANN),
+        lambda: library.get_report(GetReport(text)),
+        lambda: library.get_report(
+            GetReport("Health", sections=[text], insights=[text], find=text, cursor=text)
+        ),
+        lambda: library.list_reports(ListReports(query=text, tags=[text], cursor=text)),
+        lambda: library.audit_report(AuditReport(text, verify=True)),
+        lambda: library.audit_report(AuditReport("Health", item=text, text=text, actor=text)),
+        lambda: library.audit_report(AuditReport("Health", since=text)),
+        lambda: library.trash_report(TrashReport(text, text[:900]), author=ANN),
+        lambda: library.restore_report(RestoreReport(text), author=ANN),
     ]
 
 
@@ -112,15 +123,19 @@ def test_no_argument_reaches_outside_the_root(library: Library, tmp_path: Path, 
     assert around(tmp_path) == before
     names = {path.name for path in library.storage.reports_root.iterdir()}
     assert names <= {"by_id", "index.jsonl", ".index.lock", ".pending", ".gitattributes", ".trash"}
-    assert library.audit_report(report, verify=True)["verified"]["ok"]
+    assert library.audit_report(AuditReport(report, verify=True))["verified"]["ok"]
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:20]))
 def test_a_read_of_an_unknown_report_makes_nothing(library: Library, tmp_path: Path, text: str) -> None:
     create_report(library)
-    library.list_reports()  # the first look after a start may note that it has looked
+    library.list_reports(ListReports())  # the first look after a start may note that it has looked
     before = tree(tmp_path)
-    for call in (library.get_report, library.audit_report, lambda t: library.audit_report(t, verify=True)):
+    for call in (
+        lambda t: library.get_report(GetReport(t)),
+        lambda t: library.audit_report(AuditReport(t)),
+        lambda t: library.audit_report(AuditReport(t, verify=True)),
+    ):
         with pytest.raises(ReportError):
             call("no " + text)
         with pytest.raises(ReportError):
@@ -129,8 +144,8 @@ def test_a_read_of_an_unknown_report_makes_nothing(library: Library, tmp_path: P
         with pytest.raises(ReportError):
             update_report(library, unknown, append_text("x"))
         with pytest.raises(ReportError):
-            library.delete_report(unknown, author=ANN)
-    library.list_reports(query=text)
+            library.trash_report(TrashReport(unknown), author=ANN)
+    library.list_reports(ListReports(query=text))
     assert tree(tmp_path) == before
 
 
@@ -140,17 +155,17 @@ def test_reading_a_root_without_reports_makes_nothing(tmp_path: Path, is_there: 
         (tmp_path / "root").mkdir()
     before = tree(tmp_path)
     library = Library(tmp_path / "root")
-    library.list_reports(status="all")
+    library.list_reports(ListReports(status="all"))
     for selector in ("Health", NOBODY, NOBODY[:8]):
         for call in (
-            library.get_report,
-            library.audit_report,
-            lambda s: library.delete_report(s, author=ANN),
+            lambda t: library.get_report(GetReport(t)),
+            lambda t: library.audit_report(AuditReport(t)),
+            lambda s: library.trash_report(TrashReport(s), author=ANN),
         ):
             with pytest.raises(ReportError):
                 call(selector)
         with pytest.raises(ReportError):
-            library.restore_report(selector, author=ANN)
+            library.restore_report(RestoreReport(selector), author=ANN)
     assert tree(tmp_path) == before
 
 
@@ -159,15 +174,15 @@ def test_reading_a_root_without_reports_makes_nothing(tmp_path: Path, is_there: 
 
 def everything(library: Library, report: str) -> list[Callable[[], Any]]:
     return [
-        lambda: library.get_report(report),
-        lambda: library.get_report("Health"),
-        lambda: library.audit_report(report, verify=True),
-        lambda: library.list_reports(),
+        lambda: library.get_report(GetReport(report)),
+        lambda: library.get_report(GetReport("Health")),
+        lambda: library.audit_report(AuditReport(report, verify=True)),
+        lambda: library.list_reports(ListReports()),
         lambda: update_report(library, report, append_text("x")),
-        lambda: library.revert_report(report, 1, author=ANN),
-        lambda: library.create_report("Another", request_id="r1", author=ANN),
-        lambda: library.delete_report(report, author=ANN),
-        lambda: library.restore_report(report, author=ANN),
+        lambda: library.revert_report(RevertReport(report, 1), author=ANN),
+        lambda: library.create_report(CreateReport("Another", request_id="r1"), author=ANN),
+        lambda: library.trash_report(TrashReport(report), author=ANN),
+        lambda: library.restore_report(RestoreReport(report), author=ANN),
     ]
 
 
@@ -187,7 +202,7 @@ REPORTS_OWN = ("backups", "outline.json", "audit.jsonl", ".lock", ".head")
 def test_nothing_is_written_through_a_link(library: Library, tmp_path: Path, name: str) -> None:
     report = create_report(library)
     update_report(library, report, append_text("y"))
-    library.delete_report(create_report(library, "Gone"), author=ANN)
+    library.trash_report(TrashReport(create_report(library, "Gone")), author=ANN)
     folder, root = folder_of(library, report), library.storage.reports_root
     places = {"folder": folder, "by_id": root / "by_id"}
     below = root if name in ROOTS_OWN else folder
@@ -206,7 +221,7 @@ def test_a_lock_or_a_temporary_name_that_is_a_link_is_not_followed(library: Libr
         (folder / name).unlink()
         (folder / name).symlink_to(tmp_path / "outside" / "made")
     attempt(lambda: update_report(library, report, append_text("x")))
-    attempt(lambda: library.get_report(report))
+    attempt(lambda: library.get_report(GetReport(report)))
     assert around(tmp_path).keys() == {"outside", "outside/secret"}
 
 
@@ -222,7 +237,7 @@ def test_a_backup_named_by_a_forged_event_stays_in_its_folder(library: Library, 
     before = around(tmp_path)
     for _ in range(8):
         attempt(lambda: update_report(library, report, append_text("y")))
-    attempt(lambda: library.get_report(report, version=1))
+    attempt(lambda: library.get_report(GetReport(report, version=1)))
     assert around(tmp_path) == before
 
 
@@ -241,11 +256,11 @@ def test_a_list_makes_nothing_behind_a_link_that_looks_like_a_report_being_made(
     library: Library, tmp_path: Path
 ) -> None:
     create_report(library)
-    library.list_reports()
+    library.list_reports(ListReports())
     link = library.storage.by_id / f".new-{NOBODY}-0"
     link.symlink_to(tmp_path / "outside", target_is_directory=True)
     os.utime(link, (0, 0), follow_symlinks=False)
     before = around(tmp_path)
-    assert len(Library(tmp_path / "root").list_reports()["reports"]) == 1
+    assert len(Library(tmp_path / "root").list_reports(ListReports())["reports"]) == 1
     assert around(tmp_path) == before
     assert link.is_symlink()

@@ -16,6 +16,7 @@ from living_reports.errors import (
     TooLargeError,
 )
 from living_reports.library import Library
+from living_reports.library.requests import CheckReport, CreateReport, ListReports, TrashReport
 from living_reports.store.files.doctor import check_root
 from support.library_reports import (
     ANN,
@@ -35,7 +36,7 @@ def library(tmp_path: Path) -> Library:
 
 
 def create(library: Library, title: str = "New", **more: Any) -> Json:
-    return library.create_report(title, author=ANN, **more)
+    return library.create_report(CreateReport(title, **more), author=ANN)
 
 
 def outline(library: Library, report: str) -> Json:
@@ -145,7 +146,9 @@ def test_a_fork_is_made_of_the_newest_version_and_does_not_follow_it(library: Li
     fork = create(library, "Fork", from_reports=["Health"])["report_id"]
     update_report(library, report, append_text("Later."))
     assert "Later." not in content_of(library, fork)
-    [finding] = [f for f in library.check_report(fork)["findings"] if f["code"] == "source_moved"]
+    [finding] = [
+        f for f in library.check_report(CheckReport(fork))["findings"] if f["code"] == "source_moved"
+    ]
     assert "version 2" in finding["message"]
 
 
@@ -173,7 +176,7 @@ def test_a_source_that_cannot_be_used_is_named(
     with pytest.raises(error) as caught:
         create(library, from_reports=names)
     assert caught.value.details["path"] == path  # type: ignore[attr-defined]
-    assert library.list_reports()["total"] == 3
+    assert library.list_reports(ListReports())["total"] == 3
 
 
 def test_a_template_and_other_reports_do_not_go_together(library: Library) -> None:
@@ -216,7 +219,7 @@ def test_a_repeated_fork_is_the_first_one_whatever_became_of_its_source(library:
     report = create_report(library)
     first = create(library, "Fork", from_reports=["Health"], request_id="r1")
     update_report(library, report, set_title("Checkout"), append_text("More."))
-    library.delete_report("Checkout", author=ANN)
+    library.trash_report(TrashReport("Checkout"), author=ANN)
     assert create(library, "Fork", from_reports=["Health"], request_id="r1") == first
     assert create(library, "Fork", from_reports=["Health"], template="blank", request_id="r1") == first
 

@@ -18,6 +18,7 @@ import pytest
 
 from living_reports.errors import LockTimeoutError
 from living_reports.library import Library
+from living_reports.library.requests import GetReport
 from living_reports.store.files.doctor import check_root
 from support.processes import locked_by_another_process, start_together
 from support.random_caller import SECTION, Call, through_a_server, through_commands, through_the_library
@@ -200,9 +201,9 @@ def test_the_library_waits_for_a_kept_report_and_gives_up_in_time(tmp_path: Path
     with locked_by_another_process(tmp_path / "by_id" / kept / ".lock"):
         for _ in range(2):
             with pytest.raises(LockTimeoutError) as caught:
-                library.get_report(kept)
+                library.get_report(GetReport(kept))
             assert TIMEOUT_SECONDS <= caught.value.details["waited_seconds"] < TIMEOUT_SECONDS + 5
-    assert library.get_report(kept)["version"] == 1
+    assert library.get_report(GetReport(kept))["version"] == 1
 
 
 # --- Many calls on one server -------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 
 from living_reports.errors import InvalidInputError
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, GetReport, ListReports, TrashReport
 from support.library_reports import ANN, Json, append_text, create_report, folder_of, set_title, update_report
 
 
@@ -19,13 +20,13 @@ def library(tmp_path: Path) -> Library:
 
 
 def titles(library: Library, **asked: Any) -> list[str]:
-    return [row["title"] for row in library.list_reports(**asked)["reports"]]
+    return [row["title"] for row in library.list_reports(ListReports(**asked))["reports"]]
 
 
 def pages(library: Library, **asked: Any) -> list[list[str]]:
     found, cursor = [], ""
     while True:
-        answer = library.list_reports(**asked, cursor=cursor)
+        answer = library.list_reports(ListReports(**asked, cursor=cursor))
         found.append([row["title"] for row in answer["reports"]])
         cursor = answer.get("next_cursor", "")
         if not cursor:
@@ -35,16 +36,16 @@ def pages(library: Library, **asked: Any) -> list[list[str]]:
 def test_a_row_says_what_a_reader_needs(library: Library) -> None:
     report = create_report(library, tags=["ops"])
     answer = update_report(library, report, append_text("x"))
-    [row] = library.list_reports()["reports"]
+    [row] = library.list_reports(ListReports())["reports"]
     updated_at = row.pop("updated_at")
-    assert updated_at == library.get_report(report)["updated_at"]
+    assert updated_at == library.get_report(GetReport(report))["updated_at"]
     expected = {"report_id": report, "title": "Health", "version": 2, "status": "active", "tags": ["ops"]}
     assert row == expected
     assert answer["version"] == 2
 
 
 def test_an_empty_root_lists_nothing_and_stays_empty(tmp_path: Path) -> None:
-    assert Library(tmp_path / "none").list_reports() == {"reports": [], "total": 0}
+    assert Library(tmp_path / "none").list_reports(ListReports()) == {"reports": [], "total": 0}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -84,12 +85,12 @@ def test_pages_hold_every_report_once(library: Library, sort: str) -> None:
 def test_reports_changed_between_pages_are_neither_repeated_nor_hidden(library: Library) -> None:
     for number in range(6):
         create_report(library, f"Report {number}")
-    first = library.list_reports(limit=2)
+    first = library.list_reports(ListReports(limit=2))
     update_report(library, "Report 5", append_text("shown already"))
     update_report(library, "Report 0", append_text("not shown yet"))
     update_report(library, "Report 0", append_text("not shown yet"))
     create_report(library, "Report 6")
-    rest = library.list_reports(limit=9, cursor=first["next_cursor"])
+    rest = library.list_reports(ListReports(limit=9, cursor=first["next_cursor"]))
     shown = [row["title"] for row in (*first["reports"], *rest["reports"])]
     assert shown == [f"Report {number}" for number in (5, 4, 3, 2, 1, 0)]
     assert rest["total"] == 6
@@ -98,29 +99,29 @@ def test_reports_changed_between_pages_are_neither_repeated_nor_hidden(library: 
 def test_reports_that_go_between_pages_do_no_harm(library: Library) -> None:
     for number in range(6):
         create_report(library, f"Report {number}")
-    first = library.list_reports(limit=3, sort="title")
-    library.delete_report("Report 2", author=ANN)
-    library.delete_report("Report 4", author=ANN)
-    rest = library.list_reports(sort="title", cursor=first["next_cursor"])
+    first = library.list_reports(ListReports(limit=3, sort="title"))
+    library.trash_report(TrashReport("Report 2"), author=ANN)
+    library.trash_report(TrashReport("Report 4"), author=ANN)
+    rest = library.list_reports(ListReports(sort="title", cursor=first["next_cursor"]))
     assert [row["title"] for row in rest["reports"]] == ["Report 3", "Report 5"]
 
 
 def test_a_cursor_refuses_other_arguments(library: Library) -> None:
     for number in range(3):
         create_report(library, f"Report {number}")
-    cursor = library.list_reports(limit=1)["next_cursor"]
+    cursor = library.list_reports(ListReports(limit=1))["next_cursor"]
     for other in ({"query": "x"}, {"tags": ["x"]}, {"status": "all"}, {"sort": "title"}):
         with pytest.raises(InvalidInputError) as caught:
-            library.list_reports(cursor=cursor, **other)
+            library.list_reports(ListReports(cursor=cursor, **other))
         assert caught.value.details["path"] == "cursor"
-    assert library.list_reports(cursor=cursor, limit=5)["reports"]
+    assert library.list_reports(ListReports(cursor=cursor, limit=5))["reports"]
 
 
 @pytest.mark.parametrize("name", ["status", "sort"])
 def test_a_wrong_choice_is_told_the_right_ones(library: Library, name: str) -> None:
     asked: Json = {name: "activ" if name == "status" else "titel"}
     with pytest.raises(InvalidInputError) as caught:
-        library.list_reports(**asked)
+        library.list_reports(ListReports(**asked))
     assert caught.value.details["path"] == name
     assert caught.value.details["did_you_mean"] in ("active", "title")
     assert caught.value.details["did_you_mean"] in caught.value.details["allowed"]
@@ -129,7 +130,7 @@ def test_a_wrong_choice_is_told_the_right_ones(library: Library, name: str) -> N
 @pytest.mark.parametrize("limit", [-1, 101])
 def test_a_limit_out_of_range_is_refused(library: Library, limit: int) -> None:
     with pytest.raises(InvalidInputError):
-        library.list_reports(limit=limit)
+        library.list_reports(ListReports(limit=limit))
 
 
 def test_long_titles_and_many_tags_stay_within_an_answer_and_page_on(library: Library) -> None:
@@ -139,7 +140,7 @@ def test_long_titles_and_many_tags_stay_within_an_answer_and_page_on(library: Li
     for sort in ("updated", "title"):
         shown, cursor = [], ""
         while True:
-            answer = library.list_reports(sort=sort, limit=100, cursor=cursor)
+            answer = library.list_reports(ListReports(sort=sort, limit=100, cursor=cursor))
             assert len(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))) < 20_000
             shown += [row["report_id"] for row in answer["reports"]]
             cursor = answer.get("next_cursor", "")
@@ -156,7 +157,7 @@ def test_an_entry_that_is_behind_is_corrected_by_a_read(library: Library) -> Non
     update_report(library, report, set_title("Checkout"))
     index.write_bytes(old)  # as after a power cut, or a copy that was put back
     fresh = Library(library.storage.reports_root)
-    fresh.get_report(report)
+    fresh.get_report(GetReport(report))
     assert titles(fresh) == ["Checkout"]
     assert titles(Library(library.storage.reports_root)) == ["Checkout"]
 
@@ -164,17 +165,17 @@ def test_an_entry_that_is_behind_is_corrected_by_a_read(library: Library) -> Non
 def test_reading_does_not_touch_an_index_that_is_right(library: Library) -> None:
     report = create_report(library)
     before = library.storage.index_path.read_bytes()
-    library.get_report(report)
-    library.get_report("Health")
-    library.audit_report("Heal")
-    library.list_reports()
+    library.get_report(GetReport(report))
+    library.get_report(GetReport("Health"))
+    library.audit_report(AuditReport("Heal"))
+    library.list_reports(ListReports())
     assert library.storage.index_path.read_bytes() == before
 
 
 def test_a_report_that_cannot_be_read_keeps_its_row(library: Library) -> None:
     report = create_report(library)
     (folder_of(library, report) / "outline.json").write_text("{")
-    [row] = library.list_reports()["reports"]
+    [row] = library.list_reports(ListReports())["reports"]
     assert row["report_id"] == report
     assert "version" not in row
 
@@ -188,12 +189,12 @@ def test_pages_of_a_tag_are_what_one_page_would_be(
         create_report(library, f"Report {number % 7}", tags=["even", "all"] if number % 2 == 0 else ["all"])
     monkeypatch.setattr("living_reports.store.files.search.queries._FEW", few)
     asked: dict[str, Any] = {"tags": ["all", "even"], "sort": sort}
-    whole = library.list_reports(limit=50, **asked)
+    whole = library.list_reports(ListReports(limit=50, **asked))
     assert whole["total"] == 10
     rows: list[Json] = []
     cursor = ""
     while len(rows) < 10:
-        page = library.list_reports(limit=3, cursor=cursor, **asked)
+        page = library.list_reports(ListReports(limit=3, cursor=cursor, **asked))
         rows += page["reports"]
         cursor = page.get("next_cursor", "")
     assert (rows, cursor) == (whole["reports"], "")

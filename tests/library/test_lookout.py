@@ -11,6 +11,14 @@ import pytest
 from living_reports.errors import AmbiguousSelectorError, ReportNotFoundError
 from living_reports.library import Library
 from living_reports.library.lookout import LIST, Lookout
+from living_reports.library.requests import (
+    CreateReport,
+    GetReport,
+    RenderReport,
+    RestoreReport,
+    TrashReport,
+    UpdateReport,
+)
 from living_reports.model.report import Author
 from living_reports.store.files.lock import hold
 
@@ -25,14 +33,14 @@ def library(tmp_path: Path) -> Library:
 @pytest.fixture
 def health(library: Library) -> str:
     """A report, as another process made it."""
-    created = library.create_report("Health", [{"title": "Log"}], author=ANN)
+    created = library.create_report(CreateReport("Health", [{"title": "Log"}]), author=ANN)
     return str(created["report_id"])
 
 
 def append(root: Path, report: str) -> None:
     """A change by a library of its own, as another process would make it."""
     change = {"op": "append_text", "section": "Log", "text": "more"}
-    Library(root).update_report(report, [change], author=ANN)
+    Library(root).update_report(UpdateReport(report, [change]), author=ANN)
 
 
 def follow(library: Library, *addresses: str | None) -> Lookout:
@@ -56,7 +64,7 @@ def test_an_event_without_a_version_changes_the_log_alone(
 ) -> None:
     page = f"report://{health}"
     lookout = follow(library, page, f"{page}/audit")
-    Library(tmp_path).render_report(health, "html", author=ANN)
+    Library(tmp_path).render_report(RenderReport(health, "html"), author=ANN)
     assert lookout.look() == [f"{page}/audit"]
 
 
@@ -66,9 +74,9 @@ def test_the_list_changes_with_reports_and_titles(tmp_path: Path, library: Libra
     assert lookout.look() == []
     other = Library(tmp_path)
     for change in ({"op": "set_title", "title": "Well"}, {"op": "set_status", "status": "archived"}):
-        other.update_report(health, [change], author=ANN)
+        other.update_report(UpdateReport(health, [change]), author=ANN)
         assert lookout.look() == [LIST]
-    other.create_report("Another", author=ANN)
+    other.create_report(CreateReport("Another"), author=ANN)
     assert lookout.look() == [LIST]
 
 
@@ -76,16 +84,16 @@ def test_a_report_that_goes_and_comes_back_changes_each_time(
     tmp_path: Path, library: Library, health: str
 ) -> None:
     lookout = follow(library, f"report://{health}", LIST)
-    Library(tmp_path).delete_report(health, author=ANN)
+    Library(tmp_path).trash_report(TrashReport(health), author=ANN)
     assert lookout.look() == [f"report://{health}", LIST]
-    Library(tmp_path).restore_report(health, author=ANN)
+    Library(tmp_path).restore_report(RestoreReport(health), author=ANN)
     assert lookout.look() == [f"report://{health}", LIST]
 
 
 def test_a_report_may_be_followed_before_it_is_there(tmp_path: Path, library: Library, health: str) -> None:
-    Library(tmp_path).delete_report(health, author=ANN)
+    Library(tmp_path).trash_report(TrashReport(health), author=ANN)
     lookout = follow(library, f"report://{health}")
-    Library(tmp_path).restore_report(health, author=ANN)
+    Library(tmp_path).restore_report(RestoreReport(health), author=ANN)
     assert lookout.look() == [f"report://{health}"]
 
 
@@ -97,7 +105,7 @@ def test_a_persons_edit_is_a_change(tmp_path: Path, library: Library, health: st
     outline.write_text(json.dumps(data), encoding="utf-8")
     assert lookout.look() == [f"report://{health}"]
     assert lookout.look() == []
-    assert library.get_report(health)["title"] == "By hand"
+    assert library.get_report(GetReport(health))["title"] == "By hand"
 
 
 def test_a_file_that_is_being_written_is_no_change(tmp_path: Path, library: Library, health: str) -> None:
@@ -140,7 +148,7 @@ def test_a_report_that_is_busy_is_looked_at_again(tmp_path: Path, library: Libra
 
 
 def test_nothing_that_could_not_be_read_is_followed(library: Library, health: str) -> None:
-    library.create_report("Health", author=ANN)
+    library.create_report(CreateReport("Health"), author=ANN)
     for address in ("https://example.org", "report://nope", "report://", "", f"report://{health}/nonsense"):
         with pytest.raises(ReportNotFoundError):
             follow(library, address)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, CreateReport
 from living_reports.model.report import Author
 from support.processes import run_together
 
@@ -90,7 +91,7 @@ def assert_nothing_lost(library: Library, report: str, acknowledged: dict[int, s
     events: list[dict[str, Any]] = [record.payload for record in library.storage.events(report)]
     assert [event["outline_version"] for event in events] == list(range(total + 1, 0, -1))
     assert [event["reason"] for event in reversed(events[:-1])] == [line.split()[0] for line in lines]
-    verified = library.audit_report(report, verify=True)["verified"]
+    verified = library.audit_report(AuditReport(report, verify=True))["verified"]
     assert verified["ok"]
     assert verified["events"] == total + 1
 
@@ -106,7 +107,7 @@ def assert_nothing_lost(library: Library, report: str, acknowledged: dict[int, s
 def test_many_writers_lose_nothing(tmp_path: Path, how: str, updates: int) -> None:
     library = Library(tmp_path)
     sections = [{"title": "Lines", "content": "Begin."}]
-    report = library.create_report("Shared", sections, author=Author("cli", "ann"))["report_id"]
+    report = library.create_report(CreateReport("Shared", sections), author=Author("cli", "ann"))["report_id"]
     acknowledged, conflicts = write_at_once(tmp_path, report, how, updates)
     assert conflicts > 0  # they did get in each other's way
     assert_nothing_lost(library, report, acknowledged, PROCESSES * updates)

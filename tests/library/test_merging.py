@@ -10,6 +10,7 @@ import pytest
 
 from living_reports.errors import ItemNotFoundError, ReportError, TooLargeError, VersionConflictError
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, GetReport, UpdateReport
 from support.library_reports import (
     ANN,
     BEN,
@@ -50,7 +51,7 @@ def refused(library: Library, report: str, *changes: Json, expected_version: int
 
 
 def insight_of(library: Library, report: str) -> str:
-    return str(library.get_report(report, view="full")["insights"][0]["insight_id"])
+    return str(library.get_report(GetReport(report, view="full"))["insights"][0]["insight_id"])
 
 
 # --- Clean --------------------------------------------------------------------------------
@@ -132,7 +133,7 @@ def test_a_repeated_request_gets_the_same_answer(library: Library) -> None:
         == first
     )
     assert first["rebased_over"] == [2]
-    [event] = library.audit_report(report, since=2, item="Errors")["events"]
+    [event] = library.audit_report(AuditReport(report, since=2, item="Errors"))["events"]
     assert event["version"] == 3
 
 
@@ -141,8 +142,8 @@ def test_the_history_stays_whole(library: Library) -> None:
     for number in range(5):
         update_report(library, report, append_text(f"Ben's {number}.", "Latency"), author=BEN)
         update_report(library, report, append_text(f"Ann's {number}."), expected_version=2 * number + 1)
-    assert library.audit_report(report, verify=True)["verified"]["ok"]
-    assert library.get_report(report)["version"] == 11
+    assert library.audit_report(AuditReport(report, verify=True))["verified"]["ok"]
+    assert library.get_report(GetReport(report))["version"] == 11
 
 
 # --- In conflict --------------------------------------------------------------------------
@@ -187,9 +188,9 @@ def test_retry_with_keeps_what_does_not_clash(library: Library) -> None:
     update_report(library, report, replace_content("1\n\n2\n\nthree"), author=BEN)
     error = refused(library, report, replace_content("one\n\nzwei\n\nthree"), set_title("Checkout"))
     assert "your decision" in error["hint"]
-    assert library.update_report(**error["retry_with"], author=ANN)["version"] == 3
+    assert library.update_report(UpdateReport(**error["retry_with"]), author=ANN)["version"] == 3
     assert content_of(library, report) == "1\n\nzwei\n\nthree"
-    assert library.get_report(report)["title"] == "Checkout"
+    assert library.get_report(GetReport(report))["title"] == "Checkout"
 
 
 def test_nothing_is_changed_by_a_refusal(library: Library) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from living_reports.library import Library
+from living_reports.library.requests import GetReport, RevertReport
 from living_reports.model.report import Author
 from support.library_reports import (
     ANN,
@@ -43,14 +44,14 @@ def test_another_clients_text_is_named_with_the_call_that_brings_it_back(library
     assert "version 2 by ann/1.0 (June figures)" in warning
     assert "revert_report with undo=3 brings it back" in warning
     update_report(library, report, append_text("Later, elsewhere.", "Latency"))
-    library.revert_report(report, undo=3, author=BEN)
+    library.revert_report(RevertReport(report, undo=3), author=BEN)
     assert content_of(library, report, "Latency").endswith("Later, elsewhere.")
     assert content_of(library, report).endswith("A sentence of Ann's.")
 
 
 def test_every_kind_of_whole_text_counts(library: Library) -> None:
     report = create_report(library)
-    insight = library.get_report(report, view="insights")["insights"][0]["insight_id"]
+    insight = library.get_report(GetReport(report, view="insights"))["insights"][0]["insight_id"]
     changes: tuple[Json, ...] = (
         set_title("Checkout"),
         {"op": "edit_section", "section": "Latency", "title": "Speed"},
@@ -84,7 +85,7 @@ def test_only_what_was_set_anew_counts(library: Library) -> None:
     report = create_report(library)
     [warning] = warnings(library, report, replace_content("p95 is 350 ms.", "Latency"), append_text("More."))
     assert "12 %" not in warning
-    latency = library.get_report(report, sections=["Latency"])["sections"][0]["section_id"]
+    latency = library.get_report(GetReport(report, sections=["Latency"]))["sections"][0]["section_id"]
     assert warning.startswith(f"sections/{latency}")
 
 
@@ -132,7 +133,7 @@ def test_a_text_that_was_brought_back_belongs_to_who_brought_it_back(library: Li
     update_report(
         library, report, replace_content("Ben's text, of about the same length as before."), author=BEN
     )
-    library.revert_report(report, 1, author=Author("human", "cid"))
+    library.revert_report(RevertReport(report, 1), author=Author("human", "cid"))
     [warning] = warnings(library, report, replace_content("Once more, of about the same length as before."))
     assert "version 3 by cid" in warning
 
@@ -175,5 +176,5 @@ def test_the_change_that_comes_with_an_adoption_is_named_by_the_version_it_gets(
     (folder_of(library, report) / ".head").unlink()
     [warning] = warnings(library, report, replace_content("x"))
     assert "undo=3 brings it back" in warning
-    library.revert_report(report, undo=3, author=BEN)
+    library.revert_report(RevertReport(report, undo=3), author=BEN)
     assert content_of(library, report).startswith("12 %")

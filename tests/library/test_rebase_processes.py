@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, CreateReport
 from support.library_reports import ANN
 from support.processes import run_together
 
@@ -47,7 +48,9 @@ def write_at_once(root: Path, report: str, how: str) -> list[tuple[int, list[int
 def test_different_sections_never_get_in_each_others_way(tmp_path: Path, how: str) -> None:
     """With prose each expects the version that it made itself; with insights, always the first."""
     library = Library(tmp_path)
-    report = library.create_report("Shared", [{"title": name} for name in SECTIONS], author=ANN)["report_id"]
+    report = library.create_report(
+        CreateReport("Shared", [{"title": name} for name in SECTIONS]), author=ANN
+    )["report_id"]
     acknowledged = write_at_once(tmp_path, report, how)
     assert [version for version, _, _ in acknowledged] == list(range(2, 2 * UPDATES + 2))
     for version, over, seen in acknowledged:
@@ -59,5 +62,5 @@ def test_different_sections_never_get_in_each_others_way(tmp_path: Path, how: st
         written = [f"{section.title} {number}" for number in range(UPDATES)]
         kept = [summaries[one] for one in section.insight_ids]
         assert (kept if how == "insights" else (section.content or "").split("\n\n")) == written
-    verified = library.audit_report(report, verify=True, limit=1)["verified"]
+    verified = library.audit_report(AuditReport(report, verify=True, limit=1))["verified"]
     assert (verified["ok"], verified["events"]) == (True, 2 * UPDATES + 1)

@@ -20,6 +20,7 @@ from living_reports.errors import (
     StorageFailedError,
 )
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, GetReport, RenderReport
 from living_reports.store.files import durable
 from support.library_reports import (
     ANN,
@@ -45,7 +46,8 @@ def library(tmp_path: Path) -> Library:
 
 
 def render(library: Library, report: str = "Health", **more: Any) -> Json:
-    return library.render_report(report, author=more.pop("author", ANN), **more)
+    author = more.pop("author", ANN)
+    return library.render_report(RenderReport(report, **more), author)
 
 
 def log(library: Library, report: str) -> list[Json]:
@@ -115,7 +117,7 @@ def test_html_is_a_file_with_one_event_that_makes_no_version(library: Library) -
         "file": "render/report-v1.html",
         "sha256": hashlib.sha256(page).hexdigest(),
     }
-    assert library.audit_report(report, verify=True)["verified"]["ok"]
+    assert library.audit_report(AuditReport(report, verify=True))["verified"]["ok"]
 
 
 def test_the_address_leads_to_the_file(tmp_path: Path) -> None:
@@ -162,7 +164,7 @@ def test_the_same_version_is_rendered_over_its_file_and_others_beside_it(library
     names = sorted(path.name for path in (folder_of(library, report) / "render").iterdir())
     assert names == ["report-v1.html", "report-v2.html"]
     assert [event["payload"]["outline_version"] for event in log(library, report)] == [1, 1, 1, 2, 2, 2]
-    assert library.get_report(report)["version"] == 2
+    assert library.get_report(GetReport(report))["version"] == 2
 
 
 def test_images_come_from_allowed_folders_only(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, GetReport
 from support.histories import changes_between, reason_of, revisions, split_sections
 from support.mcp_client import call_tool, connect
 
@@ -45,7 +46,9 @@ def text_at(library: Library, report: str, version: int) -> str:
     """The document as `get_report` gives it at a version, page by page."""
     text, cursor = "", ""
     while True:
-        page = library.get_report(report, view="full", version=version, max_chars=200_000, cursor=cursor)
+        page = library.get_report(
+            GetReport(report, view="full", version=version, max_chars=200_000, cursor=cursor)
+        )
         text += "".join(section.get("content", "") for section in page["sections"])
         cursor = page.get("next_cursor", "")
         if not cursor:
@@ -64,7 +67,7 @@ def assert_kept(root: Path, report: str, sent: list[dict[str, Any]]) -> None:
         assert "".join(section.content or "" for section in outline.sections) == revision["text"]
     for version in (1, len(sent) // 3, len(sent)):
         assert text_at(library, report, version) == sent[version - 1]["text"]
-    verified = library.audit_report(report, verify=True, limit=1)["verified"]
+    verified = library.audit_report(AuditReport(report, verify=True, limit=1))["verified"]
     assert verified["ok"]
     assert verified["events"] == len(sent)
 

@@ -15,6 +15,7 @@ from living_reports.errors import (
     VersionConflictError,
 )
 from living_reports.library import Library
+from living_reports.library.requests import CreateReport, GetReport, ListReports, RevertReport, TrashReport
 from support.library_reports import (
     ANN,
     BEN,
@@ -35,7 +36,7 @@ def library(tmp_path: Path) -> Library:
 
 
 def versions(library: Library, report: str) -> int:
-    return int(library.get_report(report)["version"])
+    return int(library.get_report(GetReport(report))["version"])
 
 
 # --- Create -------------------------------------------------------------------------------
@@ -43,14 +44,14 @@ def versions(library: Library, report: str) -> int:
 
 def create(library: Library, title: str = "Health", **more: Any) -> Json:
     return library.create_report(
-        title, SECTIONS, ["ops"], reason="begin", request_id="r1", author=ANN, **more
+        CreateReport(title, SECTIONS, ["ops"], reason="begin", request_id="r1", **more), author=ANN
     )
 
 
 def test_a_creation_sent_twice_makes_one_report(library: Library) -> None:
     first = create(library)
     assert create(library) == first
-    assert library.list_reports()["total"] == 1
+    assert library.list_reports(ListReports())["total"] == 1
 
 
 def test_a_creation_is_remembered_after_changes_and_another_title(library: Library) -> None:
@@ -61,9 +62,9 @@ def test_a_creation_is_remembered_after_changes_and_another_title(library: Libra
 
 def test_a_creation_is_remembered_in_the_trash(library: Library) -> None:
     first = create(library)
-    library.delete_report("Health", author=ANN)
+    library.trash_report(TrashReport("Health"), author=ANN)
     assert create(library) == first
-    assert library.list_reports(status="all")["total"] == 0
+    assert library.list_reports(ListReports(status="all"))["total"] == 0
 
 
 def test_a_creation_with_other_content_is_refused(library: Library) -> None:
@@ -71,14 +72,14 @@ def test_a_creation_with_other_content_is_refused(library: Library) -> None:
     with pytest.raises(RequestIdReusedError) as caught:
         create(library, "Other")
     assert caught.value.details == {"version": 1}
-    assert library.list_reports()["total"] == 1
+    assert library.list_reports(ListReports())["total"] == 1
 
 
 def test_creations_at_the_same_time_make_one_report(library: Library) -> None:
     with ThreadPoolExecutor(8) as threads:
         answers = [future.result() for future in [threads.submit(create, library) for _ in range(8)]]
     assert all(answer == answers[0] for answer in answers)
-    assert library.list_reports()["total"] == 1
+    assert library.list_reports(ListReports())["total"] == 1
 
 
 # --- Update -------------------------------------------------------------------------------
@@ -200,17 +201,19 @@ def test_a_request_id_of_another_report_does_not_lead_to_it(library: Library) ->
 def test_a_revert_sent_twice_is_made_once(library: Library) -> None:
     report = create_report(library)
     update_report(library, report, append_text("Wrong."))
-    first = library.revert_report(report, 1, reason="wrong", request_id="r4", author=ANN)
+    first = library.revert_report(RevertReport(report, 1, reason="wrong", request_id="r4"), author=ANN)
     update_report(library, report, append_text("Later."))
-    assert library.revert_report(report, 1, reason="wrong", request_id="r4", author=ANN) == first
+    assert (
+        library.revert_report(RevertReport(report, 1, reason="wrong", request_id="r4"), author=ANN) == first
+    )
     assert content_of(library, report).endswith("Later.")
 
 
 def test_a_revert_with_other_content_is_refused(library: Library) -> None:
     report = create_report(library)
     update_report(library, report, append_text("Wrong."))
-    library.revert_report(report, 1, request_id="r4", author=ANN)
+    library.revert_report(RevertReport(report, 1, request_id="r4"), author=ANN)
     with pytest.raises(RequestIdReusedError):
-        library.revert_report(report, 2, request_id="r4", author=ANN)
+        library.revert_report(RevertReport(report, 2, request_id="r4"), author=ANN)
     with pytest.raises(RequestIdReusedError):
         update_report(library, report, append_text("x"), request_id="r4")

@@ -20,6 +20,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from living_reports.errors import ReportNotFoundError, RequestIdReusedError, VersionConflictError
 from living_reports.library import Library
+from living_reports.library.requests import (
+    CreateReport,
+    GetReport,
+    ListReports,
+    RestoreReport,
+    RevertReport,
+    TrashReport,
+    UpdateReport,
+)
 from living_reports.store.files.doctor import check_root
 from support.crash.bench import LONG_AGO
 from support.disk_faults import killed_before
@@ -95,7 +104,7 @@ class Reports(RuleBasedStateMachine):
     def create(self, sections: int) -> None:
         rows = [{"title": self._word(), "content": self._word()} for _ in range(sections)]
         title = self._word()
-        answer = self.library.create_report(title, rows, author=ANN)
+        answer = self.library.create_report(CreateReport(title, rows), author=ANN)
         assert answer["version"] == 1
         ids = [row["section_id"] for row in answer.get("created", {}).get("sections", [])]
         self.expected[answer["report_id"]] = Expected([self._first(title, rows, ids)])
@@ -116,8 +125,8 @@ class Reports(RuleBasedStateMachine):
         self, report_id: str, report: Expected, op: str, random: Random, request_id: str = ""
     ) -> None:
         change = random_change(report.now, op, random, self._word())
-        call: Row = {"report": report_id, "changes": [change], "request_id": request_id, "author": ANN}
-        answer = self.library.update_report(**call)
+        call: Row = {"report": report_id, "changes": [change], "request_id": request_id}
+        answer = self.library.update_report(UpdateReport(**call), ANN)
         self._require_made(report, answer, apply_change(report.now, change, answer.get("created", {})))
         if request_id and answer["applied"]:
             report.asked.append((call, answer))
@@ -142,7 +151,7 @@ class Reports(RuleBasedStateMachine):
                 changes.append(change)
                 new = apply_change(new, change, {})
         if new != report.now:  # not where they take each other back
-            answer = self.library.update_report(report_id, changes, author=BEN)
+            answer = self.library.update_report(UpdateReport(report_id, changes), author=BEN)
             self._require_made(report, answer, new)
 
     @precondition(lambda self: self._is_any_in(trash=False))
@@ -151,7 +160,7 @@ class Reports(RuleBasedStateMachine):
         random = Random(seed)
         report_id, report = self._pick(random)
         version = random.randint(1, report.version)
-        answer = self.library.revert_report(report_id, version, author=BEN)
+        answer = self.library.revert_report(RevertReport(report_id, version), author=BEN)
         self._require_made(report, answer, report.versions[version - 1])
 
     @precondition(lambda self: self._is_any_in(trash=False))
@@ -164,7 +173,9 @@ class Reports(RuleBasedStateMachine):
         change = {"op": "set_title", "title": self._word()}
 
         def send() -> Row:
-            return self.library.update_report(report_id, [change], expected_version=version, author=ANN)
+            return self.library.update_report(
+                UpdateReport(report_id, [change], expected_version=version), author=ANN
+            )
 
         if report.versions[version - 1]["title"] == report.now["title"]:
             self._require_made(report, send(), apply_change(report.now, change, {}))
@@ -184,7 +195,9 @@ class Reports(RuleBasedStateMachine):
         for section in report.now["sections"]:
             if has_section(seen, section["id"]) and section_with_id(seen, section["id"]) == section:
                 change = {"op": "append_text", "section": section["id"], "text": self._word()}
-                answer = self.library.update_report(report_id, [change], expected_version=version, author=ANN)
+                answer = self.library.update_report(
+                    UpdateReport(report_id, [change], expected_version=version), author=ANN
+                )
                 self._require_made(report, answer, apply_change(report.now, change, {}))
                 return
 
@@ -195,10 +208,10 @@ class Reports(RuleBasedStateMachine):
         random = Random(seed)
         asked = [pair for r in self.expected.values() if not r.is_in_trash for pair in r.asked]
         call, answer = random.choice(asked)
-        assert self.library.update_report(**call) == answer
+        assert self.library.update_report(UpdateReport(**call), ANN) == answer
         other = call | {"changes": [{"op": "set_title", "title": self._word()}]}
         with pytest.raises(RequestIdReusedError):
-            self.library.update_report(**other)
+            self.library.update_report(UpdateReport(**other), ANN)
 
     @precondition(lambda self: self._is_any_in(trash=False))
     @rule(seed=seeds)
@@ -209,7 +222,7 @@ class Reports(RuleBasedStateMachine):
 
     def _require_version(self, report_id: str, version: int) -> None:
         expected = self.expected[report_id].versions[version - 1]
-        answer = self.library.get_report(report_id, version=version)
+        answer = self.library.get_report(GetReport(report_id, version=version))
         assert (answer["version"], answer["title"]) == (version, expected["title"])
         storage = self.library.storage
         assert to_plain(storage.outline_at(report_id, version, storage.read(report_id))) == expected
@@ -218,14 +231,14 @@ class Reports(RuleBasedStateMachine):
     @rule(seed=seeds)
     def throw_away(self, seed: int) -> None:
         report_id, report = self._pick(Random(seed))
-        self.library.delete_report(report_id, author=ANN)
+        self.library.trash_report(TrashReport(report_id), author=ANN)
         report.is_in_trash = True
 
     @precondition(lambda self: self._is_any_in(trash=True))
     @rule(seed=seeds)
     def bring_back(self, seed: int) -> None:
         report_id, report = self._pick(Random(seed), is_in_trash=True)
-        assert self.library.restore_report(report_id, author=ANN)["version"] == report.version
+        assert self.library.restore_report(RestoreReport(report_id), author=ANN)["version"] == report.version
         report.is_in_trash = False
 
     @precondition(lambda self: self._is_any_in(trash=False))
@@ -243,11 +256,11 @@ class Reports(RuleBasedStateMachine):
         if then == "update":
             self._update(report_id, report, op, random)
         elif then == "revert":
-            answer = self.library.revert_report(report_id, before, author=ANN)
+            answer = self.library.revert_report(RevertReport(report_id, before), author=ANN)
             self._require_made(report, answer, report.versions[before - 1])
         elif then == "killed reader":
-            killed_before(random.randint(0, 25), lambda: Library(self.root).get_report(report_id))
-        assert self.library.get_report(report_id)["version"] == report.version
+            killed_before(random.randint(0, 25), lambda: Library(self.root).get_report(GetReport(report_id)))
+        assert self.library.get_report(GetReport(report_id))["version"] == report.version
 
     def _type(self, report_id: str, change: Change) -> None:
         path = self.root / "by_id" / report_id / "outline.json"
@@ -277,11 +290,13 @@ class Reports(RuleBasedStateMachine):
         if change["op"] == "add_section":
             return  # its id would not be known
         new = apply_change(report.now, change, {})
-        call: Row = {"report": report_id, "changes": [change], "request_id": self._word(), "author": ANN}
+        call: Row = {"report": report_id, "changes": [change], "request_id": self._word()}
         before = report.version
-        self._maybe(report, new, position, lambda: Library(self.root).update_report(**call))
+        self._maybe(
+            report, new, position, lambda: Library(self.root).update_report(UpdateReport(**call), ANN)
+        )
         if again:
-            answer = self.library.update_report(**call)
+            answer = self.library.update_report(UpdateReport(**call), ANN)
             if report.version == before and new != report.now:
                 report.versions.append(new)
             assert answer["version"] == report.version
@@ -294,14 +309,17 @@ class Reports(RuleBasedStateMachine):
         version = random.randint(1, report.version)
         new = report.versions[version - 1]
         self._maybe(
-            report, new, position, lambda: Library(self.root).revert_report(report_id, version, author=BEN)
+            report,
+            new,
+            position,
+            lambda: Library(self.root).revert_report(RevertReport(report_id, version), author=BEN),
         )
 
     def _maybe(self, report: Expected, new: Plain, position: int, act: Callable[[], object]) -> None:
         """Do it in a process that is killed on the way; then see whether it happened."""
         report_id = next(name for name, one in self.expected.items() if one is report)
         was_killed = killed_before(position, act)
-        version = self.library.get_report(report_id)["version"]
+        version = self.library.get_report(GetReport(report_id))["version"]
         if new != report.now:
             assert version in (report.version, report.version + 1)
             assert was_killed or version == report.version + 1
@@ -311,8 +329,10 @@ class Reports(RuleBasedStateMachine):
     @rule(seed=seeds, position=st.integers(0, 20))
     def be_killed_throwing_away(self, seed: int, position: int) -> None:
         report_id, report = self._pick(Random(seed))
-        was_killed = killed_before(position, lambda: Library(self.root).delete_report(report_id, author=ANN))
-        listed = {row["report_id"] for row in self.library.list_reports(status="all")["reports"]}
+        was_killed = killed_before(
+            position, lambda: Library(self.root).trash_report(TrashReport(report_id), author=ANN)
+        )
+        listed = {row["report_id"] for row in self.library.list_reports(ListReports(status="all"))["reports"]}
         assert was_killed or report_id not in listed
         report.is_in_trash = report_id not in listed
 
@@ -320,10 +340,10 @@ class Reports(RuleBasedStateMachine):
     @rule(position=st.integers(0, 40))
     def be_killed_in_a_creation(self, position: int) -> None:
         """Sent again, it makes one report."""
-        call: Row = {"title": self._word(), "request_id": self._word(), "author": ANN}
-        killed_before(position, lambda: Library(self.root).create_report(**call))
-        answer = self.library.create_report(**call)
-        assert self.library.create_report(**call) == answer
+        call: Row = {"title": self._word(), "request_id": self._word()}
+        killed_before(position, lambda: Library(self.root).create_report(CreateReport(**call), ANN))
+        answer = self.library.create_report(CreateReport(**call), ANN)
+        assert self.library.create_report(CreateReport(**call), ANN) == answer
         self.expected[answer["report_id"]] = Expected([self._first(call["title"], [], [])])
 
     # --- What must hold -------------------------------------------------------------------
@@ -333,14 +353,14 @@ class Reports(RuleBasedStateMachine):
         for report_id, report in self.expected.items():
             if report.is_in_trash:
                 with pytest.raises(ReportNotFoundError):
-                    self.library.get_report(report_id)
+                    self.library.get_report(GetReport(report_id))
             else:
                 state = self.library.storage.read(report_id)
                 assert (state.version, to_plain(state.outline)) == (report.version, report.now)
 
     @invariant()
     def the_list_is_right(self) -> None:
-        rows = self.library.list_reports(status="all")["reports"]
+        rows = self.library.list_reports(ListReports(status="all"))["reports"]
         listed = {row["report_id"]: (row["title"], row["version"], row["status"]) for row in rows}
         assert listed == {
             report_id: (report.now["title"], report.version, report.now["status"])
@@ -358,14 +378,14 @@ class Reports(RuleBasedStateMachine):
         self.library = Library(self.root)
         for report_id, report in self.expected.items():
             if report.is_in_trash:
-                self.library.restore_report(report_id, author=ANN)
+                self.library.restore_report(RestoreReport(report_id), author=ANN)
             for version in range(1, report.version + 1):
                 self._require_version(report_id, version)
             made = [r.version for r in self.library.storage.events(report_id) if r.makes_version]
             assert made == list(range(report.version, 0, -1))
         for unfinished in (self.root / "by_id").glob(".new-*"):  # of a creation that was killed
             os.utime(unfinished, (LONG_AGO, LONG_AGO))
-            self.library.list_reports()
+            self.library.list_reports(ListReports())
         assert [one for one in check_root(self.root, deep=True) if one.severity != "info"] == []
 
 

@@ -15,6 +15,7 @@ from living_reports.errors import (
     VersionConflictError,
 )
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, GetReport, RevertReport
 from living_reports.model.report import Insight, Outline, Section
 from support.library_reports import (
     ANN,
@@ -47,7 +48,8 @@ def report(library: Library) -> str:
 
 
 def undo(library: Library, report: str, what: str | int, **more: Any) -> Json:
-    return library.revert_report(report, undo=what, author=more.pop("author", ANN), **more)
+    author = more.pop("author", ANN)
+    return library.revert_report(RevertReport(report, undo=what, **more), author)
 
 
 def now(library: Library, report: str) -> Outline:
@@ -88,7 +90,7 @@ def test_a_change_is_taken_back_and_later_ones_stay(library: Library, report: st
     changed = {row["at"].split("/")[1] for row in answer["changed"] if row["at"].startswith("sections/")}
     old, new = items(before), items(after)
     assert {key[:8] for key in old if old[key] != new[key]} == changed
-    [event] = library.audit_report(report, since=3)["events"]
+    [event] = library.audit_report(AuditReport(report, since=3))["events"]
     assert (event["action_type"], event["reason"]) == ("revert", "never mind")
     record = library.storage.event_of(report, 4)
     assert record is not None
@@ -174,7 +176,7 @@ def test_a_repeated_request_undoes_once(library: Library, report: str) -> None:
     update_report(library, report, append_text("x"))
     first = undo(library, report, 2, request_id="r1")
     assert undo(library, report, 2, request_id="r1") == first
-    assert library.get_report(report)["version"] == 3
+    assert library.get_report(GetReport(report))["version"] == 3
 
 
 def test_a_dry_run_undoes_nothing(library: Library, report: str) -> None:
@@ -212,7 +214,7 @@ def test_a_removed_section_comes_back_in_its_place_with_its_insights(library: Li
     before = items(now(library, report))
     update_report(library, report, {"op": "remove_section", "section": "Latency"}, set_title("Checkout"))
     update_report(library, report, {"op": "add_section", "title": "Last"}, author=BEN)
-    answer = library.revert_report(report, 1, item="Latency", author=ANN)
+    answer = library.revert_report(RevertReport(report, 1, item="Latency"), author=ANN)
     assert answer["title"] == "Checkout"
     outline = now(library, report)
     assert [title for title, _ in shape(outline)] == ["Errors", "Latency", "Costs", "Last"]
@@ -230,7 +232,7 @@ def test_a_section_is_brought_back_with_insights_that_moved_away(library: Librar
         replace_content("slow", "Latency"),
     )
     update_report(library, report, {"op": "add_insight", "section": "Latency", "summary": "D"})
-    library.revert_report(report, 1, item="Latency", author=ANN)
+    library.revert_report(RevertReport(report, 1, item="Latency"), author=ANN)
     assert shape(now(library, report))[:2] == [("Errors", ["A", "B"]), ("Latency", ["C"])]
     assert content_of(library, report, "Latency") == "fast"
 
@@ -259,14 +261,14 @@ def test_one_insight_goes_back_to_a_version_against_an_older_one(library: Librar
     edit = {"op": "edit_insight", "insight": a}
     update_report(library, report, edit | {"summary": "A2"})
     update_report(library, report, append_text("x"), author=BEN)
-    answer = library.revert_report(report, 1, item=a, expected_version=2, author=ANN)
+    answer = library.revert_report(RevertReport(report, 1, item=a, expected_version=2), author=ANN)
     assert (answer["rebased_over"], len(answer["changed"])) == ([3], 1)
     update_report(library, report, edit | {"summary": "A3"}, author=BEN)
     with pytest.raises(VersionConflictError) as caught:
-        library.revert_report(report, 2, item=a, expected_version=4, author=ANN)
+        library.revert_report(RevertReport(report, 2, item=a, expected_version=4), author=ANN)
     [row] = caught.value.details["conflicts"]
     assert (row["base"], row["current"], row["yours"]) == ("A", "A3", "A2")
-    library.revert_report(**caught.value.details["retry_with"], author=ANN)
+    library.revert_report(RevertReport(**caught.value.details["retry_with"]), author=ANN)
     assert now(library, report).get_insight(a).summary == "A2"
 
 
@@ -275,9 +277,9 @@ def test_an_insight_whose_section_is_gone_says_how_to_bring_both_back(library: L
     latency = now(library, report).sections[1].section_id
     update_report(library, report, {"op": "remove_section", "section": "Latency"})
     with pytest.raises(InvalidInputError) as caught:
-        library.revert_report(report, 1, item=c, author=ANN)
+        library.revert_report(RevertReport(report, 1, item=c), author=ANN)
     assert f"item={latency}" in caught.value.hint
-    library.revert_report(report, 1, item=latency, author=ANN)
+    library.revert_report(RevertReport(report, 1, item=latency), author=ANN)
     assert shape(now(library, report))[1] == ("Latency", ["C"])
 
 
@@ -285,7 +287,7 @@ def test_an_item_that_is_nowhere_or_was_not_there_yet(library: Library, report: 
     update_report(library, report, {"op": "add_section", "title": "New"})
     for arguments in ({"to_version": 1, "item": "New"}, {"undo": 2, "item": "Nowhere"}):
         with pytest.raises(ItemNotFoundError) as caught:
-            library.revert_report(report, **arguments, author=ANN)  # type: ignore[arg-type]
+            library.revert_report(RevertReport(report, **arguments), author=ANN)  # type: ignore[arg-type]
         assert caught.value.details["path"] == "item"
 
 
@@ -295,11 +297,13 @@ def test_an_item_may_be_named_as_answers_name_it(library: Library, report: str) 
     update_report(
         library, report, {"op": "remove_insight", "insight": a}, {"op": "remove_section", "section": latency}
     )
-    before = library.revert_report(report, 1, item=f"insights/{a[:8]}", dry_run=True, author=ANN)
+    before = library.revert_report(
+        RevertReport(report, 1, item=f"insights/{a[:8]}", dry_run=True), author=ANN
+    )
     assert [row["at"] for row in before["changed"]] == [f"insights/{a[:8]}"]
     assert undo(library, report, 2, item=f"sections/{latency[:8]}", dry_run=True)["applied"] == 2
     with pytest.raises(ItemNotFoundError) as caught:
-        library.revert_report(report, 1, item=f"insights/{a}/summary", author=ANN)
+        library.revert_report(RevertReport(report, 1, item=f"insights/{a}/summary"), author=ANN)
     assert "whole" in caught.value.hint
 
 
@@ -322,7 +326,7 @@ def test_an_item_may_be_named_as_answers_name_it(library: Library, report: str) 
 def test_what_makes_no_sense_is_refused(library: Library, report: str, arguments: Json, path: str) -> None:
     update_report(library, report, append_text("x"))
     with pytest.raises(InvalidInputError) as caught:
-        library.revert_report(report, **arguments, author=ANN)
+        library.revert_report(RevertReport(report, **arguments), author=ANN)
     assert caught.value.details["path"] == path
 
 
@@ -339,5 +343,5 @@ def test_a_damaged_report_is_only_brought_back_whole(library: Library, report: s
     asked: list[dict[str, Any]] = [{"undo": 2}, {"to_version": 1, "item": "Errors"}]
     for arguments in asked:
         with pytest.raises(CorruptReportError):
-            library.revert_report(report, **arguments, author=ANN)
-    assert library.revert_report(report, 2, author=ANN)["version"] == 3
+            library.revert_report(RevertReport(report, **arguments), author=ANN)
+    assert library.revert_report(RevertReport(report, 2), author=ANN)["version"] == 3

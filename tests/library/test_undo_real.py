@@ -18,6 +18,7 @@ from living_reports.errors import InvalidInputError, VersionConflictError
 from living_reports.library import Library
 from living_reports.library.going_back import Back, asked_back
 from living_reports.library.merging import carried_over
+from living_reports.library.requests import CreateReport, RevertReport, UpdateReport
 from living_reports.model.delta import item_of
 from living_reports.model.merge import three_way
 from living_reports.model.merge.lines import changed_lines
@@ -51,12 +52,12 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     library = Library(tmp_path_factory.mktemp("root"))
     before = split_sections(sent[0]["text"])
     sections = [{"title": name, "content": text} for name, text in before.items()]
-    report = library.create_report("Guidance", sections, author=ANN)["report_id"]
+    report = library.create_report(CreateReport("Guidance", sections), author=ANN)["report_id"]
     versions = {1: library.storage.read(report).outline}
     for version, revision in enumerate(sent[1:], 2):
         after = split_sections(revision["text"])
         changes = changes_between(before, after)
-        library.update_report(report, changes, reason_of(revision), version - 1, author=ANN)
+        library.update_report(UpdateReport(report, changes, reason_of(revision), version - 1), author=ANN)
         versions[version] = library.storage.read(report).outline
         before = after
     return Kept(library, report, versions)
@@ -113,7 +114,7 @@ def assert_names_what_is_in_the_way(kept: Kept, version: int, conflicts: list[di
 def try_to_undo(kept: Kept, version: int) -> bool:
     """True if it goes cleanly."""
     try:
-        answer = kept.library.revert_report(kept.report, undo=version, dry_run=True, author=ANN)
+        answer = kept.library.revert_report(RevertReport(kept.report, undo=version, dry_run=True), author=ANN)
     except VersionConflictError as error:
         assert_names_what_is_in_the_way(kept, version, error.details["conflicts"])
         return False
@@ -137,5 +138,5 @@ def test_undoing_a_change_leaves_all_else_or_names_what_is_in_the_way(kept: Kept
 
 def test_undoing_the_creation_is_refused(kept: Kept) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        kept.library.revert_report(kept.report, undo=1, author=ANN)
+        kept.library.revert_report(RevertReport(kept.report, undo=1), author=ANN)
     assert caught.value.details["path"] == "undo"

@@ -12,6 +12,13 @@ from pathlib import Path
 import pytest
 
 from living_reports.library import Library
+from living_reports.library.requests import (
+    CreateReport,
+    ListReports,
+    RenderReport,
+    RevertReport,
+    UpdateReport,
+)
 from living_reports.model.report import Author
 
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
@@ -24,10 +31,10 @@ def folder(tmp_path: Path) -> Path:
     library = Library(tmp_path)
     author = Author("cli", "ann")
     section = {"title": "Risks", "content": 'say "prev_sha256":"x"'}
-    made = library.create_report("Überblick", [section], author=author)
+    made = library.create_report(CreateReport("Überblick", [section]), author=author)
     for number in range(5):
         change = {"op": "append_text", "section": "Risks", "text": f"line {number} \\ “quoted”"}
-        library.update_report(made["report_id"], [change], reason="a\nb", author=author)
+        library.update_report(UpdateReport(made["report_id"], [change], reason="a\nb"), author=author)
     return tmp_path / "by_id" / str(made["report_id"])
 
 
@@ -64,17 +71,21 @@ def payload_fields(root: Path) -> set[str]:
 def test_the_document_names_every_field_of_a_payload(tmp_path: Path) -> None:
     library, author = Library(tmp_path), Author("cli", "ann")
     shutil.copytree(IGLOO / "by_id", tmp_path / "by_id")
-    [adopted] = [entry["report_id"] for entry in library.list_reports(status="all")["reports"]]
-    library.update_report(adopted, [{"op": "add_tags", "tags": ["ours"]}], author=author)
-    made = library.create_report("Health", [{"title": "Risks", "content": "One."}], author=author)
+    [adopted] = [entry["report_id"] for entry in library.list_reports(ListReports(status="all"))["reports"]]
+    library.update_report(UpdateReport(adopted, [{"op": "add_tags", "tags": ["ours"]}]), author=author)
+    made = library.create_report(
+        CreateReport("Health", [{"title": "Risks", "content": "One."}]), author=author
+    )
     report = made["report_id"]
-    library.create_report("Copy", from_reports=[report], author=author)
-    library.update_report(report, [{"op": "set_title", "title": "Shop"}], request_id="once", author=author)
+    library.create_report(CreateReport("Copy", from_reports=[report]), author=author)
+    library.update_report(
+        UpdateReport(report, [{"op": "set_title", "title": "Shop"}], request_id="once"), author=author
+    )
     change = {"op": "append_text", "section": "Risks", "text": "Two."}
-    library.update_report(report, [change], reason="more", expected_version=1, author=author)
-    library.revert_report(report, undo=2, author=author)
-    library.revert_report(report, 1, item="Risks", author=author)
-    library.render_report(report, format="html", author=author)
+    library.update_report(UpdateReport(report, [change], reason="more", expected_version=1), author=author)
+    library.revert_report(RevertReport(report, undo=2), author=author)
+    library.revert_report(RevertReport(report, 1, item="Risks"), author=author)
+    library.render_report(RenderReport(report, format="html"), author=author)
     text = FORMAT.read_text(encoding="utf-8")
     fields = payload_fields(tmp_path)
     assert {"adopted", "backup_sha256", "from_reports", "rebased_over", "undo", "item", "rendered"} <= fields

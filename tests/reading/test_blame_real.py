@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, CreateReport, DiffReport, UpdateReport
 from living_reports.model.report import Author
 from support.histories import changes_between, reason_of, revisions, split_sections
 
@@ -32,9 +33,11 @@ def replayed(library: Library, sent: list[Revision]) -> Iterator[tuple[int, str]
         after = split_sections(revision["text"])
         if not report:
             sections = [{"title": name, "content": text} for name, text in after.items()]
-            report = library.create_report("Guidance", sections, reason=reason, author=author)["report_id"]
+            report = library.create_report(CreateReport("Guidance", sections, reason=reason), author=author)[
+                "report_id"
+            ]
         else:
-            library.update_report(report, changes_between(before, after), reason, author=author)
+            library.update_report(UpdateReport(report, changes_between(before, after), reason), author=author)
         before = after
         if number % (len(sent) // POINTS) == 0:
             yield number, report
@@ -74,7 +77,7 @@ def all_events(library: Library, report: str, item: str) -> tuple[Row, list[Row]
     events: list[Row] = []
     cursor = ""
     while True:
-        answer = library.audit_report(report, item=item, limit=100, cursor=cursor)
+        answer = library.audit_report(AuditReport(report, item=item, limit=100, cursor=cursor))
         events += answer["events"]
         cursor = answer.get("next_cursor", "")
         if not cursor:
@@ -130,7 +133,7 @@ def test_what_changed_since_then_is_by_who_changed_it_last(history: Replayed, si
     old, new = split_sections(history.sent[since - 1]["text"]), split_sections(history.sent[-1]["text"])
     sections = history.library.storage.read(history.report).outline.sections
     titles = {section.section_id[:8]: section.title for section in sections}
-    changed = history.library.diff_report(history.report, since=since)["changed"]
+    changed = history.library.diff_report(DiffReport(history.report, since=since))["changed"]
     items = [(row["at"].split("/")[1], row["by"]["version"]) for row in changed if "/" in row["at"]]
     expected = {name: blame.sections[name] for name, text in new.items() if old.get(name) != text}
     assert {titles[item]: version for item, version in items if item in titles} == expected

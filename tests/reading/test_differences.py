@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from living_reports.errors import InvalidInputError, NoSuchVersionError
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, DiffReport, GetReport, RevertReport
 from living_reports.model.report import Outline
 from living_reports.reading.differences import changed_rows
 from support.library_reports import (
@@ -38,21 +39,23 @@ def library(tmp_path: Path) -> Library:
 
 
 def compared(library: Library, **asked: Any) -> tuple[int, int]:
-    answer = library.diff_report("Health", **asked)
+    answer = library.diff_report(DiffReport("Health", **asked))
     return answer["from_version"], answer["to_version"]
 
 
 def rows(library: Library, **asked: Any) -> list[Row]:
-    changed: list[Row] = library.diff_report("Health", **asked)["changed"]
+    changed: list[Row] = library.diff_report(DiffReport("Health", **asked))["changed"]
     return changed
 
 
 def times(library: Library) -> dict[int, str]:
-    return {row["version"]: row["ts"] for row in library.audit_report("Health", limit=100)["events"]}
+    return {
+        row["version"]: row["ts"] for row in library.audit_report(AuditReport("Health", limit=100))["events"]
+    }
 
 
 def full_id(library: Library, name: str) -> str:
-    view = library.get_report("Health", view="full")
+    view = library.get_report(GetReport("Health", view="full"))
     items = {row["title"]: row["section_id"] for row in view["sections"]}
     items |= {row["summary"]: row["insight_id"] for row in view["insights"]}
     return str(items[name])
@@ -111,28 +114,28 @@ def test_a_version_that_never_was_is_refused(history: Library) -> None:
     wrong: list[dict[str, Any]] = [{"since": 9}, {"to_version": 9}, {"since": 1, "to_version": -1}]
     for asked in wrong:
         with pytest.raises(NoSuchVersionError):
-            history.diff_report("Health", **asked)
+            history.diff_report(DiffReport("Health", **asked))
 
 
 def test_backwards_is_refused_with_the_call_that_goes_forwards(history: Library) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        history.diff_report("Health", since=4, to_version=2)
+        history.diff_report(DiffReport("Health", since=4, to_version=2))
     assert caught.value.details["path"] == "to_version"
     assert "since=2, to_version=4" in str(caught.value.hint)
     with pytest.raises(InvalidInputError):
-        history.diff_report("Health", since="2999-01-01", to_version=2)
+        history.diff_report(DiffReport("Health", since="2999-01-01", to_version=2))
 
 
 @pytest.mark.parametrize("asked", [{"since": "last week"}, {"format": "html"}, {"cursor": "x"}])
 def test_an_argument_that_means_nothing_is_refused(history: Library, asked: Row) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        history.diff_report("Health", **asked)
+        history.diff_report(DiffReport("Health", **asked))
     assert caught.value.details["path"] == next(iter(asked))
 
 
 def test_the_same_version_twice_is_no_difference(history: Library) -> None:
     assert rows(history, since=4) == []
-    assert history.diff_report("Health", since=4, format="text")["text"] == ""
+    assert history.diff_report(DiffReport("Health", since=4, format="text"))["text"] == ""
 
 
 def test_what_another_program_kept_is_known_from_its_last_version_on(tmp_path: Path) -> None:
@@ -141,22 +144,22 @@ def test_what_another_program_kept_is_known_from_its_last_version_on(tmp_path: P
     kept = library.storage.read(ADOPTED).outline
     version = kept.outline_version
     for _ in range(2):  # as it was found, and after the first change
-        assert library.diff_report(ADOPTED, since="2026-03-03")["from_version"] == version
-        assert library.diff_report(ADOPTED, since=kept.created_at[:10])["from_version"] == 0
+        assert library.diff_report(DiffReport(ADOPTED, since="2026-03-03"))["from_version"] == version
+        assert library.diff_report(DiffReport(ADOPTED, since=kept.created_at[:10]))["from_version"] == 0
         for asked in ({"since": kept.updated_at}, {"to_version": version}):
             with pytest.raises(NoSuchVersionError) as caught:
-                library.diff_report(ADOPTED, **asked)
+                library.diff_report(DiffReport(ADOPTED, **asked))
             assert f"since={version}" in str(caught.value.hint)
         update_report(library, ADOPTED, set_title("Review"))
         version = kept.outline_version + 1
-    assert [row["old"] for row in library.diff_report(ADOPTED)["changed"]] == [kept.title]
+    assert [row["old"] for row in library.diff_report(DiffReport(ADOPTED))["changed"]] == [kept.title]
 
 
 # --- Which rows ---------------------------------------------------------------------------
 
 
 def test_a_row_says_what_changed_by_whom_and_why(history: Library) -> None:
-    answer = history.diff_report("Health", since=1)
+    answer = history.diff_report(DiffReport("Health", since=1))
     assert list(answer) == ["report_id", "title", "from_version", "to_version", "changed"]
     prose, importance = answer["changed"]
     assert prose["at"] == f"sections/{full_id(history, 'Errors')[:8]}/content"
@@ -244,7 +247,7 @@ def test_any_two_outlines_can_be_compared(data: st.DataObject, old: Outline) -> 
 
 
 def test_text_is_a_unified_diff_of_the_pages(history: Library) -> None:
-    answer = history.diff_report("Health", since=1, format="text")
+    answer = history.diff_report(DiffReport("Health", since=1, format="text"))
     assert list(answer) == ["report_id", "title", "from_version", "to_version", "text"]
     lines = answer["text"].splitlines()
     assert lines[0].startswith("--- ")
@@ -261,13 +264,13 @@ def test_text_shows_an_insight_that_is_no_longer_current(history: Library) -> No
     insight = full_id(history, "Errors doubled in May")
     update_report(history, "Health", {"op": "edit_insight", "insight": insight, "status": "killed"})
     assert "+1. **[9/10]** Errors doubled in May [1] *(killed)*" in (
-        history.diff_report("Health", format="text")["text"].splitlines()
+        history.diff_report(DiffReport("Health", format="text"))["text"].splitlines()
     )
 
 
 def test_text_from_nothing_is_the_page(library: Library) -> None:
     create_report(library)
-    text = library.diff_report("Health", format="text")["text"]
+    text = library.diff_report(DiffReport("Health", format="text"))["text"]
     assert text.startswith("--- nothing\n+++ Health, version 1\n@@ @@\n+# Health\n")
     assert all(line.startswith(("+", "@@")) for line in text.splitlines()[1:])
 
@@ -278,7 +281,7 @@ def test_text_from_nothing_is_the_page(library: Library) -> None:
 def all_pages(library: Library, field: str, **asked: Any) -> list[Any]:
     pages, cursor = [], ""
     while True:
-        answer = library.diff_report("Health", cursor=cursor, **asked)
+        answer = library.diff_report(DiffReport("Health", cursor=cursor, **asked))
         assert len(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))) < 20_000
         assert (answer["from_version"], answer["to_version"]) == (1, 3)
         pages.append(answer[field])
@@ -316,17 +319,17 @@ def test_pages_of_a_text_join_to_the_whole(long_history: Library) -> None:
 
 
 def test_a_cursor_refuses_other_arguments(long_history: Library) -> None:
-    cursor = long_history.diff_report("Health", since=1)["next_cursor"]
+    cursor = long_history.diff_report(DiffReport("Health", since=1))["next_cursor"]
     for asked in ({"since": 2}, {"since": 1, "format": "text"}, {"since": 1, "to_version": 2}):
         with pytest.raises(InvalidInputError):
-            long_history.diff_report("Health", cursor=cursor, **asked)
+            long_history.diff_report(DiffReport("Health", cursor=cursor, **asked))
 
 
 # --- Who last changed it ------------------------------------------------------------------
 
 
 def last(library: Library, item: str, **asked: Any) -> Row:
-    row: Row = library.audit_report("Health", item=item, **asked)["last_change"]
+    row: Row = library.audit_report(AuditReport("Health", item=item, **asked))["last_change"]
     return row
 
 
@@ -337,14 +340,14 @@ def test_the_last_change_of_an_item_says_who_why_and_what(history: Library) -> N
     assert (row["version"], row["client"], row["reason"]) == (4, "ben/2.0", "July")
     assert row["at"] == f"sections/{errors[:8]}/content"
     assert last(history, "Latency")["at"] == f"sections/{full_id(history, 'Latency')[:8]}"
-    assert "last_change" not in history.audit_report("Health")
+    assert "last_change" not in history.audit_report(AuditReport("Health"))
 
 
 def test_filters_do_not_hide_the_last_change(history: Library) -> None:
-    answer = history.audit_report("Health", item="Errors", actor="ann", limit=1)
+    answer = history.audit_report(AuditReport("Health", item="Errors", actor="ann", limit=1))
     assert [row["version"] for row in answer["events"]] == [1]
     assert answer["last_change"]["version"] == 4
-    assert history.audit_report("Health", item="Errors", since=4)["last_change"]["version"] == 4
+    assert history.audit_report(AuditReport("Health", item="Errors", since=4))["last_change"]["version"] == 4
 
 
 def test_a_field_came_with_its_item(history: Library) -> None:
@@ -352,7 +355,7 @@ def test_a_field_came_with_its_item(history: Library) -> None:
     update_report(history, "Health", {"op": "edit_section", "section": "Costs", "title": "Cost"})
     assert last(history, "sections/Cost/content")["version"] == 5
     assert last(history, "sections/Cost")["version"] == 6
-    assert "last_change" not in history.audit_report("Health", item="sections/Cost/notes")
+    assert "last_change" not in history.audit_report(AuditReport("Health", item="sections/Cost/notes"))
 
 
 def test_citations_by_id_short_id_and_summary(history: Library) -> None:
@@ -403,6 +406,6 @@ def test_a_time_alone_is_no_change_of_an_item(history: Library) -> None:
     """Going back to version 1 only touches the times of what was changed and changed back since."""
     update_report(history, "Health", replace_content("p95 is 900 ms.", "Latency"))
     update_report(history, "Health", replace_content("p95 is 340 ms.", "Latency"))
-    history.revert_report("Health", 1, author=ANN)
+    history.revert_report(RevertReport("Health", 1), author=ANN)
     assert last(history, "Latency")["version"] == 6
     assert last(history, "Errors")["version"] == 7

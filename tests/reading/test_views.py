@@ -13,14 +13,23 @@ from hypothesis import strategies as st
 from living_reports.errors import AmbiguousSelectorError, InvalidInputError, ItemNotFoundError
 from living_reports.model.delta import diff
 from living_reports.model.report import AuditEvent, Outline, outline_data
-from living_reports.reading import cursor
+from living_reports.reading import cursor, views
 from living_reports.reading.paging import size, size_bytes
-from living_reports.reading.views import brief_edits, event_row, report_view, short_ids, view_args
+from living_reports.reading.requests import GetReport
+from living_reports.reading.views import brief_edits, event_row, short_ids, view_args
 from living_reports.render.markdown import markdown
 
 TODAY = date(2026, 11, 23)
 HEAD = ["report_id", "title", "version", "status", "tags", "updated_at"]
 CREATED = "2026-01-01T00:00:00.000000+00:00"
+
+
+def report_view(
+    outline: Outline, *, today: date, last_change: dict[str, Any] | None = None, **arguments: Any
+) -> dict[str, Any]:
+    """Return the view that these arguments of `get_report` ask for."""
+    request = GetReport(outline.report_id, **arguments)
+    return views.report_view(outline, request, today=today, last_change=last_change)
 
 
 def uid(number: int) -> str:
@@ -428,7 +437,7 @@ def test_a_page_may_have_another_size_than_the_one_before() -> None:
 def test_a_cursor_holds_its_version_and_refuses_another() -> None:
     report = usual_report(12)
     text = report_view(report, today=TODAY, view="sections", max_chars=4_000)["next_cursor"]
-    assert cursor.decode(text, view_args(report.report_id, view="sections"))[0] == 4
+    assert cursor.decode(text, view_args(report.report_id, GetReport("Health", view="sections")))[0] == 4
     with pytest.raises(InvalidInputError, match="version 4"):
         report_view(
             report.model_copy(update={"outline_version": 5}), today=TODAY, view="sections", cursor=text

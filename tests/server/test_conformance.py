@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from living_reports.library import Library
+from living_reports.library.requests import CreateReport
 from living_reports.model.report import Author
 from support.http_server import start_http_server
 from support.node_programs import PACKAGES, NodePrograms
@@ -68,7 +69,7 @@ def test_what_applies_passes(node: NodePrograms, tmp_path: Path, revision: str) 
     root = tmp_path / "reports"
     insights = [{"summary": "Errors rose", "citations": [{"url": "https://status.example/errors"}]}]
     sections = [{"title": "Errors", "content": "15 %", "insights": insights}]
-    Library(root).create_report("Health", sections=sections, author=Author("cli", "ann"))
+    Library(root).create_report(CreateReport("Health", sections=sections), author=Author("cli", "ann"))
     with start_http_server(root) as server:
         passed, others = run_suite(node, revision, server.url, tmp_path / "results")
     expected = set(listed(revision))

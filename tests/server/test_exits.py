@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from living_reports.library import Library
+from living_reports.library.requests import CreateReport, GetReport
 from living_reports.model.report import Author
 from living_reports.server.lines import END_BYTES, MAX_LINE_BYTES, Unparsed, split_lines
 from living_reports.server.stdio import GRACE_SECONDS
@@ -24,7 +25,9 @@ SIGNALS = pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (sig
 
 @pytest.fixture
 def report(tmp_path: Path) -> str:
-    created = Library(tmp_path).create_report("Health", [{"title": "Log"}], author=Author("cli", "ann"))
+    created = Library(tmp_path).create_report(
+        CreateReport("Health", [{"title": "Log"}]), author=Author("cli", "ann")
+    )
     return str(created["report_id"])
 
 
@@ -38,7 +41,7 @@ def append(request_id: int, report: str) -> dict[str, object]:
 
 
 def version_of(root: Path, report: str) -> int:
-    return int(Library(root).get_report(report)["version"])
+    return int(Library(root).get_report(GetReport(report))["version"])
 
 
 def wait_until_read(wire: Wire) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from living_reports.changes import CHANGE_FIELDS, OPS
 from living_reports.library import Library
+from living_reports.library.requests import GetReport
 from living_reports.server.tools import BY_NAME
 from support.fuzzing import SECRET, Answer, Reports, check_answer, exchange, fuzz_server
 from support.wire import Wire
@@ -345,7 +346,9 @@ def test_the_secret_is_kept_and_the_chains_are_whole_after_all_that(fuzz: Fuzzed
     for made in (reports.open, reports.secret):
         assert fuzz.done("audit_report", report=made["report_id"], verify=True)["verified"]["ok"]
     library = Library(reports.root)
-    assert SECRET in json.dumps(library.get_report(reports.secret["report_id"], view="full", version=1))
+    assert SECRET in json.dumps(
+        library.get_report(GetReport(reports.secret["report_id"], view="full", version=1))
+    )
 
 
 # --- Two servers that saw the same call --------------------------------------------------

@@ -21,6 +21,7 @@ from mcp.client.streamable_http import streamable_http_client
 
 from living_reports.errors import InvalidInputError
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, GetReport
 from living_reports.server import serve_http
 from living_reports.server.access import transport_security
 from living_reports.server.tools import TOOLS
@@ -77,7 +78,7 @@ def test_a_report_is_kept_over_http(tmp_path: Path, mode: str) -> None:
 
     with start_http_server(tmp_path) as server:
         anyio.run(test, server.url)
-    assert Library(tmp_path).get_report("Health")["version"] == 1
+    assert Library(tmp_path).get_report(GetReport("Health"))["version"] == 1
 
 
 # --- Many at once ------------------------------------------------------------------------
@@ -123,13 +124,13 @@ def test_clients_of_both_eras_and_of_stdio_write_one_report_at_once(tmp_path: Pa
 
     library = Library(tmp_path)
     written = len((*names, "stdio")) * LINES
-    audit = library.audit_report("Log", verify=True, limit=written + 1)
+    audit = library.audit_report(AuditReport("Log", verify=True, limit=written + 1))
     assert audit["version"] == written + 1
     assert audit["verified"]["ok"]
     clients = [event["client"] for event in audit["events"]]
     for name in (*names, "stdio"):
         assert clients.count(f"{name}/1") == LINES
-        section = library.get_report("Log", sections=[name])["sections"][0]
+        section = library.get_report(GetReport("Log", sections=[name]))["sections"][0]
         assert section["content"].split("\n\n") == [f"{name} {number}" for number in range(LINES)]
 
 

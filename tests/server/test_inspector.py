@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, CreateReport, GetReport
 from living_reports.model.report import Author
 from living_reports.server.tools import TOOLS
 from support.node_programs import NodePrograms
@@ -122,7 +123,7 @@ def test_it_calls_every_tool(inspector: Inspector, root: Path) -> None:
         result = json.loads(done.stdout)["result"]
         assert result["structuredContent"] == json.loads(result["content"][0]["text"])
         assert result["structuredContent"].items() >= expected.items()
-    events = Library(root).audit_report("Health")["events"]
+    events = Library(root).audit_report(AuditReport("Health"))["events"]
     assert {event["client"] for event in events} == {"inspector-cli/2.12.0"}
 
 
@@ -138,7 +139,7 @@ def test_it_sees_our_errors(inspector: Inspector, root: Path, era: str) -> None:
 
 
 def test_it_reads_a_resource_and_gets_a_prompt(inspector: Inspector, root: Path) -> None:
-    created = Library(root).create_report("Health", sections=[{"title": "Errors"}], author=ANN)
+    created = Library(root).create_report(CreateReport("Health", sections=[{"title": "Errors"}]), author=ANN)
     done = inspector.run("modern", "resources/read", "--uri", f"report://{created['report_id']}")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["result"]["contents"][0]["text"].startswith("# Health\n")
@@ -151,12 +152,14 @@ def test_it_reads_a_resource_and_gets_a_prompt(inspector: Inspector, root: Path)
 
 def test_its_load_mode_loses_nothing(inspector: Inspector, root: Path) -> None:
     library = Library(root)
-    library.create_report("Log", sections=[{"title": "Lines"}], author=ANN)
+    library.create_report(CreateReport("Log", sections=[{"title": "Lines"}]), author=ANN)
     change = {"op": "append_text", "section": "Lines", "text": "line"}
     done = inspector.call("modern", "update_report", {"report": "Log", "changes": [change]}, *LOAD)
     assert done.returncode == 0, done.stderr
     load = json.loads(done.stdout)["result"]
     assert (load["ok"], load["toolErrors"], load["errors"]) == (24, 0, 0)
-    assert library.get_report("Log", sections=["Lines"])["sections"][0]["content"].count("line") == 24
-    verified = library.audit_report("Log", verify=True)["verified"]
+    assert (
+        library.get_report(GetReport("Log", sections=["Lines"]))["sections"][0]["content"].count("line") == 24
+    )
+    verified = library.audit_report(AuditReport("Log", verify=True))["verified"]
     assert (verified["ok"], verified["events"]) == (True, 25)

@@ -14,6 +14,7 @@ import pytest
 from mcp.client import Client
 
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, CreateReport
 from living_reports.model.report import Author, Outline
 from living_reports.server.app import build_server
 from living_reports.server.progress import Progress
@@ -33,13 +34,13 @@ def long(tmp_path: Path) -> str:
     """A report whose page takes a while to make."""
     prose = "Some **prose** with a [link](https://example.org) in lines of the usual length.\n\n" * 100
     sections = [{"title": f"Section {number}", "content": prose} for number in range(SECTIONS)]
-    return str(Library(tmp_path).create_report("Long", sections, author=ANN)["report_id"])
+    return str(Library(tmp_path).create_report(CreateReport("Long", sections), author=ANN)["report_id"])
 
 
 def with_many_events(root: Path, versions: int) -> str:
     """A report with a long log."""
     library = Library(root)
-    created = library.create_report("Model", [{"title": "Log"}], author=ANN)["report_id"]
+    created = library.create_report(CreateReport("Model", [{"title": "Log"}]), author=ANN)["report_id"]
     first = library.storage.read(created).outline.model_copy(
         update={"report_id": "5f9d12ab-0000-4000-8000-000000000000"}
     )
@@ -89,7 +90,8 @@ def test_a_check_says_how_much_of_the_log_it_has_read(tmp_path: Path) -> None:
     report_id = with_many_events(tmp_path, 250)
     said: list[tuple[str, int, int]] = []
     answer = Library(tmp_path).audit_report(
-        report_id, verify=True, say=lambda what, done, total: said.append((what, done, total))
+        AuditReport(report_id, verify=True),
+        progress=lambda what, done, total: said.append((what, done, total)),
     )
     assert answer["verified"] == answer["verified"] | {"ok": True, "events": 250}
     size = (tmp_path / "by_id" / report_id / "audit.jsonl").stat().st_size
@@ -99,7 +101,7 @@ def test_a_check_says_how_much_of_the_log_it_has_read(tmp_path: Path) -> None:
 
 @PROTOCOL_MODES
 def test_who_asks_for_progress_gets_the_same_answer(tmp_path: Path, mode: str) -> None:
-    report_id = Library(tmp_path).create_report("Short", author=ANN)["report_id"]
+    report_id = Library(tmp_path).create_report(CreateReport("Short"), author=ANN)["report_id"]
 
     async def test() -> None:
         async def hear(progress: float, total: float | None, message: str | None) -> None:
@@ -159,8 +161,8 @@ def test_a_cancelled_page_is_not_half_written(tmp_path: Path, mode: str, long: s
 @PROTOCOL_MODES
 def test_a_cancelled_change_is_there_whole_or_not_at_all(tmp_path: Path, mode: str) -> None:
     library = Library(tmp_path)
-    report_id = library.create_report("Busy", [{"title": "Log"}], author=ANN)["report_id"]
-    library.create_report("Free", author=ANN)
+    report_id = library.create_report(CreateReport("Busy", [{"title": "Log"}]), author=ANN)["report_id"]
+    library.create_report(CreateReport("Free"), author=ANN)
     changes = [{"op": "append_text", "section": "Log", "text": text} for text in ("one", "two")]
     call = {"report": report_id, "changes": changes, "request_id": "r-1"}
 
@@ -185,8 +187,8 @@ def test_a_cancelled_change_is_there_whole_or_not_at_all(tmp_path: Path, mode: s
 @PROTOCOL_MODES
 def test_a_cancelled_call_that_waits_for_its_turn_never_begins(tmp_path: Path, mode: str) -> None:
     library = Library(tmp_path)
-    report_id = library.create_report("Busy", [{"title": "Log"}], author=ANN)["report_id"]
-    library.create_report("Free", author=ANN)
+    report_id = library.create_report(CreateReport("Busy", [{"title": "Log"}]), author=ANN)["report_id"]
+    library.create_report(CreateReport("Free"), author=ANN)
 
     def appending(text: str) -> dict[str, Any]:
         return {"report": report_id, "changes": [{"op": "append_text", "section": "Log", "text": text}]}

@@ -12,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 
 from living_reports.changes import OPS
 from living_reports.library import Library
+from living_reports.library.requests import CreateReport, UpdateReport
 from living_reports.model.report import Author
 from living_reports.server.app import build_server
 from living_reports.server.completion import KINDS
@@ -32,11 +33,11 @@ def kept(root: Path, title: str = "Service health") -> str:
     library = Library(root)
     insight = {"summary": "Errors rose", "importance": 8, "review_by": "2026-01-01"}
     sections = [{"title": "Errors", "content": "12 %", "insights": [insight]}, {"title": "Latency"}]
-    report_id = str(library.create_report(title, sections, author=ANN)["report_id"])
+    report_id = str(library.create_report(CreateReport(title, sections), author=ANN)["report_id"])
     change = {"op": "edit_text", "section": "Errors", "find": "12 %", "replace": "15 %"}
-    library.update_report(report_id, [change], "May figures", author=ANN)
+    library.update_report(UpdateReport(report_id, [change], "May figures"), author=ANN)
     library.update_report(
-        report_id, [{"op": "append_text", "section": "Latency", "text": "Fast."}], author=ANN
+        UpdateReport(report_id, [{"op": "append_text", "section": "Latency", "text": "Fast."}]), author=ANN
     )
     return report_id
 
@@ -89,10 +90,10 @@ def test_prompts_stay_short_however_long_the_report(tmp_path: Path) -> None:
     sections = [
         {"title": f"Section {n}", "content": "words " * 2_000, "insights": insights} for n in range(8)
     ]
-    report_id = library.create_report("Long", sections, author=ANN)["report_id"]
+    report_id = library.create_report(CreateReport("Long", sections), author=ANN)["report_id"]
     for number in range(30):
         changes = [{"op": "edit_section", "section": f"Section {n}", "notes": f"{number}"} for n in range(8)]
-        library.update_report(report_id, changes, "why " * 40, author=ANN)
+        library.update_report(UpdateReport(report_id, changes, "why " * 40), author=ANN)
     for name, arguments in ARGUMENTS.items():
         stated = dict(arguments)
         stated |= {"report": report_id} if "report" in stated else {}
@@ -111,7 +112,7 @@ def test_what_a_prompt_names_is_there(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", [name for name in TEXTS if name != "start_report"])
 def test_a_report_of_one_version_is_enough(tmp_path: Path, name: str) -> None:
-    Library(tmp_path).create_report("Service health", [{"title": "Errors"}], author=ANN)
+    Library(tmp_path).create_report(CreateReport("Service health", [{"title": "Errors"}]), author=ANN)
     arguments = {key: value for key, value in ARGUMENTS[name].items() if key != "since"}
     assert "Service health" in TEXTS[name](Library(tmp_path), **arguments)
 
@@ -167,7 +168,7 @@ TEMPLATE = types.ResourceTemplateReference(uri="report://{id}/v/{version}")
 @PROTOCOL_MODES
 def test_what_is_typed_is_completed(tmp_path: Path, mode: str) -> None:
     kept(tmp_path)
-    Library(tmp_path).create_report("Health of the nation", author=ANN)
+    Library(tmp_path).create_report(CreateReport("Health of the nation"), author=ANN)
 
     async def test() -> None:
         async with connect(tmp_path, mode=mode) as client:
@@ -202,7 +203,7 @@ def test_what_would_be_ambiguous_is_completed_with_ids(tmp_path: Path) -> None:
     library = Library(tmp_path)
     assert set(library.complete("report", "")["values"]) == ids
     report_id = ids.pop()
-    library.update_report(report_id, [{"op": "add_section", "title": "errors"}], author=ANN)
+    library.update_report(UpdateReport(report_id, [{"op": "add_section", "title": "errors"}]), author=ANN)
     first, latency, second = library.complete("section", "", report_id)["values"]
     assert latency == "Latency"
     assert all(re.fullmatch(r"[0-9a-f-]{36}", section_id) for section_id in (first, second))
@@ -211,7 +212,7 @@ def test_what_would_be_ambiguous_is_completed_with_ids(tmp_path: Path) -> None:
 def test_at_most_a_hundred_values_are_offered(tmp_path: Path) -> None:
     library = Library(tmp_path)
     sections = [{"title": f"Section {number}"} for number in range(120)]
-    report_id = library.create_report("Long", sections, author=ANN)["report_id"]
+    report_id = library.create_report(CreateReport("Long", sections), author=ANN)["report_id"]
 
     async def test() -> None:
         async with Client(build_server(Settings(tmp_path))) as client:

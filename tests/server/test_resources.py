@@ -14,6 +14,7 @@ from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
 from living_reports.library import Library
+from living_reports.library.requests import CreateReport, TrashReport, UpdateReport
 from living_reports.library.resources import MAX_BYTES
 from living_reports.model.references import report_address
 from living_reports.model.report import Author
@@ -30,10 +31,10 @@ def kept(root: Path, title: str = "Service health") -> str:
     """A report of two versions."""
     library = Library(root)
     created = library.create_report(
-        title, [{"title": "Errors", "content": "12 % – fail."}], ["ops"], author=ANN
+        CreateReport(title, [{"title": "Errors", "content": "12 % – fail."}], ["ops"]), author=ANN
     )
     change = {"op": "edit_text", "section": "Errors", "find": "12 %", "replace": "15 %"}
-    library.update_report(created["report_id"], [change], author=ANN)
+    library.update_report(UpdateReport(created["report_id"], [change]), author=ANN)
     return str(created["report_id"])
 
 
@@ -101,10 +102,12 @@ def test_templates_say_how_addresses_are_made(tmp_path: Path, mode: str) -> None
 def test_the_list_is_paged_and_holds_what_is_active(tmp_path: Path) -> None:
     library = Library(tmp_path)
     for number in range(60):
-        library.create_report(f"Report {number}", author=ANN)
+        library.create_report(CreateReport(f"Report {number}"), author=ANN)
     for number, status in enumerate(("archived", "deleted")):
-        library.update_report(f"Report {number}", [{"op": "set_status", "status": status}], author=ANN)
-    library.delete_report("Report 2", author=ANN)
+        library.update_report(
+            UpdateReport(f"Report {number}", [{"op": "set_status", "status": status}]), author=ANN
+        )
+    library.trash_report(TrashReport("Report 2"), author=ANN)
 
     async def test() -> None:
         async with Client(build_server(Settings(tmp_path))) as client:
@@ -214,7 +217,7 @@ def test_a_log_over_the_limit_is_refused(tmp_path: Path) -> None:
 
 def test_a_list_says_how_long_a_page_is_where_that_takes_little(tmp_path: Path) -> None:
     library = Library(tmp_path)
-    library.create_report("Long", [{"title": "Log", "content": "words " * 50_000}], author=ANN)
-    library.create_report("Short", author=ANN)
+    library.create_report(CreateReport("Long", [{"title": "Log", "content": "words " * 50_000}]), author=ANN)
+    library.create_report(CreateReport("Short"), author=ANN)
     short, long = library.list_resources()["resources"]
     assert ("size" in short, "size" in long) == (True, False)

@@ -19,6 +19,7 @@ from mcp.shared.exceptions import MCPError
 
 from living_reports import __version__
 from living_reports.library import Library
+from living_reports.library.requests import CreateReport, GetReport
 from living_reports.model.report import Author
 from living_reports.server.app import DESCRIPTION, build_server
 from living_reports.server.calls import MAX_CLIENT_CHARS
@@ -189,8 +190,8 @@ def locked_path(root: Path, report_id: str) -> Path:
 
 def test_a_stuck_report_starves_no_other(tmp_path: Path) -> None:
     library = Library(tmp_path)
-    stuck = library.create_report("Stuck", [{"title": "Log"}], author=ANN)["report_id"]
-    library.create_report("Free", author=ANN)
+    stuck = library.create_report(CreateReport("Stuck", [{"title": "Log"}]), author=ANN)["report_id"]
+    library.create_report(CreateReport("Free"), author=ANN)
 
     async def test() -> None:
         async with connect(tmp_path) as client, anyio.create_task_group() as tasks:
@@ -204,13 +205,13 @@ def test_a_stuck_report_starves_no_other(tmp_path: Path) -> None:
                     tasks.start_soon(append)
                 for _ in range(3):
                     assert (await call_tool(client, "get_report", report="Free"))["version"] == 1
-        assert library.get_report(stuck)["version"] == 1 + WORKER_THREADS * 2
+        assert library.get_report(GetReport(stuck))["version"] == 1 + WORKER_THREADS * 2
 
     run_async(test)
 
 
 def test_waiting_calls_time_out_with_an_error(tmp_path: Path) -> None:
-    stuck = Library(tmp_path).create_report("Stuck", author=ANN)["report_id"]
+    stuck = Library(tmp_path).create_report(CreateReport("Stuck"), author=ANN)["report_id"]
 
     async def test() -> None:
         variables: dict[str, Any] = {"LIVING_REPORTS_LOCK_TIMEOUT": "0.3"}

@@ -18,6 +18,7 @@ from mcp.client.subscriptions import ResourceUpdated
 from mcp.shared.exceptions import MCPError
 
 from living_reports.library import Library
+from living_reports.library.requests import CreateReport, TrashReport, UpdateReport
 from living_reports.model.report import Author
 from living_reports.server import subscriptions
 from living_reports.server.app import build_server
@@ -76,7 +77,7 @@ class Ear:
 
 def health(root: Path, title: str = "Health") -> str:
     """The address of a new report."""
-    created = Library(root).create_report(title, [{"title": "Log"}], author=ANN)
+    created = Library(root).create_report(CreateReport(title, [{"title": "Log"}]), author=ANN)
     return f"report://{created['report_id']}"
 
 
@@ -100,7 +101,7 @@ def test_changes_are_heard_whoever_made_them(tmp_path: Path, mode: str) -> None:
                 assert {await ear.next(), await ear.next()} == {page, LIST}  # it has another title, too
                 await call_tool(other, "create_report", title="Another")
                 assert await ear.next() == LIST
-                Library(tmp_path).delete_report("Another", author=ANN)
+                Library(tmp_path).trash_report(TrashReport("Another"), author=ANN)
                 assert await ear.next() == LIST
             [contents] = (await client.read_resource(page)).contents
             assert isinstance(contents, types.TextResourceContents)
@@ -293,4 +294,4 @@ def test_changes_are_heard_over_http(tmp_path: Path, mode: str) -> None:
 
 def append_elsewhere(root: Path, page: str) -> None:
     """A change by another process than the server's."""
-    Library(root).update_report(**appending(page), author=ANN)
+    Library(root).update_report(UpdateReport(**appending(page)), author=ANN)

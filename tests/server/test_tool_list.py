@@ -18,6 +18,7 @@ from living_reports.library import Library
 from living_reports.library.catalogue import STATUSES
 from living_reports.library.listing import SORTS
 from living_reports.library.pages import FORMATS as PAGE_FORMATS
+from living_reports.library.requests import BY_TOOL
 from living_reports.model.report import Citation
 from living_reports.reading.differences import FORMATS as DIFF_FORMATS
 from living_reports.reading.views import VIEWS
@@ -91,10 +92,16 @@ def test_annotations_say_what_a_call_may_do(tool: Schema) -> None:
 
 @TOOL
 def test_a_parameter_is_one_of_the_library(tool: Schema) -> None:
-    method = inspect.signature(getattr(Library, tool["name"])).parameters
-    assert tool["inputSchema"]["properties"].keys() == method.keys() - {"self", "author", "say"}
-    needed = [n for n, p in method.items() if p.default is p.empty and n not in ("self", "author")]
-    assert sorted(tool["inputSchema"].get("required", ())) == sorted(needed)
+    request = inspect.signature(BY_TOOL[tool["name"]]).parameters
+    assert list(tool["inputSchema"]["properties"]) == list(request)
+    needed = [name for name, parameter in request.items() if parameter.default is parameter.empty]
+    assert list(tool["inputSchema"].get("required", ())) == needed
+
+
+@TOOL
+def test_a_method_of_the_library_takes_its_request(tool: Schema) -> None:
+    method = inspect.signature(getattr(Library, tool["name"]), eval_str=False).parameters
+    assert method["request"].annotation == BY_TOOL[tool["name"]].__name__
 
 
 def test_a_change_has_the_fields_of_the_ops() -> None:

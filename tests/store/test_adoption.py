@@ -16,6 +16,14 @@ from living_reports.errors import VersionConflictError
 from living_reports.interchange.exporting import export_report
 from living_reports.interchange.importing import import_reports
 from living_reports.library import Library
+from living_reports.library.requests import (
+    AuditReport,
+    GetReport,
+    ListReports,
+    RestoreReport,
+    TrashReport,
+    UpdateReport,
+)
 from living_reports.model.report import outline_bytes
 from living_reports.store.files import GlobalStorage
 from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
@@ -46,26 +54,26 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_reading_takes_the_files_as_they_are(library: Library, folder: Path) -> None:
     before = files(folder)
-    report = library.get_report("quarterly review", view="sections")
+    report = library.get_report(GetReport("quarterly review", view="sections"))
     assert report["version"] == VERSION
     assert [section["title"] for section in report["sections"]] == ["Revenue", "Churn"], "by their `order`"
-    assert [row["title"] for row in library.list_reports()["reports"]] == ["Quarterly review"]
-    events = library.audit_report(REVIEW, limit=100)["events"]
+    assert [row["title"] for row in library.list_reports(ListReports())["reports"]] == ["Quarterly review"]
+    events = library.audit_report(AuditReport(REVIEW, limit=100))["events"]
     assert [event["action_type"] for event in events] == ["render", *["evolve"] * 7, "create"]
-    assert library.audit_report(REVIEW, verify=True)["verified"]["ok"] is True
+    assert library.audit_report(AuditReport(REVIEW, verify=True))["verified"]["ok"] is True
     assert files(folder) == before
 
 
 def test_a_lost_index_is_made_from_its_folders(library: Library) -> None:
     (library.storage.index_path).unlink()
-    assert [row["title"] for row in library.list_reports()["reports"]] == ["Quarterly review"]
+    assert [row["title"] for row in library.list_reports(ListReports())["reports"]] == ["Quarterly review"]
 
 
 def test_the_first_write_adopts_with_the_whole_outline_above_all_versions(
     library: Library, folder: Path
 ) -> None:
     before = files(folder)
-    assert library.update_report(REVIEW, TITLE, author=ANN)["version"] == VERSION + 2
+    assert library.update_report(UpdateReport(REVIEW, TITLE), author=ANN)["version"] == VERSION + 2
     adoption, change = log_events(folder)[-2:]
     assert adoption["payload"]["outline_version"] == VERSION + 1
     [edit] = adoption["payload"]["delta"]
@@ -74,29 +82,31 @@ def test_the_first_write_adopts_with_the_whole_outline_above_all_versions(
     kept = folder / "backups" / adoption["payload"]["backup_filename"]
     assert kept.read_bytes() == before["outline.json"]
     assert (folder / "audit.jsonl").read_bytes().startswith(before["audit.jsonl"])
-    assert library.audit_report(REVIEW, verify=True)["verified"]["findings"] == []
+    assert library.audit_report(AuditReport(REVIEW, verify=True))["verified"]["findings"] == []
 
 
 def test_the_version_known_before_the_adoption_is_still_the_one_to_expect(library: Library) -> None:
-    answer = library.update_report(REVIEW, TITLE, expected_version=VERSION, author=ANN)
+    answer = library.update_report(UpdateReport(REVIEW, TITLE, expected_version=VERSION), author=ANN)
     assert answer["version"] == VERSION + 2
     with pytest.raises(VersionConflictError) as caught:
-        library.update_report(REVIEW, [{"op": "set_title", "title": "Late"}], expected_version=3, author=ANN)
+        library.update_report(
+            UpdateReport(REVIEW, [{"op": "set_title", "title": "Late"}], expected_version=3), author=ANN
+        )
     assert caught.value.details["current_version"] == VERSION + 2
 
 
 def test_another_expected_version_is_refused_and_adopts_nothing(library: Library, folder: Path) -> None:
     before = files(folder)
     with pytest.raises(VersionConflictError):
-        library.update_report(REVIEW, TITLE, expected_version=VERSION - 1, author=ANN)
-    library.update_report(REVIEW, TITLE, dry_run=True, author=ANN)
+        library.update_report(UpdateReport(REVIEW, TITLE, expected_version=VERSION - 1), author=ANN)
+    library.update_report(UpdateReport(REVIEW, TITLE, dry_run=True), author=ANN)
     assert files(folder) == before
 
 
 def test_the_version_is_above_those_of_backups_and_events_too(library: Library, folder: Path) -> None:
     outline = folder / "outline.json"
     outline.write_bytes(outline.read_bytes().replace(b'"outline_version": 8', b'"outline_version": 2'))
-    assert library.update_report(REVIEW, TITLE, author=ANN)["version"] == VERSION + 2
+    assert library.update_report(UpdateReport(REVIEW, TITLE), author=ANN)["version"] == VERSION + 2
 
 
 @pytest.mark.parametrize("separators", [(", ", ": "), (",", ":")], ids=["as written", "compact"])
@@ -110,7 +120,9 @@ def test_the_original_bytes_and_igloos_own_backups_are_never_pruned(
     )
     original = files(folder)
     for number in range(30):
-        library.update_report(REVIEW, [{"op": "set_title", "title": f"Title {number}"}], author=ANN)
+        library.update_report(
+            UpdateReport(REVIEW, [{"op": "set_title", "title": f"Title {number}"}]), author=ANN
+        )
     adoption = next(event for event in log_events(folder) if event["payload"].get("adopted"))
     kept = files(folder)
     assert kept[f"backups/{adoption['payload']['backup_filename']}"] == original["outline.json"]
@@ -121,7 +133,7 @@ def test_every_version_since_the_adoption_reads_back(library: Library, folder: P
     seen = {}
     for number in range(12):
         text = {"op": "append_text", "section": "Churn", "text": f"Line {number}"}
-        version = library.update_report(REVIEW, [text], author=ANN)["version"]
+        version = library.update_report(UpdateReport(REVIEW, [text]), author=ANN)["version"]
         seen[version] = (folder / "outline.json").read_bytes()
     history = library.storage.get_report_storage(REVIEW).history
     assert {version: outline_bytes(history.outline_at(version)) for version in seen} == seen
@@ -158,16 +170,16 @@ def test_an_adoption_that_is_killed_can_be_made_again(library: Library, tmp_path
 
 def retitle(root: GlobalStorage, title: str = "Review") -> None:
     change = [{"op": "set_title", "title": title}]
-    Library(root.reports_root).update_report(REVIEW, change, author=ANN)
+    Library(root.reports_root).update_report(UpdateReport(REVIEW, change), author=ANN)
 
 
 def test_a_torn_line_of_igloos_is_kept_and_covered(library: Library, folder: Path) -> None:
     with (folder / "audit.jsonl").open("ab") as log:
         log.write(b'{"action_id": "torn')
-    assert library.get_report(REVIEW)["version"] == VERSION
-    library.update_report(REVIEW, TITLE, author=ANN)
+    assert library.get_report(GetReport(REVIEW))["version"] == VERSION
+    library.update_report(UpdateReport(REVIEW, TITLE), author=ANN)
     assert log_lines(folder)[9] == b'{"action_id": "torn'
-    assert library.audit_report(REVIEW, verify=True)["verified"]["findings"] == []
+    assert library.audit_report(AuditReport(REVIEW, verify=True))["verified"]["findings"] == []
 
 
 def test_an_event_of_ours_in_its_folder_adopts_it_first(library: Library, folder: Path) -> None:
@@ -184,7 +196,7 @@ def test_a_fork_that_holds_the_log_of_its_source_is_sound(library: Library, tmp_
     outline = library.storage.by_id / fork / "outline.json"
     outline.write_bytes(outline.read_bytes().replace(REVIEW.encode(), fork.encode()))
     assert library.storage.verify(fork)["findings"] == []
-    library.update_report(fork, TITLE, author=ANN)
+    library.update_report(UpdateReport(fork, TITLE), author=ANN)
     assert library.storage.verify(fork)["findings"] == []
     export_report(library.storage, fork, tmp_path / "fork.tar")
     taken = import_reports(GlobalStorage(tmp_path / "other"), tmp_path / "fork.tar", author=ANN)
@@ -192,13 +204,13 @@ def test_a_fork_that_holds_the_log_of_its_source_is_sound(library: Library, tmp_
 
 
 def test_it_goes_to_the_trash_and_comes_back(library: Library) -> None:
-    library.delete_report(REVIEW, author=ANN)
-    assert library.list_reports(status="all")["reports"] == []
-    assert library.restore_report(REVIEW, author=ANN)["version"] == VERSION + 1
+    library.trash_report(TrashReport(REVIEW), author=ANN)
+    assert library.list_reports(ListReports(status="all"))["reports"] == []
+    assert library.restore_report(RestoreReport(REVIEW), author=ANN)["version"] == VERSION + 1
     assert library.storage.verify(REVIEW)["findings"] == []
 
 
 def test_what_igloo_put_into_the_trash_comes_back(library: Library) -> None:
-    assert library.restore_report(TRASHED, author=ANN)["title"] == "Old review"
-    assert library.get_report(TRASHED)["title"] == "Old review"
+    assert library.restore_report(RestoreReport(TRASHED), author=ANN)["title"] == "Old review"
+    assert library.get_report(GetReport(TRASHED))["title"] == "Old review"
     assert library.storage.verify(TRASHED)["findings"] == []

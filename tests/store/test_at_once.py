@@ -19,6 +19,14 @@ import pytest
 
 from living_reports.errors import LockTimeoutError, ReportNotFoundError
 from living_reports.library import Library
+from living_reports.library.requests import (
+    AuditReport,
+    GetReport,
+    ListReports,
+    RestoreReport,
+    RevertReport,
+    TrashReport,
+)
 from living_reports.model.report import sha256_hex
 from living_reports.store.files.doctor import check_root
 from living_reports.store.files.lock import hold
@@ -93,10 +101,10 @@ def test_a_save_during_a_commit_is_merged_by_the_next_look(
     with observe_disk(meanwhile):
         assert update_report(library, report, append_text("by the agent"))["version"] == 2
     assert meanwhile.is_done
-    assert library.get_report(report)["version"] == 3
+    assert library.get_report(GetReport(report))["version"] == 3
     assert content_of(library, report, "Latency") == TYPED
     assert content_of(library, report).endswith("by the agent")
-    events = library.audit_report(report)["events"]
+    events = library.audit_report(AuditReport(report))["events"]
     assert [event["actor"] for event in events] == ["human", "agent", "agent"]
     assert sound(library.storage.reports_root)
 
@@ -115,7 +123,7 @@ def test_a_save_during_the_taking_in_of_an_earlier_one_is_taken_in_too(
     with observe_disk(meanwhile):
         read(Library(root))
     assert meanwhile.is_done
-    assert Library(root).get_report(REPORT)["title"] == TYPED
+    assert Library(root).get_report(GetReport(REPORT))["title"] == TYPED
     assert "Line seven." in content_of(Library(root), REPORT, "Risks")
     assert sound(root)
 
@@ -147,7 +155,7 @@ def test_a_save_during_an_adoption_is_kept_beside_the_report(tmp_path: Path) -> 
     assert meanwhile.is_done
     [aside] = path.parent.glob("outline.*.aside.json")
     assert aside.read_bytes() == typed
-    assert Library(root).get_report(REPORT)["title"] == "Safety"
+    assert Library(root).get_report(GetReport(REPORT))["title"] == "Safety"
     assert sound(root)
 
 
@@ -158,7 +166,7 @@ def test_half_a_save_during_a_commit_is_waited_for(library: Library) -> None:
     buffer = path.read_bytes().replace(b"p95 is 340 ms.", TYPED.encode())
     with observe_disk(Meanwhile("sync", "audit", lambda: path.write_bytes(buffer[:200]))):
         assert update_report(library, report, append_text("by the agent"))["version"] == 2
-    answer = library.get_report(report)
+    answer = library.get_report(GetReport(report))
     assert (answer["version"], path.read_bytes()) == (2, buffer[:200])
     assert "not a valid outline" in answer["warnings"][0]
     path.write_bytes(buffer)
@@ -175,7 +183,7 @@ def test_bytes_that_no_version_has_are_never_pruned(library: Library) -> None:
     update_report(library, report, append_text("by the agent"))
     broken = path.read_bytes().replace(b'"p95 is 340 ms."', TYPED.encode())
     save_by_rename(path, broken)
-    library.revert_report(report, 2, author=ANN)
+    library.revert_report(RevertReport(report, 2), author=ANN)
     for number in range(20):
         update_report(library, report, set_title(f"Title {number}"))
     assert broken in [backup.read_bytes() for backup in folder.glob("backups/*")]
@@ -186,7 +194,7 @@ def test_bytes_that_no_version_has_are_never_pruned(library: Library) -> None:
 
 
 def listed(root: Path) -> dict[str, str]:
-    return {row["report_id"]: row["title"] for row in Library(root).list_reports()["reports"]}
+    return {row["report_id"]: row["title"] for row in Library(root).list_reports(ListReports())["reports"]}
 
 
 def test_who_writes_an_entry_holds_the_report(library: Library) -> None:
@@ -210,8 +218,8 @@ def test_who_writes_an_entry_holds_the_report(library: Library) -> None:
     with observe_disk(observer):
         report = create_report(library)
         update_report(library, report, set_title("Changed"))
-        library.delete_report(report, author=ANN)
-        library.restore_report(report, author=ANN)
+        library.trash_report(TrashReport(report), author=ANN)
+        library.restore_report(RestoreReport(report), author=ANN)
     assert was_busy == [True] * 4
 
 
@@ -249,7 +257,7 @@ def test_a_deletion_that_waited_for_a_change_is_marked_when_it_begins(library: L
     assert deleting.wait() == -signal.SIGKILL
     assert listed(root) == {}
     with pytest.raises(ReportNotFoundError):
-        library.get_report(report)
+        library.get_report(GetReport(report))
 
 
 # --- Reading and checking what moves -------------------------------------------------------
@@ -266,8 +274,8 @@ def test_a_reader_of_a_report_on_its_way_to_the_trash_gets_it_or_is_told_that_it
         reader = Library(root)
         while not done.is_set():
             try:
-                assert reader.get_report(report)["title"] == "Health"
-                assert reader.audit_report(report, verify=True)["verified"]["ok"]
+                assert reader.get_report(GetReport(report))["title"] == "Health"
+                assert reader.audit_report(AuditReport(report, verify=True))["verified"]["ok"]
                 answers.add("there")
             except ReportNotFoundError:
                 answers.add("gone")
@@ -279,8 +287,8 @@ def test_a_reader_of_a_report_on_its_way_to_the_trash_gets_it_or_is_told_that_it
     for reader in readers:
         reader.start()
     for _ in range(20):
-        library.delete_report(report, author=ANN)
-        library.restore_report(report, author=ANN)
+        library.trash_report(TrashReport(report), author=ANN)
+        library.restore_report(RestoreReport(report), author=ANN)
     done.set()
     for reader in readers:
         reader.join()
@@ -336,9 +344,9 @@ def test_a_check_beside_writers_finds_nothing_wrong(tmp_path: Path, moment: str)
     with observe_disk(check_beside):
         made = create_report(library, "New")
         update_report(library, REPORT, set_title("Safety"))
-        library.delete_report(made, author=ANN)
-        library.restore_report(made, author=ANN)
-        library.delete_report(OTHER, author=ANN)
+        library.trash_report(TrashReport(made), author=ANN)
+        library.restore_report(RestoreReport(made), author=ANN)
+        library.trash_report(TrashReport(OTHER), author=ANN)
     for check in checks:
         check.join()
     assert checks

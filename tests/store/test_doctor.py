@@ -13,6 +13,7 @@ import pytest
 
 from living_reports.cli.doctor import progress_bar
 from living_reports.library import Library
+from living_reports.library.requests import CreateReport, GetReport, ListReports, RestoreReport, TrashReport
 from living_reports.store.files.doctor import check_root
 from support.command_line import run_command, run_ok, run_refused
 from support.crash.model import read_tree
@@ -40,7 +41,7 @@ def test_a_sound_root_has_no_findings(root: Path) -> None:
 
 
 def test_what_a_search_leaves_is_ours(root: Path) -> None:
-    Library(root).list_reports("anything")
+    Library(root).list_reports(ListReports("anything"))
     assert (root / ".search.sqlite").exists()
     assert found(root) == []
 
@@ -309,7 +310,7 @@ def test_a_repaired_deletion_is_in_the_trash_and_can_be_restored(root: Path) -> 
     assert not (root / FOLDER).exists()
     [folder] = (root / ".trash").iterdir()
     assert folder.name.startswith(REPORT)
-    Library(root).restore_report(REPORT, author=ANN)
+    Library(root).restore_report(RestoreReport(REPORT), author=ANN)
     assert found(root, deep=True) == []
 
 
@@ -324,8 +325,10 @@ def test_a_report_in_the_trash_is_mended_where_it_is(root: Path) -> None:
 
 def test_a_root_broken_in_many_ways_is_mended_as_far_as_can_be(root: Path) -> None:
     library = Library(root)
-    third = library.create_report("Third", author=ANN)["report_id"]
-    library.delete_report(library.create_report("Fourth", author=ANN)["report_id"], author=ANN)
+    third = library.create_report(CreateReport("Third"), author=ANN)["report_id"]
+    library.trash_report(
+        TrashReport(library.create_report(CreateReport("Fourth"), author=ANN)["report_id"]), author=ANN
+    )
     for harm in (unfinished_commit, crashed_creation, marked(OTHER), write(".index.7-8.tmp")):
         harm(root)
     change("index.jsonl", b'"Other"', b'"Another"')(root)
@@ -338,7 +341,7 @@ def test_a_root_broken_in_many_ways_is_mended_as_far_as_can_be(root: Path) -> No
     assert codes(answer["repaired"]) >= {"leftover", "pending_mark", "unsettled", "entry_stale"}
     left = [row for row in answer["findings"] if row["severity"] != "info"]
     assert {row["report_id"] for row in left} == {third}
-    assert Library(root).get_report(REPORT)["version"] == 8
+    assert Library(root).get_report(GetReport(REPORT))["version"] == 8
 
 
 def test_a_check_without_repair_writes_nothing_and_a_second_repair_finds_nothing_to_do(root: Path) -> None:

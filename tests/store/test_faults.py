@@ -21,6 +21,7 @@ import pytest
 
 from living_reports.errors import StorageFailedError
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, GetReport, ListReports, UpdateReport
 from living_reports.model.report import Outline, parse_outline
 from living_reports.store.files import report
 from living_reports.store.files.doctor import check_root
@@ -91,7 +92,7 @@ def words(outline: Outline) -> Words:
 def reports_of(library: Library) -> dict[str, Words]:
     """Place, version and words of every report, as a reader of this library finds them."""
     found: dict[str, Words] = {}
-    rows = library.list_reports(status="all")["reports"]  # finishes a move into the trash, too
+    rows = library.list_reports(ListReports(status="all"))["reports"]  # finishes a move into the trash, too
     for report_id, folder in library.storage.in_trash():
         outline = parse_outline((folder / "outline.json").read_bytes())
         found[report_id] = ["trash", outline.outline_version, words(outline)]
@@ -163,7 +164,9 @@ class Trial:
         assert reports_of(library) == self.after
         if self.after[REPORT][0] == "trash":
             restore(library)
-        answer = library.update_report(REPORT, [{"op": "set_title", "title": "Next"}], author=ANN)
+        answer = library.update_report(
+            UpdateReport(REPORT, [{"op": "set_title", "title": "Next"}]), author=ANN
+        )
         assert answer["version"] == self.after[REPORT][1] + 1
 
     def meet_everywhere(self, fault: Fault) -> list[str]:
@@ -335,11 +338,11 @@ def test_a_file_that_cannot_be_opened_is_answered_truly(place: Path, name: str) 
 
 READS: dict[str, Action] = {
     "get": read,
-    "get a version": lambda library: library.get_report(REPORT, version=2)["version"],
-    "get by title": lambda library: library.get_report("Health")["version"],
-    "audit": lambda library: library.audit_report(REPORT)["events"],
-    "verify": lambda library: library.audit_report(REPORT, verify=True)["verified"],
-    "list": lambda library: library.list_reports()["reports"],
+    "get a version": lambda library: library.get_report(GetReport(REPORT, version=2))["version"],
+    "get by title": lambda library: library.get_report(GetReport("Health"))["version"],
+    "audit": lambda library: library.audit_report(AuditReport(REPORT))["events"],
+    "verify": lambda library: library.audit_report(AuditReport(REPORT, verify=True))["verified"],
+    "list": lambda library: library.list_reports(ListReports())["reports"],
 }
 
 
@@ -420,7 +423,7 @@ def test_after_a_failed_sync_the_same_process_does_not_try_again(place: Path, na
         with pytest.raises(StorageFailedError, match="writes this report no more"):
             again(Library(root))
     assert log.read_bytes() == before
-    assert ("sync", LOG) not in operations_of(lambda: Library(root).list_reports())
+    assert ("sync", LOG) not in operations_of(lambda: Library(root).list_reports(ListReports()))
 
 
 @pytest.mark.parametrize("name", UNSURE)
@@ -447,7 +450,7 @@ def test_recovery_whose_own_sync_fails_is_not_believed_either(place: Path) -> No
             read(Library(root))
     new_process()
     require_rewritten_first(operations_of(lambda: read(Library(root))))
-    assert Library(root).get_report(REPORT)["version"] == 8
+    assert Library(root).get_report(GetReport(REPORT))["version"] == 8
     require_sound(root)
 
 

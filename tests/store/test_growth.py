@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, CreateReport, GetReport, ListReports
 from living_reports.model.report import Outline, outline_bytes, parse_outline
 from living_reports.store.files import GlobalStorage, durable
 from living_reports.store.files.audit import AuditLog
@@ -59,7 +60,7 @@ def test_the_kernel_sees_two_syncs_an_update(library: Library, tmp_path: Path) -
     subprocess.run(command, check=True, env=child_environment())
     calls = [line.split(maxsplit=1)[1].partition("(")[0] for line in trace.read_text().splitlines()]
     assert calls == ["fdatasync"] * 10
-    assert library.get_report(report)["version"] == 6
+    assert library.get_report(GetReport(report))["version"] == 6
 
 
 def test_a_thousand_updates_of_one_insight_of_fifty_kilobytes_take_less_than_four_megabytes(
@@ -69,7 +70,7 @@ def test_a_thousand_updates_of_one_insight_of_fifty_kilobytes_take_less_than_fou
     prose = "".join(f"Line {number} of what is known about the environment.\n" for number in range(190))
     insights = [{"summary": f"finding {number} " + "that matters " * 12} for number in range(5)]
     sections = [{"title": f"Part {n}", "content": prose[:8000], "insights": insights} for n in range(5)]
-    created = library.create_report("Environment", sections, author=ANN)
+    created = library.create_report(CreateReport("Environment", sections), author=ANN)
     report, [first, *_] = created["report_id"], created["created"]["insights"]
     for number in range(1000):
         edit = {"op": "edit_insight", "insight": first["insight_id"], "importance": number % 11}
@@ -149,8 +150,8 @@ def watched() -> Iterator[list[tuple[str, str]]]:
 def test_a_call_by_id_reads_neither_the_index_nor_other_reports(library: Library) -> None:
     report, _ = create_report(library), create_report(library, "Another")
     calls: list[Callable[[Library], object]] = [
-        lambda fresh: fresh.get_report(report),
-        lambda fresh: fresh.audit_report(report),
+        lambda fresh: fresh.get_report(GetReport(report)),
+        lambda fresh: fresh.audit_report(AuditReport(report)),
         lambda fresh: update_report(fresh, report, {"op": "set_title", "title": "New"}),
     ]
     root = library.storage.reports_root
@@ -182,17 +183,17 @@ def test_a_report_of_another_program_is_parsed_once(
         return parse_outline(data)
 
     monkeypatch.setattr("living_reports.store.files.state.parse_outline", counting)
-    assert [library.get_report(report)["title"] for _ in range(3)] == ["By another program"] * 3
+    assert [library.get_report(GetReport(report))["title"] for _ in range(3)] == ["By another program"] * 3
     assert len(parsed) == 1
 
 
 def test_the_first_list_of_a_process_reads_only_the_reports_it_shows(library: Library) -> None:
     for number in range(30):
         create_report(library, f"Report {number}")
-    library.list_reports()
+    library.list_reports(ListReports())
     fresh = Library(library.storage.reports_root)
     with watched() as seen:
-        assert len(fresh.list_reports(limit=5)["reports"]) == 5
+        assert len(fresh.list_reports(ListReports(limit=5))["reports"]) == 5
     assert len({path for what, path in seen if what == "open" and path.endswith("outline.json")}) == 5
     assert not fresh.storage.index._entries, "only followed by the search, never read"
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from living_reports.errors import InvalidInputError
 from living_reports.library import Library
 from living_reports.library.listing import review_day
+from living_reports.library.requests import GetReport
 from living_reports.model.report import Insight
 from living_reports.reading.check import is_stale
 from living_reports.store.files.search.content import compared
@@ -416,7 +417,7 @@ def test_a_review_that_was_put_off_is_not_overdue_any_more(library: Library, fin
     insights = [insight_due("2026-11-20"), insight_due("2026-11-10")]
     report = create_report(library, "Put off", sections=sections_with_text("text", insights=insights))
     assert finder.titles(stale=True) == finder.titles("text", stale=True) == ["Put off"]
-    for insight in library.get_report(report, view="full")["insights"]:
+    for insight in library.get_report(GetReport(report, view="full"))["insights"]:
         update_report(
             library,
             report,

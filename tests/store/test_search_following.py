@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from living_reports.library import Library
+from living_reports.library.requests import RestoreReport, RevertReport, TrashReport
 from living_reports.store.files import GlobalStorage, boot
 from living_reports.store.files.index import ReportIndex
 from living_reports.store.files.search.follower import Follower
@@ -54,12 +55,12 @@ def test_every_change_is_found_at_once(library: Library, finder: Finder) -> None
     update_report(library, report, append_text("pear", "Findings"), set_title("After"))
     assert finder.titles("pear") == finder.titles("after") == ["After"]
     assert finder.titles("before") == []
-    library.revert_report(report, 1, author=ANN)
+    library.revert_report(RevertReport(report, 1), author=ANN)
     assert finder.titles("apple") == ["Before"]
     assert finder.titles("pear") == []
-    library.delete_report(report, author=ANN)
+    library.trash_report(TrashReport(report), author=ANN)
     assert finder.titles("apple", status="all") == []
-    library.restore_report(report, author=ANN)
+    library.restore_report(RestoreReport(report), author=ANN)
     assert finder.titles("apple") == ["Before"]
 
 

@@ -23,6 +23,14 @@ from living_reports.errors import (
     StorageFailedError,
 )
 from living_reports.library import Library
+from living_reports.library.requests import (
+    AuditReport,
+    CreateReport,
+    GetReport,
+    ListReports,
+    RevertReport,
+    TrashReport,
+)
 from living_reports.model.report import parse_outline
 from living_reports.store.files import audit, backups
 from support.fuzzing import Answer, check_answer, exchange
@@ -54,7 +62,7 @@ def outline_of(library: Library, report: str) -> Path:
 
 def versions(library: Library, report: str) -> list[int]:
     """The versions in the log, newest first; the chain is found whole on the way."""
-    answer = library.audit_report(report, verify=True, limit=100)
+    answer = library.audit_report(AuditReport(report, verify=True, limit=100))
     assert answer["verified"]["ok"], answer["verified"]
     return [event["version"] for event in answer["events"]]
 
@@ -129,7 +137,7 @@ def without_rights(function: Callable[[], Any]) -> Any:
     # What is loaded lazily is loaded now: the user may not be able to read the interpreter's own files.
     with tempfile.TemporaryDirectory() as folder:
         create_report(Library(Path(folder)), "Warm")
-        Library(Path(folder)).list_reports()
+        Library(Path(folder)).list_reports(ListReports())
     reader, writer = os.pipe()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the child uses no other thread
@@ -165,15 +173,15 @@ def everything(root: Path, report: str) -> dict[str, Any]:
     """Each use case once, as an ordinary user."""
     library = Library(root, lock_timeout_seconds=1.0)
     return {
-        "get": attempt(lambda: library.get_report(report)),
-        "old": attempt(lambda: library.get_report(report, version=1, sections=["Errors"])),
-        "list": attempt(library.list_reports),
-        "audit": attempt(lambda: library.audit_report(report, verify=True)),
+        "get": attempt(lambda: library.get_report(GetReport(report))),
+        "old": attempt(lambda: library.get_report(GetReport(report, version=1, sections=["Errors"]))),
+        "list": attempt(lambda: library.list_reports(ListReports())),
+        "audit": attempt(lambda: library.audit_report(AuditReport(report, verify=True))),
         "update": attempt(lambda: update_report(library, report, append_text("x"))),
         "dry run": attempt(lambda: update_report(library, report, append_text("x"), dry_run=True)),
-        "revert": attempt(lambda: library.revert_report(report, 1, author=ANN)),
-        "create": attempt(lambda: library.create_report("Another", author=ANN)),
-        "delete": attempt(lambda: library.delete_report(report, author=ANN)),
+        "revert": attempt(lambda: library.revert_report(RevertReport(report, 1), author=ANN)),
+        "create": attempt(lambda: library.create_report(CreateReport("Another"), author=ANN)),
+        "delete": attempt(lambda: library.trash_report(TrashReport(report), author=ANN)),
     }
 
 
@@ -268,9 +276,9 @@ def test_a_clock_that_goes_backwards_keeps_versions_and_backups_in_order(
     kept = [parse_outline((folder_of(library, report) / "backups" / name).read_bytes()) for name in names]
     stated = [outline.outline_version for outline in kept]
     assert stated == sorted(stated)
-    stamps = [event["ts"] for event in library.audit_report(report)["events"]]
+    stamps = [event["ts"] for event in library.audit_report(AuditReport(report))["events"]]
     assert stamps == sorted(stamps)  # newest first, and each is older than the one before it
-    assert library.revert_report(report, 2, author=ANN)["version"] == 10
+    assert library.revert_report(RevertReport(report, 2), author=ANN)["version"] == 10
 
 
 def test_a_clock_that_goes_backwards_only_changes_the_order_of_a_list(
@@ -280,7 +288,7 @@ def test_a_clock_that_goes_backwards_only_changes_the_order_of_a_list(
     early = create_report(library, "Made first, by a clock that was ahead")
     set_clock(monkeypatch, datetime(2026, 1, 1, tzinfo=UTC))
     late = create_report(library, "Made second")
-    rows = Library(library.storage.reports_root).list_reports()["reports"]
+    rows = Library(library.storage.reports_root).list_reports(ListReports())["reports"]
     assert [row["report_id"] for row in rows] == [early, late]
 
 
@@ -321,7 +329,7 @@ def test_titles_that_look_alike_clash_in_every_form_of_unicode(library: Library)
     create_report(library, "Caf\u00e9")
     create_report(library, "CAFE\u0301")
     with pytest.raises(AmbiguousSelectorError):
-        library.get_report("caf\u00e9")
+        library.get_report(GetReport("caf\u00e9"))
 
 
 # --- Folders that people copied, locks that people removed --------------------------------
@@ -456,7 +464,7 @@ def test_an_old_buffer_saved_over_later_versions_erases_nothing(library: Library
         library, report, {"op": "add_insight", "section": "Latency", "summary": "a later find"}, author=BEN
     )
     save(outline_of(library, report), buffer)
-    answer = library.get_report(report, view="full")
+    answer = library.get_report(GetReport(report, view="full"))
     shown = json.dumps(answer)
     assert "a later word" in shown
     assert "a later find" in shown
@@ -479,7 +487,7 @@ def test_an_old_version_copied_over_the_current_one_is_set_aside(library: Librar
     update_report(library, report, append_text("later"))
     update_report(library, report, append_text("and later"))
     save(outline_of(library, report), first)
-    answer = library.get_report(report)
+    answer = library.get_report(GetReport(report))
     assert answer["version"] == 3
     [warning] = answer["warnings"]
     assert "an older one" in warning
@@ -494,7 +502,7 @@ def test_a_file_that_was_only_formatted_anew_makes_no_version(library: Library) 
     path = outline_of(library, report)
     usual = path.read_text(encoding="utf-8")
     path.write_text(json.dumps(json.loads(usual), ensure_ascii=True), encoding="utf-8")
-    assert library.get_report(report)["version"] == 1
+    assert library.get_report(GetReport(report))["version"] == 1
     assert path.read_text(encoding="utf-8") == usual
     assert versions(library, report) == [1]
 
@@ -518,7 +526,7 @@ def test_an_outline_that_was_removed_comes_back_from_the_log(library: Library) -
     update_report(library, report, append_text("y"))
     before = outline_of(library, report).read_bytes()
     outline_of(library, report).unlink()
-    assert "missing" in library.get_report(report)["warnings"][0]
+    assert "missing" in library.get_report(GetReport(report))["warnings"][0]
     assert outline_of(library, report).read_bytes() == before
 
 
@@ -526,9 +534,9 @@ def test_a_log_that_was_removed_is_noticed_and_the_versions_go_on(library: Libra
     report = create_report(library)
     update_report(library, report, append_text("y"))
     (folder_of(library, report) / "audit.jsonl").unlink()
-    verified = library.audit_report(report, verify=True)["verified"]
+    verified = library.audit_report(AuditReport(report, verify=True))["verified"]
     assert [finding["code"] for finding in verified["findings"]] == ["head_mismatch"]
-    assert library.get_report(report)["version"] == 2
+    assert library.get_report(GetReport(report))["version"] == 2
     assert (
         update_report(library, report, append_text("x"))["version"] == 4
     )  # the third takes in what was found

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from living_reports.library import Library
+from living_reports.library.requests import AuditReport, RenderReport, RevertReport
 from living_reports.model.report import outline_bytes, sha256_hex
 from living_reports.store.files import ReportStorage
 from living_reports.store.files.doctor import check_root
@@ -89,14 +90,14 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Kept:
     update_report(
         library, report, replace_content("".join(f"Row {row} is steady.\n" for row in range(200)), "Latency")
     )
-    library.revert_report(report, to_version=5, author=BEN)
+    library.revert_report(RevertReport(report, to_version=5), author=BEN)
     update_report(library, report, set_title("Health of the shop"), author=BEN, reason="says more")
-    library.render_report(report, format="html", author=ANN)
+    library.render_report(RenderReport(report, format="html"), author=ANN)
     for number in range(14, 24):
         update_report(
             library, report, {"op": "add_insight", "section": "Errors", "summary": f"Seen {number}"}
         )
-    library.revert_report(report, undo="17", author=ANN)
+    library.revert_report(RevertReport(report, undo="17"), author=ANN)
     update_report(library, report, {"op": "set_status", "status": "archived"}, author=BEN)
     update_report(library, report, {"op": "set_status", "status": "active"}, author=BEN)
     for number in range(27, 31):
@@ -117,7 +118,7 @@ def kept(original: Kept, tmp_path: Path) -> Kept:
 
 def audited(kept: Kept, selector: str = "") -> Places:
     """What `audit_report` finds: code and line."""
-    answer = Library(kept.root).audit_report(selector or kept.report, verify=True)
+    answer = Library(kept.root).audit_report(AuditReport(selector or kept.report, verify=True))
     assert answer["verified"]["ok"] is not bool(answer["verified"]["findings"])
     return {(finding["code"], finding["line"]) for finding in answer["verified"]["findings"]}
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from living_reports import errors
 from living_reports.library import Library
+from living_reports.library.requests import CreateReport, ListReports
 from living_reports.model.report import Author
 from support.wire import Wire, start_server
 
@@ -57,10 +58,10 @@ class Reports:
         insight = {"summary": "Errors rose", "importance": 8, "citations": [{"url": "https://e.org"}]}
         errors_section = {"title": "Errors", "content": "12 % fail.\n\nMost at night.", "insights": [insight]}
         sections = [errors_section, {"title": "Outlook", "content": "Fair."}]
-        self.open = library.create_report("Health", sections, tags=["ops"], author=ann)
+        self.open = library.create_report(CreateReport("Health", sections, tags=["ops"]), author=ann)
         secret = {"title": "Numbers", "content": f"the {SECRET} flies", "insights": [{"summary": SECRET}]}
-        self.secret = library.create_report("Ledger", [secret], author=ann)
-        library.list_reports()  # the first look after a start may note that it has looked
+        self.secret = library.create_report(CreateReport("Ledger", [secret]), author=ann)
+        library.list_reports(ListReports())  # the first look after a start may note that it has looked
         self._seen: dict[str, tuple[tuple[int, ...], bytes]] = {}
 
     @property

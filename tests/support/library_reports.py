@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from living_reports.library import Library
+from living_reports.library.requests import CreateReport, GetReport, UpdateReport
 from living_reports.model.report import Author
 
 ANN = Author("agent", "ann/1.0")
@@ -27,15 +28,15 @@ SECTIONS = [
 
 def create_report(library: Library, title: str = "Health", **more: Any) -> str:
     """A small report of Ann's; its id."""
-    answer = library.create_report(
-        title, more.pop("sections", SECTIONS), author=more.pop("author", ANN), **more
-    )
+    author, sections = more.pop("author", ANN), more.pop("sections", SECTIONS)
+    answer = library.create_report(CreateReport(title, sections, **more), author)
     return str(answer["report_id"])
 
 
 def update_report(library: Library, report: str, *changes: Json, **more: Any) -> Json:
     """Ann's changes, or those of another `author`."""
-    return library.update_report(report, list(changes), author=more.pop("author", ANN), **more)
+    author = more.pop("author", ANN)
+    return library.update_report(UpdateReport(report, list(changes), **more), author)
 
 
 def append_text(text: str, section: str = "Errors") -> Json:
@@ -52,7 +53,7 @@ def set_title(title: str) -> Json:
 
 def content_of(library: Library, report: str, section: str = "Errors", **more: Any) -> str:
     """The prose of a section."""
-    [row] = library.get_report(report, sections=[section], **more)["sections"]
+    [row] = library.get_report(GetReport(report, sections=[section], **more))["sections"]
     return str(row["content"])
 
 

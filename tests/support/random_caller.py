@@ -24,6 +24,7 @@ from typing import Any
 
 from living_reports.errors import ReportError
 from living_reports.library import Library
+from living_reports.library.requests import BY_TOOL
 from living_reports.model.report import Author
 from support.wire import environment, start_server, tool_call
 
@@ -142,10 +143,9 @@ def through_the_library(root: Path, name: str) -> Ask:
     library, author = Library(root), Author("agent", name)
 
     def ask(tool: str, **arguments: Any) -> Answer:
-        if tool in ("create_report", "update_report", "revert_report"):
-            arguments["author"] = author
+        also = [author] if tool in ("create_report", "update_report", "revert_report") else []
         try:
-            answer: Answer = getattr(library, tool)(**arguments)
+            answer: Answer = getattr(library, tool)(BY_TOOL[tool](**arguments), *also)
         except ReportError as error:
             return error.answer()
         return answer

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from living_reports.library import Library
-from living_reports.library.listing import Asked, list_page, open_search
+from living_reports.library.listing import list_page, open_search
+from living_reports.library.requests import ListReports
 from living_reports.store.files import GlobalStorage
 from support.library_reports import create_report
 
@@ -35,7 +36,8 @@ class Finder:
 
     def answer(self, query: str = "", *, limit: int = 100, cursor: str = "", **asked: Any) -> Json:
         """The whole answer."""
-        return list_page(self.storage, self.search, Asked(query=query, **asked), TODAY, limit, cursor)
+        request = ListReports(query, cursor=cursor, **asked)
+        return list_page(self.storage, self.search, request, TODAY, limit)
 
     def titles(self, query: str = "", **asked: Any) -> list[str]:
         """The titles of the reports found, in order."""

@@ -14,7 +14,7 @@ import getpass
 import json
 import sys
 from collections.abc import Callable
-from functools import partial
+from dataclasses import replace
 from typing import Any
 
 from living_reports.cli import show, show_history
@@ -23,6 +23,19 @@ from living_reports.cli.terminal import Terminal, sign_of_life
 from living_reports.errors import CorruptReportError
 from living_reports.library import Library
 from living_reports.library.integrity import verify_report
+from living_reports.library.requests import (
+    AuditReport,
+    CheckReport,
+    CreateReport,
+    DiffReport,
+    GetReport,
+    ListReports,
+    RenderReport,
+    RestoreReport,
+    RevertReport,
+    TrashReport,
+    UpdateReport,
+)
 from living_reports.model.report import Author
 from living_reports.settings import load_settings
 
@@ -78,9 +91,8 @@ def _create(library: Library, options: argparse.Namespace) -> Answer:
     names = ("title", "template", "reason", "request_id")
     stated |= {name: value for name in names if (value := getattr(options, name))}
     title = stated.pop("title", "")
-    return library.create_report(
-        title, sections=sections, tags=tags, from_reports=from_reports, **stated, author=author()
-    )
+    request = CreateReport(title, sections, tags, from_reports=from_reports, **stated)
+    return library.create_report(request, author())
 
 
 def _changes(options: argparse.Namespace) -> Any:
@@ -96,12 +108,12 @@ def _changes(options: argparse.Namespace) -> Any:
 
 
 def _update(library: Library, options: argparse.Namespace) -> Answer:
-    return library.update_report(options.report, _changes(options), **_write(options), author=author())
+    return library.update_report(UpdateReport(options.report, _changes(options), **_write(options)), author())
 
 
 def _revert(library: Library, options: argparse.Namespace) -> Answer:
     way = {name: getattr(options, name) for name in ("to_version", "undo", "item")}
-    return library.revert_report(options.report, **way, **_write(options), author=author())
+    return library.revert_report(RevertReport(options.report, **way, **_write(options)), author())
 
 
 def _write(options: argparse.Namespace) -> dict[str, Any]:
@@ -116,65 +128,71 @@ def _get(library: Library, options: argparse.Namespace) -> Answer:
     asked |= {"sections": options.section, "insights": options.insight}
     view = options.view or ("" if narrowed else "markdown")
     if view != "markdown" or options.json or options.max_chars or options.cursor:
-        return library.get_report(options.report, view=view, **asked)
+        return library.get_report(GetReport(options.report, view=view, **asked))
     asked |= {"view": "markdown", "max_chars": LARGEST_ANSWER}
-    return _whole(partial(library.get_report, options.report, **asked), "text")
+    return _whole(library.get_report, GetReport(options.report, **asked), "text")
 
 
-def _whole(ask: Callable[..., Answer], field: str) -> Answer:
+def _whole(ask: Callable[[Any], Answer], request: Any, field: str) -> Answer:
     """All pages of an answer as one, for a person, who has no use for cursors."""
-    answer = ask()
+    answer = ask(request)
     while cursor := answer.pop("next_cursor", None):
-        more = ask(cursor=cursor)
+        more = ask(replace(request, cursor=cursor))
         answer = more | {field: answer[field] + more[field]}
     return answer
 
 
 def _list(library: Library, options: argparse.Namespace) -> Answer:
     names = ("query", "status", "cites", "stale", "sort", "limit", "cursor")
-    return library.list_reports(tags=options.tag, **{name: getattr(options, name) for name in names})
+    return library.list_reports(
+        ListReports(tags=options.tag, **{name: getattr(options, name) for name in names})
+    )
 
 
 def _audit(library: Library, options: argparse.Namespace) -> Answer:
     names = ("since", "item", "text", "actor", "action_type", "limit", "cursor")
-    return library.audit_report(options.report, **{name: getattr(options, name) for name in names})
+    return library.audit_report(
+        AuditReport(options.report, **{name: getattr(options, name) for name in names})
+    )
 
 
 def _diff(library: Library, options: argparse.Namespace) -> Answer:
     names = ("since", "to_version", "format")
-    ask = partial(library.diff_report, options.report, **{name: getattr(options, name) for name in names})
+    request = DiffReport(options.report, **{name: getattr(options, name) for name in names})
     if options.json or options.cursor:
-        return ask(cursor=options.cursor)
+        return library.diff_report(replace(request, cursor=options.cursor))
     if options.format == "text":
-        return _whole(ask, "text")
-    answer = _whole(ask, "changed")
+        return _whole(library.diff_report, request, "text")
+    answer = _whole(library.diff_report, request, "changed")
     return answer | {"names": _names(library, answer)}
 
 
 def _names(library: Library, answer: Answer) -> dict[str, str]:
     """What the sections and insights of a comparison are called: the answer itself has their ids only."""
-    ask = partial(
-        library.get_report,
+    request = GetReport(
         answer["report_id"],
+        view="summary",
         version=answer["to_version"],
         max_chars=LARGEST_ANSWER,
         status="all",
     )
-    summary = _whole(partial(ask, view="summary"), "sections")
-    insights = _whole(partial(ask, view="insights"), "insights")["insights"]
+    summary = _whole(library.get_report, request, "sections")
+    insights = _whole(library.get_report, replace(request, view="insights"), "insights")["insights"]
     titles = {section["section_id"]: section["title"] for section in summary["sections"]}
     return titles | {insight["insight_id"]: insight["summary"] for insight in insights}
 
 
 def _check(library: Library, options: argparse.Namespace) -> Answer:
-    ask = partial(library.check_report, options.report, on=options.on)
-    return ask(cursor=options.cursor) if options.json or options.cursor else _whole(ask, "findings")
+    request = CheckReport(options.report, options.on, options.cursor)
+    if options.json or options.cursor:
+        return library.check_report(request)
+    return _whole(library.check_report, request, "findings")
 
 
 def _render(library: Library, options: argparse.Namespace) -> Answer:
     names = ("format", "version", "to_file")
     asked = {name: getattr(options, name) for name in names}
-    return library.render_report(options.report, **asked, author=author())
+    return library.render_report(RenderReport(options.report, **asked), author())
 
 
 def _verify(library: Library, options: argparse.Namespace) -> Answer:
@@ -182,11 +200,11 @@ def _verify(library: Library, options: argparse.Namespace) -> Answer:
 
 
 def _delete(library: Library, options: argparse.Namespace) -> Answer:
-    return library.delete_report(options.report, options.reason, author=author())
+    return library.trash_report(TrashReport(options.report, options.reason), author())
 
 
 def _restore(library: Library, options: argparse.Namespace) -> Answer:
-    return library.restore_report(options.report, author=author())
+    return library.restore_report(RestoreReport(options.report), author())
 
 
 COMMANDS: dict[str, tuple[Command, Show]] = {

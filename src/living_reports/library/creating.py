@@ -8,7 +8,7 @@ Rules:
   two are not used together.
 - Where it all came from is in the metadata (`template`, `from_reports`) and in the first event.
 
-    >>> outcome = new_report(storage, sources, report_id, "Week 47", template="status")
+    >>> outcome = new_report(storage, sources, report_id, CreateReport("Week 47", template="status"))
     >>> [section.title for section in outcome.outline.sections]
     ['Overall', 'Done', 'Next', 'Risks and blockers', 'Milestones', 'Decisions needed']
 """
@@ -33,6 +33,7 @@ from living_reports.changes.report_templates import Template, find_template
 from living_reports.errors import InvalidInputError, ReportError, TooLargeError
 from living_reports.library.combine import Combined, combine
 from living_reports.library.finding import find_report
+from living_reports.library.requests import CreateReport
 from living_reports.library.sources import Sources
 from living_reports.library.sourcing import with_hashes
 from living_reports.library.writing import new_id
@@ -51,26 +52,29 @@ def stated_template(name: str) -> str:
     return "" if name == DEFAULT_TEMPLATE else name
 
 
-def new_report(
-    storage: GlobalStorage,
-    sources: Sources,
-    report_id: str,
-    title: str,
-    sections: Sequence[Any] = (),
-    tags: Sequence[str] = (),
-    template: str = "",
-    from_reports: Sequence[str] = (),
-) -> Outcome:
+def stated(request: CreateReport) -> dict[str, Any]:
+    """Return the arguments that identify the content of a request."""
+    return {
+        "title": request.title,
+        "sections": list(request.sections),
+        "tags": list(request.tags),
+        "template": stated_template(request.template),
+        "from_reports": list(request.from_reports),
+    }
+
+
+def new_report(storage: GlobalStorage, sources: Sources, report_id: str, request: CreateReport) -> Outcome:
     """The first version of a report, all its items as created, and what to call the event.
 
     Raises:
         InvalidInputError, TooLargeError: An argument is wrong; `path` says which.
         ReportError: A source cannot be found or read; `path` says which.
     """
-    own_tags = parse_tags(list(tags), "tags") if tags else []
-    title = parse_title(title, "title")
-    given = parse_sections(list(sections)) if sections else []
-    chosen = _template(storage, template, from_reports)
+    own_tags = parse_tags(list(request.tags), "tags") if request.tags else []
+    title = parse_title(request.title, "title")
+    given = parse_sections(list(request.sections)) if request.sections else []
+    from_reports = request.from_reports
+    chosen = _template(storage, stated_template(request.template), from_reports)
     states = [_source(storage, name, f"from_reports[{i}]") for i, name in enumerate(from_reports)]
     now = utc_now()
     outlines = [state.outline for state in states]

@@ -2,7 +2,7 @@
 
 Rules:
 
-- A method takes plain values, returns a JSON-ready object and raises `ReportError`s. All
+- A method takes a request (see `requests`), returns a JSON-ready object and raises `ReportError`s. All
   block: call them from a worker thread.
 - A change is decided purely (`changes`, `views`) and made by storage in one commit, or not at
   all. What alters nothing makes no version.
@@ -10,16 +10,18 @@ Rules:
   `expected_version`.
 
     >>> library = Library(Path("reports"))
-    >>> created = library.create_report("Health", [{"title": "Risks"}], author=Author("cli", "ann"))
-    >>> library.get_report(created["report_id"])["sections"][0]["title"]
+    >>> request = CreateReport("Health", [{"title": "Risks"}])
+    >>> created = library.create_report(request, Author("cli", "ann"))
+    >>> library.get_report(GetReport(created["report_id"]))["sections"][0]["title"]
     'Risks'
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +46,20 @@ from living_reports.library import (
 from living_reports.library.checking import check_answer
 from living_reports.library.finding import find_report, find_unopened
 from living_reports.library.overwrites import overwrite_warnings
-from living_reports.library.pages import Wish, render_answer
+from living_reports.library.pages import render_answer
+from living_reports.library.requests import (
+    AuditReport,
+    CheckReport,
+    CreateReport,
+    DiffReport,
+    GetReport,
+    ListReports,
+    RenderReport,
+    RestoreReport,
+    RevertReport,
+    TrashReport,
+    UpdateReport,
+)
 from living_reports.library.sources import Sources
 from living_reports.library.sourcing import with_hashes
 from living_reports.model.delta import DeltaError
@@ -109,19 +124,8 @@ class Library:
     # --- Writing --------------------------------------------------------------------------
 
     @_disk_errors("unknown")
-    def create_report(
-        self,
-        title: str,
-        sections: Sequence[Any] = (),
-        tags: Sequence[str] = (),
-        template: str = "",
-        reason: str = "",
-        request_id: str = "",
-        from_reports: Sequence[str] = (),
-        *,
-        author: Author,
-    ) -> Row:
-        """Make a report: of sections, of a template, of one other report (a fork) or of several.
+    def create_report(self, request: CreateReport, author: Author) -> Row:
+        """Create a report.
 
         Raises:
             InvalidInputError: An argument is wrong; `path` says which.
@@ -129,19 +133,14 @@ class Library:
             ReportError: A report of `from_reports` cannot be found or read; `path` says which.
             StorageFailedError: The disk refused; the error says whether it happened.
         """
-        reason, request_id = writing.checked_note(reason, request_id)
-        asked: Row = {
-            "title": title,
-            "sections": list(sections),
-            "tags": list(tags),
-            "template": creating.stated_template(template),
-            "from_reports": list(from_reports),
-        }
-        content_hash = answers.request_hash(asked | {"reason": reason}) if request_id else ""
+        reason, request_id = writing.checked_note(request.reason, request.request_id)
+        content_hash = (
+            answers.request_hash(creating.stated(request) | {"reason": reason}) if request_id else ""
+        )
         report_id = str(uuid.uuid5(_REQUESTS, request_id) if request_id else uuid.uuid4())
         if request_id and (answer := self._first_creation(report_id, content_hash)):
             return answer
-        outcome = creating.new_report(self.storage, self.sources, report_id, **asked)
+        outcome = creating.new_report(self.storage, self.sources, report_id, request)
         outline = outcome.outline
         extra = writing.remembered(request_id, content_hash, outcome, outcome.warnings)
         extra |= creating.provenance(outline)
@@ -172,17 +171,7 @@ class Library:
         return answers.repeated_answer(record, outline.title)
 
     @_disk_errors("no")
-    def update_report(
-        self,
-        report: str,
-        changes: Sequence[Any],
-        reason: str = "",
-        expected_version: int = 0,
-        dry_run: bool = False,
-        request_id: str = "",
-        *,
-        author: Author,
-    ) -> Row:
+    def update_report(self, request: UpdateReport, author: Author) -> Row:
         """Make all changes as one version, or none.
 
         Made against an older `expected_version`, they are carried over what changed since.
@@ -191,18 +180,19 @@ class Library:
             VersionConflictError: They touch what changed since `expected_version`.
             ReportError: A selector, a change or the disk; see the classes of `errors`.
         """
-        reason, request_id = writing.checked_note(reason, request_id)
-        parsed = with_hashes(parse_changes(list(changes)), self.sources)
-        stated = {"changes": list(changes), "reason": reason}
+        reason, request_id = writing.checked_note(request.reason, request.request_id)
+        changes, dry_run = list(request.changes), request.dry_run
+        parsed = with_hashes(parse_changes(changes), self.sources)
+        stated = {"changes": changes, "reason": reason}
         content_hash = answers.request_hash(stated) if request_id else ""
-        with self._edit(report, request_id) as edit:
+        with self._edit(request.report, request_id) as edit:
             if request_id and not dry_run and (first := writing.first_answer(edit, request_id, content_hash)):
                 return first
             now = utc_now()
             asked = merging.asked_changes(edit, changes, parsed, reason, now, writing.new_id)
-            outcome, rebased_over = merging.carried_over(edit, expected_version, asked)
+            outcome, rebased_over = merging.carried_over(edit, request.expected_version, asked)
             warnings = [*edit.state.warnings, *outcome.warnings]
-            if not expected_version:
+            if not request.expected_version:
                 warnings += overwrite_warnings(edit, parsed, outcome.outline, author)
             if dry_run or not outcome.applied:
                 return writing.preview(edit, outcome, warnings, rebased_over, dry_run=dry_run)
@@ -213,25 +203,8 @@ class Library:
         return writing.changed(edit, outcome.applied, warnings)
 
     @_disk_errors("no")
-    def revert_report(
-        self,
-        report: str,
-        to_version: int = 0,
-        undo: str | int = "",
-        item: str = "",
-        reason: str = "",
-        expected_version: int = 0,
-        dry_run: bool = False,
-        request_id: str = "",
-        *,
-        author: Author,
-    ) -> Row:
+    def revert_report(self, request: RevertReport, author: Author) -> Row:
         """Go back, as a new version: to an earlier version, or to before one change but with all later ones.
-
-        Args:
-            to_version: What to go back to. On a damaged report this repairs it.
-            undo: A version, a range such as `14-17`, or an `action_id`: what to take back, alone.
-            item: The section (with its insights) or the insight that either is limited to.
 
         Raises:
             InvalidInputError: Not one of `to_version` and `undo` is stated, or there was nothing before it.
@@ -239,14 +212,15 @@ class Library:
             VersionConflictError: Later changes touch the same.
             ReportError: A selector or the disk; see the classes of `errors`.
         """
-        reason, request_id = writing.checked_note(reason, request_id)
-        back = going_back.checked_back(to_version, undo, item)
+        reason, request_id = writing.checked_note(request.reason, request.request_id)
+        dry_run = request.dry_run
+        back = going_back.checked_back(request.to_version, request.undo, request.item)
         content_hash = answers.request_hash(back.row | {"reason": reason}) if request_id else ""
-        with self._edit(report, request_id, repair=True) as edit:
+        with self._edit(request.report, request_id, repair=True) as edit:
             if request_id and not dry_run and (first := writing.first_answer(edit, request_id, content_hash)):
                 return first
             asked = going_back.asked_back(edit, back, reason)
-            outcome, rebased_over = merging.carried_over(edit, expected_version, asked)
+            outcome, rebased_over = merging.carried_over(edit, request.expected_version, asked)
             if dry_run or not (outcome.applied or edit.state.refusal):
                 return writing.preview(edit, outcome, outcome.warnings, rebased_over, dry_run=dry_run)
             extra = writing.remembered(request_id, content_hash, outcome, outcome.warnings) | asked.said
@@ -256,91 +230,58 @@ class Library:
         return writing.changed(edit, outcome.applied, outcome.warnings)
 
     @_disk_errors("unknown")
-    def delete_report(self, report: str, reason: str = "", *, author: Author) -> Row:
+    def trash_report(self, request: TrashReport, author: Author) -> Row:
         """Move a report into the trash; `restore_report` brings it back.
 
         Raises:
             ReportError: A selector or the disk; see the classes of `errors`.
         """
-        reason, _ = writing.checked_note(reason, "")
-        report_id = find_report(self.storage, report, writing=True)
+        reason, _ = writing.checked_note(request.reason, "")
+        report_id = find_report(self.storage, request.report, writing=True)
         state = self.storage.read(report_id)
         path = self.storage.trash(report_id, writing.bare_event("delete", report_id, reason, author))
         place = path.relative_to(self.storage.reports_root).as_posix()
         return _state_row(state) | {"path": place}
 
     @_disk_errors("unknown")
-    def restore_report(self, report: str, *, author: Author) -> Row:
+    def restore_report(self, request: RestoreReport, author: Author) -> Row:
         """Bring a report back from the trash, by its id or a prefix of it.
 
         Raises:
             ReportNotFoundError: It is not in the trash.
             ReportError: A selector or the disk; see the classes of `errors`.
         """
-        report_id = pick_report(self.storage.trash_entries(), report, True).report_id
+        report_id = pick_report(self.storage.trash_entries(), request.report, True).report_id
         event = writing.bare_event("status_change", report_id, "restored from the trash", author)
         return _state_row(self.storage.restore(report_id, event))
 
     # --- Reading --------------------------------------------------------------------------
 
     @_disk_errors("no")
-    def get_report(
-        self,
-        report: str,
-        view: str = "",
-        version: int = 0,
-        sections: Sequence[str] = (),
-        insights: Sequence[str] = (),
-        find: str = "",
-        min_importance: int = 0,
-        status: str = "",
-        stale: bool = False,
-        max_chars: int = 0,
-        cursor: str = "",
-    ) -> Row:
+    def get_report(self, request: GetReport) -> Row:
         """A report, or a part of it, now or at a version; see `views.report_view`.
 
         Raises:
             NoSuchVersionError: The report never had this version.
             ReportError: A selector, an argument or the disk; see the classes of `errors`.
         """
-        report_id, state = self._read(report)
-        asked: Row = {
-            "view": view,
-            "sections": sections,
-            "insights": insights,
-            "find": find,
-            "min_importance": min_importance,
-            "status": status,
-            "stale": stale,
-        }
-        if cursor:
-            version = _cursor_version(cursor, view_args(state.outline.report_id, **asked), version)
+        report_id, state = self._read(request.report)
+        version = request.version
+        if request.cursor:
+            version = _cursor_version(request.cursor, view_args(state.outline.report_id, request), version)
         outline = self.storage.outline_at(report_id, version or state.version, state)
         record = self.storage.event_of(report_id, outline.outline_version, state)
         warnings = {"warnings": list(state.warnings)} if state.warnings else {}
         answer = report_view(
             outline,
-            **asked,
+            replace(request, max_chars=_less(request.max_chars, warnings)),
             today=datetime.now(UTC).date(),
-            max_chars=_less(max_chars, warnings),
-            cursor=cursor,
             last_change=answers.last_change(record) if record else None,
         )
         return answer | warnings
 
     @_disk_errors("no")
-    def list_reports(
-        self,
-        query: str = "",
-        tags: Sequence[str] = (),
-        status: str = "",
-        cites: str = "",
-        stale: bool = False,
-        sort: str = "",
-        limit: int = 0,
-        cursor: str = "",
-    ) -> Row:
+    def list_reports(self, request: ListReports) -> Row:
         """The reports that fit, a page at a time, with what in them fits.
 
         Raises:
@@ -350,53 +291,42 @@ class Library:
 
         if self._search is None:
             self._search = listing.open_search(self.storage)
-        asked = listing.Asked(query, list(tags), status or "active", cites, stale, sort)
-        today = datetime.now(UTC).date()
-        return listing.list_page(self.storage, self._search, asked, today, _checked_limit(limit), cursor)
+        return listing.list_page(
+            self.storage, self._search, request, datetime.now(UTC).date(), _checked_limit(request.limit)
+        )
 
     @_disk_errors("no")
-    def audit_report(
-        self,
-        report: str,
-        since: str | int = "",
-        item: str = "",
-        text: str = "",
-        actor: str = "",
-        action_type: str = "",
-        verify: bool = False,
-        limit: int = 0,
-        cursor: str = "",
-        *,
-        say: Say | None = None,
-    ) -> Row:
+    def audit_report(self, request: AuditReport, progress: Say | None = None) -> Row:
         """What happened to a report, newest first; with `verify` also whether its files are whole.
 
-        `say` is told how far that is.
+        `progress` is called with how far that is.
 
         Raises:
             InvalidInputError: An argument is out of range, or the cursor is not for this call.
             ReportError: A selector or the disk; see the classes of `errors`.
         """
-        limit = _checked_limit(limit)
-        moment = trail.parse_since(since)
-        wanted = [trail.by_type(action_type)] if action_type else []
-        wanted += [trail.by_actor(actor)] if actor else []
-        if verify:
-            report_id = find_unopened(self.storage, report)
+        limit = _checked_limit(request.limit)
+        moment = trail.parse_since(request.since)
+        wanted = [trail.by_type(request.action_type)] if request.action_type else []
+        wanted += [trail.by_actor(request.actor)] if request.actor else []
+        if request.verify:
+            report_id = find_unopened(self.storage, request.report)
         else:
-            report_id = find_report(self.storage, report, writing=False)
-        verified = self.storage.verify(report_id, say=say) if verify else None  # before any recovery
+            report_id = find_report(self.storage, request.report, writing=False)
+        verified = (
+            self.storage.verify(report_id, say=progress) if request.verify else None
+        )  # before any recovery
         state = self._read_if_possible(report_id)
         place: list[str] = []
-        if item:
+        if request.item:
             outline = state.outline if state else None
-            place = blame.place_of(item, outline, self.storage.events(report_id))
+            place = blame.place_of(request.item, outline, self.storage.events(report_id))
             wanted.append(blame.about(place))
-        if text:
-            wanted.append(self._mentions(report_id, text, state))
-        arguments: Row = {"report": report_id, "since": str(since), "item": item, "text": text}
-        arguments |= {"actor": actor, "action_type": action_type}
-        end = cursors.decode(cursor, arguments)[1] if cursor else None
+        if request.text:
+            wanted.append(self._mentions(report_id, request.text, state))
+        names = ("report", "item", "text", "actor", "action_type")
+        arguments: Row = {name: getattr(request, name) for name in names} | {"since": str(request.since)}
+        end = cursors.decode(request.cursor, arguments)[1] if request.cursor else None
         version = state.version if state else trail.newest_version(self.storage.events(report_id))
         answer: Row = {"report_id": report_id, "version": version}
         if verified is not None:
@@ -411,55 +341,38 @@ class Library:
         return answer | ({"next_cursor": cursors.encode(version, arguments, last.offset)} if last else {})
 
     @_disk_errors("no")
-    def check_report(self, report: str, on: str = "", cursor: str = "") -> Row:
+    def check_report(self, request: CheckReport) -> Row:
         """What a careful reader would find wrong with a report on a day; see `checking`.
 
         Raises:
             InvalidInputError: `on` is no day, or the cursor is not for this call.
             ReportError: A selector or the disk; see the classes of `errors`.
         """
-        return check_answer(self.storage, self.sources, self._read(report)[1], on, cursor)
+        return check_answer(
+            self.storage, self.sources, self._read(request.report)[1], request.on, request.cursor
+        )
 
     @_disk_errors("no")
-    def render_report(
-        self,
-        report: str,
-        format: str = "",
-        version: int = 0,
-        to_file: bool = False,
-        *,
-        author: Author,
-        say: Say | None = None,
-    ) -> Row:
-        """A report as a page: its text, or where its file is; see `pages`. `say` is told how far it is.
+    def render_report(self, request: RenderReport, author: Author, progress: Say | None = None) -> Row:
+        """A report as a page: its text, or where its file is; see `pages`.
 
         Raises:
             NoSuchVersionError: The report never had this version.
             ReportError: A selector, an argument or the disk; see the classes of `errors`.
         """
-        wish = Wish(format, version, to_file, say)
-        return render_answer(self.storage, self.sources, self._read(report)[1], wish, author)
+        state = self._read(request.report)[1]
+        return render_answer(self.storage, self.sources, state, request, author, progress)
 
     @_disk_errors("no")
-    def diff_report(
-        self, report: str, since: str | int = "", to_version: int = 0, format: str = "", cursor: str = ""
-    ) -> Row:
+    def diff_report(self, request: DiffReport) -> Row:
         """What changed between two versions and by whom; without `since`, in the last one.
-
-        Args:
-            report: Which one.
-            since: The version to begin with, or the day or time at which it was current.
-            to_version: The version to end with; the current one where it is not stated.
-            format: `changes`, or `text` for a unified diff of the pages.
-            cursor: Where an earlier answer goes on.
 
         Raises:
             NoSuchVersionError: The report never had one of the versions.
             ReportError: A selector, an argument or the disk; see the classes of `errors`.
         """
-        report_id, state = self._read(report)
-        asked = differences.Asked(since, to_version, format, cursor)
-        return differences.difference(self.storage, report_id, state, asked, datetime.now(UTC).date())
+        report_id, state = self._read(request.report)
+        return differences.difference(self.storage, report_id, state, request, datetime.now(UTC).date())
 
     def _read_if_possible(self, report_id: str) -> State | None:
         """The report, or `None` where no version of it can be read: its events can all the same."""
@@ -492,7 +405,7 @@ class Library:
         """
         from living_reports.library import resources
 
-        page = self.list_reports(limit=RESOURCES_A_PAGE, cursor=cursor)
+        page = self.list_reports(ListReports(limit=RESOURCES_A_PAGE, cursor=cursor))
         today = datetime.now(UTC).date()
         page["resources"] = [resources.listed(self.storage, row, today) for row in page.pop("reports")]
         return page

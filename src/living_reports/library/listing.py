@@ -8,20 +8,21 @@ Rules:
 - A page ends early where the answer would get too long.
 - Importing this loads SQLite: `Library` does so when something is listed for the first time.
 
-    >>> answer = list_page(storage, search, Asked(query="log4j"), today)
+    >>> answer = list_page(storage, search, ListReports(query="log4j"), today)
     >>> answer["reports"][0]["matches"]
     [{'section_id': 'ab…', 'snippet': '…the update of log4j closes it.'}]
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from datetime import date
 from typing import Any
 
 from living_reports.errors import InvalidInputError
 from living_reports.library import answers, catalogue, trail
+from living_reports.library.catalogue import STATUSES
+from living_reports.library.requests import ListReports
 from living_reports.model.report import Insight
 from living_reports.reading import cursor as cursors
 from living_reports.reading.check import utc_day
@@ -41,18 +42,6 @@ _BEHIND = (
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Asked:
-    """The arguments of `list_reports` but `limit` and `cursor`; what is empty is not stated."""
-
-    query: str = ""
-    tags: Sequence[str] = ()
-    status: str = "active"
-    cites: str = ""
-    stale: bool = False
-    sort: str = ""
-
-
 def open_search(storage: GlobalStorage) -> SearchIndex:
     """The search over a root, as the library keeps it."""
     return SearchIndex(storage, review_day)
@@ -66,17 +55,17 @@ def review_day(insight: Insight) -> date | None:
 def list_page(
     storage: GlobalStorage,
     search: SearchIndex,
-    asked: Asked,
+    asked: ListReports,
     today: date,
     limit: int = 20,
-    cursor: str = "",
 ) -> Row:
     """One page of the reports that fit.
 
     Raises:
         InvalidInputError: An argument is none of its choices, or the cursor is not for this call.
     """
-    catalogue.require_choice("status", asked.status, catalogue.STATUSES)
+    asked = replace(asked, status=asked.status or STATUSES[0])
+    catalogue.require_choice("status", asked.status, STATUSES)
     if asked.sort:
         catalogue.require_choice("sort", asked.sort, SORTS)
     if asked.sort == "relevance" and not asked.query.strip():
@@ -87,8 +76,8 @@ def list_page(
             allowed=list(SORTS[1:]),
         )
     storage.require_folder()
-    arguments = asdict(asked) | {"tags": list(asked.tags)}
-    begun, after = cursors.decode(cursor, arguments)[1] if cursor else ("", None)
+    arguments = asdict(asked) | {"tags": list(asked.tags), "limit": 0, "cursor": ""}
+    begun, after = cursors.decode(asked.cursor, arguments)[1] if asked.cursor else ("", None)
     page = search.page(_query(storage, asked, today, begun), after, limit)
     begun = begun or max((found.entry.updated_at for found in page.rows), default="")
     rows, last = _rows(storage, page)
@@ -98,7 +87,7 @@ def list_page(
     return answer | ({"warnings": [_BEHIND]} if page.is_behind else {})
 
 
-def _query(storage: GlobalStorage, asked: Asked, today: date, begun: str) -> Query:
+def _query(storage: GlobalStorage, asked: ListReports, today: date, begun: str) -> Query:
     return Query(
         query=asked.query,
         tags=asked.tags,

@@ -13,12 +13,12 @@ Rules:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from living_reports.library.answers import MAX_ANSWER_CHARS
 from living_reports.library.catalogue import require_choice
+from living_reports.library.requests import RenderReport
 from living_reports.library.sources import Sources
 from living_reports.library.writing import bare_event
 from living_reports.model.report import AuditEvent, Author, Outline, sha256_hex
@@ -34,18 +34,14 @@ _SUFFIXES = {"markdown": "md", "html": "html"}
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Wish:
-    """Which page is wanted. An empty format is Markdown, version 0 the current one."""
-
-    format: str = ""
-    version: int = 0
-    to_file: bool = False
-    say: Say | None = None
-    """Told how far the page is."""
-
-
-def render_answer(storage: GlobalStorage, sources: Sources, state: State, wish: Wish, author: Author) -> Row:
+def render_answer(
+    storage: GlobalStorage,
+    sources: Sources,
+    state: State,
+    request: RenderReport,
+    author: Author,
+    progress: Say | None,
+) -> Row:
     """The page of a report that was just read, or where its file is.
 
     Raises:
@@ -54,11 +50,11 @@ def render_answer(storage: GlobalStorage, sources: Sources, state: State, wish: 
         CorruptReportError: The report is damaged; pages as text can be had all the same.
         StorageFailedError: The file could not be written; the error says whether it happened.
     """
-    page_format = wish.format or "markdown"
+    page_format = request.format or "markdown"
     require_choice("format", page_format, FORMATS)
-    report_id, version = state.outline.report_id, wish.version or state.version
+    report_id, version = state.outline.report_id, request.version or state.version
     outline = storage.outline_at(report_id, version, state)
-    if page_format == "markdown" and not wish.to_file:
+    if page_format == "markdown" and not request.to_file:
         answer = _answer(state, outline, page_format)
         answer["text"] = markdown(outline, datetime.now(UTC).date())
         if size(answer) <= MAX_ANSWER_CHARS:
@@ -67,7 +63,7 @@ def render_answer(storage: GlobalStorage, sources: Sources, state: State, wish: 
         is_current = version == state.version
         state = storage.adopt(report_id, author)
         outline = state.outline if is_current else outline
-    return _file_answer(storage, sources, state, outline, page_format, author, wish.say)
+    return _file_answer(storage, sources, state, outline, page_format, author, progress)
 
 
 def _file_answer(

@@ -11,7 +11,7 @@ Rules:
 - `by` is the newest event of the range that touched the address, or what it holds or lies in.
 - A cursor holds both versions and the day, so that all pages belong to one comparison.
 
-    >>> difference(storage, report_id, state, Asked(since="2026-11-16"), today)["changed"][0]
+    >>> difference(storage, report_id, state, DiffReport("Health", since="2026-11-16"), today)["changed"][0]
     {'at': 'sections/5f9dabcd/content', 'old': '12 % fail.', 'new': '15 % fail.', 'by': {'version': 9, …}}
 """
 
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -35,6 +34,7 @@ from living_reports.reading import blame
 from living_reports.reading import cursor as cursors
 from living_reports.reading.brief import VALUE_CHARS, brief_address, brief_edits, short_ids
 from living_reports.reading.paging import Position, fit
+from living_reports.reading.requests import DiffReport
 from living_reports.render.markdown import markdown
 from living_reports.render.textdiff import text_diff
 from living_reports.store.files import GlobalStorage, Record, State
@@ -46,16 +46,6 @@ Row = dict[str, Any]
 Path = tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What to compare and how to show it; 0 and `""` are not stated."""
-
-    since: str | int = ""
-    to_version: int = 0
-    format: str = ""
-    cursor: str = ""
-
-
 class _Span(NamedTuple):
     """Two versions, and the day on which they are looked at. `first` may be 0: nothing was there."""
 
@@ -64,7 +54,7 @@ class _Span(NamedTuple):
     day: date
 
 
-def difference(storage: GlobalStorage, report_id: str, state: State, asked: Asked, today: date) -> Row:
+def difference(storage: GlobalStorage, report_id: str, state: State, asked: DiffReport, today: date) -> Row:
     """The answer of `diff_report`, or the page of it that the cursor asks for.
 
     Raises:
@@ -135,7 +125,7 @@ def _of_another_program(since: datetime | None, outline: Row) -> int:
     )
 
 
-def _require_forwards(span: _Span, asked: Asked) -> None:
+def _require_forwards(span: _Span, asked: DiffReport) -> None:
     if span.first <= span.last:
         return
     raise InvalidInputError(

@@ -10,7 +10,7 @@ Rules:
   case, and `full` holds everything.
 - Ids are short (see `brief`), in `full` whole.
 
-    >>> report_view(outline, view="summary", today=date(2026, 11, 23))["sections"]
+    >>> report_view(outline, GetReport("Health", view="summary"), today=date(2026, 11, 23))["sections"]
     [{'section_id': 'ab12cd34', 'title': 'Builds', 'chars': 1840, 'insights': 3, 'stale': 1}]
 """
 
@@ -29,6 +29,7 @@ from living_reports.model.report import Insight, Outline, Section, outline_data
 from living_reports.model.selectors import find_insight, find_section
 from living_reports.reading import check, cursor, paging
 from living_reports.reading.brief import brief_edits, cut, event_row, short_ids
+from living_reports.reading.requests import GetReport
 from living_reports.render.markdown import markdown
 
 __all__ = ["brief_edits", "event_row", "report_view", "short_ids", "view_args"]
@@ -47,21 +48,7 @@ SUMMARY_TEXT_CHARS = (200, 160, 120, 80, 40)
 Row = dict[str, Any]
 
 
-def report_view(
-    outline: Outline,
-    *,
-    today: date,
-    view: str = "",
-    sections: Sequence[str] = (),
-    insights: Sequence[str] = (),
-    find: str = "",
-    min_importance: int = 0,
-    status: str = "",
-    stale: bool = False,
-    max_chars: int = 0,
-    cursor: str = "",
-    last_change: Row | None = None,
-) -> Row:
+def report_view(outline: Outline, request: GetReport, *, today: date, last_change: Row | None = None) -> Row:
     """The answer of `get_report`, but for its warnings.
 
     With a cursor, `outline` has to be the version that the cursor holds: see `view_args`.
@@ -72,58 +59,41 @@ def report_view(
         ItemNotFoundError: A selector names nothing.
         AmbiguousSelectorError: A selector names several items.
     """
-    _check_values(view, min_importance, status, max_chars)
-    args = view_args(
-        outline.report_id, view=view, sections=sections, insights=insights, find=find,
-        min_importance=min_importance, status=status, stale=stale,
-    )  # fmt: skip
-    today, start = _resumed(outline, cursor, args, today)
-    reading = _Reading(outline, today, view, find, min_importance, status, stale, last_change)
-    reading.name(sections, insights)
-    limit = max_chars or MAX_CHARS
+    _check_values(request)
+    args = view_args(outline.report_id, request)
+    today, start = _resumed(outline, request.cursor, args, today)
+    reading = _Reading(outline, today, request, last_change)
+    reading.name(request.sections, request.insights)
+    limit = request.max_chars or MAX_CHARS
     answer, _ = paging.fit(
         _head(outline, limit), reading.body(), start, limit, _cursors(outline, args, today)
     )
     return answer
 
 
-def view_args(
-    report_id: str,
-    *,
-    view: str = "",
-    sections: Sequence[str] = (),
-    insights: Sequence[str] = (),
-    find: str = "",
-    min_importance: int = 0,
-    status: str = "",
-    stale: bool = False,
-) -> Row:
+def view_args(report_id: str, request: GetReport) -> Row:
     """What a cursor of `report_view` is bound to: `cursor.decode(text, view_args(…))` gives its version.
 
     The size of a page is not part of it: it may change from page to page.
     """
+    names = ("view", "find", "min_importance", "status", "stale")
     return {
         "tool": "get_report",
         "report_id": report_id,
-        "view": view,
-        "sections": list(sections),
-        "insights": list(insights),
-        "find": find,
-        "min_importance": min_importance,
-        "status": status,
-        "stale": stale,
-    }
+        "sections": list(request.sections),
+        "insights": list(request.insights),
+    } | {name: getattr(request, name) for name in names}
 
 
 # --- Arguments ---------------------------------------------------------------------------
 
 
-def _check_values(view: str, min_importance: int, status: str, max_chars: int) -> None:
-    _check_choice("view", view, VIEWS)
-    _check_choice("status", status, STATUSES)
-    _check_range("min_importance", min_importance, 0, 10)
-    if max_chars:
-        _check_range("max_chars", max_chars, *MAX_CHARS_RANGE)
+def _check_values(request: GetReport) -> None:
+    _check_choice("view", request.view, VIEWS)
+    _check_choice("status", request.status, STATUSES)
+    _check_range("min_importance", request.min_importance, 0, 10)
+    if request.max_chars:
+        _check_range("max_chars", request.max_chars, *MAX_CHARS_RANGE)
 
 
 def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
@@ -191,11 +161,7 @@ class _Reading:
 
     outline: Outline
     today: date
-    view: str
-    find: str
-    min_importance: int
-    status: str
-    stale: bool
+    request: GetReport
     last_change: Row | None
     named: set[str] = field(default_factory=set)
     """The ids of the items that were named; empty: all are asked for."""
@@ -210,7 +176,7 @@ class _Reading:
 
     def body(self) -> Row:
         """The view, before it is cut to size."""
-        match self.view or ("content" if self.named or self.find else "summary"):
+        match self.request.view or ("content" if self.named or self.request.find else "summary"):
             case "summary":
                 return self._summary()
             case "sections":
@@ -245,20 +211,20 @@ class _Reading:
         return {insight_id: insight for insight_id, insight in ordered.items() if self._passes(insight)}
 
     def _passes(self, insight: Insight) -> bool:
-        everything = self.view == "full" or insight.insight_id in self.named
-        status = self.status or ("all" if everything else "active")
+        everything = self.request.view == "full" or insight.insight_id in self.named
+        status = self.request.status or ("all" if everything else "active")
         return (
             status in ("all", insight.status)
-            and insight.importance >= self.min_importance
-            and (not self.stale or check.is_stale(insight, self.today))
+            and insight.importance >= self.request.min_importance
+            and (not self.request.stale or check.is_stale(insight, self.today))
         )
 
     @cached_property
     def sections(self) -> list[Section]:
         """The sections asked for."""
         named = [s for s in self.outline.sections if not self.named or s.section_id in self.named]
-        contains = _containing(self.find)
-        return [s for s in named if contains((s.title, s.content, s.notes))] if self.find else named
+        contains = _containing(self.request.find)
+        return [s for s in named if contains((s.title, s.content, s.notes))] if self.request.find else named
 
     @cached_property
     def insights(self) -> list[Insight]:
@@ -268,13 +234,13 @@ class _Reading:
             named = [
                 i for i in named if not self.named.isdisjoint((i.insight_id, self.home.get(i.insight_id)))
             ]
-        contains = _containing(self.find)
-        return [insight for insight in named if contains(_texts(insight))] if self.find else named
+        contains = _containing(self.request.find)
+        return [insight for insight in named if contains(_texts(insight))] if self.request.find else named
 
     def _chosen(self) -> Outline:
         """The outline with only the items asked for, and the sections that they sit in."""
         shown = {section.section_id for section in self.sections}
-        if self.find:
+        if self.request.find:
             shown |= {self.home.get(insight.insight_id, "") for insight in self.insights}
         sections = [section for section in self.outline.sections if section.section_id in shown]
         return self.outline.model_copy(update={"sections": sections, "insights": self.insights})
@@ -329,7 +295,9 @@ class _Reading:
         insights = [self._insight_item(insight) for insight in self.insights]
         sections = [self._section_item(section) for section in self.sections]
         return (
-            {"sections": sections, "insights": insights} if sections or self.find else {"insights": insights}
+            {"sections": sections, "insights": insights}
+            if sections or self.request.find
+            else {"insights": insights}
         )
 
     def _section_item(self, section: Section) -> Row:

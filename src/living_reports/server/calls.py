@@ -89,12 +89,13 @@ class ToolCalls:
 def _ask(
     tool: Tool, arguments: dict[str, Any], client: str, progress: Progress | None, library: Library
 ) -> dict[str, Any]:
+    from living_reports.library.requests import BY_TOOL
     from living_reports.model.report import Author
 
-    also: dict[str, Any] = {"say": progress} if progress else {}
+    also: dict[str, Any] = {"progress": progress} if progress else {}
     if not tool["annotations"]["readOnlyHint"]:
         also["author"] = Author("agent", client)
-    answer: dict[str, Any] = getattr(library, tool["name"])(**arguments, **also)
+    answer: dict[str, Any] = getattr(library, tool["name"])(BY_TOOL[tool["name"]](**arguments), **also)
     return answer
 
 

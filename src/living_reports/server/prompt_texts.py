@@ -14,6 +14,8 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from living_reports.library.requests import AuditReport, CheckReport, DiffReport, GetReport, ListReports
+
 if TYPE_CHECKING:
     from living_reports.library import Library
 
@@ -55,9 +57,9 @@ will age.
 
 def refresh_report(library: Library, report: str, since: str = "") -> str:
     """Make a report true again."""
-    summary = library.get_report(report, max_chars=SECTION_CHARS)
-    findings = library.check_report(summary["report_id"])["findings"]
-    changes = library.diff_report(summary["report_id"], since=since)
+    summary = library.get_report(GetReport(report, max_chars=SECTION_CHARS))
+    findings = library.check_report(CheckReport(summary["report_id"]))["findings"]
+    changes = library.diff_report(DiffReport(summary["report_id"], since=since))
     which = f"since {since}" if since else "in the last version"
     return f"""\
 Bring this report up to date: {_head(summary)}
@@ -82,9 +84,9 @@ overtaken gets status archived, what was wrong killed. Do not remove it: its his
 
 def status_update(library: Library, report: str, since: str = "", audience: str = "") -> str:
     """Tell others what changed."""
-    events = library.audit_report(report, since=since, limit=LAST_CHANGES)["events"]
+    events = library.audit_report(AuditReport(report, since=since, limit=LAST_CHANGES))["events"]
     oldest = events[-1].get("version", "") if len(events) > 1 else ""
-    changes = library.diff_report(report, since=since or oldest)
+    changes = library.diff_report(DiffReport(report, since=since or oldest))
     reasons = [
         {name: event[name] for name in ("version", "ts", "actor", "client", "reason") if name in event}
         for event in events
@@ -106,10 +108,12 @@ report as report://{changes["report_id"]}/v/{changes["to_version"]}. Change noth
 
 def resolve_conflict(library: Library, report: str, expected_version: str, section: str = "") -> str:
     """Decide about an edit that others were faster than."""
-    changes = library.diff_report(report, since=expected_version)
+    changes = library.diff_report(DiffReport(report, since=expected_version))
     rows, tool = changes["changed"], "diff_report"
     if section:
-        found = library.audit_report(changes["report_id"], since=expected_version, item=section, limit=ROWS)
+        found = library.audit_report(
+            AuditReport(changes["report_id"], since=expected_version, item=section, limit=ROWS)
+        )
         rows, tool = found["events"], "audit_report"
     about = f' in "{section}"' if section else ""
     return f"""\
@@ -130,13 +134,13 @@ request_id; the error's retry_with is your side whole, and overwrites theirs.
 
 def review_report(library: Library, report: str, section: str = "") -> str:
     """Read a report as a careful reviewer."""
-    summary = library.get_report(report, max_chars=SECTION_CHARS)
+    summary = library.get_report(GetReport(report, max_chars=SECTION_CHARS))
     report_id = summary["report_id"]
     shown = summary
     if section:
-        shown = library.get_report(report_id, sections=[section], max_chars=SECTION_CHARS)
+        shown = library.get_report(GetReport(report_id, sections=[section], max_chars=SECTION_CHARS))
     names = ("sections", "top_insights", "insights", "next_cursor")
-    findings = library.check_report(report_id)["findings"]
+    findings = library.check_report(CheckReport(report_id))["findings"]
     return f"""\
 Review this report{f', only its section "{section}"' if section else ""}: {_head(summary)}
 
@@ -164,11 +168,11 @@ TEXTS: dict[str, Callable[..., str]] = {
 
 def _similar(library: Library, topic: str) -> list[Row]:
     """Reports that hold the words of a topic: all of them, else the most."""
-    found = library.list_reports(query=topic[:SHOWN_CHARS], limit=5)["reports"]
+    found = library.list_reports(ListReports(query=topic[:SHOWN_CHARS], limit=5))["reports"]
     if not found:
         rows: dict[str, tuple[int, Row]] = {}
         for word in [word for word in topic.split() if len(word) >= MIN_WORD_CHARS][:ROWS]:
-            for row in library.list_reports(query=word[:SHOWN_CHARS], limit=5)["reports"]:
+            for row in library.list_reports(ListReports(query=word[:SHOWN_CHARS], limit=5))["reports"]:
                 rows[row["report_id"]] = (rows.get(row["report_id"], (0, row))[0] + 1, row)
         found = [row for _, row in sorted(rows.values(), key=lambda pair: -pair[0])[:5]]
     names = ("report_id", "title", "version", "updated_at")

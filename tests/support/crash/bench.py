@@ -18,6 +18,14 @@ from typing import Any
 
 from living_reports.errors import ReportError, ReportNotFoundError
 from living_reports.library import Library
+from living_reports.library.requests import (
+    CreateReport,
+    GetReport,
+    ListReports,
+    RestoreReport,
+    TrashReport,
+    UpdateReport,
+)
 from living_reports.model.report import Outline, outline_bytes, outline_data, parse_outline, sha256_hex
 from living_reports.store.files import ReportStorage, report
 from living_reports.store.files.backups import version_in
@@ -105,7 +113,9 @@ class Bench:
         write_tree(start or (Item("below", 0, None),), base)
         if start is None:
             scenario.begin(base / ROOT)
-            Library(base / ROOT).list_reports()  # the search database knows what there is to begin with
+            Library(base / ROOT).list_reports(
+                ListReports()
+            )  # the search database knows what there is to begin with
         search = {path.name: path.read_bytes() for path in (base / ROOT).glob(SEARCH)}
         tree = read_tree(base)
         recorder, begin = Recorder(base), 0
@@ -308,7 +318,7 @@ class Look:
 
     def _opened(self, report_id: str) -> Outline | None:
         try:
-            answer = self._library.get_report(report_id)
+            answer = self._library.get_report(GetReport(report_id))
         except ReportNotFoundError:
             return None
         state = self._library.storage.read(report_id)
@@ -328,7 +338,7 @@ class Look:
         folders = _known_reports(self._root)
         assert rows.keys() == {name for name, (place, _) in folders.items() if place == "by_id"}
         for report_id, row in rows.items():
-            answer = self._library.get_report(report_id)
+            answer = self._library.get_report(GetReport(report_id))
             for key in ("title", "version", "updated_at"):
                 assert row.get(key) == answer[key], (
                     f"the list says {key} {row.get(key)}, the report {answer[key]}"
@@ -336,15 +346,15 @@ class Look:
 
     def _go_on(self) -> None:
         """The next call of everybody works."""
-        made = self._library.create_report("After", author=ANN)
+        made = self._library.create_report(CreateReport("After"), author=ANN)
         for report_id, (place, version) in _known_reports(self._root).items():
             if place == "trash":
-                self._library.restore_report(report_id, author=ANN)
+                self._library.restore_report(RestoreReport(report_id), author=ANN)
             change = {"op": "set_metadata", "key": "after", "value": "the crash"}
-            answer = self._library.update_report(report_id, [change], author=ANN)
+            answer = self._library.update_report(UpdateReport(report_id, [change]), author=ANN)
             assert answer["version"] > version
-            assert self._library.get_report(report_id)["version"] == answer["version"]
-        self._library.delete_report(made["report_id"], author=ANN)
+            assert self._library.get_report(GetReport(report_id))["version"] == answer["version"]
+        self._library.trash_report(TrashReport(made["report_id"]), author=ANN)
         assert made["report_id"] not in _listed(self._library)
 
 
@@ -356,7 +366,7 @@ def _nothing(root: Path) -> None:
 
 
 def _listed(library: Library) -> dict[str, dict[str, Any]]:
-    return {row["report_id"]: row for row in library.list_reports(status="all")["reports"]}
+    return {row["report_id"]: row for row in library.list_reports(ListReports(status="all"))["reports"]}
 
 
 def _known_reports(root: Path) -> dict[str, tuple[Place, int]]:

@@ -18,6 +18,16 @@ from living_reports.errors import ReportNotFoundError
 from living_reports.interchange.importing import import_reports
 from living_reports.library import Library
 from living_reports.library.integrity import check_storage
+from living_reports.library.requests import (
+    CreateReport,
+    GetReport,
+    ListReports,
+    RenderReport,
+    RestoreReport,
+    RevertReport,
+    TrashReport,
+    UpdateReport,
+)
 from living_reports.model.report import Author, Outline, Section
 from living_reports.store.files import Note
 from support.crash.recorder import Death
@@ -169,11 +179,11 @@ def outline_path(root: Path) -> Path:
 
 def create(library: Library) -> object:
     sections = [{"title": "Risks", "content": "Line 1.", "insights": [{"summary": "It grows."}]}]
-    return library.create_report("New", sections, request_id="the first", author=ANN)
+    return library.create_report(CreateReport("New", sections, request_id="the first"), author=ANN)
 
 
 def update(*changes: dict[str, object]) -> Action:
-    return lambda library: library.update_report(REPORT, list(changes), author=ANN)
+    return lambda library: library.update_report(UpdateReport(REPORT, list(changes)), author=ANN)
 
 
 def append(text: str) -> Action:
@@ -188,7 +198,7 @@ archive = update({"op": "set_status", "status": "archived"})
 
 
 def revert(library: Library) -> object:
-    return library.revert_report(REPORT, 3, author=ANN)
+    return library.revert_report(RevertReport(REPORT, 3), author=ANN)
 
 
 def revert_if_damaged(library: Library) -> object:
@@ -199,11 +209,13 @@ def revert_if_damaged(library: Library) -> object:
 
 
 def undo(library: Library) -> object:
-    return library.revert_report(REPORT, undo="7", author=ANN)
+    return library.revert_report(RevertReport(REPORT, undo="7"), author=ANN)
 
 
 def fork(library: Library) -> object:
-    return library.create_report("Fork", from_reports=[REPORT], request_id="the fork", author=ANN)
+    return library.create_report(
+        CreateReport("Fork", from_reports=[REPORT], request_id="the fork"), author=ANN
+    )
 
 
 def bring_in(library: Library) -> object:
@@ -211,7 +223,7 @@ def bring_in(library: Library) -> object:
 
 
 def render(library: Library) -> object:
-    return library.render_report(REPORT, format="html", author=ANN)
+    return library.render_report(RenderReport(REPORT, format="html"), author=ANN)
 
 
 def mend(library: Library) -> object:
@@ -219,15 +231,15 @@ def mend(library: Library) -> object:
 
 
 def read(library: Library) -> object:
-    return library.get_report(REPORT)
+    return library.get_report(GetReport(REPORT))
 
 
 def delete(library: Library) -> object:
-    return library.delete_report(REPORT, author=ANN)
+    return library.trash_report(TrashReport(REPORT), author=ANN)
 
 
 def restore(library: Library) -> object:
-    return library.restore_report(REPORT, author=ANN)
+    return library.restore_report(RestoreReport(REPORT), author=ANN)
 
 
 # --- What some promise besides ------------------------------------------------------------
@@ -312,7 +324,7 @@ def carry_on(library: Library) -> object:
     change = {"op": "set_metadata", "key": "next", "value": "process"}
     for folder in sorted(library.storage.by_id.glob("[0-9a-f]*")):
         with suppress(ReportNotFoundError):  # its deletion had begun, and is finished now
-            library.update_report(folder.name, [change], author=ANN)
+            library.update_report(UpdateReport(folder.name, [change]), author=ANN)
     return None
 
 
@@ -323,8 +335,8 @@ def look_and_carry_on(library: Library) -> object:
 
 def look(library: Library) -> object:
     """List, and read what can be read."""
-    rows = library.list_reports(status="all")["reports"]
-    return [library.get_report(row["report_id"]) for row in rows]
+    rows = library.list_reports(ListReports(status="all"))["reports"]
+    return [library.get_report(GetReport(row["report_id"])) for row in rows]
 
 
 def name_of(each: Scenario | Action) -> str:
