@@ -24,11 +24,12 @@ ELSEWHERE = """
 import sys
 from pathlib import Path
 from living_reports.library import Library
+from living_reports.library.requests import UpdateReport
 from living_reports.model.report import Author
 library = Library(Path(sys.argv[1]))
 change = {"op": "append_text", "section": "Findings 0", "text": "whatever changedhere"}
 for report in sys.argv[2:]:
-    library.update_report(report, [change], author=Author("agent", "bench"))
+    library.update_report(UpdateReport(report, [change]), Author("agent", "bench"))
 """
 
 

@@ -17,16 +17,17 @@ PROCESSES = 8
 THROUGH_THE_LIBRARY = """
 from living_reports.errors import VersionConflictError
 from living_reports.library import Library
+from living_reports.library.requests import GetReport, UpdateReport
 from living_reports.model.report import Author
 
 library, author = Library(Path(root)), Author("agent", name)
 
 def version():
-    return library.get_report(report)["version"]
+    return library.get_report(GetReport(report))["version"]
 
 def update(change, expected):
     try:
-        answer = library.update_report(report, [change], name, expected, author=author)
+        answer = library.update_report(UpdateReport(report, [change], name, expected), author)
     except VersionConflictError:
         return 0
     return answer["version"]

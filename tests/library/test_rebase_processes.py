@@ -18,6 +18,7 @@ WRITER = """
 import json, sys
 from pathlib import Path
 from living_reports.library import Library
+from living_reports.library.requests import UpdateReport
 from living_reports.model.report import Author
 
 root, report, section, updates, how = sys.argv[1:]
@@ -29,7 +30,7 @@ for number in range(int(updates)):
     change = {"op": "append_text", "section": section, "text": f"{section} {number}"}
     if how == "insights":
         change = {"op": "add_insight", "section": section, "summary": f"{section} {number}"}
-    answer = library.update_report(report, [change], expected_version=seen, author=author)
+    answer = library.update_report(UpdateReport(report, [change], expected_version=seen), author)
     acknowledged.append([answer["version"], answer.get("rebased_over", []), seen])
     seen = seen if how == "insights" else answer["version"]
 print(json.dumps(acknowledged), flush=True)

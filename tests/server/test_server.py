@@ -238,7 +238,7 @@ def test_waiting_calls_time_out_with_an_error(tmp_path: Path) -> None:
 def test_a_defect_is_answered_without_its_insides_and_logged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(self: Library) -> dict[str, Any]:
+    def fail(self: Library, *arguments: Any) -> dict[str, Any]:
         raise RuntimeError("the insides")
 
     monkeypatch.setattr(Library, "list_reports", fail)

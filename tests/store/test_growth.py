@@ -34,12 +34,13 @@ UPDATES = """
 import sys
 from pathlib import Path
 from living_reports.library import Library
+from living_reports.library.requests import UpdateReport
 from living_reports.model.report import Author
 
 library = Library(Path(sys.argv[1]))
 for number in range(int(sys.argv[3])):
     changes = [{"op": "append_text", "section": "Errors", "text": f"Looked again, {number}."}]
-    library.update_report(sys.argv[2], changes, author=Author("agent", "ann"))
+    library.update_report(UpdateReport(sys.argv[2], changes), Author("agent", "ann"))
 """
 
 

@@ -128,10 +128,11 @@ import sys
 from pathlib import Path
 from support.library_reports import ANN, append_text
 from living_reports.library import Library
+from living_reports.library.requests import UpdateReport
 
 library, name = Library(Path(sys.argv[1])), sys.argv[2]
 for number, title in enumerate(sys.argv[3:]):
-    library.update_report(title, [append_text(f"xx{name}xx xx{name}{number}xx", "Text")], author=ANN)
+    library.update_report(UpdateReport(title, [append_text(f"xx{name}xx xx{name}{number}xx", "Text")]), ANN)
 """
 
 

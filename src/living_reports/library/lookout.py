@@ -12,7 +12,7 @@ Rules:
 - A report that cannot be read just now is looked at again.
 
     >>> lookout.follow(LIST)
-    >>> library.create_report("Health", author=author)
+    >>> library.create_report(CreateReport("Health"), author)
     >>> lookout.look()
     [None]
 """
