@@ -9,11 +9,14 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from living_reports.library import Library
 from support.node_programs import NODE_VARIABLE, NodeMissingError, NodePrograms, node_programs
+from support.search import Finder
 
 # No deadline: a slow machine is not a wrong program.
 settings.register_profile("usual", deadline=None)
@@ -49,6 +52,24 @@ def node() -> NodePrograms:
         if os.environ.get(NODE_VARIABLE):
             pytest.fail(str(error))
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The root of `library`; it does not exist yet."""
+    return tmp_path / "reports"
+
+
+@pytest.fixture
+def library(root: Path) -> Library:
+    """A library without reports."""
+    return Library(root)
+
+
+@pytest.fixture
+def finder(root: Path) -> Finder:
+    """A search over the root of `library`, with an index of its own."""
+    return Finder(root)
 
 
 @pytest.fixture(autouse=True)

@@ -16,11 +16,6 @@ from support.command_line import run_command, run_json, run_ok, run_refused
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "reports"
-
-
-@pytest.fixture
 def health(root: Path) -> str:
     """The id of a report with one section and one tag."""
     created = run_json(root, "create", "Checkout health", "--section", "Errors", "--tag", "shop")

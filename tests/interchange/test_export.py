@@ -49,11 +49,6 @@ Row = dict[str, Any]
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path / "reports")
-
-
-@pytest.fixture
 def target(tmp_path: Path) -> Library:
     return Library(tmp_path / "target")
 

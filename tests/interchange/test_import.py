@@ -36,11 +36,6 @@ Row = dict[str, Any]
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not there")
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path / "reports")
-
-
 def bring(library: Library, path: Path) -> Row:
     return import_reports(library.storage, path, author=CLI)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,11 +24,6 @@ from support.library_reports import (
 Row = dict[str, Any]
 TEN = {"op": "edit_text", "section": "Errors", "find": "12 %", "replace": "10 %"}
 NINE = {"op": "edit_text", "section": "Errors", "find": "12 %", "replace": "9 %"}
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path)
 
 
 def refused(library: Library, report: str, *changes: Row, expected_version: int = 1, **more: Any) -> Row:

@@ -30,11 +30,6 @@ from support.library_reports import (
 )
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path)
-
-
 def create(library: Library, title: str = "New", **more: Any) -> Json:
     return library.create_report(CreateReport(title, **more), author=ANN)
 

@@ -48,11 +48,6 @@ from support.library_reports import (
 Row = dict[str, Any]
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path / "reports")
-
-
 def characters(answer: Row) -> int:
     return len(json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
 

@@ -14,11 +14,6 @@ from living_reports.library.requests import AuditReport, GetReport, ListReports,
 from support.library_reports import ANN, Json, append_text, create_report, folder_of, set_title, update_report
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path)
-
-
 def titles(library: Library, **asked: Any) -> list[str]:
     return [row["title"] for row in library.list_reports(ListReports(**asked))["reports"]]
 

@@ -26,11 +26,6 @@ ANN = Author("cli", "ann")
 
 
 @pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path)
-
-
-@pytest.fixture
 def health(library: Library) -> str:
     """A report, as another process made it."""
     created = library.create_report(CreateReport("Health", [{"title": "Log"}]), author=ANN)
@@ -50,29 +45,27 @@ def follow(library: Library, *addresses: str | None) -> Lookout:
     return lookout
 
 
-def test_a_version_changes_page_outline_and_log(tmp_path: Path, library: Library, health: str) -> None:
+def test_a_version_changes_page_outline_and_log(root: Path, library: Library, health: str) -> None:
     page, then = f"report://{health}", f"report://{health}/v/1"
     lookout = follow(library, page, f"{page}/outline", f"{page}/audit", then, LIST)
     assert lookout.look() == []
-    append(tmp_path, health)
+    append(root, health)
     assert lookout.look() == [page, f"{page}/outline", f"{page}/audit"]
     assert lookout.look() == []
 
 
-def test_an_event_without_a_version_changes_the_log_alone(
-    tmp_path: Path, library: Library, health: str
-) -> None:
+def test_an_event_without_a_version_changes_the_log_alone(root: Path, library: Library, health: str) -> None:
     page = f"report://{health}"
     lookout = follow(library, page, f"{page}/audit")
-    Library(tmp_path).render_report(RenderReport(health, "html"), author=ANN)
+    Library(root).render_report(RenderReport(health, "html"), author=ANN)
     assert lookout.look() == [f"{page}/audit"]
 
 
-def test_the_list_changes_with_reports_and_titles(tmp_path: Path, library: Library, health: str) -> None:
+def test_the_list_changes_with_reports_and_titles(root: Path, library: Library, health: str) -> None:
     lookout = follow(library, LIST)
-    append(tmp_path, health)
+    append(root, health)
     assert lookout.look() == []
-    other = Library(tmp_path)
+    other = Library(root)
     for change in ({"op": "set_title", "title": "Well"}, {"op": "set_status", "status": "archived"}):
         other.update_report(UpdateReport(health, [change]), author=ANN)
         assert lookout.look() == [LIST]
@@ -81,25 +74,25 @@ def test_the_list_changes_with_reports_and_titles(tmp_path: Path, library: Libra
 
 
 def test_a_report_that_goes_and_comes_back_changes_each_time(
-    tmp_path: Path, library: Library, health: str
+    root: Path, library: Library, health: str
 ) -> None:
     lookout = follow(library, f"report://{health}", LIST)
-    Library(tmp_path).trash_report(TrashReport(health), author=ANN)
+    Library(root).trash_report(TrashReport(health), author=ANN)
     assert lookout.look() == [f"report://{health}", LIST]
-    Library(tmp_path).restore_report(RestoreReport(health), author=ANN)
+    Library(root).restore_report(RestoreReport(health), author=ANN)
     assert lookout.look() == [f"report://{health}", LIST]
 
 
-def test_a_report_may_be_followed_before_it_is_there(tmp_path: Path, library: Library, health: str) -> None:
-    Library(tmp_path).trash_report(TrashReport(health), author=ANN)
+def test_a_report_may_be_followed_before_it_is_there(root: Path, library: Library, health: str) -> None:
+    Library(root).trash_report(TrashReport(health), author=ANN)
     lookout = follow(library, f"report://{health}")
-    Library(tmp_path).restore_report(RestoreReport(health), author=ANN)
+    Library(root).restore_report(RestoreReport(health), author=ANN)
     assert lookout.look() == [f"report://{health}"]
 
 
-def test_a_persons_edit_is_a_change(tmp_path: Path, library: Library, health: str) -> None:
+def test_a_persons_edit_is_a_change(root: Path, library: Library, health: str) -> None:
     lookout = follow(library, f"report://{health}")
-    outline = tmp_path / "by_id" / health / "outline.json"
+    outline = root / "by_id" / health / "outline.json"
     data = json.loads(outline.read_bytes())
     data["title"] = "By hand"
     outline.write_text(json.dumps(data), encoding="utf-8")
@@ -108,9 +101,9 @@ def test_a_persons_edit_is_a_change(tmp_path: Path, library: Library, health: st
     assert library.get_report(GetReport(health))["title"] == "By hand"
 
 
-def test_a_file_that_is_being_written_is_no_change(tmp_path: Path, library: Library, health: str) -> None:
+def test_a_file_that_is_being_written_is_no_change(root: Path, library: Library, health: str) -> None:
     lookout = follow(library, f"report://{health}")
-    outline = tmp_path / "by_id" / health / "outline.json"
+    outline = root / "by_id" / health / "outline.json"
     data = outline.read_bytes()
     outline.write_bytes(data[:100])
     assert lookout.look() == []
@@ -118,31 +111,31 @@ def test_a_file_that_is_being_written_is_no_change(tmp_path: Path, library: Libr
     assert lookout.look() == [f"report://{health}"]
 
 
-def test_files_that_say_the_same_are_no_change(tmp_path: Path, library: Library, health: str) -> None:
+def test_files_that_say_the_same_are_no_change(root: Path, library: Library, health: str) -> None:
     lookout = follow(library, f"report://{health}", f"report://{health}/audit")
     for name in ("outline.json", "audit.jsonl"):
-        path = tmp_path / "by_id" / health / name
+        path = root / "by_id" / health / name
         path.write_bytes(path.read_bytes())
     assert lookout.look() == []
 
 
-def test_a_title_is_followed_as_the_report_that_has_it(tmp_path: Path, library: Library, health: str) -> None:
+def test_a_title_is_followed_as_the_report_that_has_it(root: Path, library: Library, health: str) -> None:
     lookout = follow(library, "report://Health")
-    append(tmp_path, health)
+    append(root, health)
     assert lookout.look() == ["report://Health"]
 
 
-def test_what_is_forgotten_is_not_looked_at(tmp_path: Path, library: Library, health: str) -> None:
+def test_what_is_forgotten_is_not_looked_at(root: Path, library: Library, health: str) -> None:
     lookout = follow(library, f"report://{health}")
     lookout.forget(f"report://{health}")
-    append(tmp_path, health)
+    append(root, health)
     assert lookout.look() == []
 
 
-def test_a_report_that_is_busy_is_looked_at_again(tmp_path: Path, library: Library, health: str) -> None:
+def test_a_report_that_is_busy_is_looked_at_again(root: Path, library: Library, health: str) -> None:
     lookout = follow(library, f"report://{health}")
-    append(tmp_path, health)
-    with hold(tmp_path / "by_id" / health / ".lock", 5.0), ThreadPoolExecutor() as another:
+    append(root, health)
+    with hold(root / "by_id" / health / ".lock", 5.0), ThreadPoolExecutor() as another:
         assert another.submit(lookout.look).result() == []
     assert lookout.look() == [f"report://{health}"]
 
@@ -156,8 +149,7 @@ def test_nothing_that_could_not_be_read_is_followed(library: Library, health: st
         follow(library, "report://Health")
 
 
-def test_following_creates_nothing(tmp_path: Path) -> None:
-    root = tmp_path / "reports"
+def test_following_creates_nothing(root: Path) -> None:
     lookout = follow(Library(root), LIST)
     assert lookout.look() == []
     assert not root.exists()

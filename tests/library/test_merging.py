@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,11 +31,6 @@ TWO = [
     },
     {"title": "Latency", "content": "p95 is 340 ms."},
 ]
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path)
 
 
 def edit_text(find: str, replace: str, section: str = "Errors") -> Json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,11 +23,6 @@ from support.library_reports import (
     set_title,
     update_report,
 )
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path)
 
 
 def warnings(library: Library, report: str, *changes: Json, **more: Any) -> list[str]:

@@ -40,11 +40,6 @@ PIXEL = bytes.fromhex(
 )
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path / "root")
-
-
 def render(library: Library, report: str = "Health", **more: Any) -> Json:
     author = more.pop("author", ANN)
     return library.render_report(RenderReport(report, **more), author)

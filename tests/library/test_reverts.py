@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -25,11 +24,6 @@ from support.library_reports import (
     set_title,
     update_report,
 )
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path)
 
 
 def without_bookkeeping(library: Library, report: str, version: int) -> dict[str, object]:

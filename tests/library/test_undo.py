@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,11 +34,6 @@ SECTIONS = [
     {"title": "Latency", "content": "fast", "insights": [{"summary": "C"}]},
     {"title": "Costs", "content": "low"},
 ]
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path)
 
 
 @pytest.fixture

@@ -33,11 +33,6 @@ ADOPTED = "7c1f0a52-3b0e-4d57-9a41-2f6f5f0b9d10"
 """The report in `data/igloo`, which another program wrote."""
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path)
-
-
 def compared(library: Library, **asked: Any) -> tuple[int, int]:
     answer = library.diff_report(DiffReport("Health", **asked))
     return answer["from_version"], answer["to_version"]

@@ -93,11 +93,6 @@ class Inspector:
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "reports"
-
-
-@pytest.fixture
 def inspector(node: NodePrograms, root: Path, tmp_path: Path) -> Inspector:
     return Inspector(node, root, tmp_path)
 

@@ -44,11 +44,6 @@ for number in range(int(sys.argv[3])):
 """
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path / "reports")
-
-
 # --- The disk -----------------------------------------------------------------------------
 
 

@@ -26,16 +26,6 @@ from support.library_reports import append_text, create_report, set_title, updat
 from support.search import TODAY, Finder, create_with_text, sections_with_text
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path)
-
-
-@pytest.fixture
-def finder(tmp_path: Path) -> Finder:
-    return Finder(tmp_path)
-
-
 def database_of(root: Path) -> Path:
     return root / ".search.sqlite"
 

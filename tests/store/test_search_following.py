@@ -26,16 +26,6 @@ from support.processes import require_success, start_python
 from support.search import Finder, create_with_text
 
 
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path)
-
-
-@pytest.fixture
-def finder(tmp_path: Path) -> Finder:
-    return Finder(tmp_path)
-
-
 def database_of(root: Path) -> Path:
     return root / ".search.sqlite"
 
@@ -173,11 +163,6 @@ def outside(root: Path) -> Path:
 def others(tmp_path: Path) -> Library:
     """Another root: reports of it come as folders, without any entry."""
     return Library(tmp_path / "others")
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    return tmp_path / "root"
 
 
 @pytest.fixture
