@@ -76,14 +76,14 @@ def test_a_blank_template_leaves_no_trace(library: Library, name: str) -> None:
     assert outline(library, answer["report_id"])["metadata"] == {"status": "active"}
 
 
-def test_a_template_under_the_root_can_be_used_and_wins(library: Library, tmp_path: Path) -> None:
-    folder = tmp_path / "templates"
-    folder.mkdir()
+def test_a_template_under_the_root_can_be_used_and_wins(library: Library, root: Path) -> None:
+    folder = root / "templates"
+    folder.mkdir(parents=True)
     (folder / "retro.json").write_text('{"sections": [{"title": "Keep"}, {"title": "Stop"}]}')
     (folder / "incident.json").write_text('{"sections": [{"title": "Ours"}]}')
     (folder / "broken.json").write_text("{")
     assert titles(create(library, template="retro")) == ["Keep", "Stop"]
-    assert check_root(tmp_path) == []
+    assert check_root(library.storage.reports_root) == []
     assert titles(create(library, template="incident")) == ["Ours"]
     with pytest.raises(InvalidInputError, match=r"broken\.json"):
         create(library, template="broken")

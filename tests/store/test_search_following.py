@@ -389,7 +389,7 @@ def test_a_root_that_cannot_be_written_is_searched_in_memory(library: Library) -
 
 def test_a_place_where_no_file_can_be_made_is_searched_in_memory(library: Library, finder: Finder) -> None:
     root = library.storage.reports_root
-    database_of(root).mkdir()
+    database_of(root).mkdir(parents=True)
     (database_of(root) / "in the way").touch()
     report = create_with_text(library, "Report", "apple")
     assert finder.titles("apple") == ["Report"]
