@@ -1,7 +1,7 @@
-"""The demo is real: what it prints agrees with its files, and a second run tells what changed.
+"""The demo: its output agrees with its files, and a second run shows what has changed.
 
-The environment is changed between runs as an installer would change it: by folders with
-metadata on the path.
+Between runs the environment is changed as an installer would change it: by folders with metadata
+on the path.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from typing import Any
 
 import pytest
 
-from living_reports.cli.demo.environment import Conflict, Environment, Package
-from living_reports.cli.demo.findings import CONFLICTS, LICENCES, differences, topics, versions
+from living_reports.cli.demo.environment import LICENCES, MISSING, Package, differences, sections, versions
 
 
 def run_demo(root: Path, site: Path) -> subprocess.CompletedProcess[str]:
@@ -71,37 +70,44 @@ def test_two_runs_keep_one_report(tmp_path: Path) -> None:
     install(site, "pretend-goes", "2.0")
 
     first = demo(root, site)
-    assert [event["action_type"] for event in events(root)] == ["create", "evolve", "evolve", "revert"]
+    assert [event["action_type"] for event in events(root)] == [
+        "create",
+        "evolve",
+        "evolve",
+        "revert",
+        "render",
+    ]
     assert outline(root)["outline_version"] == 4
     assert "invalid_input" in first
     assert "changes[1].importance" in first
     assert re.search(r"untouched: version 2", first)
     assert re.search(r"verified +ok, 4 events", first)
-    assert str(report_folder(root)) in first
-    head = (report_folder(root) / "audit.jsonl").read_bytes().splitlines()[-1]
-    assert hashlib.sha256(head).hexdigest() in first
+    head, _ = (report_folder(root) / "audit.jsonl").read_bytes().splitlines()[-2:]
+    assert hashlib.sha256(head).hexdigest() in first, "of the last event before the page was rendered"
+    assert str(report_folder(root) / "render" / "report-v4.html") in first
+    assert (report_folder(root) / "render" / "report-v4.html").is_file()
 
     remove(site, "pretend-goes", "2.0")
     remove(site, "pretend-moves", "1.0")
     install(site, "pretend-moves", "1.1")
-    install(site, "pretend-comes", "3.0", "pretend-moves>=2")
+    install(site, "pretend-comes", "3.0", "pretend-gone>=2", "pretend-never; python_version < '3'")
 
     second = demo(root, site)
     assert outline(root)["outline_version"] == 5
-    assert [event["action_type"] for event in events(root)][4:] == ["evolve"]
+    assert [event["action_type"] for event in events(root)][5:] == ["evolve", "render"]
     news = second.partition("version 4 beside version 5")[2].partition("\n\n")[0]
     assert [line.strip() for line in news.splitlines() if line.strip()] == [
         "• pretend-comes 3.0 was installed",
         "• pretend-goes 2.0 was removed",
         "• pretend-moves went from 1.0 to 1.1",
     ]
-    assert "pretend-comes requires pretend-moves>=2, version 1.1 is installed" in " ".join(second.split())
-    assert re.search(r"verified +ok, 5 events", second)
+    assert "pretend-comes requires pretend-gone>=2, which is not installed; 1 in total" in second
+    assert re.search(r"verified +ok, 6 events", second)
 
     third = demo(root, site)
     assert "nothing was installed, removed, upgraded or downgraded" in third
-    assert "1 of 9 changes altered something" in third
-    assert re.search(r"verified +ok, 6 events", third)
+    assert "1 of 7 changes altered something" in third
+    assert re.search(r"verified +ok, 8 events", third)
 
 
 def test_nothing_it_prints_is_wider_than_the_terminal(tmp_path: Path) -> None:
@@ -111,16 +117,16 @@ def test_nothing_it_prints_is_wider_than_the_terminal(tmp_path: Path) -> None:
     assert "\x1b" not in text
 
 
-def test_every_insight_has_its_source_and_a_review_day(tmp_path: Path) -> None:
+def test_every_insight_has_a_citation_and_a_review_date(tmp_path: Path) -> None:
     demo(tmp_path / "r", tmp_path / "site")
     insights = outline(tmp_path / "r")["insights"]
-    assert len(insights) == 4
+    assert len(insights) == 3
     for insight in insights:
         assert insight["citations"][0]["source"] == "observation"
         assert insight["metadata"]["review_by"]
 
 
-def test_a_refusal_ends_it_with_what_the_server_said(tmp_path: Path) -> None:
+def test_a_refused_call_ends_the_demo_with_the_error_of_the_server(tmp_path: Path) -> None:
     root, site = tmp_path / "r", tmp_path / "site"
     demo(root, site)
     (report_folder(root) / "outline.json").write_text("{")
@@ -130,25 +136,25 @@ def test_a_refusal_ends_it_with_what_the_server_said(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-# --- Findings -----------------------------------------------------------------------------
+# --- The sections -------------------------------------------------------------------------
 
 
-def package(name: str, version: str = "1.0", licence: str | None = "MIT") -> Package:
-    return Package(name, version, licence, 1000, "https://example.org", f"/site/{name}/METADATA", ())
+def package(name: str, version: str = "1.0", licence: str = "MIT", requires: tuple[str, ...] = ()) -> Package:
+    return Package(name, version, licence, 1000, requires)
 
 
-def environment(*packages: Package, conflicts: tuple[Conflict, ...] = ()) -> Environment:
-    return Environment("3.11.7", "/usr", packages, len(packages), conflicts)
+def section(title: str, *packages: Package) -> dict[str, Any]:
+    return next(each for each in sections(packages, "2026-11-23") if each["title"] == title)
 
 
-def topic(title: str, seen: Environment) -> tuple[str, int]:
-    found = next(topic for topic in topics(seen, "2026-11-23") if topic.title == title)
-    return found.summary, found.importance
+def insight(title: str, *packages: Package) -> tuple[str, int]:
+    [found] = section(title, *packages)["insights"]
+    return found["summary"], found["importance"]
 
 
-def test_the_table_of_packages_reads_back() -> None:
-    seen = environment(package("a"), package("b", "2.0rc1"))
-    assert versions(topics(seen, "2026-11-23")[0].content) == {"a": "1.0", "b": "2.0rc1"}
+def test_the_table_of_packages_can_be_parsed() -> None:
+    content = section("Installed packages", package("a"), package("b", "2.0rc1"))["content"]
+    assert versions(content) == {"a": "1.0", "b": "2.0rc1"}
 
 
 def test_differences() -> None:
@@ -163,15 +169,20 @@ def test_differences() -> None:
 @pytest.mark.parametrize(
     ("licence", "summary", "importance"),
     [
-        ("MIT", "Every package declares a licence, and none is copyleft.", 3),
-        ("MPL-2.0", "Changes to a must stay open: copyleft licences.", 5),
-        (None, "No licence is declared by a.", 7),
+        ("MIT", "Every package declares a licence, and none names a copyleft licence.", 3),
+        ("MPL-2.0", "A copyleft licence is named by a.", 5),
+        ("", "No licence is declared by a.", 7),
     ],
 )
-def test_licences(licence: str | None, summary: str, importance: int) -> None:
-    assert topic(LICENCES, environment(package("a", licence=licence))) == (summary, importance)
+def test_licences(licence: str, summary: str, importance: int) -> None:
+    assert insight(LICENCES, package("a", licence=licence)) == (summary, importance)
 
 
-def test_a_conflict_is_what_matters_most() -> None:
-    broken = environment(package("a"), conflicts=(Conflict("a", "b>=2", None),))
-    assert topic(CONFLICTS, broken) == ("1 requirement is not met: a requires b>=2, it is not installed.", 9)
+def test_a_missing_package_has_the_highest_importance() -> None:
+    broken = package("a", requires=("b-c[d]>=2", "e"))
+    assert insight(MISSING, broken, package("E")) == (
+        "a requires b-c[d]>=2, which is not installed; 1 in total.",
+        9,
+    )
+    complete = ("Every unconditional requirement names an installed package.", 2)
+    assert insight(MISSING, broken, package("B_c"), package("E")) == complete

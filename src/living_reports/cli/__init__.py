@@ -55,7 +55,7 @@ def _command(name: str) -> Callable[[Namespace], int]:
     if name == "serve":
         from living_reports.cli.serve import run
     elif name == "demo":
-        from living_reports.cli.run_demo import run
+        from living_reports.cli.demo import run
     elif name == "doctor":
         from living_reports.cli.doctor import run
     elif name in ("install", "uninstall"):

@@ -1,188 +1,152 @@
-"""What is installed in the Python environment that runs this, and whether it fits together.
+"""The subject of the demo's report: the packages of the Python environment that runs it.
 
-Rules: facts only, read from `importlib.metadata`; no network, and nothing is imported. Of
-two distributions with one name the first on the path counts, as it does for `import`.
-
-    >>> environment = look()
-    >>> environment.packages[0].name, environment.packages[0].version
-    ('annotated-types', '0.8.0')
+Facts come from `importlib.metadata` only; nothing is imported or downloaded. Of two distributions
+with one name the first on the path counts, as it does for `import`. Each section of the report has
+one insight, whose importance says how soon a person should look at it.
 """
 
 from __future__ import annotations
 
 import platform
+import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
+from typing import Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion
+from living_reports.cli.terminal import size
 
-LONGEST_LICENCE = 40
-SHORT_NAMES = {
-    "Apache Software License": "Apache",
-    "BSD License": "BSD",
-    "ISC License (ISCL)": "ISC",
-    "MIT License": "MIT",
-    "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
-    "Python Software Foundation License": "PSF",
-}
+PACKAGES, LICENCES, MISSING = "Installed packages", "Licences", "Missing packages"
+MAX_NAMES = 12
+COPYLEFT = ("GPL", "MPL", "EPL", "CDDL")
 
 
 @dataclass(frozen=True)
 class Package:
-    """One installed distribution. `size` is in bytes, `None` where nothing lists its files."""
+    """One installed distribution; `size` is in bytes, 0 if the distribution does not list its files.
+
+    `requires` holds the requirements without an environment marker: those that apply everywhere.
+    """
 
     name: str
     version: str
-    licence: str | None
-    size: int | None
-    home_page: str | None
-    metadata_file: str | None
-    requires: tuple[str, ...]
+    licence: str = ""
+    size: int = 0
+    requires: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Conflict:
-    """A requirement that is not met. `found` is the installed version, `None` where absent."""
-
-    package: str
-    requirement: str
-    found: str | None
-
-
-@dataclass(frozen=True)
-class Environment:
-    """All of it, packages in the order of their names."""
-
-    python: str
-    prefix: str
-    packages: tuple[Package, ...]
-    requirements: int
-    conflicts: tuple[Conflict, ...]
-
-
-def look() -> Environment:
-    """Look at the environment this runs in."""
-    packages = _packages(distributions())
-    requirements = _active_requirements(packages)
-    conflicts = [conflict for pair in requirements if (conflict := _conflict(*pair, packages))]
-    return Environment(
-        python=platform.python_version(),
-        prefix=sys.prefix,
-        packages=tuple(packages[name] for name in sorted(packages)),
-        requirements=len(requirements),
-        conflicts=tuple(conflicts),
-    )
-
-
-def _packages(found: Iterable[Distribution]) -> dict[str, Package]:
+def read_packages() -> list[Package]:
+    """Return the packages of this environment, sorted by name."""
     packages: dict[str, Package] = {}
-    for distribution in found:
-        # A folder that an interrupted installation left has no name: it is no package.
+    for distribution in distributions():
+        # A folder left by an interrupted installation has no name and is not a package.
         if name := _field(distribution, "Name"):
-            packages.setdefault(canonicalize_name(name), _package(name, distribution))
-    return packages
+            packages.setdefault(_normalize(name), _package(name, distribution))
+    return [packages[name] for name in sorted(packages)]
+
+
+def _field(distribution: Distribution, name: str) -> str:
+    return next(iter(distribution.metadata.get_all(name) or []), "")
+
+
+def _normalize(requirement: str) -> str:
+    match = re.match(r"[\w.-]+", requirement.strip())
+    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
 
 
 def _package(name: str, distribution: Distribution) -> Package:
-    return Package(
-        name=name,
-        version=distribution.version,
-        licence=_licence(distribution),
-        size=_size(distribution),
-        home_page=_home_page(distribution),
-        metadata_file=_metadata_file(distribution),
-        requires=tuple(distribution.requires or ()),
-    )
+    files = [(file.size, Path(str(file.locate()))) for file in distribution.files or []]
+    # RECORD lists compiled files without their size.
+    total = sum(listed or (path.stat().st_size if path.is_file() else 0) for listed, path in files)
+    requires = tuple(text for text in distribution.requires or [] if ";" not in text)
+    return Package(name, distribution.version, _licence(distribution), total, requires)
 
 
-def _field(distribution: Distribution, name: str) -> str | None:
-    values = distribution.metadata.get_all(name)
-    return values[0] if values else None
+def _licence(distribution: Distribution) -> str:
+    """Return the licence expression, else the licence classifiers, else the start of the licence text."""
+    classifiers = [text for text in distribution.metadata.get_all("Classifier") or [] if "License ::" in text]
+    names = ", ".join(text.rpartition(" :: ")[2].removesuffix(" License") for text in classifiers)
+    text = _field(distribution, "License").strip().partition("\n")[0][:40]
+    return _field(distribution, "License-Expression") or names or text
 
 
-def _licence(distribution: Distribution) -> str | None:
-    """What the package declares: the expression, else the classifiers, else a short text."""
-    if expression := _field(distribution, "License-Expression"):
-        return expression
-    classifiers = [c for c in distribution.metadata.get_all("Classifier") or [] if c.startswith("License ::")]
-    names = [classifier.rpartition(" :: ")[2] for classifier in classifiers]
-    if names:
-        return ", ".join(SHORT_NAMES.get(name, name) for name in names)
-    text = (_field(distribution, "License") or "").strip()
-    return text if 0 < len(text) <= LONGEST_LICENCE and "\n" not in text else None
+def missing(packages: Sequence[Package]) -> list[tuple[Package, str]]:
+    """Return the requirements whose package is not installed; versions are not compared."""
+    installed = {_normalize(package.name) for package in packages}
+    return [(p, text) for p in packages for text in p.requires if _normalize(text) not in installed]
 
 
-def _size(distribution: Distribution) -> int | None:
-    """The bytes of the files that RECORD lists; compiled files are listed without a size."""
-    files = distribution.files
-    if files is None:
-        return None
-    return sum(_size_on_disk(Path(file.locate())) if file.size is None else file.size for file in files)
+def in_brief(packages: Sequence[Package]) -> str:
+    """Return how many packages and requirements there are."""
+    count, required = len(packages), sum(len(package.requires) for package in packages)
+    python, total = platform.python_version(), size(sum(package.size for package in packages))
+    return f"Python {python}, {count} packages, {total}, {required} unconditional requirements"
 
 
-def _size_on_disk(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except OSError:
-        return 0
+def sections(packages: Sequence[Package], observed_at: str) -> list[dict[str, Any]]:
+    """Return the sections of the report, in the form of `create_report`, as observed on this day."""
+    seen = {"source": "observation", "description": f"importlib.metadata of {sys.prefix}"}
+    common = {"citations": [seen | {"observed_at": observed_at}], "as_of": observed_at}
+    described = {PACKAGES: _describe_packages, LICENCES: _describe_licences, MISSING: _describe_missing}
+    made = []
+    for title, describe in described.items():
+        content, summary, importance = describe(packages)
+        insight = {"summary": summary, "importance": importance, "review_by": "+30d", **common}
+        made.append({"title": title, "content": content, "insights": [insight]})
+    return made
 
 
-def _home_page(distribution: Distribution) -> str | None:
-    urls = dict[str, str]()
-    for entry in distribution.metadata.get_all("Project-URL") or []:
-        label, _, url = entry.partition(",")
-        urls.setdefault(label.strip().lower(), url.strip())
-    known = [_field(distribution, "Home-page"), *map(urls.get, ("homepage", "source", "repository"))]
-    return next((url for url in [*known, *urls.values()] if url and url.startswith("http")), None)
+def _describe_packages(packages: Sequence[Package]) -> tuple[str, str, int]:
+    """Return a section's content, and the summary and importance of its insight."""
+    rows = [(p.name, p.version, size(p.size) if p.size else "unknown") for p in packages]
+    return _table(("Package", "Version", "Size"), rows), f"{in_brief(packages)}.", 4
 
 
-def _metadata_file(distribution: Distribution) -> str | None:
-    names = ("METADATA", "PKG-INFO")
-    listed = [file for file in distribution.files or [] if file.name in names]
-    return str(Path(listed[0].locate()).resolve()) if listed else None
+def _describe_licences(packages: Sequence[Package]) -> tuple[str, str, int]:
+    by_licence: dict[str, list[Package]] = {}
+    for package in packages:
+        by_licence.setdefault(package.licence, []).append(package)
+    rows = [(licence or "not declared", _names(found)) for licence, found in sorted(by_licence.items())]
+    content = _table(("Licence", "Packages"), rows)
+    if "" in by_licence:
+        return content, f"No licence is declared by {_names(by_licence[''])}.", 7
+    if copyleft := [package for package in packages if any(word in package.licence for word in COPYLEFT)]:
+        return content, f"A copyleft licence is named by {_names(copyleft)}.", 5
+    return content, "Every package declares a licence, and none names a copyleft licence.", 3
 
 
-def _active_requirements(packages: Mapping[str, Package]) -> list[tuple[Package, Requirement]]:
-    """The requirements that apply here, with the extras that a requirement asks for."""
-    todo = [(name, "") for name in sorted(packages)]
-    seen = set(todo)
-    active: dict[tuple[str, str], tuple[Package, Requirement]] = {}
-    for name, extra in todo:  # grows while it is walked
-        package = packages[name]
-        for text in package.requires:
-            requirement = _requirement(text, extra)
-            if requirement is None:
-                continue
-            active.setdefault((name, text), (package, requirement))
-            wanted = canonicalize_name(requirement.name)
-            asked = {(wanted, e) for e in requirement.extras if wanted in packages} - seen
-            todo.extend(sorted(asked))
-            seen |= asked
-    return list(active.values())
+def _describe_missing(packages: Sequence[Package]) -> tuple[str, str, int]:
+    note = "Requirements with an environment marker are not counted; versions are not compared."
+    found = missing(packages)
+    if not found:
+        summary = "Every unconditional requirement names an installed package."
+        return f"{summary} {note}", summary, 2
+    content = _table(("Package", "Requires"), [(package.name, text) for package, text in found])
+    summary = f"{found[0][0].name} requires {found[0][1]}, which is not installed; {len(found)} in total."
+    return f"{content}\n\n{note}", summary, 9
 
 
-def _requirement(text: str, extra: str) -> Requirement | None:
-    """The requirement, or `None` where it does not apply here or cannot be read."""
-    try:
-        requirement = Requirement(text)
-    except InvalidRequirement:
-        return None
-    applies = requirement.marker is None or requirement.marker.evaluate({"extra": extra})
-    return requirement if applies else None
+def _names(packages: Sequence[Package]) -> str:
+    more = [f"{len(packages) - MAX_NAMES} more"] if len(packages) > MAX_NAMES else []
+    return ", ".join([*(package.name for package in packages[:MAX_NAMES]), *more])
 
 
-def _conflict(package: Package, requirement: Requirement, packages: Mapping[str, Package]) -> Conflict | None:
-    wanted = f"{requirement.name}{requirement.specifier}"
-    installed = packages.get(canonicalize_name(requirement.name))
-    if installed is None:
-        return Conflict(package.name, wanted, None)
-    try:
-        met = requirement.specifier.contains(installed.version, prereleases=True)
-    except InvalidVersion:
-        met = False
-    return None if met else Conflict(package.name, wanted, installed.version)
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+def versions(table: str) -> dict[str, str]:
+    """Return the version of each package that an "Installed packages" section lists."""
+    rows = [[cell.strip() for cell in line.split("|")] for line in table.splitlines()]
+    return {row[1]: row[2] for row in rows[2:] if len(row) > 3}
+
+
+def differences(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
+    """Return a line for each package that was installed, removed or changed; none if `old` is empty."""
+    added = [f"{name} {new[name]} was installed" for name in new if old and name not in old]
+    removed = [f"{name} {old[name]} was removed" for name in old if name not in new]
+    changed = [name for name in new if name in old and old[name] != new[name]]
+    return [*added, *removed, *(f"{name} went from {old[name]} to {new[name]}" for name in changed)]
