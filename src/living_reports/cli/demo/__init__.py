@@ -77,14 +77,14 @@ class Demo:
         command, environ = ["-m", "living_reports", "serve"], {**os.environ, ROOT_VARIABLE: str(self.root)}
         server = StdioServerParameters(command=sys.executable, args=command, env=environ)
         name = Implementation(name="living-reports-demo", version=__version__)
-        refused = None
+        failure: Exception | None = None
         async with Client(server, client_info=name) as self.client:
             try:
                 await self._use_server(env.sections(packages, _minute()[:10]))
-            except ToolRefusedError as error:
-                refused = error  # raised here, it would leave the client inside an exception group
-        if refused:
-            raise refused
+            except (ToolRefusedError, BrokenPipeError) as error:
+                failure = error  # raised here, it would leave the client inside an exception group
+        if failure:
+            raise failure
 
     async def _use_server(self, found: list[Json]) -> None:
         tools = [tool.name for tool in (await self.client.list_tools()).tools]
