@@ -136,11 +136,11 @@ def test_a_text_from_long_ago_is_found_without_reading_every_line(library: Libra
     report = create_report(library)
     for number in range(300):
         update_report(library, report, append_text(f"Line {number}.", "Latency"), author=BEN)
-    start = time.perf_counter()
+    start = time.thread_time()
     said = warnings(
         library, report, replace_content("Ben's text, which is about as long as what was."), dry_run=True
     )
-    took = time.perf_counter() - start
+    took = time.thread_time() - start
     assert "version 1 by ann/1.0" in said[0]
     assert took < 0.5
 

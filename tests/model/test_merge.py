@@ -420,9 +420,9 @@ def test_long_tables_of_alike_rows_merge_quickly() -> None:
     base = ["| Vendor | Product | Unknown | | |" if n % 3 else f"| {n} | | | | |" for n in range(6000)]
     ours = [line.replace("Unknown", "Fixed") if n % 7 == 0 else line for n, line in enumerate(base)]
     theirs = [line for n, line in enumerate(base) if n % 500 != 3]
-    start = time.perf_counter()
+    start = time.thread_time()
     merged_lines(*map("\n".join, (base, ours, theirs)))
-    assert time.perf_counter() - start < 2
+    assert time.thread_time() - start < 2
 
 
 # --- What an answer shows ----------------------------------------------------------------

@@ -20,10 +20,8 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
 import tomllib
 from dataclasses import dataclass, field
 from functools import cache
@@ -33,6 +31,7 @@ from typing import Any
 import pytest
 from markdown_it import MarkdownIt
 
+from support.http_server import free_port, wait_until_listening
 from support.mcp_client import first_call
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +42,7 @@ PICTURES = ("", "text")
 ELSEWHERE = {
     "run": (".ci/run", "readme_command run"),
     "test": (".ci/run", "readme_command test"),
-    "check": ("tests/test_format.py", "<!-- check -->"),
+    "check": ("tests/model/test_format.py", "<!-- check -->"),
 }
 """Marks of blocks that something else runs: which file, and what in it says so."""
 MOST_EXEMPT = 8
@@ -153,21 +152,18 @@ class Sandbox:
     def serve(self, block: Block) -> None:
         """Run a block that ends with a server, until that listens; on a free port, not the page's."""
         [page_port] = re.findall(r"--http (\d+)", block.text)
-        port = free_port()
-        command = ["bash", "-euo", "pipefail", "-c", self.at_home(block.text).replace(page_port, str(port))]
-        server = subprocess.Popen(
-            command, cwd=self.work, env=self.environment(), stderr=subprocess.PIPE, start_new_session=True
-        )
-        try:
-            deadline = time.monotonic() + TIMEOUT_SECONDS
-            while not listens(port):
-                assert server.poll() is None, f"{block.name}: {server.communicate()[1].decode()}"
-                assert time.monotonic() < deadline, f"{block.name}: nothing listens"
-                time.sleep(0.05)
-        finally:
-            if server.poll() is None:
-                os.killpg(server.pid, signal.SIGTERM)
-            server.communicate()
+        with free_port() as port:
+            text = self.at_home(block.text).replace(page_port, str(port))
+            command = ["bash", "-euo", "pipefail", "-c", text]
+            server = subprocess.Popen(
+                command, cwd=self.work, env=self.environment(), stderr=subprocess.PIPE, start_new_session=True
+            )
+            try:
+                wait_until_listening(port, server)
+            finally:
+                if server.poll() is None:
+                    os.killpg(server.pid, signal.SIGTERM)
+                server.communicate()
 
     def at_home(self, text: str) -> str:
         """The text with this machine's places for those of the page."""
@@ -189,18 +185,6 @@ class Sandbox:
         ):
             text = re.sub(pattern, "…", text)
         return text
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as visitor:
-        return visitor.connect_ex(("127.0.0.1", port)) == 0
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the commands of the pages are for a POSIX shell")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import date
 from html.parser import HTMLParser
 from pathlib import Path
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -502,9 +502,9 @@ BOMBS = {
 @pytest.mark.parametrize("content_format", ["markdown", "html"])
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_section_of_the_largest_size_cannot_hold_the_page_up(name: str, content_format: str) -> None:
-    begun = perf_counter()
+    begun = thread_time()
     text = render(outline({"content": BOMBS[name], "content_format": content_format}))
-    assert perf_counter() - begun < 30
+    assert thread_time() - begun < 30
     assert len(text) < 10_000_000
 
 

@@ -6,12 +6,11 @@ Each test holds one of the two at the point where the other may harm it.
 from __future__ import annotations
 
 import json
-import re
 import signal
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ from support.library_reports import (
     set_title,
     update_report,
 )
-from support.processes import start_python
+from support.processes import start_python, wait_until_blocked
 
 Save = Callable[[Path, bytes], object]
 
@@ -239,22 +238,17 @@ GlobalStorage(Path(root)).trash(report, event_of_type("delete", report))
 """
 
 
-def wait_until_it_waits(process: subprocess.Popen[str]) -> None:
-    """Until the kernel says that the process is in the queue of a lock."""
-    while not re.search(rf"-> FLOCK +ADVISORY +WRITE {process.pid} ", Path("/proc/locks").read_text("ascii")):
-        assert process.poll() is None
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel who waits")
 def test_a_deletion_that_waited_for_a_change_is_marked_when_it_begins(library: Library) -> None:
     """The change takes the mark away that it finds; the deletion is killed before its move."""
     report, root = create_report(library), library.storage.reports_root
     assert listed(root) == {report: "Health"}  # the look that follows a start is over
-    with library.storage.get_report_storage(report).lock():
-        deleting = start_python("-c", DELETING, str(root), report)
-        wait_until_it_waits(deleting)
-        update_report(library, report, set_title("Changed"))
-    assert deleting.wait() == -signal.SIGKILL
+    with ExitStack() as stack:
+        with library.storage.get_report_storage(report).lock():
+            deleting = stack.enter_context(start_python("-c", DELETING, str(root), report))
+            wait_until_blocked(deleting.pid)
+            update_report(library, report, set_title("Changed"))
+        assert deleting.wait() == -signal.SIGKILL
     assert listed(root) == {}
     with pytest.raises(ReportNotFoundError):
         library.get_report(GetReport(report))

@@ -7,14 +7,17 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import platformdirs
+import portalocker
 
 from living_reports.settings import TOKEN_VARIABLE
 from support.wire import COMMAND, environment
 
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,19 @@ def clean_environment() -> dict[str, str]:
     return {**os.environ, TOKEN_VARIABLE: ""}
 
 
-def free_port() -> int:
+@contextmanager
+def free_port() -> Iterator[int]:
+    """A port that no process listens on.
+
+    No other test gets a port until the block ends, which should be when a server listens on this one.
+    Otherwise two tests that run at the same time could get the same port.
+    """
+    folder = platformdirs.user_cache_path("living-reports-tests", appauthor=False, ensure_exists=True)
+    with portalocker.Lock(folder / "port.lock", timeout=START_SECONDS, check_interval=0.02):
+        yield _unused_port()
+
+
+def _unused_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
@@ -48,16 +63,24 @@ def is_open(port: int) -> bool:
 @contextmanager
 def start_http_server(root: Path, *options: str, **variables: str) -> Iterator[HttpServer]:
     """A server that listens; an error if it leaves instead."""
-    port = free_port()
     environ = clean_environment() | environment(root, **variables)
-    command = [*COMMAND, "--http", str(port), *options]
-    with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL) as process:
-        try:
-            deadline = time.monotonic() + START_SECONDS
-            while not is_open(port):
-                assert process.poll() is None, "the server has left"
-                assert time.monotonic() < deadline, "the server does not listen"
-                time.sleep(0.02)
-            yield HttpServer(process, port)
-        finally:
-            process.kill()
+    with ExitStack() as stack:
+        with free_port() as port:
+            command = [*COMMAND, "--http", str(port), *options]
+            process = stack.enter_context(subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL))
+            stack.callback(process.kill)
+            wait_until_listening(port, process)
+        yield HttpServer(process, port)
+
+
+def wait_until_listening(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process listens on a port; fail if it ends instead."""
+    deadline = time.monotonic() + START_SECONDS
+    while not is_open(port):
+        assert process.poll() is None, f"the server has ended: {_errors(process)}"
+        assert time.monotonic() < deadline, "the server does not listen"
+        time.sleep(0.02)
+
+
+def _errors(process: subprocess.Popen[bytes]) -> str:
+    return process.communicate()[1].decode() if process.stderr else ""

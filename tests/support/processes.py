@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -101,3 +102,9 @@ def send_line(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     process.stdin.write("\n")
     process.stdin.flush()
+
+
+def wait_until_blocked(pid: int) -> None:
+    """Wait until the kernel lists a process as blocked by a file lock. Works on Linux only."""
+    while not re.search(rf"-> FLOCK +ADVISORY +WRITE {pid} ", Path("/proc/locks").read_text("ascii")):
+        os.kill(pid, 0)  # fails if the process has ended
