@@ -1,7 +1,8 @@
-"""`install` and `uninstall`: the right file on each platform, edited safely, that starts the server."""
+"""`install` and `uninstall`: find the file on each platform, edit it safely, start the server with it."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -12,10 +13,13 @@ from typing import Any
 
 import pytest
 
+from living_reports import install as installation
 from living_reports.cli import main, parser
 from living_reports.errors import InvalidInputError, StorageFailedError
-from living_reports.install import CLIENTS, files, install, server_command
-from support.disk_faults import FailOperation, observe_disk, outcome_of
+from living_reports.install import CLIENTS, install, server_command
+from living_reports.install.clients import Client
+from living_reports.install.plan import plan_install
+from support.disk_faults import outcome_of
 from support.mcp_client import first_call
 
 WINDOWS = {"APPDATA": "D:\\Roaming", "LOCALAPPDATA": "D:\\Local"}
@@ -67,10 +71,10 @@ def test_each_client_has_its_file(
     home = "C:\\Users\\ada" if platform == "win32" else "/Users/ada"
     places = CLIENTS[name].places(platform, environ, home)
     assert [str(place.file) for place in places] == expected
-    assert places[-1].sign is None, "one place is taken whatever is there"
+    assert places[-1].sign is None, "the last place needs no folder"
 
 
-def test_the_package_of_claude_desktop_counts_where_it_is_installed() -> None:
+def test_the_package_of_claude_desktop_counts_if_it_is_installed() -> None:
     places = CLIENTS["claude-desktop"].places("win32", WINDOWS, "C:\\Users\\ada")
     assert str(places[0].sign) == MSIX
 
@@ -84,7 +88,7 @@ def test_the_command_line_names_the_same_clients() -> None:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home directory, with none of the variables that lead elsewhere."""
+    """An empty home directory, without the variables that name other folders."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -100,14 +104,14 @@ def reports(tmp_path: Path) -> Path:
 
 
 def entry_in(file: Path, name: str) -> dict[str, Any]:
-    """What a client would read in its file about the server."""
+    """Return the entry of the server that a client finds in its file."""
     text = file.read_text(encoding="utf-8")
     content = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
     entry: dict[str, Any] = content[CLIENTS[name].servers]["living-reports"]
     return entry
 
 
-def test_what_is_written_starts_the_server(home: Path, reports: Path) -> None:
+def test_the_written_entry_starts_the_server(home: Path, reports: Path) -> None:
     entries = {}
     for name, client in CLIENTS.items():
         file = install(name, reports).file
@@ -116,7 +120,7 @@ def test_what_is_written_starts_the_server(home: Path, reports: Path) -> None:
         assert entries[name].pop("type", "") == ("stdio" if client.typed else "")
     entry = entries["cursor"]
     assert Path(entry["command"]).is_absolute()
-    assert all(other == entry for other in entries.values()), "so to start one is to start each"
+    assert all(other == entry for other in entries.values()), "so starting one starts each"
     answer = first_call(entry, mode="legacy")
     assert answer["version"] == 1
     assert (reports / "by_id" / answer["report_id"] / "outline.json").exists()
@@ -130,7 +134,7 @@ def test_without_the_command_the_interpreter_is_named(
     assert server_command(reports) == expected
 
 
-def test_an_install_shows_what_it_does_and_a_second_changes_nothing(
+def test_an_install_shows_its_edit_and_a_second_one_changes_nothing(
     home: Path, reports: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = home / ".cursor" / "mcp.json"
@@ -182,7 +186,7 @@ def test_a_file_that_does_not_parse_is_refused_and_untouched(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")
-def test_permissions_stay_and_a_new_file_is_for_its_owner(home: Path, reports: Path) -> None:
+def test_permissions_stay_and_a_new_file_is_private(home: Path, reports: Path) -> None:
     file = home / ".claude.json"
     for permissions in (0o600, 0o664, 0o400):
         file.write_text("{}")
@@ -195,7 +199,7 @@ def test_permissions_stay_and_a_new_file_is_for_its_owner(home: Path, reports: P
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows lets few users make links")
-def test_a_link_stays_and_its_file_is_edited(home: Path, reports: Path, tmp_path: Path) -> None:
+def test_a_link_stays_and_its_target_is_edited(home: Path, reports: Path, tmp_path: Path) -> None:
     dotfiles = tmp_path / "dotfiles"
     dotfiles.mkdir()
     (dotfiles / "mcp.json").write_text("{}")
@@ -207,7 +211,7 @@ def test_a_link_stays_and_its_file_is_edited(home: Path, reports: Path, tmp_path
     assert done.backup is not None
     assert done.backup.parent == dotfiles
     assert entry_in(dotfiles / "mcp.json", "cursor")
-    # One that leads to nothing yet makes the file that it leads to.
+    # A link to a missing file creates that file.
     (dotfiles / "mcp.json").unlink()
     assert install("cursor", reports).changed
     assert link.is_symlink()
@@ -215,7 +219,7 @@ def test_a_link_stays_and_its_file_is_edited(home: Path, reports: Path, tmp_path
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows lets few users make links")
-def test_what_is_no_file_is_refused(home: Path, reports: Path) -> None:
+def test_a_folder_or_a_link_loop_is_refused(home: Path, reports: Path) -> None:
     (home / ".codex" / "config.toml").mkdir(parents=True)
     (home / ".claude.json").symlink_to(home / ".claude.json")
     for name in ("codex", "claude-code"):
@@ -223,23 +227,57 @@ def test_what_is_no_file_is_refused(home: Path, reports: Path) -> None:
             install(name, reports)
 
 
-def test_a_change_by_somebody_else_is_not_lost(home: Path, reports: Path) -> None:
+def test_a_change_by_another_program_is_not_lost(
+    home: Path, reports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = home / ".claude.json"
-    file.write_text('{"theirs": 2}')
-    with pytest.raises(InvalidInputError, match="just been changed"):
-        files.save(file, old=b'{"theirs": 1}', new=b"{}")
+    file.write_text('{"theirs": 1}')
+
+    def plan_while_another_program_writes(
+        client: Client, data: bytes, *others: Any, command: list[str]
+    ) -> bytes:
+        file.write_text('{"theirs": 2}')
+        return plan_install(client, data, *others, command=command)
+
+    monkeypatch.setattr(installation, "plan_install", plan_while_another_program_writes)
+    with pytest.raises(InvalidInputError, match="changed by another program"):
+        install("claude-code", reports)
     assert file.read_text() == '{"theirs": 2}'
 
 
-def test_a_disk_that_refuses_leaves_the_old_file_or_the_new_one(home: Path, reports: Path) -> None:
-    """At each operation in turn; what the error says has happened is what has."""
+class FailingOs:
+    """The `os` module, except that the operation at a position fails as on a full disk."""
+
+    OPERATIONS = ("open", "write", "fsync", "fchmod", "replace")
+
+    def __init__(self, position: int) -> None:
+        self._left = position
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(os, name)
+        if name not in self.OPERATIONS:
+            return function
+
+        def counted(*arguments: Any) -> Any:
+            self._left -= 1
+            if self._left == -1:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return function(*arguments)
+
+        return counted
+
+
+def test_a_failing_disk_leaves_the_old_file_or_the_new_one(
+    home: Path, reports: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each operation fails in turn, and the error says whether the file has changed."""
     file = home / ".cursor" / "mcp.json"
     file.parent.mkdir()
     outcomes = []
     for position in range(100):
         file.write_text("{}")
-        with observe_disk(FailOperation(position)):
-            outcomes.append(outcome_of(install, "cursor", reports))
+        monkeypatch.setattr(installation, "os", FailingOs(position))
+        outcomes.append(outcome_of(install, "cursor", reports))
         now = file.read_text()
         assert ("living-reports" in now) == (outcomes[-1] == "yes")
         assert outcomes[-1] == "yes" or now == "{}"
@@ -249,5 +287,5 @@ def test_a_disk_that_refuses_leaves_the_old_file_or_the_new_one(home: Path, repo
             backup.unlink()
         if position > 0 and outcomes[-2:] == ["yes", "yes"]:
             break
-    assert "no" in outcomes
-    assert outcomes[-2:] == ["yes", "yes"], "at last nothing is left to refuse"
+    assert outcomes.count("no") >= 8, "the backup and the new file: create, permissions, write and sync"
+    assert outcomes[-2:] == ["yes", "yes"], "no operation is left to fail"

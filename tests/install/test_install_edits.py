@@ -1,6 +1,6 @@
-"""Edits of configuration files: what was there is there afterwards, character for character.
+"""Edits of configuration files keep every character that they do not have to change.
 
-What an edit leaves is read by strict parsers that are not the editor's own: `json` and `tomllib`.
+The results are parsed by strict parsers that are not the editor's own: `json` and `tomllib`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ indents = st.sampled_from([None, 0, 1, 2, 4, "\t"])
 
 @st.composite
 def contents(draw: st.DrawFn) -> dict[str, Any]:
-    """What a client's file may say: anything, and often some servers."""
+    """The content of a client's file: anything, and often some servers."""
     content = draw(st.dictionaries(keys, values, max_size=4))
     if draw(st.booleans()):
         content["mcpServers"] = draw(servers)
@@ -56,11 +56,11 @@ def texts(draw: st.DrawFn) -> str:
 
 
 def installed(data: bytes, client: str = "cursor") -> bytes:
-    return plan_install(CLIENTS[client], data, COMMAND)
+    return plan_install(CLIENTS[client], data, "mcp.json", COMMAND)
 
 
 def uninstalled(data: bytes, client: str = "cursor") -> bytes:
-    return plan_uninstall(CLIENTS[client], data)
+    return plan_uninstall(CLIENTS[client], data, "mcp.json")
 
 
 # --- JSON ---------------------------------------------------------------------------------
@@ -83,7 +83,7 @@ def test_an_install_adds_the_server_and_nothing_else(text: str) -> None:
 
 
 @given(texts())
-def test_an_uninstall_takes_the_server_and_nothing_else(text: str) -> None:
+def test_an_uninstall_removes_the_server_and_nothing_else(text: str) -> None:
     new = uninstalled(text.encode())
     expected = json.loads(text)
     expected.get("mcpServers", {}).pop("living-reports", None)
@@ -96,7 +96,7 @@ TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+|\s+')
 
 @given(texts(), st.randoms(use_true_random=False))
 def test_comments_anywhere_change_nothing_and_stay(text: str, random: Random) -> None:
-    """The comments are known, so that taking them out by hand leaves strict JSON."""
+    """The comments are known, so removing them by hand leaves strict JSON."""
     text = "".join(token + random.choice(["", "", "/*§*/", "//§\n"]) for token in TOKENS.findall(text))
     if "living-reports" in text:
         return
@@ -160,7 +160,7 @@ def test_comments_commas_and_tabs_stay() -> None:
         '\ufeff{\n  "servers": {}\n}\n',
     ],
 )
-def test_an_uninstall_gives_back_what_was_there(text: str) -> None:
+def test_an_uninstall_restores_the_text_before_the_install(text: str) -> None:
     had_servers = "servers" in text
     back = uninstalled(installed(text.encode(), "vscode"), "vscode").decode()
     assert back == (text if had_servers else '{"a": 1, "servers": {}}')
@@ -183,13 +183,13 @@ def test_a_removed_member_takes_its_comma_and_leaves_comments(text: str, expecte
     assert uninstalled(text.encode(), "vscode").decode() == expected
 
 
-def test_an_entry_that_is_there_keeps_what_the_user_added() -> None:
+def test_an_existing_entry_keeps_what_the_user_added() -> None:
     text = '{"mcpServers": {"living-reports": {"command": "old", "env": {"A": "1"}, "args": []}}}'
     server = json.loads(installed(text.encode()))["mcpServers"]["living-reports"]
     assert server == {"command": COMMAND[0], "env": {"A": "1"}, "args": COMMAND[1:]}
 
 
-def test_a_new_file_is_written_as_one_would_by_hand() -> None:
+def test_a_new_file_is_indented() -> None:
     assert (
         installed(b"", "claude-desktop").decode()
         == json.dumps({"mcpServers": {"living-reports": ENTRY}}, indent=2) + "\n"
@@ -210,7 +210,7 @@ def test_a_new_file_is_written_as_one_would_by_hand() -> None:
         '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}",
     ],
 )
-def test_what_does_not_parse_is_refused(text: str) -> None:
+def test_a_text_that_does_not_parse_is_refused(text: str) -> None:
     for edit in (installed, uninstalled):
         with pytest.raises(InvalidInputError, match="cannot be edited"):
             edit(text.encode(), "claude-code")
@@ -219,25 +219,25 @@ def test_what_does_not_parse_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ['{"mcpServers": {"living-reports": "x"}}', '{"mcpServers": {}, "mcpServers": {}}']
 )
-def test_what_is_there_in_another_shape_is_not_replaced(text: str) -> None:
+def test_an_entry_of_another_type_is_not_replaced(text: str) -> None:
     with pytest.raises(InvalidInputError, match="cannot be edited"):
         installed(text.encode())
 
 
 @pytest.mark.parametrize("text", ['{"a": [,]}', '{"a": [1,,]}', "{,}", '{"a":,}', "{} /*", '{"a": 1 /}'])
-def test_comments_and_commas_are_no_licence(text: str) -> None:
+def test_other_errors_are_refused_in_jsonc_too(text: str) -> None:
     with pytest.raises(InvalidInputError, match="cannot be edited"):
         installed(text.encode(), "vscode")
 
 
-def test_bytes_that_are_no_text_are_refused() -> None:
+def test_bytes_that_are_not_text_are_refused() -> None:
     with pytest.raises(InvalidInputError, match="utf-8"):
         installed(b'{"a": "\xff"}')
     with pytest.raises(InvalidInputError, match="Unicode"):
-        plan_install(CLIENTS["cursor"], b"", ["/bin/x", "/home/\udcff"])
+        plan_install(CLIENTS["cursor"], b"", "mcp.json", ["/bin/x", "/home/\udcff"])
 
 
-def test_numbers_stay_as_they_are_written() -> None:
+def test_numbers_keep_their_notation() -> None:
     text = '{"big": 123456789012345678901234567890, "small": 1e-400, "huge": 1E400, "one": 1.0}'
     assert installed(text.encode()).decode().startswith(text[:-1])
     assert len(jsonc.read('{"a": ' + "1" * 5000 + "}")["a"]) == 5000  # an int of so many digits is refused

@@ -1,8 +1,8 @@
-"""The clients: where each keeps its configuration, and how a server is named in it.
+"""The MCP clients: the location of each configuration file, and the form of a server's entry in it.
 
-Rules: nothing here touches the disk. A place is a function of the platform, the environment and
-the home directory, so that all three platforms can be tested on any. Where a client may keep its
-file in one of several places, the first whose folder is there is the one it reads.
+Nothing here accesses the disk. A location is a function of the platform, the environment and the
+home directory, so all three platforms can be tested on any. Where a client may keep its file in one
+of several places, it reads the first whose folder exists.
 
     >>> CLIENTS["cursor"].places("linux", {}, "/home/ada")
     [Place(file=PurePosixPath('/home/ada/.cursor/mcp.json'), sign=None)]
@@ -16,16 +16,15 @@ from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
 
 Environment = Mapping[str, str]
-Format = Literal["json", "jsonc", "toml"]
 
 SERVER_NAME = "living-reports"
 MSIX_PACKAGE = "Claude_pzs8sxrjxfjjc"
-"""The package of Claude Desktop on Windows; what it keeps under %APPDATA% is redirected into it."""
+"""The package of Claude Desktop on Windows, into which its files under %APPDATA% are redirected."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A configuration file; it counts where the folder `sign` is there, or always if that is None."""
+    """A possible configuration file, which counts if the folder `sign` exists, or always if it is None."""
 
     file: PurePath
     sign: PurePath | None = None
@@ -33,47 +32,48 @@ class Place:
 
 @dataclass(frozen=True)
 class Client:
-    """An MCP client: what a person calls it, and the file that it reads its servers from.
+    """An MCP client and the file from which it reads its servers.
 
-    `servers` is the key of the table of servers; `typed` says that an entry names its transport.
-    `after` is what the person does to make the client look again.
+    Attributes:
+        title: The name of the client for a person.
+        format: The format of the file.
+        servers: The key of the table of servers.
+        where: The possible files, as a function of the platform, the environment and the home directory.
+        after: The action with which a person makes the client read the file again.
+        typed: Whether an entry names its transport.
     """
 
     title: str
-    format: Format
+    format: Literal["json", "jsonc", "toml"]
     servers: str
     where: Callable[[str, Environment, PurePath], list[Place]]
     after: str
     typed: bool = False
 
     def places(self, platform: str, environ: Environment, home: str) -> list[Place]:
-        """Where the file may be, the likeliest first; `platform` is that of `sys.platform`."""
-        return self.where(platform, environ, path_type(platform)(home))
+        """Return the possible files, the preferred one first; `platform` is a `sys.platform`."""
+        path_type = PureWindowsPath if platform == "win32" else PurePosixPath
+        return self.where(platform, environ, path_type(home))
 
     def entry(self, command: Sequence[str]) -> dict[str, Any]:
-        """What the client's file says of a server that is this command."""
+        """Return the entry of a server that is started by this command."""
         transport = {"type": "stdio"} if self.typed else {}
         return {**transport, "command": command[0], "args": list(command[1:])}
 
 
-def path_type(platform: str) -> type[PurePath]:
-    """The kind of paths that this platform has."""
-    return PureWindowsPath if platform == "win32" else PurePosixPath
-
-
 def _application_data(platform: str, environ: Environment, home: PurePath) -> PurePath:
-    """Where desktop programs built on Electron keep what they know of the user."""
+    """Return the folder in which programs built on Electron keep the user's data."""
     if platform == "win32":
-        return _named(environ, "APPDATA", home / "AppData" / "Roaming")
+        return _path_in(environ, "APPDATA", home / "AppData" / "Roaming")
     if platform == "darwin":
         return home / "Library" / "Application Support"
-    return _named(environ, "XDG_CONFIG_HOME", home / ".config")
+    return _path_in(environ, "XDG_CONFIG_HOME", home / ".config")
 
 
-def _named(environ: Environment, variable: str, otherwise: PurePath) -> PurePath:
-    """The path in this variable, of the same kind as the other; an empty one is not stated."""
+def _path_in(environ: Environment, variable: str, default: PurePath) -> PurePath:
+    """Return the path in a variable, or the default if the variable is unset or empty."""
     path = environ.get(variable, "")
-    return type(otherwise)(path) if path else otherwise
+    return type(default)(path) if path else default
 
 
 def _claude_desktop(platform: str, environ: Environment, home: PurePath) -> list[Place]:
@@ -81,13 +81,13 @@ def _claude_desktop(platform: str, environ: Environment, home: PurePath) -> list
     usual = Place(_application_data(platform, environ, home).joinpath(*file))
     if platform != "win32":
         return [usual]
-    local = _named(environ, "LOCALAPPDATA", home / "AppData" / "Local")
+    local = _path_in(environ, "LOCALAPPDATA", home / "AppData" / "Local")
     package = local / "Packages" / MSIX_PACKAGE
     return [Place(package.joinpath("LocalCache", "Roaming", *file), sign=package), usual]
 
 
 def _claude_code(platform: str, environ: Environment, home: PurePath) -> list[Place]:
-    return [Place(_named(environ, "CLAUDE_CONFIG_DIR", home) / ".claude.json")]
+    return [Place(_path_in(environ, "CLAUDE_CONFIG_DIR", home) / ".claude.json")]
 
 
 def _cursor(platform: str, environ: Environment, home: PurePath) -> list[Place]:
@@ -99,8 +99,10 @@ def _vscode(platform: str, environ: Environment, home: PurePath) -> list[Place]:
 
 
 def _codex(platform: str, environ: Environment, home: PurePath) -> list[Place]:
-    return [Place(_named(environ, "CODEX_HOME", home / ".codex") / "config.toml")]
+    return [Place(_path_in(environ, "CODEX_HOME", home / ".codex") / "config.toml")]
 
+
+_RUN_VSCODE = "Run “MCP: List Servers” in the Command Palette to start it."
 
 CLIENTS: dict[str, Client] = {
     "claude-desktop": Client(
@@ -110,13 +112,6 @@ CLIENTS: dict[str, Client] = {
         "Claude Code", "json", "mcpServers", _claude_code, "Start a new session of Claude Code.", typed=True
     ),
     "cursor": Client("Cursor", "jsonc", "mcpServers", _cursor, "Restart Cursor."),
-    "vscode": Client(
-        "VS Code",
-        "jsonc",
-        "servers",
-        _vscode,
-        "Run “MCP: List Servers” in the Command Palette to start it.",
-        typed=True,
-    ),
+    "vscode": Client("VS Code", "jsonc", "servers", _vscode, _RUN_VSCODE, typed=True),
     "codex": Client("Codex", "toml", "mcp_servers", _codex, "Start a new session of Codex."),
 }

@@ -1,17 +1,14 @@
-"""Edits in the text of a JSON file that leave every other character as it is.
+"""Edit the text of a JSON file and leave every other character as it is.
 
-Rules:
+- Comments, the order of members, indentation, line ends and the notation of numbers stay. Inserted
+  text follows the style around it; a comment next to a removed member stays.
+- Only objects are edited, at a path of keys. A key on that path that occurs twice is refused,
+  because readers differ in which of the two counts.
+- With `comments`, the text may have `//` and `/* */` comments and a comma after the last member
+  (JSONC, as VS Code reads it); without, it must be strict JSON.
 
-- Comments, the order of members, indentation, line ends and how numbers are written stay. What is
-  inserted follows the style around it; a comment beside what is removed stays.
-- Only objects are edited, by a path of keys. A key on that path that occurs twice is refused: which
-  of the two counts depends on the reader.
-- With `comments`, `//` and `/* */` and a comma after the last member are allowed (JSONC, as VS Code
-  reads it); without, the text has to be strict JSON.
-
-A text is read three ways at the same offsets: as it is, with its comments blanked, and with
-trailing commas blanked too. The last is strict JSON, so the strict parser of the standard library
-judges the file and finds where each value ends.
+Comments and trailing commas are replaced by blanks, so that the strict parser of the standard
+library can check the text and find the end of each value at the same offsets.
 
     >>> put('{"a": 1}', ["b", "c"], 2)
     '{"a": 1, "b": {"c": 2}}'
@@ -40,13 +37,13 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-# Numbers stay the text that they are: they are compared, never computed with.
+# Numbers stay text: they are compared and never computed with.
 _DECODER = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_no_constant)
 
 
 @dataclass(frozen=True)
 class _Member:
-    """Where a key begins, where its value begins, and where that ends."""
+    """The key of a member, the offsets of the key and of the value, and the end of the value."""
 
     key: str
     start: int
@@ -55,59 +52,97 @@ class _Member:
 
 
 @dataclass(frozen=True)
-class _Reading:
-    """One text; the same without its comments; the same without trailing commas, too."""
-
-    text: str
-    plain: str
-    strict: str
-
-    def after_blanks(self, at: int) -> int:
-        while self.strict[at : at + 1] in tuple(_BLANKS):
-            at += 1
-        return at
-
-
-@dataclass(frozen=True)
 class _Object:
-    """An object in a text: its members, and where its braces stand."""
+    """The members of an object, and the offsets of its braces."""
 
     start: int
     members: tuple[_Member, ...]
     close: int
 
 
+class _Source:
+    """A text (`text`), the same without comments (`plain`), and without trailing commas too (`strict`)."""
+
+    def __init__(self, text: str, comments: bool) -> None:
+        self.text = text
+        self.plain = _COMMENT.sub(_blanked, text) if comments else text
+        self.strict = _TRAILING_COMMA.sub(_blanked_after_a_value, self.plain) if comments else text
+
+    def after_blanks(self, at: int) -> int:
+        while self.strict[at : at + 1] in tuple(_BLANKS):
+            at += 1
+        return at
+
+    def parse(self) -> Any:
+        """Return the parsed text."""
+        try:
+            data, end = _DECODER.raw_decode(self.strict, self.after_blanks(0))
+        except RecursionError as error:
+            raise ValueError("it is nested too deeply") from error
+        if self.after_blanks(end) != len(self.text):
+            raise json.JSONDecodeError("Extra data", self.text, self.after_blanks(end))
+        return data
+
+    def object(self, at: int) -> _Object:
+        """Return the object that begins at an offset of a text that parses."""
+        if self.strict[at : at + 1] != "{":
+            raise ValueError(f"the value at {self.place(at)} should be an object")
+        members: list[_Member] = []
+        here = self.after_blanks(at + 1)
+        while self.strict[here] != "}":
+            start = self.after_blanks(here + 1) if self.strict[here] == "," else here
+            key, end = _DECODER.raw_decode(self.strict, start)
+            value = self.after_blanks(self.after_blanks(end) + 1)
+            _, end = _DECODER.raw_decode(self.strict, value)
+            members.append(_Member(key, start, value, end))
+            here = self.after_blanks(end)
+        return _Object(at, tuple(members), here)
+
+    def member(self, at: int, key: str) -> _Member | None:
+        """Return the member with this key of the object at an offset."""
+        named = [member for member in self.object(at).members if member.key == key]
+        if len(named) > 1:
+            raise ValueError(f"{json.dumps(key)} occurs twice, again at {self.place(named[1].start)}")
+        return named[0] if named else None
+
+    def place(self, at: int) -> str:
+        """Return the line and column of an offset."""
+        return f"line {self.text.count(chr(10), 0, at) + 1} column {at - self.text.rfind(chr(10), 0, at)}"
+
+
+def _blanked(match: re.Match[str]) -> str:
+    return _NOT_A_LINE_END.sub(" ", match[0]) if match["blank"] else match[0]
+
+
+def _blanked_after_a_value(match: re.Match[str]) -> str:
+    before = match.string[: match.start()].rstrip()[-1:]
+    return match[0] if before in ("", "{", "[", ",", ":") else _blanked(match)
+
+
 def read(text: str, *, comments: bool = False) -> Any:
-    """The data that the text says.
+    """Return the parsed text.
 
     Raises:
         ValueError: It is not JSON; the message says where.
     """
-    reading = _reading(text, comments)
-    try:
-        data, end = _DECODER.raw_decode(reading.strict, reading.after_blanks(0))
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    if reading.after_blanks(end) != len(text):
-        raise json.JSONDecodeError("Extra data", text, reading.after_blanks(end))
-    return data
+    return _Source(text, comments).parse()
 
 
 def put(text: str, path: Sequence[str], value: Any, *, comments: bool = False) -> str:
-    """The text with this value at this path; an object that is there keeps its other members.
+    """Return the text with this value at this path; an existing object keeps its other members.
 
     Raises:
-        ValueError: It is not JSON, or what lies on the path is no object.
+        ValueError: It is not JSON, or the path leads through something other than objects.
     """
-    old: Any = read(text, comments=comments)
-    reading = _reading(text, comments)
-    at, member = reading.after_blanks(0), None
+    source = _Source(text, comments)
+    old = source.parse()
+    at, member = source.after_blanks(0), None
     for depth, key in enumerate(path):
-        member = _find(_object(reading, at), key, text)
+        member = source.member(at, key)
         if member is None:
             for missing in reversed(path[depth + 1 :]):
                 value = {missing: value}
-            return _insert(reading, _object(reading, at), key, value)
+            return _insert(source, source.object(at), key, value)
         at, old = member.value, old[key]
     if isinstance(old, dict) and isinstance(value, dict):
         for key, part in value.items():
@@ -120,79 +155,32 @@ def put(text: str, path: Sequence[str], value: Any, *, comments: bool = False) -
 
 
 def remove(text: str, path: Sequence[str], *, comments: bool = False) -> str:
-    """The text without the member at this path, if it is there.
+    """Return the text without the member at this path.
 
     Raises:
-        ValueError: It is not JSON, or what lies on the path is no object.
+        ValueError: It is not JSON, or the path leads through something other than objects.
     """
-    read(text, comments=comments)
-    reading = _reading(text, comments)
-    at = reading.after_blanks(0)
+    source = _Source(text, comments)
+    source.parse()
+    at = source.after_blanks(0)
     for key in path[:-1]:
-        member = _find(_object(reading, at), key, text)
+        member = source.member(at, key)
         if member is None:
             return text
         at = member.value
-    found = _object(reading, at)
-    member = _find(found, path[-1], text)
-    return text if member is None else _cut_out(reading, found, member)
-
-
-# --- Reading ------------------------------------------------------------------------------
-
-
-def _reading(text: str, comments: bool) -> _Reading:
-    if not comments:
-        return _Reading(text, text, text)
-    plain = _COMMENT.sub(_blanked, text)
-    return _Reading(text, plain, _TRAILING_COMMA.sub(_blanked_after_a_value, plain))
-
-
-def _blanked(match: re.Match[str]) -> str:
-    return _NOT_A_LINE_END.sub(" ", match[0]) if match["blank"] else match[0]
-
-
-def _blanked_after_a_value(match: re.Match[str]) -> str:
-    before = match.string[: match.start()].rstrip()[-1:]
-    return match[0] if before in ("", "{", "[", ",", ":") else _blanked(match)
-
-
-def _object(reading: _Reading, at: int) -> _Object:
-    """The object that begins here, in a text that has been read."""
-    if reading.strict[at : at + 1] != "{":
-        raise ValueError(f"what stands at {_place(reading.text, at)} should be an object")
-    members: list[_Member] = []
-    here = reading.after_blanks(at + 1)
-    while reading.strict[here] != "}":
-        start = reading.after_blanks(here + 1) if reading.strict[here] == "," else here
-        key, end = _DECODER.raw_decode(reading.strict, start)
-        value = reading.after_blanks(reading.after_blanks(end) + 1)
-        _, end = _DECODER.raw_decode(reading.strict, value)
-        members.append(_Member(key, start, value, end))
-        here = reading.after_blanks(end)
-    return _Object(at, tuple(members), here)
-
-
-def _find(found: _Object, key: str, text: str) -> _Member | None:
-    named = [member for member in found.members if member.key == key]
-    if len(named) > 1:
-        raise ValueError(f"{json.dumps(key)} is there twice, again at {_place(text, named[1].start)}")
-    return named[0] if named else None
-
-
-def _place(text: str, at: int) -> str:
-    return f"line {text.count(chr(10), 0, at) + 1} column {at - text.rfind(chr(10), 0, at)}"
+    member = source.member(at, path[-1])
+    return text if member is None else _cut_out(source, source.object(at), member)
 
 
 # --- Writing ------------------------------------------------------------------------------
 
 
-def _insert(reading: _Reading, found: _Object, key: str, value: Any) -> str:
-    """One member more, after the last one and what a comment says about that."""
-    text, close = reading.text, found.close
+def _insert(source: _Source, found: _Object, key: str, value: Any) -> str:
+    """Return the text with a new member after the last one and the comments that follow it."""
+    text, close = source.text, found.close
     last = found.members[-1].end if found.members else found.start + 1
     body = len(text[:close].rstrip(_BLANKS))
-    has_comma = "," in reading.plain[last:close]
+    has_comma = "," in source.plain[last:close]
     before = "," if found.members and not has_comma else ""
     after = "," if has_comma else ""
     head = text[:last] + before + text[last:body]
@@ -209,9 +197,9 @@ def _insert(reading: _Reading, found: _Object, key: str, value: Any) -> str:
     return head + new + rest + text[close:]
 
 
-def _cut_out(reading: _Reading, found: _Object, member: _Member) -> str:
-    """The text without this member, without a comma too many, and without the line it stood on."""
-    text, plain = reading.text, reading.plain
+def _cut_out(source: _Source, found: _Object, member: _Member) -> str:
+    """Return the text without this member, its comma, and its line if that is then empty."""
+    text, plain = source.text, source.plain
     index = found.members.index(member)
     following = found.members[index + 1].start if index + 1 < len(found.members) else found.close
     comma = plain.find(",", member.end, following)
@@ -227,7 +215,7 @@ def _cut_out(reading: _Reading, found: _Object, member: _Member) -> str:
 
 
 def _closed_up(left: str, right: str) -> tuple[str, str]:
-    """Two parts of a text, without the blanks that what stood between them leaves."""
+    """Return two parts of a text without the blanks that surrounded the removed text between them."""
     stripped, rest = left.rstrip(" \t"), right.lstrip(" \t")
     if stripped.endswith("\n"):
         alone = rest[:1] in ("\r", "\n")
@@ -240,7 +228,7 @@ def _member(key: str, value: str) -> str:
 
 
 def _written(text: str, value: Any, indent: str, in_lines: bool) -> str:
-    """A value as it is written into this text, over several lines or in one."""
+    """Return a value in the style of this text, on several lines or on one."""
     if not in_lines:
         return json.dumps(value, ensure_ascii=False)
     lines = json.dumps(value, ensure_ascii=False, indent=_unit(text)).split("\n")
@@ -248,7 +236,7 @@ def _written(text: str, value: Any, indent: str, in_lines: bool) -> str:
 
 
 def _unit(text: str) -> str:
-    """By how much this text indents."""
+    """Return the indentation of one level in this text."""
     match = _INDENT.search(text)
     return match[1] if match else "  "
 
@@ -258,7 +246,7 @@ def _line_end(text: str) -> str:
 
 
 def _indent(text: str, at: int) -> str:
-    """The blanks that begin the line on which this stands."""
+    """Return the blanks at the start of the line that holds this offset."""
     line = text[text.rfind("\n", 0, at) + 1 : at]
     return line[: len(line) - len(line.lstrip(" \t"))]
 

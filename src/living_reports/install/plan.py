@@ -1,16 +1,15 @@
-"""What an install or an uninstall makes of a configuration file, decided before anything is written.
+"""Compute the new text of a client's configuration file, without access to the disk.
 
-Rules:
+- Only the entry of this server changes, and only the parts of it that have to; what the user added
+  to the entry stays.
+- A file that does not parse, or does not have the layout of the client's files, is refused: the
+  effect of an edit would be unknown.
+- The edited text is parsed again by a strict parser and must contain the old content and the entry;
+  otherwise nothing is written.
 
-- Only the entry of this server changes, and in it only what has to: what the user added stays.
-- A file that does not parse, or is not laid out as the client's, is refused: nobody can say what an
-  edit would do to it.
-- The edited text is read back by a strict parser, and has to say what was there before and the
-  entry, or nothing is written.
-
-    >>> new = plan_install(CLIENTS["cursor"], b'{"mcpServers": {}}', ["/usr/bin/living-reports", "serve"])
+    >>> new = plan_install(CLIENTS["cursor"], b'{"mcpServers": {}}', "mcp.json", ["/bin/lr", "serve"])
     >>> new.decode()
-    '{"mcpServers": {"living-reports": {"command": "/usr/bin/living-reports", "args": ["serve"]}}}'
+    '{"mcpServers": {"living-reports": {"command": "/bin/lr", "args": ["serve"]}}}'
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ from living_reports.install import jsonc, toml
 from living_reports.install.clients import SERVER_NAME, Client
 
 _BYTE_ORDER_MARK = "\ufeff"
-_BY_HAND = "Nothing was changed. Mend the file and run this again, or add the server by hand (docs/clients)."
+_BY_HAND = "Nothing was changed. Fix the file and run this again, or add the server by hand (docs/clients)."
 
 
 @dataclass(frozen=True)
 class _Format:
-    """How a kind of file is read and edited, and what an empty one says."""
+    """The functions that read and edit one file format, and the text of an empty file."""
 
     read: Callable[[str], Any]
     put: Callable[[str, Sequence[str], Any], str]
@@ -50,35 +49,37 @@ _FORMATS = {
 }
 
 
-def plan_install(client: Client, data: bytes, command: Sequence[str], file: str = "") -> bytes:
-    """The file's bytes with this command as the server; `data` is empty where there is no file.
+def plan_install(client: Client, data: bytes, file: str, command: Sequence[str]) -> bytes:
+    """Return the bytes of the file with this command as the server.
 
-    `file` is its name, for the messages.
+    Args:
+        client: The client that reads the file.
+        data: The bytes of the file; empty if it does not exist.
+        file: The path of the file, for error messages.
+        command: The program that starts the server, and its arguments.
 
     Raises:
-        InvalidInputError: The file cannot be edited, or the command is no Unicode text.
+        InvalidInputError: The file cannot be edited, or the command is not Unicode text.
     """
+    if not all(map(_is_unicode, command)):
+        raise InvalidInputError(
+            "A path of this installation is not Unicode text, as a configuration file requires.",
+            hint="Use a --root and an installation folder whose paths are Unicode text.",
+        )
     entry = client.entry(command)
-    for word in command:
-        if not _is_text(word):
-            raise InvalidInputError(
-                "A path of this installation is not Unicode text, which no client's file can hold.",
-                hint="Give a --root, and a place for the program, that can be written as text.",
-            )
 
     def edit(kind: _Format, text: str, content: dict[str, Any]) -> str:
-        servers = _table(content, client.servers)
-        server = _table(servers, SERVER_NAME)
+        server = _table(_table(content, client.servers), SERVER_NAME)
         if "url" in server:
-            raise ValueError(f"its {SERVER_NAME} is a server reached at a URL; uninstall that first")
+            raise ValueError(f"its {SERVER_NAME} is a server at a URL; uninstall that first")
         server.update(entry)
         return kind.put(text, [client.servers, SERVER_NAME], entry)
 
-    return _edited(_FORMATS[client.format], data, edit, file)
+    return _edit(_FORMATS[client.format], data, edit, file)
 
 
-def plan_uninstall(client: Client, data: bytes, file: str = "") -> bytes:
-    """The file's bytes without the server. `file` is its name, for the messages.
+def plan_uninstall(client: Client, data: bytes, file: str) -> bytes:
+    """Return the bytes of the file without the server; `file` is its path, for error messages.
 
     Raises:
         InvalidInputError: The file cannot be edited.
@@ -90,20 +91,20 @@ def plan_uninstall(client: Client, data: bytes, file: str = "") -> bytes:
         del content[client.servers][SERVER_NAME]
         new = kind.remove(text, [client.servers, SERVER_NAME])
         if not content[client.servers] and client.servers not in kind.read(new):
-            del content[client.servers]  # TOML needs no word for a table with nothing in it
+            del content[client.servers]  # an empty TOML table may not appear in the text
         return new
 
-    return _edited(_FORMATS[client.format], data, edit, file)
+    return _edit(_FORMATS[client.format], data, edit, file)
 
 
-def _edited(
+def _edit(
     kind: _Format, data: bytes, edit: Callable[[_Format, str, dict[str, Any]], str], file: str
 ) -> bytes:
-    """The bytes after an edit, which makes the same change to the text and to its content."""
+    """Return the bytes after an edit, which changes the text and its parsed content alike."""
     try:
-        whole = data.decode("utf-8")
-        mark = _BYTE_ORDER_MARK if whole.startswith(_BYTE_ORDER_MARK) else ""
-        text = whole.removeprefix(mark)
+        decoded = data.decode("utf-8")
+        text = decoded.removeprefix(_BYTE_ORDER_MARK)
+        mark = decoded[: len(decoded) - len(text)]
         text = text if text.strip() else kind.empty
         content = kind.read(text)
         if not isinstance(content, dict):
@@ -111,24 +112,20 @@ def _edited(
         new = edit(kind, text, content)
     except ValueError as error:
         message = f"The configuration cannot be edited: {error}."
-        raise InvalidInputError(message, hint=_BY_HAND, file=file or None) from error
+        raise InvalidInputError(message, hint=_BY_HAND, file=file) from error
     if kind.read(new) != content:
-        message = "The edited configuration would not say what it should."
-        raise InternalError(message, hint=_BY_HAND, file=file or None)
+        message = "The edited configuration would not have the expected content."
+        raise InternalError(message, hint=_BY_HAND, file=file)
     return data if new == text else (mark + new).encode("utf-8")
 
 
 def _table(content: dict[str, Any], key: str) -> dict[str, Any]:
-    """The table at this key, made where there is none."""
+    """Return the table at this key, which is added if it is missing."""
     table = content.setdefault(key, {})
     if not isinstance(table, dict):
         raise ValueError(f"{key} should be an object")
     return table
 
 
-def _is_text(word: str) -> bool:
-    try:
-        word.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in text)

@@ -1,6 +1,6 @@
-"""Edits in the text of a TOML file that keep its comments, order and formatting.
+"""Edit the text of a TOML file and keep its comments, order and formatting.
 
-tomlkit makes them; the strict parser of the standard library judges the file before.
+tomlkit makes the edits; the strict parser of the standard library checks the file before.
 
     >>> print(put("# mine\\nmodel = 'o3'\\n", ["mcp_servers", "x", "command"], "y"), end="")
     # mine
@@ -21,7 +21,7 @@ _LONE_LINE_FEED = re.compile(r"(?<!\r)\n")
 
 
 def read(text: str) -> Any:
-    """The data that the text says; fractions stay the text that they are, so that nan equals itself.
+    """Return the parsed text; floats stay text, so that nan equals itself.
 
     Raises:
         ValueError: It is not TOML; the message says where.
@@ -33,26 +33,26 @@ def read(text: str) -> Any:
 
 
 def put(text: str, path: Sequence[str], value: Any) -> str:
-    """The text with this value at this path; a table that is there keeps its other keys.
+    """Return the text with this value at this path; an existing table keeps its other keys.
 
     Raises:
-        ValueError: It is not TOML, or what lies on the path is no table.
+        ValueError: It is not TOML, or the path leads through something other than tables.
     """
-    for missing in reversed(path[1:]):
-        value = {missing: value}
-    return _edited(text, lambda document: _merge(document, {path[0]: value}))
+    for key in reversed(path[1:]):
+        value = {key: value}
+    return _edit(text, lambda document: _merge(document, {path[0]: value}))
 
 
 def remove(text: str, path: Sequence[str]) -> str:
-    """The text without the key at this path, if it is there.
+    """Return the text without the key at this path.
 
     Raises:
-        ValueError: It is not TOML, or what lies on the path is no table.
+        ValueError: It is not TOML, or the path leads through something other than tables.
     """
-    return _edited(text, lambda document: _remove(document, path))
+    return _edit(text, lambda document: _remove(document, path))
 
 
-def _edited(text: str, edit: Callable[[MutableMapping[str, Any]], None]) -> str:
+def _edit(text: str, edit: Callable[[MutableMapping[str, Any]], None]) -> str:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
@@ -63,7 +63,7 @@ def _edited(text: str, edit: Callable[[MutableMapping[str, Any]], None]) -> str:
         new = tomlkit.dumps(document)
     except TOMLKitError as error:
         raise ValueError(f"it is written in a way that cannot be edited: {error}") from error
-    if "\r\n" in text and not _LONE_LINE_FEED.search(text):  # lines that came end like the others
+    if "\r\n" in text and not _LONE_LINE_FEED.search(text):  # give new lines the same line end
         new = _LONE_LINE_FEED.sub("\r\n", new)
     return new
 
@@ -81,15 +81,16 @@ def _merge(table: MutableMapping[str, Any], new: dict[str, Any]) -> None:
 
     for key, value in new.items():
         old = table.get(key)
-        if isinstance(value, dict) and isinstance(old, MutableMapping):
+        if not isinstance(value, dict):
+            if old != value:
+                table[key] = value
+        elif isinstance(old, MutableMapping):
             _merge(old, value)
-        elif isinstance(value, dict) and old is not None:
+        elif old is not None:
             raise ValueError(f"{key} should be a table")
-        elif isinstance(value, dict):
+        else:
             only_tables = all(isinstance(part, dict) for part in value.values())
             inline = isinstance(table, tomlkit.items.InlineTable)
             inner = tomlkit.inline_table() if inline else tomlkit.table(is_super_table=only_tables)
             _merge(inner, value)
             table[key] = inner
-        elif old != value:
-            table[key] = value
