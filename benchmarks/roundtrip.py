@@ -17,7 +17,7 @@ from benchmarks.harness.rows import Bench, Row, at_most
 from benchmarks.harness.wire import ERAS, TRIVIAL, Json, Wire, ours
 from living_reports.library import Library
 from living_reports.library.requests import GetReport, UpdateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 
 REPORT_BYTES = 50_000
 WARM_UPS = 10

@@ -25,7 +25,7 @@ import sys
 from pathlib import Path
 from living_reports.library import Library
 from living_reports.library.requests import UpdateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 library = Library(Path(sys.argv[1]))
 change = {"op": "append_text", "section": "Findings 0", "text": "whatever changedhere"}
 for report in sys.argv[2:]:

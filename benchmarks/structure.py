@@ -22,7 +22,7 @@ import living_reports
 from benchmarks.harness.wire import Wire
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 
 SOURCE = Path(living_reports.__file__).parent
 PACKAGE = SOURCE.name

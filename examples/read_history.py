@@ -15,7 +15,7 @@ from pathlib import Path
 
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, CreateReport, GetReport, RevertReport, UpdateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 
 WRITER = Author("agent", "example")
 TITLE = "Reading list"

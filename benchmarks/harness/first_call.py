@@ -11,7 +11,7 @@ from pathlib import Path
 
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport, GetReport, UpdateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 
 AUTHOR = Author("agent", "bench")
 

@@ -25,7 +25,7 @@ from typing import Any, Self
 from benchmarks.harness.outlines import write_sized_root
 from living_reports.library import Library
 from living_reports.library.requests import UpdateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from living_reports.store.files import durable
 
 AUTHOR = Author("agent", "bench")

@@ -18,7 +18,7 @@ import pytest
 
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport, ListReports
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from living_reports.store.files.doctor import check_root
 from support.crash.bench import Bench
 from support.crash.scenarios import SCENARIOS, SEED, Scenario, name_of

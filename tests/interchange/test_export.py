@@ -26,7 +26,8 @@ from living_reports.library.requests import (
     TrashReport,
     UpdateReport,
 )
-from living_reports.model.report import Author, outline_bytes, sha256_hex
+from living_reports.model.event import Author
+from living_reports.model.report import outline_bytes, sha256_hex
 from living_reports.store.files import transfer
 from living_reports.store.files.transfer import pack, unpack
 from support.command_line import run_json, run_ok, run_refused

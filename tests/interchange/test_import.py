@@ -19,7 +19,7 @@ from living_reports.interchange.importing import import_reports
 from living_reports.interchange.revisions import read_history
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, GetReport, ListReports, TrashReport, UpdateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from support.command_line import run_command, run_json, run_ok
 from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
 from support.histories import revisions

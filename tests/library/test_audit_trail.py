@@ -10,7 +10,8 @@ import pytest
 from living_reports.errors import AmbiguousSelectorError, InvalidInputError, ItemNotFoundError
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, GetReport, RevertReport
-from living_reports.model.report import Author, sha256_hex
+from living_reports.model.event import Author
+from living_reports.model.report import sha256_hex
 from support.library_reports import (
     ANN,
     BEN,

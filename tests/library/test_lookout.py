@@ -19,7 +19,7 @@ from living_reports.library.requests import (
     TrashReport,
     UpdateReport,
 )
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from living_reports.store.files.lock import hold
 
 ANN = Author("cli", "ann")

@@ -9,7 +9,7 @@ import pytest
 
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, CreateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from support.processes import run_together
 
 PROCESSES = 8
@@ -18,7 +18,7 @@ THROUGH_THE_LIBRARY = """
 from living_reports.errors import VersionConflictError
 from living_reports.library import Library
 from living_reports.library.requests import GetReport, UpdateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 
 library, author = Library(Path(root)), Author("agent", name)
 

@@ -9,7 +9,7 @@ import pytest
 
 from living_reports.library import Library
 from living_reports.library.requests import GetReport, RevertReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from support.library_reports import (
     ANN,
     BEN,

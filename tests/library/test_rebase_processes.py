@@ -19,7 +19,7 @@ import json, sys
 from pathlib import Path
 from living_reports.library import Library
 from living_reports.library.requests import UpdateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 
 root, report, section, updates, how = sys.argv[1:]
 library, author = Library(Path(root)), Author("agent", section)

@@ -19,7 +19,7 @@ from living_reports.library.requests import (
     RevertReport,
     UpdateReport,
 )
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 
 FORMAT = Path(__file__).parents[2] / "docs" / "format.md"
 IGLOO = Path(__file__).parents[1] / "data" / "igloo"
@@ -93,7 +93,8 @@ def test_the_document_names_every_field_of_a_payload(tmp_path: Path) -> None:
 
 
 def test_the_document_names_every_field_of_the_models() -> None:
-    from living_reports.model.report import AuditEvent, Citation, Insight, Outline, Section
+    from living_reports.model.event import AuditEvent
+    from living_reports.model.report import Citation, Insight, Outline, Section
 
     text = FORMAT.read_text(encoding="utf-8")
     for model in (Outline, Section, Insight, Citation, AuditEvent):

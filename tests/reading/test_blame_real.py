@@ -15,7 +15,7 @@ import pytest
 
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, CreateReport, DiffReport, UpdateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from support.histories import changes_between, reason_of, revisions, split_sections
 
 Row = dict[str, Any]

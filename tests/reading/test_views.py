@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from living_reports.errors import AmbiguousSelectorError, InvalidInputError, ItemNotFoundError
 from living_reports.model.delta import diff
-from living_reports.model.report import AuditEvent, Outline, outline_data
+from living_reports.model.event import AuditEvent
+from living_reports.model.report import Outline, outline_data
 from living_reports.reading import cursor, views
 from living_reports.reading.paging import size, size_bytes
 from living_reports.reading.requests import GetReport

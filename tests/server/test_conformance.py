@@ -16,7 +16,7 @@ import pytest
 
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from support.http_server import start_http_server
 from support.node_programs import PACKAGES, NodePrograms
 

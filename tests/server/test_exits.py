@@ -13,7 +13,7 @@ import pytest
 
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport, GetReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from living_reports.server.lines import END_BYTES, MAX_LINE_BYTES, Unparsed, split_lines
 from living_reports.server.stdio import GRACE_SECONDS
 from living_reports.store.files.lock import hold

@@ -17,7 +17,7 @@ import pytest
 
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, CreateReport, GetReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from living_reports.server.tools import TOOLS
 from support.node_programs import NodePrograms
 from support.wire import COMMAND, environment

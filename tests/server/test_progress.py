@@ -15,7 +15,8 @@ from mcp.client import Client
 
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, CreateReport
-from living_reports.model.report import Author, Outline
+from living_reports.model.event import Author
+from living_reports.model.report import Outline
 from living_reports.server.app import build_server
 from living_reports.server.progress import Progress
 from living_reports.settings import Settings

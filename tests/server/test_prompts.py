@@ -13,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 from living_reports.changes import OPS
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport, UpdateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from living_reports.server.app import build_server
 from living_reports.server.completion import KINDS
 from living_reports.server.prompt_texts import TEXTS

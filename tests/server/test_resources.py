@@ -16,8 +16,8 @@ from mcp.shared.exceptions import MCPError
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport, TrashReport, UpdateReport
 from living_reports.library.resources import MAX_BYTES
+from living_reports.model.event import Author
 from living_reports.model.references import report_address
-from living_reports.model.report import Author
 from living_reports.render.markdown import markdown
 from living_reports.server.app import build_server
 from living_reports.server.resources import TEMPLATES

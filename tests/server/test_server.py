@@ -20,7 +20,7 @@ from mcp.shared.exceptions import MCPError
 from living_reports import __version__
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport, GetReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from living_reports.server.app import DESCRIPTION, build_server
 from living_reports.server.calls import MAX_CLIENT_CHARS
 from living_reports.server.desk import WORKER_THREADS

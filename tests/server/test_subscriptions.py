@@ -19,7 +19,7 @@ from mcp.shared.exceptions import MCPError
 
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport, TrashReport, UpdateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from living_reports.server import subscriptions
 from living_reports.server.app import build_server
 from living_reports.settings import Settings

@@ -35,7 +35,7 @@ import sys
 from pathlib import Path
 from living_reports.library import Library
 from living_reports.library.requests import UpdateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 
 library = Library(Path(sys.argv[1]))
 for number in range(int(sys.argv[3])):

@@ -13,7 +13,7 @@ from typing import Any
 from living_reports import errors
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport, ListReports
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from support.wire import Wire, start_server
 
 Answer = dict[str, Any]

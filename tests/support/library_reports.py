@@ -7,7 +7,7 @@ from typing import Any
 
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport, GetReport, UpdateReport
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 
 ANN = Author("agent", "ann/1.0")
 BEN = Author("agent", "ben/2.0")

@@ -25,7 +25,7 @@ from typing import Any
 from living_reports.errors import ReportError
 from living_reports.library import Library
 from living_reports.library.requests import BY_TOOL
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from support.wire import environment, start_server, tool_call
 
 SECTION = "Lines"

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from living_reports.model.report import AuditEvent, Author, Outline, Section, outline_bytes, sha256_hex
+from living_reports.model.event import AuditEvent, Author
+from living_reports.model.report import Outline, Section, outline_bytes, sha256_hex
 from living_reports.store.files import GlobalStorage, Note, ReportStorage
 
 REPORT = "5f9d3c1e-0a7b-4c2d-8e6f-1234567890ab"

@@ -37,7 +37,8 @@ from living_reports.changes.values import (
     too_large,
 )
 from living_reports.errors import AmbiguousSelectorError, ItemNotFoundError
-from living_reports.model.report import ActionType, Citation, Insight, Outline, Section, canonical, normalised
+from living_reports.model.event import ActionType
+from living_reports.model.report import Citation, Insight, Outline, Section, canonical, normalised
 from living_reports.model.selectors import find_insight, find_section, quoted
 
 DEFAULT_IMPORTANCE = 5

@@ -36,7 +36,7 @@ from living_reports.library.requests import (
     TrashReport,
     UpdateReport,
 )
-from living_reports.model.report import Author
+from living_reports.model.event import Author
 from living_reports.settings import load_settings
 
 Answer = dict[str, Any]

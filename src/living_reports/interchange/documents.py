@@ -28,7 +28,8 @@ from living_reports.interchange.arrival import read_file, refused, require_new, 
 from living_reports.interchange.headings import Document, read_document, with_document
 from living_reports.interchange.revisions import Revision, Texts, read_history, texts_in
 from living_reports.library.writing import MAX_REASON_CHARS, new_id
-from living_reports.model.report import ActionType, Author, Outline, sha256_hex
+from living_reports.model.event import ActionType, Author
+from living_reports.model.report import Outline, sha256_hex
 from living_reports.reading.brief import cut
 from living_reports.store.files import GlobalStorage, Note, utc_now
 

@@ -21,7 +21,8 @@ from typing import Any
 from living_reports.errors import ReportError
 from living_reports.interchange.arrival import read_file, refused, require_new, row_of, unreadable
 from living_reports.interchange.documents import Say, bring_document
-from living_reports.model.report import Author, parse_uuid
+from living_reports.model.event import Author
+from living_reports.model.report import parse_uuid
 from living_reports.store.files import GlobalStorage
 from living_reports.store.files.transfer import MAX_BYTES, copied_files, is_archive, unpack
 

@@ -37,7 +37,8 @@ from living_reports.library.requests import CreateReport
 from living_reports.library.sources import Sources
 from living_reports.library.sourcing import with_hashes
 from living_reports.library.writing import new_id
-from living_reports.model.report import ActionType, Outline
+from living_reports.model.event import ActionType
+from living_reports.model.report import Outline
 from living_reports.reading.brief import cut
 from living_reports.store.files import GlobalStorage, State, utc_now
 

@@ -63,7 +63,8 @@ from living_reports.library.requests import (
 from living_reports.library.sources import Sources
 from living_reports.library.sourcing import with_hashes
 from living_reports.model.delta import DeltaError
-from living_reports.model.report import Author, Outline
+from living_reports.model.event import Author
+from living_reports.model.report import Outline
 from living_reports.model.selectors import pick_report
 from living_reports.reading import blame, differences
 from living_reports.reading import cursor as cursors

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from living_reports.changes import Change
 from living_reports.errors import ReportError
 from living_reports.model.delta import address
-from living_reports.model.report import Author, Outline
+from living_reports.model.event import Author
+from living_reports.model.report import Outline
 from living_reports.model.selectors import find_insight, find_section
 from living_reports.reading.brief import cut
 from living_reports.store.files import Edit, Record, State

@@ -21,7 +21,8 @@ from living_reports.library.catalogue import require_choice
 from living_reports.library.requests import RenderReport
 from living_reports.library.sources import Sources
 from living_reports.library.writing import bare_event
-from living_reports.model.report import AuditEvent, Author, Outline, sha256_hex
+from living_reports.model.event import AuditEvent, Author
+from living_reports.model.report import Outline, sha256_hex
 from living_reports.reading.paging import size
 from living_reports.render.html import html
 from living_reports.render.markdown import markdown

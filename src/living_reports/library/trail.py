@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any, get_args
 
 from living_reports.errors import InvalidInputError
-from living_reports.model.report import ActionType, Actor
+from living_reports.model.event import ActionType, Actor
 from living_reports.model.selectors import folded, quoted
 from living_reports.reading.brief import event_row
 from living_reports.reading.paging import size

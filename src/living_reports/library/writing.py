@@ -19,7 +19,7 @@ from living_reports.changes import (
 from living_reports.errors import RequestIdReusedError, TooLargeError
 from living_reports.library import answers
 from living_reports.model.delta import diff
-from living_reports.model.report import ActionType, AuditEvent, Author
+from living_reports.model.event import ActionType, AuditEvent, Author
 from living_reports.store.files import Edit, Record, utc_now
 
 MAX_REASON_CHARS = 2_000

@@ -24,7 +24,6 @@ import math
 import re
 import uuid
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -38,22 +37,6 @@ from pydantic import (
     model_validator,
 )
 
-Actor = Literal["cli", "agent", "human"]
-ActionType = Literal[
-    "create",
-    "evolve",
-    "revert",
-    "rename",
-    "tag_update",
-    "render",
-    "manual_edit_detected",
-    "backup",
-    "status_change",
-    "fork",
-    "synthesize",
-    "archive",
-    "delete",
-]
 ReportStatus = Literal["active", "archived", "deleted"]
 InsightStatus = Literal["active", "archived", "killed"]
 ContentFormat = Literal["markdown", "html", "plain"]
@@ -349,26 +332,6 @@ def describe(error: ValidationError) -> str:
 def sha256_hex(data: bytes) -> str:
     """The sha256 of the bytes, as `sha256sum` prints it."""
     return hashlib.sha256(data).hexdigest()
-
-
-@dataclass(frozen=True)
-class Author:
-    """Who makes a change: the kind of actor, and the client or the person's name."""
-
-    actor: Actor
-    client: str = ""
-
-
-class AuditEvent(Model):
-    """One line of `audit.jsonl`: who did what, when, why, and the edits that did it."""
-
-    action_id: Uuid
-    report_id: Uuid
-    ts: str
-    actor: Actor
-    action_type: ActionType
-    request_id: str | None = None
-    payload: dict[str, Any] = Field(default_factory=dict)
 
 
 class IndexEntry(Model):

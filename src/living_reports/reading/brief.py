@@ -21,7 +21,8 @@ from itertools import pairwise
 from typing import Any
 
 from living_reports.model.delta import DeltaError, address, is_bookkeeping, parts
-from living_reports.model.report import AuditEvent, Outline
+from living_reports.model.event import AuditEvent
+from living_reports.model.report import Outline
 
 ID_CHARS = 8
 VALUE_CHARS = 200

@@ -90,7 +90,7 @@ def _ask(
     tool: Tool, arguments: dict[str, Any], client: str, progress: Progress | None, library: Library
 ) -> dict[str, Any]:
     from living_reports.library.requests import BY_TOOL
-    from living_reports.model.report import Author
+    from living_reports.model.event import Author
 
     also: dict[str, Any] = {"progress": progress} if progress else {}
     if not tool["annotations"]["readOnlyHint"]:

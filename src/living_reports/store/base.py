@@ -27,7 +27,8 @@ from datetime import UTC, date, datetime
 from typing import Any, Literal, Protocol
 
 from living_reports.errors import CorruptReportError
-from living_reports.model.report import ActionType, AuditEvent, Author, IndexEntry, Outline
+from living_reports.model.event import ActionType, AuditEvent, Author
+from living_reports.model.report import IndexEntry, Outline
 
 Progress = Callable[[str, int, int], None]
 """Called with the current step, the amount done, and the total amount."""

@@ -28,7 +28,8 @@ from living_reports.library.requests import (
     TrashReport,
     UpdateReport,
 )
-from living_reports.model.report import Author, Outline, Section
+from living_reports.model.event import Author
+from living_reports.model.report import Outline, Section
 from living_reports.store.files import Note
 from support.crash.recorder import Death
 

@@ -31,7 +31,8 @@ from typing import Any
 import pydantic_core
 from pydantic import ValidationError
 
-from living_reports.model.report import ActionType, AuditEvent, Author, describe, sha256_hex
+from living_reports.model.event import ActionType, AuditEvent, Author
+from living_reports.model.report import describe, sha256_hex
 
 _BLOCK = 8192
 _MAX_BLOCK = 32_768  # larger ones cost more in fresh memory than they save in calls

@@ -16,7 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from living_reports.errors import ReportError, StorageFailedError
-from living_reports.model.report import AuditEvent
+from living_reports.model.event import AuditEvent
 from living_reports.store.files import durable
 from living_reports.store.files.report import ReportStorage
 

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING
 
 from living_reports.errors import CorruptReportError, TooLargeError
 from living_reports.model.delta import DeltaError, apply
+from living_reports.model.event import Author
 from living_reports.model.merge import three_way
-from living_reports.model.report import Author, Outline, normalised, outline_bytes, parse_uuid, sha256_hex
+from living_reports.model.report import Outline, normalised, outline_bytes, parse_uuid, sha256_hex
 from living_reports.store.files import durable
 from living_reports.store.files.audit import Note, Record
 from living_reports.store.files.backups import backup_names, is_backup_name, version_in

@@ -40,15 +40,8 @@ from living_reports.errors import (
     TooLargeError,
 )
 from living_reports.model.delta import Delta, apply, diff
-from living_reports.model.report import (
-    AuditEvent,
-    Author,
-    Outline,
-    normalised,
-    parse_outline,
-    parse_uuid,
-    sha256_hex,
-)
+from living_reports.model.event import AuditEvent, Author
+from living_reports.model.report import Outline, normalised, parse_outline, parse_uuid, sha256_hex
 from living_reports.store.files import durable, recovery
 from living_reports.store.files.audit import EMPTY_SHA256, AuditLog, Note, Record
 from living_reports.store.files.backups import base_at, newest_backup, next_backup

@@ -37,7 +37,8 @@ from living_reports.errors import (
     StorageFailedError,
 )
 from living_reports.model.delta import apply
-from living_reports.model.report import AuditEvent, Author, IndexEntry, Outline, parse_uuid
+from living_reports.model.event import AuditEvent, Author
+from living_reports.model.report import IndexEntry, Outline, parse_uuid
 from living_reports.store.files import durable
 from living_reports.store.files.audit import Note, Record
 from living_reports.store.files.backups import version_in
