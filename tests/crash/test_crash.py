@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from math import ceil
 from pathlib import Path
@@ -32,6 +31,7 @@ from support.crash.scenarios import (
     with_deaths,
 )
 from support.folders import memory_folder
+from support.summary import AddToSummary
 
 EVERYTHING = 300
 DRAWN, DRAWN_IN_FULL = 2, int(os.environ.get("CRASH_DRAWN", EVERYTHING))
@@ -49,17 +49,8 @@ NEXT: list[tuple[Scenario, Action]] = [
 MakeBench = Callable[[int], Bench]
 
 
-@pytest.fixture(scope="module")
-def tally(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
-    states: Counter[str] = Counter()
-    yield states
-    tried = ", ".join(f"{number} after a {kind}" for kind, number in sorted(states.items()))
-    with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
-        print(f"\ncrash states with seed {SEED}: {tried}")
-
-
 @pytest.fixture
-def make_bench(tally: Counter[str]) -> Iterator[MakeBench]:
+def make_bench(add_to_summary: AddToSummary) -> Iterator[MakeBench]:
     """A bench that draws so many states; its trees are in memory where there is such a place."""
     place = memory_folder()
     benches: list[Bench] = []
@@ -70,7 +61,7 @@ def make_bench(tally: Counter[str]) -> Iterator[MakeBench]:
 
     yield make
     for bench in benches:
-        tally.update(bench.tally)
+        add_to_summary(f"crash states with seed {SEED}", bench.tally)
     place.cleanup()
 
 

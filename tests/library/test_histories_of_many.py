@@ -22,6 +22,7 @@ from living_reports.library.requests import GetReport
 from living_reports.store.files.doctor import check_root
 from support.processes import locked_by_another_process, start_together
 from support.random_caller import SECTION, Call, through_a_server, through_commands, through_the_library
+from support.summary import AddToSummary
 from support.wire import start_server, tool_call
 
 KINDS = ["library"] * 4 + ["server"] * 2 + ["cli"] * 2
@@ -141,7 +142,7 @@ def require_listed(told: list[Call]) -> None:
     "seconds", [SECONDS, pytest.param(SECONDS_IN_FULL, marks=pytest.mark.full)], ids=["short", "long"]
 )
 def test_what_eight_processes_are_told_is_one_history(
-    tmp_path: Path, seconds: float, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, seconds: float, add_to_summary: AddToSummary
 ) -> None:
     reports, first = some_reports(tmp_path)
     told = random_callers(tmp_path, reports, seconds)
@@ -160,9 +161,9 @@ def test_what_eight_processes_are_told_is_one_history(
         # A few seconds show how the machine was shared; the lock's own fairness is in test_lock.py.
         assert seconds == SECONDS or min(of_kind) * 3 >= max(of_kind), shares
     assert all(shares.values())
-    with capsys.disabled():
-        kinds = Counter("refused" if act.refused else act.what for act in everything)
-        print(f"\n{len(created)} reports, calls of each: {shares}; of each kind: {dict(kinds)}")
+    kinds = Counter("refused" if act.refused else act.what for act in everything)
+    add_to_summary(f"calls of {len(told)} processes at once", shares)
+    add_to_summary("kinds of these calls", kinds)
 
 
 # --- A report that somebody keeps ---------------------------------------------------------

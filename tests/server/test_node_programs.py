@@ -28,7 +28,7 @@ def test_a_program_runs(node: NodePrograms) -> None:
 def test_where_node_is_named_its_absence_is_a_failure(tmp_path: Path) -> None:
     test = f"{__file__}::{test_a_program_runs.__name__}"
     environ = {**os.environ, NODE_VARIABLE: str(tmp_path / "node")}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", test]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", test]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED
     assert "does not run" in done.stdout
