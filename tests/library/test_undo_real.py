@@ -16,9 +16,9 @@ import pytest
 
 from living_reports.errors import InvalidInputError, VersionConflictError
 from living_reports.library import Library
-from living_reports.library.going_back import Back, asked_back
 from living_reports.library.merging import carried_over
 from living_reports.library.requests import CreateReport, RevertReport, UpdateReport
+from living_reports.library.revert import proposed_revert
 from living_reports.model.delta import item_of
 from living_reports.model.merge import three_way
 from living_reports.model.merge.lines import changed_lines
@@ -66,7 +66,9 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 def undone(kept: Kept, version: int) -> Outline:
     """The outline that undoing a version would make; nothing is committed."""
     with kept.library.storage.edit(kept.report) as edit:
-        outcome, _ = carried_over(edit, 0, asked_back(edit, Back(undo=str(version)), ""))
+        outcome, _ = carried_over(
+            edit, 0, proposed_revert(edit, RevertReport(kept.report, undo=str(version)), "")
+        )
     return outcome.outline
 
 

@@ -284,7 +284,7 @@ def test_what_answers_other_requests_is_not_loaded_for_tools(tmp_path: Path, mod
     others = {
         f"server.{name}" for name in ("resources", "subscriptions", "prompts", "completion", "progress")
     }
-    others |= {f"library.{name}" for name in ("resources", "lookout", "completing")}
+    others |= {f"library.{name}" for name in ("resources", "watch", "completing")}
     assert not others & set(loaded.split())
     assert "server.calls" in loaded.split()
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from living_reports.errors import InvalidInputError, StorageFailedError
-from living_reports.library.finding import find_report
+from living_reports.library.context import find_report
 from living_reports.store.files import GlobalStorage
 
 ENDING = ".report.tar"

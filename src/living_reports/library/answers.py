@@ -1,46 +1,142 @@
-"""What the use cases answer: pure functions from what happened to JSON-ready objects.
+"""The parts that writing use cases share: reasons and request ids, events, and JSON-ready answers.
 
 Rules:
 
-- Empty optional fields are left out. An answer stays under 20,000 characters of compact
-  JSON: what does not fit is left out from the end, and a warning says how to see it.
-- The values of one edit or two are cut until the answer has at most `EDIT_ANSWER_BYTES`: the
-  caller knows them, since it has just sent one side and read the other.
-- The answer to a repeated call is made of the event, so that it is the first one again.
+- Empty optional fields are left out. An answer stays under 20,000 characters of compact JSON: the ends
+  of long lists are left out, and a warning says how to see the rest.
+- The values of one edit or two are cut until the answer has at most `EDIT_ANSWER_BYTES`: the caller
+  knows them, since it has sent one side and read the other.
+- The event of a call with a `request_id` keeps the parts of the answer that cannot be derived from it, so
+  that a repeated call gets the same answer.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from living_reports.model.report import Outline, sha256_hex
-from living_reports.reading.brief import VALUE_CHARS, brief_edits, cut
-from living_reports.reading.paging import size
-from living_reports.store.files import Record
+from living_reports.changes import Outcome, parse_text
+from living_reports.errors import RequestIdReusedError, TooLargeError
+from living_reports.model.delta import diff
+from living_reports.model.event import ActionType, AuditEvent, Author
+from living_reports.model.report import sha256_hex
+from living_reports.reading.brief import VALUE_CHARS, brief_edits, by_line, cut
+from living_reports.reading.paging import MAX_ANSWER_CHARS, first_fitting, size, size_bytes
+from living_reports.store.files import Edit, Note, Record, utc_now
 
-MAX_ANSWER_CHARS = 20_000
+MAX_REASON_CHARS = 2_000
+MAX_REQUEST_ID_CHARS = 200
 EDIT_ANSWER_BYTES = 600
 _VALUE_CHARS = (VALUE_CHARS, 150, 100, 60, 40, 24)
-"""How long a value may be, tried in turn until the answer is short enough."""
+"""The lengths to which values are cut, tried in turn until the answer is short enough."""
 _CREATED_TITLE_CHARS = 80
 _WARNINGS_SHOWN = 20
 _WARNING_CHARS = 400
 _SPARE_CHARS = 300
-"""Room for the words that say what was left out."""
+"""Room for the warning that something was left out."""
 _NEW_IDS = "new items get other ids when this is done and not only tried"
 
 Row = dict[str, Any]
 
 
-def request_hash(arguments: Row) -> str:
-    """What tells one content from another under the same `request_id`.
+def new_id() -> str:
+    """Return a fresh UUID."""
+    return str(uuid.uuid4())
 
-    What is not stated does not count, nor does the order in which fields are.
+
+# --- Calls that write ----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class WriteCall:
+    """The parts of a write that its event records: the reason, the request id, and a hash of the content.
+
+    Attributes:
+        reason: The reason, checked.
+        request_id: The request id, checked; empty if there is none.
+        content: The arguments that make two calls the same request.
     """
-    text = json.dumps(_stated(arguments), sort_keys=True, separators=(",", ":"))
-    return sha256_hex(text.encode())
+
+    reason: str
+    request_id: str
+    content: Row
+
+    @classmethod
+    def checked(cls, reason: str, request_id: str, content: Row) -> WriteCall:
+        """Return the call with its texts checked.
+
+        Raises:
+            TooLargeError, InvalidInputError: The reason or the request id is too long, or is no text.
+        """
+        reason = checked_reason(reason)
+        _require_length("request_id", request_id, MAX_REQUEST_ID_CHARS)
+        return cls(reason, parse_text(request_id, "request_id") if request_id else "", content)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """The hash of the content and the reason; empty without a request id.
+
+        Fields that are not stated do not count, nor does the order of fields.
+        """
+        if not self.request_id:
+            return ""
+        stated = _stated(self.content | {"reason": self.reason})
+        return sha256_hex(json.dumps(stated, sort_keys=True, separators=(",", ":")).encode())
+
+    def require_same_content(self, record: Record) -> None:
+        """Refuse a request id that an event records for other content.
+
+        Raises:
+            RequestIdReusedError: The contents differ.
+        """
+        if record.payload.get("request_sha256") != self.content_hash:
+            raise RequestIdReusedError(
+                f"This request_id was used for other content, in version {record.version}.",
+                hint="Use a new request_id for a new request; repeat one only to send the very same call "
+                "again.",
+                version=record.version,
+            )
+
+    def first_answer(self, edit: Edit) -> Row | None:
+        """Return the answer that this request got before, if it is remembered.
+
+        Raises:
+            RequestIdReusedError: It was a request for other content.
+        """
+        record = edit.find_request(self.request_id) if self.request_id else None
+        if record is None:
+            return None
+        self.require_same_content(record)
+        return repeated_answer(record, edit.outline_at(record.version).title)
+
+    def note(self, outcome: Outcome, author: Author, ts: str, warnings: Sequence[str], **extra: Any) -> Note:
+        """Return the note of the event that records this call; empty `extra` fields are left out."""
+        kept: Row = {"created": _short_created(outcome.created)}
+        if self.request_id:
+            kept |= {"request_sha256": self.content_hash, "applied": outcome.applied}
+            kept["warnings"] = _capped(list(warnings))
+        kept = {key: value for key, value in (kept | extra).items() if value}
+        return Note(outcome.action_type, author, self.reason, self.request_id or None, ts=ts, extra=kept)
+
+
+def checked_reason(reason: str) -> str:
+    """Return a reason as events keep it.
+
+    Raises:
+        TooLargeError, InvalidInputError: It is too long, or is no text.
+    """
+    _require_length("reason", reason, MAX_REASON_CHARS)
+    return parse_text(reason, "reason").strip() if reason.strip() else ""
+
+
+def _require_length(name: str, value: str, limit: int) -> None:
+    if len(value) > limit:
+        message = f"{name} has {len(value):,} characters; the limit is {limit:,}."
+        raise TooLargeError(message, hint="Shorten it.", path=name, limit=limit)
 
 
 def _stated(value: Any) -> Any:
@@ -56,13 +152,29 @@ def _stated(value: Any) -> Any:
     }
 
 
+def bare_event(action_type: ActionType, report_id: str, reason: str, author: Author) -> AuditEvent:
+    """Return an event that makes no version; the store fills in its hashes."""
+    payload = {key: value for key, value in (("reason", reason), ("client", author.client)) if value}
+    return AuditEvent(
+        action_id=new_id(),
+        report_id=report_id,
+        ts=utc_now(),
+        actor=author.actor,
+        action_type=action_type,
+        payload=payload,
+    )
+
+
+# --- Answers -------------------------------------------------------------------------------
+
+
 def created_answer(record: Record, title: str, warnings: Iterable[str] = ()) -> Row:
-    """What `create_report` answers."""
+    """Return the answer of `create_report`."""
     return _fitted(_head(record, title) | _created(record), list(warnings))
 
 
 def changed_answer(record: Record, title: str, applied: int, warnings: Iterable[str] = ()) -> Row:
-    """What `update_report` and `revert_report` answer after a commit."""
+    """Return the answer of `update_report` and `revert_report` after a commit."""
     answer = _head(record, title) | {"applied": applied} | _created(record)
     answer = _with_edits(answer, record.delta)
     if rebased_over := record.payload.get("rebased_over"):
@@ -70,14 +182,8 @@ def changed_answer(record: Record, title: str, applied: int, warnings: Iterable[
     return _fitted(answer, list(warnings))
 
 
-def remembered(content_hash: str, applied: int, warnings: Iterable[str]) -> Row:
-    """What the event of a call with a `request_id` keeps, so that a repeated call gets the same answer."""
-    kept: Row = {"request_sha256": content_hash, "applied": applied, "warnings": _capped(list(warnings))}
-    return {key: value for key, value in kept.items() if value}
-
-
 def repeated_answer(record: Record, title: str) -> Row:
-    """The answer that an earlier call with the same `request_id` got."""
+    """Return the answer that an earlier call with the same `request_id` got."""
     warnings = record.payload.get("warnings", [])
     if record.is_whole:
         return created_answer(record, title, warnings)
@@ -85,27 +191,22 @@ def repeated_answer(record: Record, title: str) -> Row:
 
 
 def preview_answer(
-    outline: Outline,
-    applied: int,
-    created: Row,
-    delta: list[Row],
-    warnings: Iterable[str],
-    *,
-    rebased_over: list[int],
-    dry_run: bool,
+    edit: Edit, outcome: Outcome, warnings: Sequence[str], rebased_over: Sequence[int], *, dry_run: bool
 ) -> Row:
-    """What they answer when nothing was committed: a dry run, or changes that alter nothing."""
+    """Return the answer of a call that commits nothing: a dry run, or changes that alter nothing."""
+    outline = edit.state.outline
     answer: Row = {
         "report_id": outline.report_id,
         "title": outline.title,
         "version": outline.outline_version,
-        "applied": applied,
+        "applied": outcome.applied,
     }
     notes = list(warnings)
     if dry_run:
+        created = _short_created(outcome.created)
         answer |= {"created": created} if created else {}
-        answer = _with_edits(answer, delta)
-        answer |= {"rebased_over": rebased_over} if rebased_over else {}
+        answer = _with_edits(answer, diff(outline, outcome.outline))
+        answer |= {"rebased_over": list(rebased_over)} if rebased_over else {}
         answer["dry_run"] = True
         notes += [_NEW_IDS] if created else []
     return _fitted(answer, notes)
@@ -126,21 +227,17 @@ def _created(record: Record) -> Row:
 
 
 def _with_edits(answer: Row, delta: list[Row]) -> Row:
-    """The answer with what its edits did."""
+    """Return the answer with its `changed` field."""
     for value_chars in _VALUE_CHARS:
         changed = brief_edits(delta, limit=value_chars)
         full = answer | {"changed": changed}
-        if len(changed) > 2 or _size_bytes(full) <= EDIT_ANSWER_BYTES:
+        if len(changed) > 2 or size_bytes(full) <= EDIT_ANSWER_BYTES:
             break
     return full
 
 
-def _size_bytes(value: Row) -> int:
-    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
-
-
-def short_created(created: dict[str, list[dict[str, str]]]) -> Row:
-    """New items as answers and events name them: whole ids, titles cut."""
+def _short_created(created: dict[str, list[dict[str, str]]]) -> Row:
+    """Return new items as answers and events name them: whole ids, titles cut."""
     return {
         kind: [
             row | {"title": cut(row["title"], _CREATED_TITLE_CHARS)} if "title" in row else row
@@ -168,36 +265,13 @@ def _fitted(answer: Row, warnings: list[str]) -> Row:
 
 
 def _capped(warnings: list[str]) -> list[str]:
-    """The first warnings and a line that counts the rest; a capped list stays as it is."""
+    """Return the first warnings and a line that counts the rest; a capped list stays as it is."""
     if len(warnings) > _WARNINGS_SHOWN + 1:
         more = len(warnings) - _WARNINGS_SHOWN
         warnings = [*warnings[:_WARNINGS_SHOWN], f"{more} more warnings of this kind"]
     return [cut(warning, _WARNING_CHARS) for warning in warnings]
 
 
-def first_fitting(rows: list[Any], room: int) -> list[Any]:
-    """The rows from the first on that fit into `room` characters."""
-    taken = 2
-    for count, row in enumerate(rows):
-        taken += size(row) + 1
-        if taken > room:
-            return rows[:count]
-    return rows
-
-
-def by_line(record: Record) -> Row:
-    """Who made a version, as conflicts name it."""
-    event = record.event
-    by = {
-        "version": record.version,
-        "ts": event.ts,
-        "actor": event.actor,
-        "client": record.payload.get("client"),
-        "reason": cut(str(record.payload.get("reason", "")), 100),
-    }
-    return {key: value for key, value in by.items() if value}
-
-
 def last_change(record: Record) -> Row:
-    """The newest change, as a summary names it."""
+    """Return the newest change as a summary shows it."""
     return by_line(record) | {"action_type": record.event.action_type}

@@ -8,7 +8,7 @@ Rules:
   newest first; sections in their order.
 - At most `MAX_VALUES` values, and how many there are; versions of the last `_EVENTS` events.
 
-    >>> complete(storage, "report", "hea")
+    >>> complete(context, "report", "hea")
     {'values': ['Health of the platform'], 'total': 1}
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 
 from living_reports.changes.report_templates import BUILT_IN
 from living_reports.errors import NotFoundError
-from living_reports.library.finding import find_report, living
+from living_reports.library.context import Context, active_entries, disk_errors, find_report
 from living_reports.model.selectors import folded
 from living_reports.store.files import GlobalStorage
 
@@ -33,7 +33,8 @@ _EVENTS = 1_000
 Row = dict[str, Any]
 
 
-def complete(storage: GlobalStorage, kind: str, text: str, report: str = "") -> Row:
+@disk_errors("no")
+def complete(context: Context, kind: str, text: str, report: str = "") -> Row:
     """Values of a kind (`report`, `section`, `version`, `template`) for a typed text.
 
     `report` names the report whose sections and versions are meant; none answers to it: no values.
@@ -42,7 +43,7 @@ def complete(storage: GlobalStorage, kind: str, text: str, report: str = "") -> 
         CorruptReportError, LockTimeoutError: The report cannot be read.
     """
     try:
-        values = list(_fitting(_KINDS[kind](storage, report), text))
+        values = list(_fitting(_KINDS[kind](context.storage, report), text))
     except NotFoundError:
         values = []
     return {"values": values[:MAX_VALUES], "total": len(values)}
@@ -56,7 +57,7 @@ def _fitting(values: Iterable[str], text: str) -> list[str]:
 
 
 def _reports(storage: GlobalStorage, _: str) -> Iterable[str]:
-    entries = [entry for entry in living(storage) if entry.status != "deleted"]
+    entries = [entry for entry in active_entries(storage) if entry.status != "deleted"]
     entries.sort(key=lambda entry: (entry.status == "active", entry.updated_at), reverse=True)
     titles = Counter(folded(entry.current_title) for entry in entries)
     for entry in entries:

@@ -1,15 +1,15 @@
-"""The refusal of a call that clashes with what changed since, with what it takes to try again.
+"""The refusal of a call that conflicts with later changes, with all that the caller needs to decide.
 
 Rules:
 
-- A conflict says of one place what it was in the version that the caller saw (`base`), what it
-  is now (`current`), what the call would have made of it (`yours`), and who was faster (`by`):
-  the newest change that made of the place what clashes. `null` is: not there.
-- Of a text only the lines that clash are shown. Values are cut until the refusal is short:
-  one conflict takes less than 2,000 bytes.
-- `retry_with` are the same changes restated against the current version, so that the caller's
-  win where they clash and theirs stay everywhere else. It is left out where it is long, or
-  where it would not come to just that. Sending it is the caller's decision.
+- A conflict shows one place: its value in the version that the caller saw (`base`), its value now
+  (`current`), the value that the call asks for (`yours`), and the newest change that gave it the
+  conflicting value (`by`). `null` means that it does not exist.
+- Of a text only the conflicting lines are shown. Values are cut until the refusal is short: one
+  conflict takes less than 2,000 bytes.
+- `retry_with` holds the same changes restated against the current version, so that the caller's side
+  wins where the two conflict, and the other side stays everywhere else. It is left out where it is long,
+  or where no such changes are found. Whether to send it is the caller's decision.
 """
 
 from __future__ import annotations
@@ -19,17 +19,15 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
-from living_reports.changes import Change, Outcome
+from living_reports.changes import Change, Outcome, parse_changes
 from living_reports.errors import ReportError, VersionConflictError
-from living_reports.library.answers import by_line
-from living_reports.library.restating import restated
 from living_reports.model import splices
-from living_reports.model.delta import address, is_bookkeeping, item_of, parts
-from living_reports.model.merge import Conflict
+from living_reports.model.delta import address, diff, is_bookkeeping, item_of, parts
+from living_reports.model.merge import Conflict, three_way
 from living_reports.model.merge.lines import merged_lines
-from living_reports.model.report import Outline
+from living_reports.model.report import Outline, Section
 from living_reports.model.selectors import find_insight, find_section
-from living_reports.reading.brief import brief_address, cut, short_ids
+from living_reports.reading.brief import brief_address, by_line, cut, short_ids
 from living_reports.reading.paging import size_bytes
 from living_reports.store.files import Edit, Record
 
@@ -37,36 +35,43 @@ MAX_BYTES = 2_000
 MAX_RETRY_BYTES = 1_000
 _CONFLICTS_SHOWN = 8
 _MORE_BYTES = 500
-"""What each further conflict may add."""
+"""The room for each further conflict."""
 _EVENTS_LOOKED_AT = 1_000
 _LIMITS = ((300, 100), (200, 100), (120, 80), (60, 60), (30, 30), (15, 15))
-"""How long a value and a reason may be, tried in turn until the refusal is short enough."""
+"""The lengths of values and reasons, tried in turn until the refusal is short enough."""
 
 _ORDERS = ("sections", "insights")
+_TEXTS = ("content", "notes")
+_SECTION_TEXT_OPS = ("edit_text", "append_text", "edit_section")
 
 Row = dict[str, Any]
+_Make = Callable[[Sequence[Change]], Outline]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a call wants.
+class Proposal:
+    """The changes that a call asks for, as a function of the outline that they are applied to.
 
-    `made` gives what it comes to on an outline, or raises a `ReportError`; `made_with` does the
-    same with other changes. `again` holds the arguments that ask for it once more, `said` what its
-    event says of it. It makes no sense on an outline before `least_version`.
+    Attributes:
+        make: Returns the outcome for an outline, or raises a `ReportError`.
+        retry: The arguments that ask for the same again.
+        changes: The parsed changes of an update.
+        make_with: Returns the outcome of other changes for an outline.
+        least_version: The oldest version that the proposal makes sense for.
+        extra: The fields that the event records beside the delta.
     """
 
-    made: Callable[[Outline], Outcome]
-    again: Row
+    make: Callable[[Outline], Outcome]
+    retry: Row
     changes: tuple[Change, ...] = ()
-    made_with: Callable[[Outline, Sequence[Change]], Outcome] | None = None
+    make_with: Callable[[Outline, Sequence[Change]], Outcome] | None = None
     least_version: int = 0
-    said: Row = field(default_factory=dict)
+    extra: Row = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Clashing:
-    """A merge that was not clean: what both sides began with at version `since`, what they made of it."""
+    """A merge with conflicts: the outline of version `since`, where both sides began, and both results."""
 
     base: Outline
     current: Outline
@@ -76,9 +81,16 @@ class Clashing:
 
 
 def version_conflict(
-    edit: Edit, expected: int, asked: Asked, clashing: Clashing | None
+    edit: Edit, expected: int, proposal: Proposal, clashing: Clashing | None
 ) -> VersionConflictError:
-    """The refusal of a call against an older version; without `clashing` that version cannot be read."""
+    """Return the refusal of a call against an older version.
+
+    Args:
+        edit: The report.
+        expected: The version that the call expects.
+        proposal: The changes that the call asks for.
+        clashing: The failed merge; `None` if there is no such version, or it cannot be read.
+    """
     version = edit.state.version
     message = f"The report is at version {version}, not {expected}; nothing was changed."
     details: Row = {"expected_version": expected, "current_version": version}
@@ -96,17 +108,17 @@ def version_conflict(
     )
     if any(conflict.ours is None and _is_item(conflict.at) for conflict in clashing.conflicts):
         hint += (
-            f" What is null now was removed: revert_report with to_version={clashing.since} and its id as "
-            "item brings it back, and then this call can be made."
+            f" An item that is null now was removed: revert_report with to_version={clashing.since} and its "
+            "id as item brings it back, and then this call can be made."
         )
-    if retry_with := _retry(asked, clashing, version):
+    if retry_with := _retry(proposal, clashing, version):
         details["retry_with"] = retry_with
         hint += " Sending retry_with lets yours win: that is your decision."
-    return _fitted(_Rows(edit, clashing, asked.changes), message, hint, details, clashing)
+    return _fitted(_Rows(edit, clashing, proposal.changes), message, hint, details, clashing)
 
 
 def undo_conflict(edit: Edit, undone: str, clashing: Clashing) -> VersionConflictError:
-    """The refusal to undo what later changes built on; in its rows `yours` is what undoing would bring."""
+    """Return the refusal to undo a change that later ones depend on; `yours` is the result of the undo."""
     message = f"Version {undone} cannot be undone alone: later changes touch the same; nothing was changed."
     details: Row = {"expected_version": clashing.since, "current_version": edit.state.version}
     rows = _Rows(edit, clashing, ())
@@ -116,7 +128,7 @@ def undo_conflict(edit: Edit, undone: str, clashing: Clashing) -> VersionConflic
 
 
 def _undone_together(undone: str, rows: _Rows, conflicts: Sequence[Conflict]) -> str:
-    """The undo that takes along what is in the way, where that is known of all conflicts."""
+    """Return a hint at the range whose undo includes the later changes; empty if one of them is unknown."""
     makers = [rows.maker(conflict) for conflict in conflicts[: _CONFLICTS_SHOWN + 1]]
     known = [maker.version for maker in makers if maker]
     if not _CONFLICTS_SHOWN >= len(makers) == len(known):
@@ -140,18 +152,16 @@ def _fitted(rows: _Rows, message: str, hint: str, details: Row, clashing: Clashi
     return error
 
 
-def _retry(asked: Asked, clashing: Clashing, version: int) -> Row | None:
-    """The call that lets the caller's side win, if there is a short one."""
-    again = asked.again | {"expected_version": version}
-    made_with = asked.made_with
-    if made_with is not None:
+def _retry(proposal: Proposal, clashing: Clashing, version: int) -> Row | None:
+    """Return the call that lets the caller's side win, if there is a short one."""
+    again = proposal.retry | {"expected_version": version}
+    make_with = proposal.make_with
+    if make_with is not None:
 
-        def made(changes: Sequence[Change]) -> Outline:
-            return made_with(clashing.current, changes).outline
+        def make(changes: Sequence[Change]) -> Outline:
+            return make_with(clashing.current, changes).outline
 
-        changes = restated(
-            again["changes"], asked.changes, clashing.base, clashing.current, clashing.yours, made
-        )
+        changes = _restated(again["changes"], proposal.changes, clashing, make)
         if changes is None:
             return None
         again |= {"changes": changes}
@@ -159,7 +169,7 @@ def _retry(asked: Asked, clashing: Clashing, version: int) -> Row | None:
 
 
 class _Rows:
-    """Conflicts as rows of an answer."""
+    """The rows of an answer that show conflicts."""
 
     def __init__(self, edit: Edit, clashing: Clashing, changes: Sequence[Change]) -> None:
         self._clashing = clashing
@@ -171,7 +181,7 @@ class _Rows:
         self._aims = [(at, change.path) for change in changes for at in _aims(change, clashing.base)]
 
     def row(self, conflict: Conflict, maker: Record | None, value_chars: int, reason_chars: int) -> Row:
-        """A conflict with its values cut; what nobody is known to have changed names nobody."""
+        """Return a conflict with its values cut; without `by` if no change is known to have caused it."""
         cut_one = conflict.cut(value_chars)
         row: Row = {"at": brief_address(parts(conflict.at), self._names)}
         row |= {"base": cut_one.base, "current": cut_one.ours, "yours": cut_one.theirs}
@@ -185,7 +195,7 @@ class _Rows:
         return row | {"by": by | {key: cut(by[key], limit) for key, limit in texts.items() if key in by}}
 
     def maker(self, conflict: Conflict) -> Record | None:
-        """The newest change that made of the place what clashes now."""
+        """Return the newest change that gave the place its conflicting value."""
         if conflict.line is not None:
             return self._maker_of_lines(conflict)
         place = _place(conflict)
@@ -197,7 +207,7 @@ class _Rows:
         return next((r for r in self._events if item_id and _places(r, item_id)), None)
 
     def _maker_of_lines(self, conflict: Conflict) -> Record | None:
-        """The newest change before which other lines clashed there, or none."""
+        """Return the newest change before which other lines of the text conflicted, or none did."""
         base, text, yours = (
             _text_at(side, conflict.at)
             for side in (self._clashing.base, self._clashing.current, self._clashing.yours)
@@ -219,29 +229,25 @@ class _Rows:
         return found
 
 
-def _is_ours(record: Record) -> bool:
-    return record.is_ours
-
-
 def _earlier(text: str, edit: Mapping[str, Any]) -> str:
-    """The text before an edit of it."""
+    """Return the text before an edit of it."""
     if "splices" in edit:
         return str(splices.apply(text, splices.invert(edit["splices"])))
     return str(edit.get("old") or "")
 
 
 def _addresses(record: Record) -> Iterator[str]:
-    """What an event changed, but for what every event does, and for the order of all items."""
+    """Yield the addresses that an event changed, without bookkeeping and the order of all items."""
     return (at for edit in record.delta if not is_bookkeeping(at := edit["at"]) and at not in _ORDERS)
 
 
 def _is_item(at: str) -> bool:
-    """True if the address is that of a whole section or insight."""
+    """Return True if the address is that of a whole section or insight."""
     return item_of(at) is not None and len(parts(at)) == 2
 
 
 def _places(record: Record, item_id: str) -> bool:
-    """True if an event put the item somewhere else, or what holds it came or went."""
+    """Return True if an event moved the item, or added or removed its section."""
     return item_id.encode() in record.raw and any(
         item_id in str(edit) for edit in record.delta if edit["at"].partition("/")[0] == "sections"
     )
@@ -254,7 +260,7 @@ def _text_at(outline: Outline, at: str) -> str:
 
 
 def _place(conflict: Conflict) -> str:
-    """The address that a conflict is about: of the item that moved, where it is about a list."""
+    """Return the address of a conflict; for a list of ids, the address of the item that moved."""
     for value in (conflict.base, conflict.ours, conflict.theirs):
         if isinstance(value, dict) and conflict.at.rpartition("/")[2] in ("sections", "insight_ids"):
             if "insight_id" in value:
@@ -264,12 +270,12 @@ def _place(conflict: Conflict) -> str:
 
 
 def _related(one: str, other: str) -> bool:
-    """True if the places are the same, or one lies in the other."""
+    """Return True if the places are the same, or one lies in the other."""
     return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
 
 
 def _aims(change: Change, outline: Outline) -> Iterator[str]:
-    """The places that a change names; new items and lost ones have none."""
+    """Yield the places that a change names; new items and lost ones have none."""
     match change.op:
         case "set_title":
             yield "title"
@@ -289,3 +295,101 @@ def _aims(change: Change, outline: Outline) -> Iterator[str]:
                 yield from (address("insights", insight_id) for insight_id in section.insight_ids)
     except ReportError:
         return
+
+
+# --- Restated changes ------------------------------------------------------------------------
+
+
+def _restated(
+    raw: Sequence[Row],
+    changes: Sequence[Change],
+    clashing: Clashing,
+    make: _Make,
+) -> list[Row] | None:
+    """Return changes that lead from the current outline to the one in which the caller's side wins.
+
+    The result has to be the merge in which the caller's side stands wherever the two conflict. First the
+    changes are tried as they are; then those of long texts are replaced by edits of the lines that differ.
+
+    Args:
+        raw: The changes as they were sent.
+        changes: The same, parsed.
+        clashing: The failed merge.
+        make: Applies changes to the current outline.
+
+    Returns:
+        The changes; `None` where none were found.
+    """
+    base, current = clashing.base, clashing.current
+    wanted = three_way(base, clashing.yours, current).outline
+    if _leads_to(wanted, changes, make):
+        return list(raw)
+    anew = list(_anew(raw, changes, base, current, wanted))
+    try:
+        parsed = parse_changes(anew)
+    except ReportError:
+        return None
+    return anew if _leads_to(wanted, parsed, make) else None
+
+
+def _leads_to(wanted: Outline, changes: Sequence[Change], make: _Make) -> bool:
+    try:
+        outline = make(changes)
+    except ReportError:
+        return False
+    return all(is_bookkeeping(edit["at"]) for edit in diff(outline, wanted))
+
+
+def _anew(
+    raw: Sequence[Row], changes: Sequence[Change], base: Outline, current: Outline, wanted: Outline
+) -> Iterator[Row]:
+    """Yield the changes without their edits of section texts, then new edits of those texts."""
+    touched: dict[str, None] = {}
+    for row, change in zip(raw, changes, strict=True):
+        section = _section(base, change)
+        if section is None:
+            yield row
+            continue
+        touched[section.section_id] = None
+        if change.op == "edit_section":
+            rest = {key: value for key, value in row.items() if key not in (*_TEXTS, "clear")}
+            clear = [name for name in sorted(change.clear) if name not in _TEXTS]
+            if rest.keys() - {"op", "section"} or clear:
+                yield rest | ({"clear": clear} if clear else {})
+    now, then = (
+        {section.section_id: section for section in outline.sections} for outline in (current, wanted)
+    )
+    for section_id in touched:
+        if section_id in now and section_id in then:
+            yield from _texts(now[section_id], then[section_id])
+
+
+def _section(base: Outline, change: Change) -> Section | None:
+    """Return the section whose text a change edits, if it edits one."""
+    stated = {*change.fields, *change.clear}
+    if change.op not in _SECTION_TEXT_OPS or (change.op == "edit_section" and not stated & {*_TEXTS}):
+        return None
+    try:
+        return find_section(base, change.fields["section"], change.path)
+    except ReportError:
+        return None
+
+
+def _texts(now: Section, then: Section) -> Iterator[Row]:
+    for name in _TEXTS:
+        old, new = getattr(now, name) or "", getattr(then, name) or ""
+        whole: Row = {"op": "edit_section", "section": now.section_id}
+        whole |= {name: new} if new else {"clear": [name]}
+        if old != new:
+            yield from (name == "content" and _line_edits(now.section_id, old, new)) or [whole]
+
+
+def _line_edits(section_id: str, old: str, new: str) -> list[Row]:
+    """Return edits of the differing lines; none where a line does not occur exactly once, or is removed."""
+    edits: list[Row] = []
+    for _, removed, inserted in splices.between_lists(old.split("\n"), new.split("\n")):
+        find, replace = "\n".join(removed), "\n".join(inserted)
+        if not find.strip() or not replace or old.count(find) != 1:
+            return []
+        edits.append({"op": "edit_text", "section": section_id, "find": find, "replace": replace})
+    return edits

@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from living_reports.errors import InvalidInputError, StorageFailedError
-from living_reports.library.finding import find_unopened
-from living_reports.library.trail import newest_version
+from living_reports.library.context import find_unopened
+from living_reports.reading.trail import newest_version
 from living_reports.store.files import GlobalStorage
 from living_reports.store.files.doctor import Finding, check_root
 from living_reports.store.files.index import entry_on_disk

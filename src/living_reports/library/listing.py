@@ -6,7 +6,7 @@ Rules:
   and go meanwhile neither repeat a row nor hide one. One that is changed between two pages keeps
   the place it had when the first was made.
 - A page ends early where the answer would get too long.
-- Importing this loads SQLite: `Library` does so when something is listed for the first time.
+- SQLite is loaded when something is listed for the first time.
 
     >>> answer = list_page(storage, search, ListReports(query="log4j"), today)
     >>> answer["reports"][0]["matches"]
@@ -17,19 +17,23 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from living_reports.errors import InvalidInputError
-from living_reports.library import answers, catalogue, trail
-from living_reports.library.catalogue import STATUSES
-from living_reports.library.requests import ListReports
+from living_reports.library.catalogue import STATUSES, entry_row
+from living_reports.library.context import Context, disk_errors
+from living_reports.library.requests import ListReports, checked_limit
 from living_reports.model.report import Insight
 from living_reports.reading import cursor as cursors
+from living_reports.reading import trail
 from living_reports.reading.check import utc_day
-from living_reports.reading.paging import size
+from living_reports.reading.paging import MAX_ANSWER_CHARS, size
+from living_reports.reading.requests import require_choice
 from living_reports.store.files import GlobalStorage
-from living_reports.store.files.search import Key, Page, Query, SearchIndex
-from living_reports.store.files.search import Row as Found
+
+if TYPE_CHECKING:
+    from living_reports.store.files.search import Key, Page, Query, SearchIndex
+    from living_reports.store.files.search import Row as Found
 
 SORTS = ("relevance", "updated", "created", "title")
 
@@ -44,12 +48,27 @@ Row = dict[str, Any]
 
 def open_search(storage: GlobalStorage) -> SearchIndex:
     """The search over a root, as the library keeps it."""
+    from living_reports.store.files.search import SearchIndex  # loads SQLite
+
     return SearchIndex(storage, review_day)
 
 
 def review_day(insight: Insight) -> date | None:
     """The last day on which an active insight is not stale; see `check.is_stale`."""
     return utc_day(insight.metadata.get("review_by")) if insight.status == "active" else None
+
+
+@disk_errors("no")
+def list_reports(context: Context, request: ListReports) -> Row:
+    """Return the reports that match, a page at a time.
+
+    Raises:
+        InvalidInputError: An argument is out of range, or the cursor belongs to another call.
+    """
+    if context.search is None:
+        context.search = open_search(context.storage)
+    limit = checked_limit(request.limit)
+    return list_page(context.storage, context.search, request, context.today(), limit)
 
 
 def list_page(
@@ -65,9 +84,9 @@ def list_page(
         InvalidInputError: An argument is none of its choices, or the cursor is not for this call.
     """
     asked = replace(asked, status=asked.status or STATUSES[0])
-    catalogue.require_choice("status", asked.status, STATUSES)
+    require_choice("status", asked.status, STATUSES)
     if asked.sort:
-        catalogue.require_choice("sort", asked.sort, SORTS)
+        require_choice("sort", asked.sort, SORTS)
     if asked.sort == "relevance" and not asked.query.strip():
         raise InvalidInputError(
             "Reports are relevant to a query, and there is none.",
@@ -88,6 +107,8 @@ def list_page(
 
 
 def _query(storage: GlobalStorage, asked: ListReports, today: date, begun: str) -> Query:
+    from living_reports.store.files.search import Query
+
     return Query(
         query=asked.query,
         tags=asked.tags,
@@ -102,7 +123,7 @@ def _query(storage: GlobalStorage, asked: ListReports, today: date, begun: str) 
 
 def _rows(storage: GlobalStorage, page: Page) -> tuple[list[Row], Key | None]:
     """The rows that the answer has room for, and where the next page begins, if there is one."""
-    room = answers.MAX_ANSWER_CHARS - _CURSOR_CHARS
+    room = MAX_ANSWER_CHARS - _CURSOR_CHARS
     rows: list[Row] = []
     for number, found in enumerate(page.rows):
         row = _row(storage, found)
@@ -114,5 +135,5 @@ def _rows(storage: GlobalStorage, page: Page) -> tuple[list[Row], Key | None]:
 
 
 def _row(storage: GlobalStorage, found: Found) -> Row:
-    row = catalogue.entry_row(found.entry, storage.stated_version(found.entry))
+    row = entry_row(found.entry, storage.stated_version(found.entry))
     return row | ({"matches": found.matches} if found.matches else {})

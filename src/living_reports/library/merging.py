@@ -1,13 +1,12 @@
-"""A call made against an older version, carried over what changed since.
+"""Merging: a call made against an older version is carried over to the current one.
 
 Rules:
 
-- What a call leads to is worked out on the outline that its caller saw, and then merged with
-  the current one: `three_way(seen, current, seen with the call's changes)`. Where the two do
-  not touch the same thing both are in the next version; where they do, nothing is changed and
-  the refusal says what clashes.
-- Items that a call makes keep the ids they were made with, whichever outline it is made on.
-- `rebased_over` are the versions that a call was carried over, oldest first.
+- The proposal is applied to the outline that its caller saw, and the result is merged with the current
+  one: `three_way(seen, current, seen with the changes)`. Where both sides touched different things, both
+  are in the next version; where they touched the same thing, nothing changes and the refusal shows it.
+- New items keep the ids that they got first, whichever outline the proposal is applied to.
+- `rebased_over` are the versions that a call was merged with, oldest first.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from living_reports.errors import (
     ReportError,
     TooLargeError,
 )
-from living_reports.library.conflicts import Asked, Clashing, version_conflict
+from living_reports.library.conflicts import Clashing, Proposal, version_conflict
 from living_reports.model.delta import Delta, address, diff, is_bookkeeping
 from living_reports.model.merge import three_way
 from living_reports.model.report import Outline
@@ -31,7 +30,7 @@ from living_reports.model.selectors import find_insight, find_section, quoted
 from living_reports.store.files import Edit, Record, State
 
 MAX_REBASED_OVER = 1_000
-"""How many versions an answer names, the newest; an event must not grow with the age of what was read."""
+"""The most versions that an answer names: an event must not grow with the age of the version read."""
 
 Row = dict[str, Any]
 
@@ -39,10 +38,13 @@ Row = dict[str, Any]
 # --- Carried over -------------------------------------------------------------------------
 
 
-def carried_over(edit: Edit, expected_version: int, asked: Asked) -> tuple[Outcome, list[int]]:
-    """What a call comes to now that was made against `expected_version`, and what it was carried over.
+def carried_over(edit: Edit, expected_version: int, proposal: Proposal) -> tuple[Outcome, list[int]]:
+    """Return the outcome of a proposal for the current version, and the versions it was merged with.
 
-    An `expected_version` of 0 is not stated: then it is the current one.
+    Args:
+        edit: The report.
+        expected_version: The version that the caller has seen; 0 stands for the current one.
+        proposal: The changes that the call asks for.
 
     Raises:
         VersionConflictError: It touches what was changed since, or there is no such version.
@@ -50,18 +52,18 @@ def carried_over(edit: Edit, expected_version: int, asked: Asked) -> tuple[Outco
     """
     current = edit.state.outline
     if expected_version in (0, edit.state.version):
-        return asked.made(current), []
+        return proposal.make(current), []
     if not 0 < expected_version < edit.state.version:
-        raise version_conflict(edit, expected_version, asked, None)
+        raise version_conflict(edit, expected_version, proposal, None)
     try:
-        seen = edit.outline_at(max(expected_version, asked.least_version))
+        seen = edit.outline_at(max(expected_version, proposal.least_version))
     except ReportError:
-        raise version_conflict(edit, expected_version, asked, None) from None
-    outcome = _made_then(edit, asked, seen)
+        raise version_conflict(edit, expected_version, proposal, None) from None
+    outcome = _apply_to_seen(edit, proposal, seen)
     merged = three_way(seen, current, outcome.outline)
     if merged.conflicts:
         clashing = Clashing(seen, current, outcome.outline, merged.conflicts, seen.outline_version)
-        raise version_conflict(edit, expected_version, asked, clashing)
+        raise version_conflict(edit, expected_version, proposal, clashing)
     outline = as_current(merged.outline, edit.state)
     if not content_edits(diff(current, outline)):
         return replace(outcome, outline=outline, created={}, applied=0), []
@@ -70,7 +72,7 @@ def carried_over(edit: Edit, expected_version: int, asked: Asked) -> tuple[Outco
 
 
 def as_current(outline: Outline, state: State) -> Outline:
-    """An earlier outline with the bookkeeping of the current one, so that only content differs."""
+    """Return an earlier outline with the bookkeeping of the current one, so that only content differs."""
     current = state.outline
     return outline.model_copy(
         update={"outline_version": current.outline_version, "updated_at": current.updated_at}
@@ -78,19 +80,19 @@ def as_current(outline: Outline, state: State) -> Outline:
 
 
 def content_edits(delta: Delta) -> Delta:
-    """A delta without what every version changes."""
+    """Return a delta without the fields that every version changes."""
     return [edit for edit in delta if not is_bookkeeping(edit["at"])]
 
 
 def _versions_since(edit: Edit, version: int) -> list[int]:
-    """The newest versions after this one, oldest first."""
+    """Return the newest versions after this one, oldest first."""
     newest_first = takewhile(lambda record: not record.is_ours or record.version > version, edit.events())
     versions = [record.version for record in newest_first if record.makes_version]
     return versions[:MAX_REBASED_OVER][::-1]
 
 
 def _require_limits(current: Outline, merged: Outline) -> None:
-    """Two changes that fit, each by itself, may not fit together."""
+    """Refuse a merge that is too large, although each side is not."""
     known = {id(section) for section in current.sections}
     for section in merged.sections:
         size = len(f"{section.content or ''}{section.notes or ''}".encode())
@@ -109,24 +111,26 @@ def _require_limits(current: Outline, merged: Outline) -> None:
         )
 
 
-# --- What only exists since ---------------------------------------------------------------
+# --- Items that only later versions have ---------------------------------------------------------------
 
 
-def _made_then(edit: Edit, asked: Asked, seen: Outline) -> Outcome:
-    """What the call makes of the outline that its caller saw; a refusal says what is different now."""
+def _apply_to_seen(edit: Edit, proposal: Proposal, seen: Outline) -> Outcome:
+    """Apply the proposal to the outline that its caller saw; a refusal says if it would be possible now."""
     try:
-        return asked.made(seen)
+        return proposal.make(seen)
     except ReportError as error:
-        if hint := _since_when(edit, asked, error, seen.outline_version):
+        if hint := _hint_at_later_version(edit, proposal, error, seen.outline_version):
             error.hint = f"{hint} {error.hint}".strip()
         raise
 
 
-def _since_when(edit: Edit, asked: Asked, error: ReportError, expected: int) -> str:
-    """What to say of a call that cannot be made on the version it expects, but could be by now."""
+def _hint_at_later_version(edit: Edit, proposal: Proposal, error: ReportError, expected: int) -> str:
+    """Return a hint for a call that fails on the version it expects, but not on the current one."""
     current = edit.state.version
     path = str(error.details.get("path", ""))
-    change = next((one for one in asked.changes if path == one.path or path.startswith(f"{one.path}.")), None)
+    change = next(
+        (one for one in proposal.changes if path == one.path or path.startswith(f"{one.path}.")), None
+    )
     if isinstance(error, ItemNotFoundError) and change is not None:
         place = _place_now(edit.state.outline, change, path)
         record = _bringing(edit, place) if place else None
@@ -136,7 +140,7 @@ def _since_when(edit: Edit, asked: Asked, error: ReportError, expected: int) -> 
                 f"read the report, then send expected_version={current}."
             )
     try:
-        asked.made(edit.state.outline)
+        proposal.make(edit.state.outline)
     except ReportError:
         return ""
     return (
@@ -146,7 +150,7 @@ def _since_when(edit: Edit, asked: Asked, error: ReportError, expected: int) -> 
 
 
 def _place_now(outline: Outline, change: Change, path: str) -> str:
-    """The address of the item that a change names by a selector, if there is one now."""
+    """Return the current address of the item that a change names; empty if there is none."""
     name = path.rpartition(".")[2]
     stated = change.fields.get(name, "")
     selector = str(getattr(stated, "selector", stated))  # a position names its neighbour
@@ -159,40 +163,49 @@ def _place_now(outline: Outline, change: Change, path: str) -> str:
 
 
 def _bringing(edit: Edit, place: str) -> Record | None:
-    """The newest event that the item came with."""
+    """Return the newest event that added the item."""
     named = edit.events(naming=[place.partition("/")[2].encode()])
     return next(filter(lambda record: _brought(record, place), named), None)
 
 
 def _brought(record: Record, place: str) -> bool:
-    """True if the item came with this event."""
+    """Return True if this event added the item."""
     return record.is_whole or any(edit.get("at") == place and "new" in edit for edit in record.delta)
 
 
-# --- What a call asks for -----------------------------------------------------------------
+# --- Updates -------------------------------------------------------------------------------
 
 
-def asked_changes(
+def proposed_changes(
     edit: Edit,
     raw: Sequence[Any],
     changes: Sequence[Change],
     reason: str,
     now: str,
     new_id: Callable[[], str],
-) -> Asked:
-    """What an update wants."""
+) -> Proposal:
+    """Return the proposal of an update.
+
+    Args:
+        edit: The report.
+        raw: The changes as they were sent.
+        changes: The same, parsed.
+        reason: The reason of the update.
+        now: The time that new and changed items get.
+        new_id: Returns a fresh UUID.
+    """
     ids: list[str] = []
 
-    def made_with(outline: Outline, some: Sequence[Change]) -> Outcome:
+    def make_with(outline: Outline, some: Sequence[Change]) -> Outcome:
         return apply_changes(outline, some, now=now, new_id=_same_ids(ids, new_id))
 
-    again: Row = {"report": edit.state.outline.report_id, "changes": list(raw)}
-    again |= {"reason": reason} if reason else {}
-    return Asked(lambda outline: made_with(outline, changes), again, tuple(changes), made_with)
+    retry: Row = {"report": edit.state.outline.report_id, "changes": list(raw)}
+    retry |= {"reason": reason} if reason else {}
+    return Proposal(lambda outline: make_with(outline, changes), retry, tuple(changes), make_with)
 
 
 def _same_ids(ids: list[str], new_id: Callable[[], str]) -> Callable[[], str]:
-    """The ids given out before, from the first; then new ones, kept for the next time."""
+    """Return a function that gives out the ids in the list, then new ones, which it adds to the list."""
 
     def each() -> Iterator[str]:
         yield from list(ids)

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from living_reports.errors import InvalidInputError
 from living_reports.reading.requests import DiffReport, GetReport
 
 __all__ = [
+    "BY_TOOL",
     "AuditReport",
     "CheckReport",
     "CreateReport",
@@ -26,6 +28,7 @@ __all__ = [
     "RevertReport",
     "TrashReport",
     "UpdateReport",
+    "checked_limit",
 ]
 
 
@@ -140,6 +143,23 @@ class RestoreReport:
     """Bring a report back from the trash, by its id or a prefix of it."""
 
     report: str
+
+
+MAX_LIMIT = 100
+DEFAULT_LIMIT = 20
+
+
+def checked_limit(limit: int) -> int:
+    """Return the number of rows to give at most; the default where it is not stated.
+
+    Raises:
+        InvalidInputError: It is out of range.
+    """
+    if not 0 <= limit <= MAX_LIMIT:
+        raise InvalidInputError(
+            f"limit is {limit}.", hint=f"Give 1 to {MAX_LIMIT}.", path="limit", allowed=f"1 to {MAX_LIMIT}"
+        )
+    return limit or DEFAULT_LIMIT
 
 
 BY_TOOL: dict[str, type] = {

@@ -1,21 +1,21 @@
-"""What is read by its address: `report://<report id>`, and what lies below it.
+"""Resources: reports and their parts by address.
 
-| address | what it is | media type |
+| address | content | media type |
 |---|---|---|
 | `report://<id>` | the page, as it is now | `text/markdown` |
-| `report://<id>/v/<version>` | the page, as it was at a version | `text/markdown` |
+| `report://<id>/v/<version>` | the page at a version | `text/markdown` |
 | `report://<id>/outline` | `outline.json` | `application/json` |
 | `report://<id>/audit` | `audit.jsonl` | `application/jsonl` |
 
 Rules:
 
-- The id may be its beginning or the title, percent-encoded, as every tool takes it to read. Answers
-  and lists name the id.
-- A page is whole, however long: addresses know no cursor. `MAX_BYTES` is the limit.
-- `application/jsonl` and not `application/x-ndjson`, which names the same format: no registry knows
-  either, the file is a `.jsonl`, and new types no longer take an `x-` (RFC 6648).
+- The id may be shortened, or be the title, percent-encoded, as in every tool that reads. Answers and lists
+  name the whole id.
+- A page is whole, however long: addresses have no cursor. `MAX_BYTES` is the limit.
+- The media type is `application/jsonl` and not `application/x-ndjson`, which names the same format: neither
+  is registered, the file is a `.jsonl`, and new types no longer take an `x-` (RFC 6648).
 
-    >>> read(storage, "report://5f9d12ab-…/v/4", today).data.decode()
+    >>> read_resource(context, "report://5f9d12ab-…/v/4").data.decode()
     '# Platform health …'
 """
 
@@ -23,26 +23,27 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Literal
 from urllib.parse import unquote
 
 from living_reports.errors import ReportNotFoundError, TooLargeError
-from living_reports.library.finding import find_report
+from living_reports.library.context import Context, disk_errors
+from living_reports.library.requests import ListReports
 from living_reports.model.report import outline_bytes
 from living_reports.model.selectors import quoted
 from living_reports.render.markdown import markdown
-from living_reports.store.files import GlobalStorage, State
+from living_reports.store.files import State
 
 MARKDOWN = "text/markdown"
 JSON = "application/json"
 JSON_LINES = "application/jsonl"
 
+RESOURCES_A_PAGE = 50
 MAX_BYTES = 16_000_000
-"""What a report may hold; a longer log is paged by `audit_report`."""
+"""The size limit of a report; a longer log is paged by `audit_report`."""
 
 _MEASURED_BYTES = 200_000
-"""An outline up to this size is rendered for a list, to say how long its page is."""
+"""The largest outline that is rendered for a list, to give the size of its page."""
 
 _ADDRESS = re.compile(
     r"(?i:report)://(?P<report>[^/?#]+)(?:/(?:(?P<part>outline|audit)|v/(?P<version>[1-9][0-9]{0,8})))?"
@@ -54,7 +55,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Address:
-    """What an address says: the report as its caller names it, a part of it, a version or 0."""
+    """An address, parsed: a selector of a report, a part of it, and a version or 0."""
 
     report: str
     part: Part = "page"
@@ -63,7 +64,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Resource:
-    """What was found at an address."""
+    """The content at an address."""
 
     report_id: str
     version: int
@@ -73,10 +74,10 @@ class Resource:
 
 
 def parse_address(text: str) -> Address:
-    """What an address says.
+    """Parse an address.
 
     Raises:
-        ReportNotFoundError: It is none of ours.
+        ReportNotFoundError: It is not an address of a report.
     """
     found = _ADDRESS.fullmatch(text)
     if found is None:
@@ -88,20 +89,34 @@ def parse_address(text: str) -> Address:
     return Address(unquote(found["report"]), part, int(found["version"] or 0))
 
 
-def read(storage: GlobalStorage, text: str, today: date) -> Resource:
-    """What is at an address.
+@disk_errors("no")
+def list_resources(context: Context, cursor: str = "") -> Row:
+    """Return the active reports as resources, newest first.
 
     Raises:
-        ReportNotFoundError, NoSuchVersionError: Nothing is.
+        InvalidInputError: The cursor is invalid.
+    """
+    from living_reports.library.listing import list_reports
+
+    page = list_reports(context, ListReports(limit=RESOURCES_A_PAGE, cursor=cursor))
+    page["resources"] = [_listed(context, row) for row in page.pop("reports")]
+    return page
+
+
+@disk_errors("no")
+def read_resource(context: Context, text: str) -> Resource:
+    """Return the whole content at an address.
+
+    Raises:
+        ReportNotFoundError, NoSuchVersionError: There is nothing.
         AmbiguousSelectorError: Several reports have this title.
         TooLargeError: It is over `MAX_BYTES`.
         CorruptReportError, LockTimeoutError: It cannot be read.
     """
     address = parse_address(text)
-    report_id = find_report(storage, address.report, writing=False)
-    state = storage.read(report_id)
+    report_id, state = context.read(address.report)
     version = address.version or state.version
-    media_type, data = _content(storage, state, address.part, version, today)
+    media_type, data = _content(context, state, address.part, version)
     if len(data) > MAX_BYTES:
         raise TooLargeError(
             f"It has {len(data):,} bytes; the limit is {MAX_BYTES:,}.",
@@ -111,19 +126,18 @@ def read(storage: GlobalStorage, text: str, today: date) -> Resource:
     return Resource(report_id, version, media_type, data, state.warnings)
 
 
-def _content(
-    storage: GlobalStorage, state: State, part: Part, version: int, today: date
-) -> tuple[str, bytes]:
+def _content(context: Context, state: State, part: Part, version: int) -> tuple[str, bytes]:
+    storage = context.storage
     if part == "audit":
         return JSON_LINES, storage.log_bytes(state.outline.report_id, MAX_BYTES + 1)
     outline = storage.outline_at(state.outline.report_id, version, state)
     if part == "outline":
         return JSON, outline_bytes(outline)
-    return MARKDOWN, markdown(outline, today).encode()
+    return MARKDOWN, markdown(outline, context.today()).encode()
 
 
-def listed(storage: GlobalStorage, row: Row, today: date) -> Row:
-    """A row of `list_reports` as a resource; `size` where it takes little to know it."""
+def _listed(context: Context, row: Row) -> Row:
+    """Return a row of `list_reports` as a resource; with `size` where that is cheap."""
     report_id = row["report_id"]
     resource = {
         "uri": f"report://{report_id}",
@@ -133,5 +147,5 @@ def listed(storage: GlobalStorage, row: Row, today: date) -> Row:
         "tags": row.get("tags", []),
         "version": row.get("version", 0),
     }
-    outline = storage.glance(report_id, _MEASURED_BYTES)
-    return resource | ({"size": len(markdown(outline, today).encode())} if outline else {})
+    outline = context.storage.glance(report_id, _MEASURED_BYTES)
+    return resource | ({"size": len(markdown(outline, context.today()).encode())} if outline else {})

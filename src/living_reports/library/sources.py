@@ -1,13 +1,14 @@
-"""The local files that a report may cite and show: those inside the folders an operator allowed.
+"""The local files that reports may cite and show: those inside the folders that an operator allowed.
 
 Rules:
 
-- A path is followed to where it really leads; it is read only if that is inside an allowed folder.
-  A link that leads out, a `..`, and anything but a plain file are refused.
-- What was opened is what is read: a file that is put in its place meanwhile is not.
-- Only reads. Where nothing may or can be read the answer is `None`; no error tells a caller what
-  there is outside.
-- A relative path is looked for in each folder in turn. `file:` addresses are paths.
+- Links are resolved first; a file is read only if its real path is inside an allowed folder. A link that
+  leads out, a `..`, and anything but a plain file are refused.
+- The open file is checked against its path, so that a file that is swapped in meanwhile is not read.
+- This module only reads. The answer is `None` where nothing may or can be read; no error tells a caller
+  what exists outside.
+- A relative path is looked up in each folder in turn. `file:` addresses are paths.
+- Nothing is recorded or reported about files outside the allowed folders.
 
     >>> Sources([Path("/srv/evidence")]).sha256_of("/etc/passwd") is None
     True
@@ -19,16 +20,23 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit
+
+from living_reports.changes import Change, citation_source
+from living_reports.model.report import Outline
+from living_reports.reading.check import cited_documents
 
 MAX_IMAGE_BYTES = 5_000_000
 MAX_HASHED_BYTES = 200_000_000
 
 _CHUNK_BYTES = 1 << 20
+_HashOf = Callable[[str], str | None]
 _FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_BINARY", 0)
@@ -39,23 +47,23 @@ _FLAGS = (
 
 
 class Sources:
-    """Reads files inside some folders; without any, none."""
+    """Reads files inside some folders; without any folder, it reads none."""
 
     def __init__(self, folders: Iterable[Path] = ()) -> None:
         self._folders = list(folders)
 
     def allows(self, path: str) -> bool:
-        """Whether the path leads into an allowed folder, to a file that is there or might be."""
+        """Return True if the path leads into an allowed folder, whether or not the file exists."""
         return any(True for _ in self._places(path))
 
     def read_image(self, path: str) -> bytes | None:
-        """The file's bytes, or `None` if it may not or cannot be read or is over `MAX_IMAGE_BYTES`."""
+        """Return the bytes of a file; `None` if it cannot be read or is over `MAX_IMAGE_BYTES`."""
         with self._opened(path, MAX_IMAGE_BYTES) as file:
             data = file.read(MAX_IMAGE_BYTES + 1) if file else b""
         return data if 0 < len(data) <= MAX_IMAGE_BYTES else None
 
     def sha256_of(self, path: str) -> str | None:
-        """The sha256 of the file as `sha256sum` prints it, or `None` as for an image.
+        """Return the sha256 of a file as `sha256sum` prints it; `None` as for an image.
 
         The limit is `MAX_HASHED_BYTES`.
         """
@@ -87,9 +95,9 @@ class Sources:
         yield None
 
     def _is_still(self, place: str, descriptor: int, limit_bytes: int) -> bool:
-        """Whether the open file is a plain one and the one at this place.
+        """Return True if the open file is a plain file and still the one at this path.
 
-        A folder on the way may have become a link between looking and opening.
+        A folder on the way may have become a link between the check and the opening.
         """
         opened = os.fstat(descriptor)
         if not stat.S_ISREG(opened.st_mode) or opened.st_size > limit_bytes:
@@ -100,7 +108,7 @@ class Sources:
             return False
 
     def _places(self, path: str) -> Iterator[str]:
-        """Where the path really leads, as far as that is inside an allowed folder."""
+        """Yield the real paths that a path stands for, one for each allowed folder that it lies in."""
         local = _local(path)
         if not local or "\0" in local or ".." in re.split(r"[/\\]", local):
             return
@@ -112,10 +120,52 @@ class Sources:
 
 
 def _local(path: str) -> str:
-    """The path that a `file:` address of this machine means; any other text is a path."""
+    """Return the path of a `file:` address of this machine; any other text is a path already."""
     if path[:5].lower() != "file:":
         return path
     address = urlsplit(path)
     if address.netloc.lower() not in ("", "localhost"):
         return ""
     return re.sub(r"^/(?=[A-Za-z]:)", "", unquote(address.path))
+
+
+# --- Cited documents -----------------------------------------------------------------------
+
+
+def with_hashes(changes: Iterable[Change], sources: Sources) -> list[Change]:
+    """Return the changes with the current sha256 of each document that they cite.
+
+    The hash is taken before the changes are applied, so that applying stays pure and citing an unchanged
+    file again changes nothing. A hash that the caller states is kept: the caller may have read the file
+    at another time.
+    """
+    hash_of = cache(sources.sha256_of)  # a call may cite one file many times
+    return [_hashed(change, hash_of) for change in changes]
+
+
+def current_hashes(outline: Outline, sources: Sources) -> dict[str, str | None]:
+    """Return the current hashes of the cited documents by path; `None` for a missing or unreadable one.
+
+    Documents outside the allowed folders are left out.
+    """
+    return {path: sources.sha256_of(path) for path in cited_documents(outline) if sources.allows(path)}
+
+
+def _hashed(change: Change, hash_of: _HashOf) -> Change:
+    if change.op == "remove_citation":  # its fields say which citation, not what to cite
+        return change
+    fields: dict[str, Any] = dict(change.fields)
+    if "citation" in fields:
+        fields["citation"] = _with_hash(fields["citation"], hash_of)
+    if "citations" in fields:
+        fields["citations"] = [_with_hash(each, hash_of) for each in fields["citations"]]
+    if "insights" in fields:
+        fields["insights"] = [_hashed(each, hash_of) for each in fields["insights"]]
+    return replace(change, fields=fields)
+
+
+def _with_hash(stated: dict[str, str], hash_of: _HashOf) -> dict[str, str]:
+    if "response_hash" in stated or "path" not in stated or citation_source(stated) != "document":
+        return stated
+    sha256 = hash_of(stated["path"])
+    return stated | {"response_hash": sha256} if sha256 else stated

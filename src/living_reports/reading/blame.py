@@ -22,11 +22,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from living_reports.errors import ItemNotFoundError
-from living_reports.library.answers import by_line
 from living_reports.model.delta import DeltaError, is_bookkeeping, parts
 from living_reports.model.report import Outline
 from living_reports.model.selectors import find_insight, find_section, folded, quoted
-from living_reports.reading.brief import brief_address
+from living_reports.reading.brief import brief_address, by_line
 from living_reports.store.files import Record
 
 Row = dict[str, Any]

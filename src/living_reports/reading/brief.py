@@ -23,6 +23,7 @@ from typing import Any
 from living_reports.model.delta import DeltaError, address, is_bookkeeping, parts
 from living_reports.model.event import AuditEvent
 from living_reports.model.report import Outline
+from living_reports.store.files import Record
 
 ID_CHARS = 8
 VALUE_CHARS = 200
@@ -242,3 +243,16 @@ def _event_fields(event: AuditEvent, reason_chars: int) -> Row:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
+
+
+def by_line(record: Record) -> Row:
+    """Return the author of a version as conflicts show it: version, time, actor, client and reason."""
+    event = record.event
+    by = {
+        "version": record.version,
+        "ts": event.ts,
+        "actor": event.actor,
+        "client": record.payload.get("client"),
+        "reason": cut(str(record.payload.get("reason", "")), 100),
+    }
+    return {key: value for key, value in by.items() if value}

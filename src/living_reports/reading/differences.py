@@ -23,18 +23,15 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from living_reports.errors import InvalidInputError, NoSuchVersionError
-from living_reports.library import trail
-from living_reports.library.answers import MAX_ANSWER_CHARS, by_line
-from living_reports.library.catalogue import require_choice
 from living_reports.model.delta import diff, is_bookkeeping, parts
 from living_reports.model.merge.conflict import excerpts
 from living_reports.model.merge.lines import changed_lines
 from living_reports.model.report import Outline, Section, outline_data
-from living_reports.reading import blame
+from living_reports.reading import blame, trail
 from living_reports.reading import cursor as cursors
-from living_reports.reading.brief import VALUE_CHARS, brief_address, brief_edits, short_ids
-from living_reports.reading.paging import Position, fit
-from living_reports.reading.requests import DiffReport
+from living_reports.reading.brief import VALUE_CHARS, brief_address, brief_edits, by_line, short_ids
+from living_reports.reading.paging import MAX_ANSWER_CHARS, Position, fit
+from living_reports.reading.requests import DiffReport, require_choice
 from living_reports.render.markdown import markdown
 from living_reports.render.textdiff import text_diff
 from living_reports.store.files import GlobalStorage, Record, State

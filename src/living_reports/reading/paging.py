@@ -33,6 +33,9 @@ ID_KEYS = ("section_id", "insight_id")
 
 CUT = ',"cut":true'
 
+MAX_ANSWER_CHARS = 20_000
+"""The limit of most answers, in characters of compact JSON."""
+
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -237,3 +240,13 @@ def _address(value: Any, start: Position) -> str:
             names.append(str(count))
             value = value[count] if isinstance(value, list) else None
     return "/".join(names)
+
+
+def first_fitting(rows: list[Any], room: int) -> list[Any]:
+    """Return the rows from the first on that fit into `room` characters."""
+    taken = 2
+    for count, row in enumerate(rows):
+        taken += size(row) + 1
+        if taken > room:
+            return rows[:count]
+    return rows

@@ -5,8 +5,13 @@ A value that is empty or 0 is not stated.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from living_reports.changes import parse_text
+from living_reports.errors import InvalidInputError
+from living_reports.reading.brief import cut
 
 
 @dataclass(frozen=True)
@@ -43,3 +48,20 @@ class DiffReport:
     to_version: int = 0
     format: str = ""
     cursor: str = ""
+
+
+def require_choice(name: str, value: str, allowed: Sequence[str]) -> None:
+    """Refuse a value that is not allowed; the error names the allowed ones, and the nearest of them.
+
+    Raises:
+        InvalidInputError: It is not allowed.
+    """
+    if value not in allowed:
+        near = difflib.get_close_matches(value[:60].casefold(), allowed, 1)
+        raise InvalidInputError(
+            f"There is no {name} {cut(parse_text(value, name), 40)!r}.",
+            hint=f"One of: {', '.join(allowed)}.",
+            path=name,
+            allowed=list(allowed),
+            did_you_mean=near[0] if near else None,
+        )

@@ -34,7 +34,7 @@ from living_reports.errors import NotFoundError, ReportError, TooLargeError
 from living_reports.server.desk import Context, Desk, defects_logged, errors_of_the_protocol
 
 if TYPE_CHECKING:
-    from living_reports.library.lookout import Lookout
+    from living_reports.library.watch import ChangeWatcher
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Subscriptions:
         self._desk = desk
         self._bus = InMemorySubscriptionBus()
         self._listen = ListenHandler(self._bus)
-        self._lookout: Lookout | None = None
+        self._lookout: ChangeWatcher | None = None
         self._followers: Counter[str | None] = Counter()
         self._subscribers: dict[Connection, _Subscriber] = {}
         self._is_looking = False
@@ -166,7 +166,7 @@ class Subscriptions:
                 limit=MAX_ADDRESSES,
             )
         if self._lookout is None:
-            self._lookout = await self._desk.ask(lambda library: library.lookout())
+            self._lookout = await self._desk.ask(lambda library: library.watch())
         lookout = self._lookout
         self._followers[address] += 1
         try:
@@ -185,7 +185,7 @@ class Subscriptions:
             if self._lookout is not None:
                 self._lookout.forget(address)
 
-    async def _look_out(self, lookout: Lookout) -> None:
+    async def _look_out(self, lookout: ChangeWatcher) -> None:
         """Look for changes, and tell of them, for as long as somebody follows something."""
         try:
             while self._followers:
@@ -197,10 +197,10 @@ class Subscriptions:
         finally:
             self._is_looking = False
 
-    async def _changes(self, lookout: Lookout) -> list[str | None]:
+    async def _changes(self, lookout: ChangeWatcher) -> list[str | None]:
         try:
             with defects_logged("the lookout"):
-                return await self._desk.ask(lambda library: lookout.look())
+                return await self._desk.ask(lambda library: lookout.changed())
         except ReportError as error:
             logger.warning("no changes were looked for: %s", error.message)
             return []

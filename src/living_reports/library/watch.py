@@ -1,19 +1,20 @@
-"""What changed at the addresses that somebody follows, whoever changed it.
+"""Watching: which followed addresses have changed, whoever changed them.
 
 Rules:
 
-- A look costs a few stats while nothing changes: of the followed reports' two files, and of the
-  catalogue where the list is followed. Nobody looks while nobody follows.
-- What a stat shows is then read, under the report's lock: a commit that is under way is told of once,
-  when it is done, and a person's edit of `outline.json` becomes a version.
-- Told of is what a reader would see: a new version of a page or an outline, a new line of a log, a
-  report that went or came back. What an address with a version holds never changes.
-- The list changes when a report comes, goes or gets another title, not with each version.
-- A report that cannot be read just now is looked at again.
+- A check costs a few stats while nothing changes: of the two files of each followed report, and of the
+  catalogue where the list is followed.
+- A report whose files changed is read under its lock: a commit that is under way is reported once, when
+  it is done, and a person's edit of `outline.json` becomes a version.
+- A change is one that a reader would see: a new version of a page or an outline, a new line of a log, a
+  report that was removed or came back. The content of an address with a version never changes.
+- The list changes when a report is added, removed or renamed, not with each version.
+- A report that cannot be read at the moment is checked again later.
 
-    >>> lookout.follow(LIST)
-    >>> library.create_report(CreateReport("Health"), author)
-    >>> lookout.look()
+    >>> watcher = watch(context)
+    >>> watcher.follow(LIST)
+    >>> create_report(context, CreateReport("Health"), author)
+    >>> watcher.changed()
     [None]
 """
 
@@ -27,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from living_reports.errors import LockTimeoutError, ReportError, ReportNotFoundError, StorageFailedError
-from living_reports.library.finding import find_report
+from living_reports.library.context import Context, find_report
 from living_reports.library.resources import Address, parse_address
 from living_reports.model.report import parse_uuid
 from living_reports.store.files import GlobalStorage
@@ -35,21 +36,24 @@ from living_reports.store.files import GlobalStorage
 logger = logging.getLogger(__name__)
 
 LIST = None
-"""Stands for the list of reports, which has no address of its own."""
+"""The list of reports, which has no address of its own."""
+
+LOCK_TIMEOUT_S = 1.0
+"""The time that a watcher waits for the writer of a report before it checks the others."""
 
 
 @dataclass
 class _Followed:
-    """What is known of an address: what the files looked like, and what a reader saw."""
+    """A followed address, the state of its files, and what a reader saw then."""
 
     address: Address | None
     report_id: str
-    stamps: Hashable
+    file_stats: Hashable
     seen: Hashable
 
 
-class Lookout:
-    """The followed addresses of one root. Threads may use it side by side."""
+class ChangeWatcher:
+    """The followed addresses of one store. Threads may share it."""
 
     def __init__(self, storage: GlobalStorage) -> None:
         self._storage = storage
@@ -57,60 +61,60 @@ class Lookout:
         self._followed: dict[str | None, _Followed] = {}
 
     def follow(self, text: str | None) -> None:
-        """Tell of what changes at this address, or of the list, from now on.
+        """Report changes at this address, or of the list, from now on.
 
         Raises:
-            ReportError: It is none of ours, or what is there cannot be read.
+            ReportError: It is not an address of a report, or the report cannot be read.
         """
         with self._mutex:
             if text in self._followed:
                 return
             address = None if text is LIST else parse_address(text)
             report_id = self._report_id(address) if address else ""
-            followed = _Followed(address, report_id, self._stamps(report_id), None)
-            followed.seen = self._sight(followed)
+            followed = _Followed(address, report_id, self._file_stats(report_id), None)
+            followed.seen = self._visible(followed)
             self._followed[text] = followed
 
     def forget(self, text: str | None) -> None:
-        """Tell of this address no more. Waits for nobody."""
+        """Stop reporting changes at this address. Does not wait for a check that is under way."""
         self._followed.pop(text, None)
 
-    def look(self) -> list[str | None]:
-        """The addresses at which something changed since the last look."""
+    def changed(self) -> list[str | None]:
+        """Return the addresses at which something changed since the last check."""
         with self._mutex:
             return [text for text, followed in list(self._followed.items()) if self._changed(followed)]
 
     def _report_id(self, address: Address) -> str:
-        """The report that is followed: also one that is not there, if its whole id is given."""
+        """Return the id of the report to follow; a whole id is taken even if there is no such report."""
         try:
             return parse_uuid(address.report)
         except ValueError:
             return find_report(self._storage, address.report, writing=False)
 
     def _changed(self, followed: _Followed) -> bool:
-        stamps = self._stamps(followed.report_id)
-        if stamps == followed.stamps:
+        file_stats = self._file_stats(followed.report_id)
+        if file_stats == followed.file_stats:
             return False
         try:
-            sight = self._sight(followed)
+            visible = self._visible(followed)
         except (OSError, LockTimeoutError, StorageFailedError) as error:
-            logger.info("%s is looked at again: %s", followed.report_id or "the list", error)
+            logger.info("%s is checked again: %s", followed.report_id or "the list", error)
             return False
-        followed.stamps = stamps
-        is_other = sight != followed.seen
-        followed.seen = sight
+        followed.file_stats = file_stats
+        is_other = visible != followed.seen
+        followed.seen = visible
         return is_other
 
-    def _stamps(self, report_id: str) -> Hashable:
-        """What the files look like; what is written while they are looked at shows at the next look."""
+    def _file_stats(self, report_id: str) -> Hashable:
+        """Return the stats of the files; a write during this call shows at the next one."""
         root = self._storage.reports_root
         if not report_id:
             return tuple(_stamp(root / name) for name in ("index.jsonl", "by_id", ".pending"))
         folder = root / "by_id" / report_id
         return tuple(_stamp(folder / name) for name in ("audit.jsonl", "outline.json"))
 
-    def _sight(self, followed: _Followed) -> Hashable:
-        """What a reader would see of it."""
+    def _visible(self, followed: _Followed) -> Hashable:
+        """Return a value that stands for what a reader would see."""
         if followed.address is None:
             entries = self._storage.entries()
             return frozenset((e.report_id, e.current_title) for e in entries if e.status == "active")
@@ -137,3 +141,9 @@ def _stamp(path: Path) -> Hashable:
     except OSError:
         return None
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def watch(context: Context) -> ChangeWatcher:
+    """Return a watcher with a lock time-out of its own, so that one locked report delays no others."""
+    root = context.storage.reports_root
+    return ChangeWatcher(GlobalStorage(root, lock_timeout_seconds=LOCK_TIMEOUT_S))

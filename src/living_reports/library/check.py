@@ -1,58 +1,57 @@
-"""What `check_report` answers: the findings of a day, a page at a time.
+"""The use case `check_report`: the findings as of a day, in pages.
 
 Rules:
 
-- A report is `ok` if there is no error and no warning, whichever page this is. What is only worth
-  a look (`info`) does not count.
-- A cursor holds the version and the day that it began with. Documents and cited reports are
-  looked at again for each page.
-- A cited report that is damaged, or is not there, has no version to compare with: nothing is
-  said of it here.
+- A report is `ok` if there is no error and no warning, whichever page this is; `info` does not count.
+- A cursor holds the version and the day of the first page. Documents and cited reports are looked at
+  again for each page.
+- A cited report that is missing or damaged has no version to compare with, and gives no finding here.
 """
 
 from __future__ import annotations
 
 import logging
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 from living_reports.errors import InvalidInputError, ReportError
-from living_reports.library.answers import MAX_ANSWER_CHARS, first_fitting
-from living_reports.library.sources import Sources
-from living_reports.library.sourcing import current_hashes
+from living_reports.library.context import Context, disk_errors
+from living_reports.library.requests import CheckReport
+from living_reports.library.sources import current_hashes
 from living_reports.model.report import Outline
 from living_reports.model.selectors import quoted
 from living_reports.reading import cursor as cursors
 from living_reports.reading.brief import cut
 from living_reports.reading.check import cited_reports, findings, utc_day
-from living_reports.reading.paging import size
-from living_reports.store.files import GlobalStorage, State
+from living_reports.reading.paging import MAX_ANSWER_CHARS, first_fitting, size
+from living_reports.store.files import GlobalStorage
 
 logger = logging.getLogger(__name__)
 
 _TEXT_CHARS = 1_000
-"""How long a message or a hint may be, so that each finding fits on a page."""
+"""The longest message or hint, so that each finding fits on a page."""
 _CURSOR_CHARS = 300
 
 Row = dict[str, Any]
 
 
-def check_answer(
-    storage: GlobalStorage, sources: Sources, state: State, on: str = "", cursor: str = ""
-) -> Row:
-    """The findings of a report that was just read, from the cursor on.
+@disk_errors("no")
+def check_report(context: Context, request: CheckReport) -> Row:
+    """Return what is stale, unproven or broken in a report as of a day.
 
     Raises:
-        InvalidInputError: `on` is no day, or the cursor is not for this call.
+        InvalidInputError: `on` is not a day, or the cursor belongs to another call.
+        ReportError: The selector is wrong, or the report cannot be read.
     """
-    report_id = state.outline.report_id
-    arguments = {"tool": "check_report", "report": report_id, "on": on}
-    version, day, begin = state.version, _day(on), 0
-    if cursor:
-        version, (day_text, begin) = cursors.decode(cursor, arguments)
+    storage = context.storage
+    report_id, state = context.read(request.report)
+    arguments = {"tool": "check_report", "report": report_id, "on": request.on}
+    version, day, begin = state.version, _day(context, request.on), 0
+    if request.cursor:
+        version, (day_text, begin) = cursors.decode(request.cursor, arguments)
         day = date.fromisoformat(day_text)
     outline = storage.outline_at(report_id, version, state)
-    found = findings(outline, day, _versions(storage, outline), current_hashes(outline, sources))
+    found = findings(outline, day, _versions(storage, outline), current_hashes(outline, context.sources))
     answer: Row = {"report_id": report_id, "title": outline.title, "version": version}
     answer["ok"] = all(finding["severity"] == "info" for finding in found)
     if state.warnings:
@@ -66,9 +65,9 @@ def check_answer(
     return answer
 
 
-def _day(on: str) -> date:
+def _day(context: Context, on: str) -> date:
     if not on.strip():
-        return datetime.now(UTC).date()
+        return context.today()
     day = utc_day(on.strip())
     if day is None:
         raise InvalidInputError(
@@ -78,7 +77,7 @@ def _day(on: str) -> date:
 
 
 def _versions(storage: GlobalStorage, outline: Outline) -> dict[str, int]:
-    """The current versions of the reports that this one cites."""
+    """Return the current versions of the reports that this one cites."""
     versions = {}
     for report_id in sorted(cited_reports(outline)):
         try:

@@ -1,35 +1,29 @@
-"""Questions about a report's history: which events, since when, about what.
+"""Questions about the events of a report: since when, by whom, of which type.
 
-Rules:
-
-- Newest first, a page at a time, read from the end of the log: an event that is older than
-  the page, or than `since`, is never looked at.
-- A filter is a predicate over one record. What it needs to know of the report it is given.
+Rules: events come newest first. A filter is a predicate over one event; it is given all that it needs to
+know about the report.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from datetime import UTC, date, datetime, time
-from typing import Any, get_args
+from typing import get_args
 
 from living_reports.errors import InvalidInputError
 from living_reports.model.event import ActionType, Actor
 from living_reports.model.selectors import folded, quoted
-from living_reports.reading.brief import event_row
-from living_reports.reading.paging import size
 from living_reports.store.files import Record
 
 Wanted = Callable[[Record], bool]
-Row = dict[str, Any]
 
 
 # --- Since when --------------------------------------------------------------------------
 
 
 def parse_since(since: str | int) -> int | datetime | None:
-    """A version, a moment, or `None` where it is not stated.
+    """Parse a version or a moment; `None` where it is not stated.
 
     Raises:
         InvalidInputError: It is neither a version nor an ISO date or time.
@@ -50,7 +44,7 @@ def parse_since(since: str | int) -> int | datetime | None:
 
 
 def as_moment(text: str) -> datetime:
-    """An ISO day (its beginning) or time, in UTC where it names no zone.
+    """Parse an ISO day (as its beginning) or time, in UTC where it names no zone.
 
     Raises:
         ValueError: It is neither.
@@ -62,20 +56,20 @@ def as_moment(text: str) -> datetime:
 
 
 def is_after(record: Record, since: int | datetime) -> bool:
-    """True if the event came after the version, or not before the moment."""
+    """Return True if the event came after the version, or not before the moment."""
     if isinstance(since, int):
         return record.version > since or not record.is_ours
     try:
         return as_moment(str((record.data or {}).get("ts"))) >= since
     except ValueError:
-        return True  # another writer's idea of a time
+        return True  # another program's idea of a time
 
 
 # --- By whom, of which type --------------------------------------------------------------
 
 
 def by_type(action_type: str) -> Wanted:
-    """The events of one type.
+    """Return the filter for the events of one type.
 
     Raises:
         InvalidInputError: There is no such type.
@@ -94,47 +88,25 @@ def by_type(action_type: str) -> Wanted:
 
 
 def by_actor(actor: str) -> Wanted:
-    """The events of one kind of actor, else of the clients whose name contains the word."""
+    """Return the filter for one kind of actor, else for the clients whose name contains the word."""
     word = folded(actor)
     if word in get_args(Actor):
         return lambda record: (record.data or {}).get("actor") == word
     return lambda record: word in folded(str(record.payload.get("client", "")))
 
 
-# --- A page ------------------------------------------------------------------------------
-
-
-def page(
-    records: Iterator[Record], wanted: Sequence[Wanted], since: int | datetime | None, limit: int, room: int
-) -> tuple[list[Row], Record | None]:
-    """The rows of one page, and the last record on it if there may be more."""
-    rows: list[Row] = []
-    last: Record | None = None
-    for record in records:
-        if since is not None and not is_after(record, since):
-            if record.is_ours:
-                return rows, None
-            continue
-        if not record.is_event or not all(want(record) for want in wanted):
-            continue
-        row = event_row(record.event)
-        room -= size(row) + 1
-        if len(rows) == limit or (room < 0 and rows):
-            return rows, last
-        rows.append(row)
-        last = record
-    return rows, None
+# --- Versions ----------------------------------------------------------------------------
 
 
 def newest_version(records: Iterable[Record]) -> int:
-    """The version that the newest event names; 0 where none does."""
+    """Return the version of the newest event; 0 where no event has one."""
     return next((record.version for record in records if record.is_ours), 0)
 
 
 def updated_by(records: Iterable[Record], moment: str) -> str:
-    """When a report had last been changed at a moment (ISO 8601 in UTC); `""` if it came later."""
+    """Return the time of the last change up to a moment (ISO 8601 in UTC); empty if the report is younger."""
     for record in records:
-        if record.is_whole:  # a creation, or another writer's report as it was adopted
+        if record.is_whole:  # a creation, or an adoption
             outline = record.delta[0].get("new")
             ts = str(outline.get("updated_at", "")) if isinstance(outline, dict) else ""
             return ts if ts <= moment else ""

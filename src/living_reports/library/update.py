@@ -1,13 +1,14 @@
-"""Whose text a change without `expected_version` replaced, and how to bring it back.
+"""The use case `update_report`, and its warnings about replaced text.
 
 Rules:
 
-- Only whole-value edits count (a title, a section's or an insight's text set anew): a caller
-  who finds and replaces words has shown that it knows them.
-- A warning names the version, the client and the reason of the text that was replaced, and
-  the call that brings it back. It is a warning, not a refusal: nothing is ever lost.
-- One walk back along the log answers for all texts of a call. A line is only parsed if its
-  bytes name one of them, and the walk ends with the last text found.
+- A warning concerns only edits that replace a whole value (a title, or the text of a section or insight):
+  a caller who finds and replaces words has shown that it knows them. Calls with an `expected_version` get
+  no warnings.
+- A warning names the version, the client and the reason of the replaced text, and the call that brings
+  it back. It is not a refusal: nothing is ever lost.
+- One walk back along the history finds the authors of all replaced texts. An event is only parsed if it
+  mentions one of them, and the walk ends when all are found.
 """
 
 from __future__ import annotations
@@ -15,25 +16,64 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from living_reports.changes import Change
+from living_reports.changes import Change, parse_changes
 from living_reports.errors import ReportError
+from living_reports.library.answers import WriteCall, changed_answer, new_id, preview_answer
+from living_reports.library.context import Context, disk_errors
+from living_reports.library.merging import carried_over, proposed_changes
+from living_reports.library.requests import UpdateReport
+from living_reports.library.sources import with_hashes
 from living_reports.model.delta import address
 from living_reports.model.event import Author
 from living_reports.model.report import Outline
 from living_reports.model.selectors import find_insight, find_section
 from living_reports.reading.brief import cut
-from living_reports.store.files import Edit, Record, State
+from living_reports.store.files import Edit, Record, State, utc_now
 
 _WARNINGS = 10
 _REASON_CHARS = 80
 _AT = re.compile(rb'"at":"([^"]*)"')
 _PROSE = ("content", "notes")
 
+Row = dict[str, Any]
+
+
+@disk_errors("no")
+def update_report(context: Context, request: UpdateReport, author: Author) -> Row:
+    """Make all changes as one version, or none. Changes to an older version are merged with later ones.
+
+    Raises:
+        VersionConflictError: They conflict with changes after `expected_version`.
+        ReportError: A selector or a change is wrong, or the store failed.
+    """
+    changes = list(request.changes)
+    call = WriteCall.checked(request.reason, request.request_id, {"changes": changes})
+    parsed = with_hashes(parse_changes(changes), context.sources)
+    with context.edit(request.report, call.request_id) as edit:
+        if not request.dry_run and (first := call.first_answer(edit)):
+            return first
+        now = utc_now()
+        proposal = proposed_changes(edit, changes, parsed, call.reason, now, new_id)
+        outcome, rebased_over = carried_over(edit, request.expected_version, proposal)
+        warnings = [*edit.state.warnings, *outcome.warnings]
+        if not request.expected_version:
+            warnings += overwrite_warnings(edit, parsed, outcome.outline, author)
+        if request.dry_run or not outcome.applied:
+            return preview_answer(edit, outcome, warnings, rebased_over, dry_run=request.dry_run)
+        note = call.note(outcome, author, now, warnings, rebased_over=rebased_over)
+        edit.put(outcome.outline.model_copy(update={"updated_at": now}), note)
+    assert edit.record is not None
+    return changed_answer(edit.record, outcome.outline.title, outcome.applied, warnings)
+
+
+# --- Warnings about replaced text ----------------------------------------------------------
+
 
 @dataclass(frozen=True)
 class _Replaced:
-    """A text that a whole-value edit set anew: the address of its item, its field, before and after."""
+    """A text that an edit replaced: the address of its item, its field, and the text before and after."""
 
     item: str
     field: str
@@ -46,12 +86,12 @@ class _Replaced:
 
     @property
     def touched_by(self) -> frozenset[str]:
-        """The addresses of edits that made this text what it was."""
+        """The addresses at which an edit may have written this text."""
         return frozenset({self.at, self.item, ""})
 
     @property
     def named_by(self) -> tuple[bytes, ...]:
-        """What a line of the log contains if it may have touched this text: one of these."""
+        """The bytes of which the log line of such an edit contains one."""
         item_id = self.item.partition("/")[2].encode()
         return (item_id,) if item_id else (f'"at":"{self.field}"'.encode(), b'"at":""')
 
@@ -62,7 +102,7 @@ class _Replaced:
 
 
 def overwrite_warnings(edit: Edit, changes: Sequence[Change], new: Outline, author: Author) -> list[str]:
-    """One warning for each text that was another client's, or lost more than half of its length."""
+    """Return a warning for each text that another client wrote, or that lost more than half of its length."""
     replaced = list(dict.fromkeys(_replaced_texts(edit.state.outline, changes, new)))
     touched = _last_touches(edit, replaced)
     warnings = [_warning(edit.state, text, touched.get(text), author) for text in replaced]
@@ -100,7 +140,7 @@ def _texts(item: str, old: object, new: object, fields: Iterable[str]) -> Iterat
 
 
 def _last_touches(edit: Edit, texts: Iterable[_Replaced]) -> dict[_Replaced, Record]:
-    """The newest event that touched each text, or brought its item or the whole outline."""
+    """Return the newest event that wrote each text, or added its item or the whole outline."""
     missing = set(texts)
     found: dict[_Replaced, Record] = {}
     naming = [part for text in missing for part in text.named_by]
@@ -118,18 +158,18 @@ def _last_touches(edit: Edit, texts: Iterable[_Replaced]) -> dict[_Replaced, Rec
 
 
 def _warning(state: State, text: _Replaced, record: Record | None, author: Author) -> str:
-    """What to say about one text; nothing where it was the caller's own and much of it is left."""
-    whose = _whose(record, author)
-    if not whose and not text.shrinks:
+    """Return the warning about one text; empty if the caller wrote it and much of it is left."""
+    other = _other_author(record, author)
+    if not other and not text.shrinks:
         return ""
-    what = f"{text.at}: replaced the text" + (f" of version {record.version}" if record else "") + whose
+    what = f"{text.at}: replaced the text" + (f" of version {record.version}" if record else "") + other
     if text.shrinks:
         what += f"; it shrank from {len(text.old):,} to {len(text.new):,} characters"
     return f"{what}; revert_report with undo={_version_made(state)} brings it back"
 
 
-def _whose(record: Record | None, author: Author) -> str:
-    """By whom the text was, if that was another client than the caller."""
+def _other_author(record: Record | None, author: Author) -> str:
+    """Return ` by <author>` for a text of another client; empty for one of the caller."""
     if record is None or not record.is_event:
         return ""
     client = str(record.payload.get("client", ""))
@@ -142,5 +182,5 @@ def _whose(record: Record | None, author: Author) -> str:
 
 
 def _version_made(state: State) -> int:
-    """The version that the change makes; another writer's text gets one before, when it is adopted."""
+    """Return the version that the change makes; adopting another program's report makes one before it."""
     return max(state.version, state.floor) + (1 if state.record is not None else 2)

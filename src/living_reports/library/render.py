@@ -1,32 +1,29 @@
-"""What `render_report` answers: a page as text, or where its file is.
+"""The use case `render_report`: a page as text, or the place of its file.
 
 Rules:
 
-- A text is a read: it writes nothing. A file is written with one event, which makes no version.
-- HTML always goes into a file. Markdown does where that was asked for, or where the answer would
-  be over 20,000 characters; such a file begins with front matter that says what it is.
-- A page belongs to a version: it names it, and carries the sha256 of the event that made it. The
-  same version rendered again replaces its file.
-- A report that only another writer has written gets its first event of ours first, so that the
-  version that the page names is one that can be read back.
+- Text is a read: it writes nothing. A file is written with one event, which makes no version.
+- HTML always goes into a file. Markdown does where `to_file` is stated, or where the answer would exceed
+  20,000 characters; such a file begins with front matter that describes it.
+- A page belongs to a version: it names the version and the sha256 of its event. Rendering the same
+  version again replaces its file.
+- A report that only another program has written is adopted before a file is written, so that the version
+  named on the page can be read back.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
-from living_reports.library.answers import MAX_ANSWER_CHARS
-from living_reports.library.catalogue import require_choice
+from living_reports.library.answers import bare_event
+from living_reports.library.context import Context, disk_errors
 from living_reports.library.requests import RenderReport
-from living_reports.library.sources import Sources
-from living_reports.library.writing import bare_event
 from living_reports.model.event import AuditEvent, Author
 from living_reports.model.report import Outline, sha256_hex
-from living_reports.reading.paging import size
-from living_reports.render.html import html
+from living_reports.reading.paging import MAX_ANSWER_CHARS, size
+from living_reports.reading.requests import require_choice
 from living_reports.render.markdown import markdown
-from living_reports.store.files import GlobalStorage, Say, State
+from living_reports.store.files import Say, State
 from living_reports.store.files.pages import PAGES_FOLDER
 
 FORMATS = ("markdown", "html")
@@ -35,48 +32,40 @@ _SUFFIXES = {"markdown": "md", "html": "html"}
 Row = dict[str, Any]
 
 
-def render_answer(
-    storage: GlobalStorage,
-    sources: Sources,
-    state: State,
-    request: RenderReport,
-    author: Author,
-    progress: Say | None,
+@disk_errors("no")
+def render_report(
+    context: Context, request: RenderReport, author: Author, progress: Say | None = None
 ) -> Row:
-    """The page of a report that was just read, or where its file is.
+    """Render a report as a page; return its text, or the place of its file.
+
+    Args:
+        context: The store.
+        request: The report, the format and the version.
+        author: The author of the event that records a file.
+        progress: Called with what was done of the page.
 
     Raises:
         InvalidInputError: There is no such format.
         NoSuchVersionError: The report never had this version.
         CorruptReportError: The report is damaged; pages as text can be had all the same.
-        StorageFailedError: The file could not be written; the error says whether it happened.
+        StorageFailedError: The file could not be written; `happened` says whether it was.
+        ReportError: The selector is wrong, or the report cannot be read.
     """
+    storage, (_, state) = context.storage, context.read(request.report)
     page_format = request.format or "markdown"
     require_choice("format", page_format, FORMATS)
     report_id, version = state.outline.report_id, request.version or state.version
     outline = storage.outline_at(report_id, version, state)
     if page_format == "markdown" and not request.to_file:
         answer = _answer(state, outline, page_format)
-        answer["text"] = markdown(outline, datetime.now(UTC).date())
+        answer["text"] = markdown(outline, context.today())
         if size(answer) <= MAX_ANSWER_CHARS:
             return answer
     if state.record is None and state.refusal is None:
         is_current = version == state.version
         state = storage.adopt(report_id, author)
         outline = state.outline if is_current else outline
-    return _file_answer(storage, sources, state, outline, page_format, author, progress)
-
-
-def _file_answer(
-    storage: GlobalStorage,
-    sources: Sources,
-    state: State,
-    outline: Outline,
-    page_format: str,
-    author: Author,
-    say: Say | None,
-) -> Row:
-    page = _page(storage, sources, outline, page_format, say).encode()
+    page = _page(context, outline, page_format, progress).encode()
     name = f"report-v{outline.outline_version}.{_SUFFIXES[page_format]}"
     path = storage.write_page(
         outline.report_id, name, page, _event(outline, page_format, name, page, author)
@@ -88,15 +77,16 @@ def _file_answer(
     }
 
 
-def _page(
-    storage: GlobalStorage, sources: Sources, outline: Outline, page_format: str, say: Say | None
-) -> str:
-    """The whole page, with the hash of the event that made its version."""
-    today = datetime.now(UTC).date()
-    record = storage.event_of(outline.report_id, outline.outline_version)
+def _page(context: Context, outline: Outline, page_format: str, progress: Say | None) -> str:
+    """Return the whole page, with the hash of the event that made its version."""
+    today = context.today()
+    record = context.storage.event_of(outline.report_id, outline.outline_version)
     head_sha256 = record.sha256 if record else ""
     if page_format == "html":
-        return html(outline, today=today, head_sha256=head_sha256, images=sources.read_image, say=say)
+        from living_reports.render.html import html
+
+        images = context.sources.read_image
+        return html(outline, today=today, head_sha256=head_sha256, images=images, say=progress)
     return markdown(outline, today, front_matter=True, head_sha256=head_sha256)
 
 

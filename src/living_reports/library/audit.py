@@ -1,0 +1,124 @@
+"""The use case `audit_report`: the events of a report, filtered and in pages.
+
+Rules:
+
+- Newest first, read from the end of the history: an event older than the page, or than `since`, is never
+  read.
+- A filter is a predicate over one event. It is given all that it needs to know about the report.
+- `verify` judges the files as they are found, before anything is recovered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from living_reports.errors import CorruptReportError
+from living_reports.library.context import Context, disk_errors, find_report, find_unopened
+from living_reports.library.requests import AuditReport, checked_limit
+from living_reports.model.report import Outline
+from living_reports.reading import blame
+from living_reports.reading import cursor as cursors
+from living_reports.reading.brief import event_row, short_ids
+from living_reports.reading.paging import MAX_ANSWER_CHARS, size
+from living_reports.reading.trail import Wanted, by_actor, by_type, is_after, newest_version, parse_since
+from living_reports.reading.wording import Mentions
+from living_reports.store.files import GlobalStorage, Record, Say, State
+
+_CURSOR_CHARS = 1_200
+"""Room for `next_cursor` and everything else around the events."""
+
+Row = dict[str, Any]
+
+
+@disk_errors("no")
+def audit_report(context: Context, request: AuditReport, progress: Say | None = None) -> Row:
+    """Return the events of a report, newest first; with `verify` also whether its files are intact.
+
+    Args:
+        context: The store.
+        request: The report and the filters.
+        progress: Called with what was verified so far.
+
+    Raises:
+        InvalidInputError: An argument is out of range, or the cursor belongs to another call.
+        ReportError: The selector is wrong, or the report cannot be read.
+    """
+    storage = context.storage
+    limit, moment = checked_limit(request.limit), parse_since(request.since)
+    wanted = [by_type(request.action_type)] if request.action_type else []
+    wanted += [by_actor(request.actor)] if request.actor else []
+    verified = None
+    if request.verify:
+        report_id = find_unopened(storage, request.report)
+        verified = storage.verify(report_id, say=progress)
+    else:
+        report_id = find_report(storage, request.report, writing=False)
+    state = _read_if_possible(storage, report_id)
+    place: list[str] = []
+    if request.item:
+        place = blame.place_of(request.item, state.outline if state else None, storage.events(report_id))
+        wanted.append(blame.about(place))
+    if request.text:
+        wanted.append(_mentions(storage, report_id, request.text, state))
+    arguments = _cursor_arguments(request)
+    end = cursors.decode(request.cursor, arguments)[1] if request.cursor else None
+    version = state.version if state else newest_version(storage.events(report_id))
+    answer: Row = {"report_id": report_id, "version": version}
+    answer |= {"verified": verified} if verified is not None else {}
+    answer |= {"warnings": list(state.warnings)} if state and state.warnings else {}
+    if place and (change := _last_change(storage, report_id, place, state)):
+        answer["last_change"] = change
+    room = MAX_ANSWER_CHARS - size(answer) - _CURSOR_CHARS
+    answer["events"], last = _page(storage.events(report_id, end), wanted, moment, limit, room)
+    return answer | ({"next_cursor": cursors.encode(version, arguments, last.offset)} if last else {})
+
+
+def _cursor_arguments(request: AuditReport) -> Row:
+    names = ("report", "item", "text", "actor", "action_type")
+    return {name: getattr(request, name) for name in names} | {"since": str(request.since)}
+
+
+def _read_if_possible(storage: GlobalStorage, report_id: str) -> State | None:
+    """Return the report; `None` where no version of it can be read: its events can all the same."""
+    try:
+        return storage.read(report_id)
+    except CorruptReportError:
+        return None
+
+
+def _last_change(storage: GlobalStorage, report_id: str, place: list[str], state: State | None) -> Row:
+    names = short_ids(state.outline) if state else {}
+    return blame.last_change(place, storage.events(report_id, naming=blame.named_by(place)), names)
+
+
+def _mentions(storage: GlobalStorage, report_id: str, text: str, state: State | None) -> Mentions:
+    def outline_at(version: int) -> Outline:
+        if state is None:
+            raise CorruptReportError("No version of the report can be read.")
+        return storage.outline_at(report_id, version, state)
+
+    return Mentions(text, outline_at)
+
+
+def _page(
+    records: Iterator[Record], wanted: Sequence[Wanted], since: int | datetime | None, limit: int, room: int
+) -> tuple[list[Row], Record | None]:
+    """Return the rows of one page, and the last event on it if there may be more."""
+    rows: list[Row] = []
+    last: Record | None = None
+    for record in records:
+        if since is not None and not is_after(record, since):
+            if record.is_ours:
+                return rows, None
+            continue
+        if not record.is_event or not all(want(record) for want in wanted):
+            continue
+        row = event_row(record.event)
+        room -= size(row) + 1
+        if len(rows) == limit or (room < 0 and rows):
+            return rows, last
+        rows.append(row)
+        last = record
+    return rows, None

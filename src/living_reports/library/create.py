@@ -1,0 +1,194 @@
+"""The use case `create_report`: from given sections, a template, one other report, or several.
+
+Rules:
+
+- A fork or a combination begins with the content that its sources have at that moment; each is read on
+  its own, and stays as it is. Given sections follow theirs.
+- A template and `from_reports` exclude each other: both would give the report its sections.
+- The origin is recorded in the metadata (`template`, `from_reports`) and in the first event.
+- A `request_id` determines the id of the report, so that a repeated call finds the first one.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from living_reports.changes import (
+    MAX_TAGS,
+    Outcome,
+    all_created,
+    apply_changes,
+    parse_sections,
+    parse_tags,
+    parse_text,
+    parse_title,
+)
+from living_reports.changes.report_templates import Template, find_template
+from living_reports.errors import CorruptReportError, InvalidInputError, ReportError, TooLargeError
+from living_reports.library.answers import WriteCall, created_answer, new_id, repeated_answer
+from living_reports.library.combine import Combined, combine
+from living_reports.library.context import Context, disk_errors
+from living_reports.library.requests import CreateReport
+from living_reports.library.sources import with_hashes
+from living_reports.model.delta import DeltaError
+from living_reports.model.event import ActionType, Author
+from living_reports.model.report import Outline
+from living_reports.reading.brief import cut
+from living_reports.store.files import GlobalStorage, State, utc_now
+
+DEFAULT_TEMPLATE = "blank"
+_REQUESTS = uuid.UUID("6f2d8a52-9f3e-5c0b-8d0e-3b1f6a0c7e11")
+"""The namespace in which a `request_id` determines the id of the report that it creates."""
+
+_NOTHING = Combined([], [], [], [])
+_LABEL_CHARS = 60
+
+Row = dict[str, Any]
+
+
+@disk_errors("unknown")
+def create_report(context: Context, request: CreateReport, author: Author) -> Row:
+    """Create a report.
+
+    Raises:
+        InvalidInputError: An argument is wrong; `path` names it.
+        RequestIdReusedError: The `request_id` created another report.
+        ReportError: A report of `from_reports` is not found or cannot be read; `path` names it.
+        StorageFailedError: The disk refused; `happened` says whether the report was created.
+    """
+    call = WriteCall.checked(request.reason, request.request_id, _stated(request))
+    report_id = str(uuid.uuid5(_REQUESTS, call.request_id)) if call.request_id else new_id()
+    if call.request_id and (answer := _first_answer(context, report_id, call)):
+        return answer
+    outcome = _new_report(context, report_id, request)
+    outline = outcome.outline
+    from_reports = outline.metadata.get("from_reports")
+    note = call.note(outcome, author, outline.created_at, outcome.warnings, from_reports=from_reports)
+    record = context.storage.create(outline, note)
+    if record is not None:
+        return created_answer(record, outline.title, outcome.warnings)
+    if answer := _first_answer(context, report_id, call):
+        return answer
+    raise CorruptReportError(
+        "This request_id created a report whose history cannot be read.",
+        hint="Verify the report, or use a new request_id to create another one.",
+        report_id=report_id,
+    )
+
+
+def _stated(request: CreateReport) -> Row:
+    """Return the arguments that make two calls the same request."""
+    return {
+        "title": request.title,
+        "sections": list(request.sections),
+        "tags": list(request.tags),
+        "template": _template_name(request),
+        "from_reports": list(request.from_reports),
+    }
+
+
+def _template_name(request: CreateReport) -> str:
+    """Return the name of the template; empty for the default one."""
+    return "" if request.template == DEFAULT_TEMPLATE else request.template
+
+
+def _first_answer(context: Context, report_id: str, call: WriteCall) -> Row | None:
+    """Return the answer that the same request got before, wherever its report is now."""
+    try:
+        found = context.storage.creation_of(report_id)
+    except DeltaError:
+        return None  # its log was tampered with
+    if found is None:
+        return None
+    record, outline = found
+    call.require_same_content(record)
+    return repeated_answer(record, outline.title)
+
+
+def _new_report(context: Context, report_id: str, request: CreateReport) -> Outcome:
+    """Return the first version of a report, with all its items as created.
+
+    Raises:
+        InvalidInputError, TooLargeError: An argument is wrong; `path` names it.
+        ReportError: A source is not found or cannot be read; `path` names it.
+    """
+    own_tags = parse_tags(list(request.tags), "tags") if request.tags else []
+    title = parse_title(request.title, "title")
+    given = parse_sections(list(request.sections)) if request.sections else []
+    template = _template(context.storage, request)
+    states = [_source(context, name, f"from_reports[{i}]") for i, name in enumerate(request.from_reports)]
+    now = utc_now()
+    outlines = [state.outline for state in states]
+    origin = combine(outlines, now=now, new_id=new_id) if outlines else _NOTHING
+    start = Outline(
+        report_id=report_id,
+        title=title,
+        created_at=now,
+        updated_at=now,
+        sections=origin.sections,
+        insights=origin.insights,
+        metadata=_metadata(origin, own_tags, template),
+    )
+    changes = with_hashes(template.filled(given), context.sources)
+    outcome = apply_changes(start, changes, now=now, new_id=new_id)
+    return replace(
+        outcome,
+        created=all_created(outcome.outline),
+        action_type=_action_type(states),
+        warnings=[*_warnings(states), *outcome.warnings],
+    )
+
+
+def _template(storage: GlobalStorage, request: CreateReport) -> Template:
+    name = _template_name(request)
+    if request.from_reports and name:
+        raise InvalidInputError(
+            "template: a report made from other reports takes its sections from them, not from a template.",
+            hint="Leave template out, or from_reports.",
+            path="template",
+            allowed=[DEFAULT_TEMPLATE],
+        )
+    return find_template(name, storage.templates() if name else {})
+
+
+def _source(context: Context, selector: str, path: str) -> State:
+    try:
+        return context.read(parse_text(selector, path))[1]
+    except ReportError as error:
+        error.details["path"] = path
+        raise
+
+
+def _metadata(origin: Combined, own_tags: list[str], template: Template) -> dict[str, Any]:
+    tags = list(dict.fromkeys([*origin.tags, *own_tags]))
+    if len(tags) > MAX_TAGS:
+        raise TooLargeError(
+            f"tags: together with the tags of the source reports, there would be {len(tags)} tags.",
+            hint=f"The limit is {MAX_TAGS}: give fewer, or none.",
+            path="tags",
+            limit=MAX_TAGS,
+        )
+    stated = {
+        "tags": tags,
+        "template": template.name if template.sections else "",
+        "from_reports": origin.from_reports,
+    }
+    return {"status": "active"} | {name: value for name, value in stated.items() if value}
+
+
+def _action_type(states: Sequence[State]) -> ActionType:
+    if not states:
+        return "create"
+    return "fork" if len(states) == 1 else "synthesize"
+
+
+def _warnings(states: Sequence[State]) -> list[str]:
+    """Return the warnings of the sources, each with the source's title."""
+    return [
+        f"{cut(state.outline.title, _LABEL_CHARS)}: {warning}"
+        for state in states
+        for warning in state.warnings
+    ]

@@ -1,0 +1,57 @@
+"""The use case `get_report`: a report, or a part of it, now or at a version."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from living_reports.errors import InvalidInputError
+from living_reports.library.answers import last_change
+from living_reports.library.context import Context, disk_errors
+from living_reports.library.requests import GetReport
+from living_reports.reading import cursor as cursors
+from living_reports.reading.paging import size
+from living_reports.reading.views import MAX_CHARS, MAX_CHARS_RANGE, report_view, view_args
+
+Row = dict[str, Any]
+
+
+@disk_errors("no")
+def get_report(context: Context, request: GetReport) -> Row:
+    """Return a view of a report; see `reading.views`.
+
+    Raises:
+        NoSuchVersionError: The report never had this version.
+        ReportError: A selector or an argument is wrong, or the report cannot be read.
+    """
+    storage = context.storage
+    report_id, state = context.read(request.report)
+    version = _cursor_version(request, report_id) if request.cursor else request.version
+    outline = storage.outline_at(report_id, version or state.version, state)
+    record = storage.event_of(report_id, outline.outline_version, state)
+    warnings = {"warnings": list(state.warnings)} if state.warnings else {}
+    answer = report_view(
+        outline,
+        replace(request, max_chars=_without(request.max_chars, warnings)) if warnings else request,
+        today=context.today(),
+        last_change=last_change(record) if record else None,
+    )
+    return answer | warnings
+
+
+def _without(max_chars: int, warnings: Row) -> int:
+    """Return the part of `max_chars` that is left for the view beside the warnings."""
+    if not MAX_CHARS_RANGE[0] <= (limit := max_chars or MAX_CHARS) <= MAX_CHARS_RANGE[1]:
+        return max_chars
+    return max(MAX_CHARS_RANGE[0], limit - size(warnings))
+
+
+def _cursor_version(request: GetReport, report_id: str) -> int:
+    version, _ = cursors.decode(request.cursor, view_args(report_id, request))
+    if request.version and request.version != version:
+        raise InvalidInputError(
+            f"This cursor goes on in version {version}, not in {request.version}.",
+            hint="Leave the version out: the cursor holds it.",
+            path="cursor",
+        )
+    return version
