@@ -21,7 +21,7 @@ from living_reports.library.requests import CreateReport, RevertReport, UpdateRe
 from living_reports.library.revert import proposed_revert
 from living_reports.model.delta import item_of
 from living_reports.model.merge import three_way
-from living_reports.model.merge.lines import changed_lines
+from living_reports.model.merge_values import changed_lines
 from living_reports.model.report import Outline
 from support.histories import changes_between, reason_of, revisions, split_sections
 from support.library_reports import ANN

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from living_reports.model.delta import diff, item_of, parts
 from living_reports.model.merge import Conflict, Merged, three_way
-from living_reports.model.merge.lines import Clash, merged_lines
-from living_reports.model.merge.order import merged_order, merged_set
+from living_reports.model.merge_values import Clash, merged_lines, merged_order, merged_set
 from living_reports.model.report import (
     Citation,
     Insight,

@@ -24,7 +24,7 @@ from living_reports.errors import ReportError, VersionConflictError
 from living_reports.model import splices
 from living_reports.model.delta import address, diff, is_bookkeeping, item_of, parts
 from living_reports.model.merge import Conflict, three_way
-from living_reports.model.merge.lines import merged_lines
+from living_reports.model.merge_values import merged_lines
 from living_reports.model.report import Outline, Section
 from living_reports.model.selectors import find_insight, find_section
 from living_reports.reading.brief import brief_address, by_line, cut, short_ids

@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 
 from living_reports.errors import InvalidInputError, NoSuchVersionError
 from living_reports.model.delta import diff, is_bookkeeping, parts
-from living_reports.model.merge.conflict import excerpts
-from living_reports.model.merge.lines import changed_lines
+from living_reports.model.merge import excerpts
+from living_reports.model.merge_values import changed_lines
 from living_reports.model.report import Outline, Section, outline_data
 from living_reports.reading import blame, trail
 from living_reports.reading import cursor as cursors

@@ -1,22 +1,19 @@
-"""The merge of whole outlines.
+"""Three-way merges of outlines, and the conflicts between their sides.
 
 Rules:
 
-- A place that one side changed is as that side has it; changed by both in the same way is
-  fine; changed by both differently is a conflict, except as follows. Where there is a
-  conflict ours stands in the merged outline, so that it is an outline in any case.
-- Tags, citations and supporting queries merge as sets. Where both sides had a part in the
-  citations, the supporting queries follow from them.
-- `content` and `notes` merge by lines; a summary is one value.
-- Both sides' additions, removals and moves of sections and insights are kept. Removed by one
-  side and changed by the other is a conflict; an insight also counts as changed when it was
-  moved to another section, a section when an insight came into it.
-- What both moved, to different places, is a conflict too: an insight to different sections, or
-  a section or an insight within its list. The order of `insights` means nothing and is never one.
-- `outline_version` and `updated_at`, of the outline and of items, never conflict: where both
-  sides have another than the base, the later is taken. `order` follows from the position.
-- Neither side is preferred in what counts as a conflict: with the sides swapped the conflicts
-  are the same, with their values swapped.
+- A value that one side changed is taken from that side. The same change by both is no conflict;
+  different changes are, except as follows. In a conflict the merged outline has our value, so
+  that it is always complete.
+- Fields merge as `fields.RULES` says: as sets, line by line, or as a whole. If both sides
+  changed the citations, the supporting queries are derived from the merged citations.
+- Additions, removals and moves of sections and insights by both sides are kept. An item that one
+  side removed and the other changed is a conflict. An insight also counts as changed when it
+  moved to another section, and a section when an insight moved into it.
+- Moves by both sides to different places conflict: of an insight to different sections, or of
+  a section or an insight within its list. The order of `insights` has no meaning and never does.
+- Bookkeeping fields never conflict: if both sides changed one, the later value is taken.
+- Conflicts are symmetric: with the sides swapped they are the same, with their values swapped.
 
     >>> merged = three_way(outline_at_7, current, outline_at_7_with_my_changes)
     >>> merged.conflicts
@@ -31,40 +28,79 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from living_reports.model.delta import address, is_bookkeeping
-from living_reports.model.merge.conflict import Conflict
-from living_reports.model.merge.lines import changed_lines, merged_lines
-from living_reports.model.merge.order import before, merged_order, merged_set
+from living_reports.model.delta import Place, address, head_data, is_bookkeeping
+from living_reports.model.fields import MERGED_AS_SETS, MERGED_BY_LINES, ORDERS, POSITIONS
+from living_reports.model.merge_values import before, changed_lines, merged_lines, merged_order, merged_set
 from living_reports.model.report import Insight, Outline, Section, normalised
-from living_reports.model.splices import same
+from living_reports.model.splices import as_json, same
+
+VALUE_CHARS = 300
+"""Characters of a value in an answer."""
+
+CONTEXT_CHARS = 40
+"""Characters of common text shown before and after a difference."""
+
+_ELLIPSIS = "…"
 
 Data = dict[str, Any]
-Path = tuple[str, ...]
 Item = TypeVar("Item", Section, Insight)
 Value = TypeVar("Value")
 Other = TypeVar("Other")
 
-_TEXTS = frozenset({("sections", "content"), ("sections", "notes")})
-_SETS = frozenset({("metadata", "tags"), ("insights", "citations"), ("insights", "supporting_queries")})
-
+_NOT_FIELDS = {*POSITIONS, *ORDERS}
 _ABSENT: Any = object()
 
 
 @dataclass(frozen=True)
+class Conflict:
+    """A place that both sides changed differently. Values are JSON, `None` where nothing is present.
+
+    `at` is an address, as in a delta:
+
+    - of a field, with its values; of a text, only the clashing lines, and in `line` the number
+      (from 1) of the first of them in the base;
+    - of a section or insight that one side removed, with the changes of the other side,
+      `{field: value}`, and `None` for the side that removed it;
+    - of a list of insights in which both sides moved the same one: `{insight_id, section_id}`, or
+      `{insight_id, position}` within one section; of `sections`: `{section_id, position}`.
+    """
+
+    at: str
+    base: Any
+    ours: Any
+    theirs: Any
+    line: int | None = None
+
+    def cut(self, limit: int = VALUE_CHARS) -> Conflict:
+        """Return a copy with each value cut to about `limit` characters and 1.5 times as many bytes.
+
+        Texts are cut around their differences; other values become the beginning of their JSON.
+        """
+        values = [
+            value
+            if value is None or isinstance(value, str) or len(as_json(value)) <= limit
+            else as_json(value)
+            for value in (self.base, self.ours, self.theirs)
+        ]
+        base, ours, theirs = excerpts(values, limit)
+        return Conflict(self.at, base, ours, theirs, self.line)
+
+
+@dataclass(frozen=True)
 class Merged:
-    """The outline with both sides' changes; where there are conflicts, ours stands in them."""
+    """The outline with the changes of both sides; in conflicts ours is used."""
 
     outline: Outline
     conflicts: list[Conflict]
 
 
 def three_way(base: Outline, ours: Outline, theirs: Outline) -> Merged:
-    """What both sides made of the base; all three are `normalised`, and so is the result."""
+    """Merge two sides that began with the same base; all three and the result are `normalised`."""
     return _Merge(base, ours, theirs).merged()
 
 
 class _Side:
-    """An outline with its items by id, and for each insight the section it is in."""
+    """An outline with its items by id, and the section of each insight."""
 
     def __init__(self, outline: Outline) -> None:
         self.outline = outline
@@ -73,13 +109,13 @@ class _Side:
         self.homes = {i: section.section_id for section in outline.sections for i in section.insight_ids}
 
     def ids_in(self, section_id: str) -> list[str]:
-        """The insights of a section, in order; none where there is no such section."""
+        """Return the insights of a section in order; none if the section does not exist."""
         section = self.sections.get(section_id)
         return section.insight_ids if section else []
 
 
 class _Three(NamedTuple, Generic[Value]):
-    """The same thing of all three sides."""
+    """One value of each of the three sides."""
 
     base: Value
     ours: Value
@@ -90,14 +126,14 @@ class _Three(NamedTuple, Generic[Value]):
 
 
 class _Merge:
-    """One merge: its three sides, and the conflicts found so far."""
+    """One merge: its three sides and the conflicts found so far."""
 
     def __init__(self, base: Outline, ours: Outline, theirs: Outline) -> None:
         self._sides = _Three(_Side(base), _Side(ours), _Side(theirs))
         self._conflicts: list[Conflict] = []
 
     def merged(self) -> Merged:
-        head = self._fields((), self._sides.each(lambda side: _head(side.outline)))
+        head = self._fields((), self._sides.each(lambda side: head_data(side.outline)))
         sections = self._items("sections", self._sides.each(lambda side: side.sections), _section)
         insights = self._items("insights", self._sides.each(lambda side: side.insights), _insight)
         members = self._members(insights)
@@ -107,14 +143,14 @@ class _Merge:
         outline = Outline.model_validate(head).model_copy(update=items)
         return Merged(normalised(outline), self._conflicts)
 
-    def _report(self, path: Path, values: _Three[Any], line: int | None = None) -> None:
+    def _report(self, place: Place, values: _Three[Any], line: int | None = None) -> None:
         shown = values.each(lambda value: None if value is _ABSENT else value)
-        self._conflicts.append(Conflict(address(*path), shown.base, shown.ours, shown.theirs, line))
+        self._conflicts.append(Conflict(address(*place), shown.base, shown.ours, shown.theirs, line))
 
     # --- Values ---
 
-    def _fields(self, prefix: Path, sides: _Three[Data]) -> Data:
-        """The merged fields of an object."""
+    def _fields(self, prefix: Place, sides: _Three[Data]) -> Data:
+        """Merge the fields of an object."""
         merged = {}
         for key in _union(*sides):
             value = self._value((*prefix, key), _Three(*(side.get(key, _ABSENT) for side in sides)))
@@ -122,7 +158,7 @@ class _Merge:
                 merged[key] = value
         return merged
 
-    def _value(self, path: Path, values: _Three[Any]) -> Any:
+    def _value(self, place: Place, values: _Three[Any]) -> Any:
         base, ours, theirs = values
         if same(ours, theirs) or same(theirs, base):
             return ours
@@ -130,28 +166,28 @@ class _Merge:
             return theirs
         if all(value is None or value is _ABSENT for value in (ours, theirs)):
             return _ABSENT  # a key set to null, and a key removed
-        if path[-1] == "metadata" and len(path) in (1, 3):
-            return self._fields(path, values.each(lambda value: {} if value is _ABSENT else value))
-        if is_bookkeeping(address(*path)):
+        if place[-1] == "metadata" and len(place) in (1, 3):
+            return self._fields(place, values.each(lambda value: {} if value is _ABSENT else value))
+        if is_bookkeeping(address(*place)):
             return max(ours, theirs, key=_moment)
-        place = (path[0], path[-1]) if len(path) < 4 else ()
+        field = (place[0], place[-1]) if len(place) < 4 else ()
         lists = values.each(lambda value: [] if value is _ABSENT else value)
         merged: Any
-        if place in _TEXTS:
-            merged = self._text(path, values)
-        elif place in _SETS and all(isinstance(value, list) for value in lists):
+        if field in MERGED_BY_LINES:
+            merged = self._text(place, values)
+        elif field in MERGED_AS_SETS and all(isinstance(value, list) for value in lists):
             merged = merged_set(*lists)
         else:
-            self._report(path, values)
+            self._report(place, values)
             return ours
         return _ABSENT if not merged and (ours is _ABSENT or theirs is _ABSENT) else merged
 
-    def _text(self, path: Path, values: _Three[Any]) -> str:
+    def _text(self, place: Place, values: _Three[Any]) -> str:
         merged, clashes = merged_lines(*values.each(lambda value: "" if value is _ABSENT else value))
         for line, *texts in clashes:
             pairs = zip(values, texts, strict=True)
             self._report(
-                path, _Three(*(_ABSENT if value is _ABSENT else text for value, text in pairs)), line
+                place, _Three(*(_ABSENT if value is _ABSENT else text for value, text in pairs)), line
             )
         return merged
 
@@ -160,7 +196,7 @@ class _Merge:
     def _items(
         self, name: str, sides: _Three[Mapping[str, Item]], build: Callable[[Data, Data, Data], Item]
     ) -> dict[str, Item]:
-        """The items that are in the result, with their fields; who is where comes later."""
+        """Return the items of the result with their fields; their places are merged separately."""
         merged = {}
         for item_id in _union(*sides):
             items = _Three(*(side.get(item_id) for side in sides))
@@ -178,27 +214,27 @@ class _Merge:
                 merged[item_id] = item
         return merged
 
-    def _one_sided(self, path: Path, items: _Three[Item | None]) -> Item | None:
-        """What becomes of an item that at least one of the two sides does not have."""
+    def _one_sided(self, place: Place, items: _Three[Item | None]) -> Item | None:
+        """Return the result of an item that at least one side lacks."""
         base, ours, theirs = items
         kept = ours or theirs
         if base is None or kept is None:
             return kept
-        old, new = self._changes(path, base, kept, self._sides.ours if ours else self._sides.theirs)
+        old, new = self._changes(place, base, kept, self._sides.ours if ours else self._sides.theirs)
         if not old and not new:
             return None
-        self._report(path, _Three(old, new if ours else None, new if theirs else None))
+        self._report(place, _Three(old, new if ours else None, new if theirs else None))
         return ours
 
-    def _changes(self, path: Path, base: Item, kept: Item, side: _Side) -> tuple[Data, Data]:
-        """What a side changed in an item, as the old and the new fields; of a text, the lines."""
-        name, item_id = path
+    def _changes(self, place: Place, base: Item, kept: Item, side: _Side) -> tuple[Data, Data]:
+        """Return the old and new values of the fields that a side changed; of prose, the lines."""
+        name, item_id = place
         old, new = _data(base), _data(kept)
         for key in _union(old, new):
-            if is_bookkeeping(address(*path, key)) or same(old.get(key), new.get(key)):
+            if is_bookkeeping(address(*place, key)) or same(old.get(key), new.get(key)):
                 old.pop(key, None)
                 new.pop(key, None)
-            elif (name, key) in _TEXTS:
+            elif (name, key) in MERGED_BY_LINES:
                 old[key], new[key] = changed_lines(old.get(key, ""), new.get(key, ""))
         if name == "insights":
             places = self._sides.base.homes.get(item_id), side.homes.get(item_id)
@@ -211,7 +247,7 @@ class _Merge:
     # --- Places ---
 
     def _members(self, insights: Mapping[str, Insight]) -> defaultdict[str | None, set[str]]:
-        """For each section the insights of the result that are in it; under `None`, those in none."""
+        """Return the insights of each section in the result; under `None` those of no section."""
         sides = self._sides.each(lambda side: side.homes)
         known = {item_id for side in self._sides for item_id in side.insights}
         members = defaultdict[str | None, set[str]](set)
@@ -230,15 +266,15 @@ class _Merge:
             return ours
         if ours == base:
             return theirs
-        path = ("sections", base, "insight_ids") if base else ("insights", item_id)
-        self._report(path, homes.each(lambda home: {"insight_id": item_id, "section_id": home}))
+        place = ("sections", base, "insight_ids") if base else ("insights", item_id)
+        self._report(place, homes.each(lambda home: {"insight_id": item_id, "section_id": home}))
         return ours
 
     def _filled(self, section: Section, members: set[str]) -> Section:
-        """The section with these insights."""
-        path = ("sections", section.section_id, "insight_ids")
+        """Return the section with these insights in their merged order."""
+        place = ("sections", section.section_id, "insight_ids")
         lists = self._sides.each(lambda side: side.ids_in(section.section_id))
-        ids = self._order(path, "insight_id", lists, members)
+        ids = self._order(place, "insight_id", lists, members)
         return section if ids == section.insight_ids else section.model_copy(update={"insight_ids": ids})
 
     def _in_order(self, sections: Mapping[str, Section]) -> list[Section]:
@@ -246,31 +282,26 @@ class _Merge:
         return [sections[item_id] for item_id in self._order(("sections",), "section_id", lists, sections)]
 
     def _order(
-        self, path: Path, id_field: str, lists: _Three[list[str]], members: Collection[str]
+        self, place: Place, id_field: str, lists: _Three[list[str]], members: Collection[str]
     ) -> list[str]:
-        """The members in order; an item that both sides moved, to different places, is a conflict."""
+        """Merge the order of the members; an item that both sides moved to different places conflicts."""
         order, clashes = merged_order(*lists, members=members)
         for item_id in clashes:
             places = (_position(ids, item_id) for ids in lists)
-            self._report(path, _Three(*({id_field: item_id, "position": place} for place in places)))
+            self._report(place, _Three(*({id_field: item_id, "position": place} for place in places)))
         return order
 
 
 def _union(*sides: Iterable[str]) -> list[str]:
-    """All keys: those of the first side in its order, then the others in theirs, whichever side has them."""
+    """Return all keys: those of the first side in its order, then the others sorted."""
     base, *others = sides
     known = dict.fromkeys(base)
     return [*known, *sorted(set().union(*others).difference(known))]
 
 
-def _head(outline: Outline) -> Data:
-    """Everything but the items, as JSON."""
-    return outline.model_dump(exclude={"sections", "insights"}, exclude_none=True, by_alias=True)
-
-
 def _data(item: Section | Insight) -> Data:
-    """The item as JSON, without what follows from the places of items."""
-    return item.model_dump(exclude={"order", "insight_ids"}, exclude_none=True, by_alias=True)
+    """Return the item as JSON data, without the fields that follow from places of items."""
+    return item.model_dump(exclude=_NOT_FIELDS, exclude_none=True, by_alias=True)
 
 
 def _section(data: Data, *_: Data) -> Section:
@@ -278,7 +309,7 @@ def _section(data: Data, *_: Data) -> Section:
 
 
 def _insight(data: Data, *sides: Data) -> Insight:
-    """The insight, with its supporting queries in step with its citations."""
+    """Build the insight with supporting queries that match its citations."""
     cited = ("citations", "supporting_queries")
     if not data["citations"]:
         data = data | {"supporting_queries": []}
@@ -289,7 +320,7 @@ def _insight(data: Data, *sides: Data) -> Insight:
 
 
 def _moment(value: Any) -> Any:
-    """What makes one value of a bookkeeping field later than another; what is no time comes first."""
+    """Return the sort key of a bookkeeping value; values that are not times come first."""
     if not isinstance(value, str):
         return value
     try:
@@ -300,6 +331,43 @@ def _moment(value: Any) -> Any:
 
 
 def _position(ids: Sequence[str], item_id: str) -> str:
-    """Where the item is in the list, as a change would say it."""
+    """Return the position of the item in the form that changes use."""
     previous = before(ids, item_id)
     return "first" if previous is None else f"after:{previous}"
+
+
+# --- Conflicts ---
+
+
+def excerpts(values: list[Any], limit: int) -> list[Any]:
+    """Return the values with texts cut to their differences and to `limit` characters."""
+    texts = [value for value in values if isinstance(value, str) and value]
+    if len(texts) < 2 or all(_fits(text, limit) for text in texts):
+        return [_cut(value, limit) if isinstance(value, str) else value for value in values]
+    start = max(0, _shared(texts) - CONTEXT_CHARS)
+    end = max(0, _shared([text[start:][::-1] for text in texts]) - CONTEXT_CHARS)
+    return [
+        _cut(_ELLIPSIS * (start > 0) + value[start : len(value) - end] + _ELLIPSIS * (end > 0), limit)
+        if isinstance(value, str) and value
+        else value
+        for value in values
+    ]
+
+
+def _shared(texts: list[str]) -> int:
+    """Count the characters that all texts share at the beginning."""
+    columns = enumerate(zip(*texts, strict=False))
+    return next((n for n, column in columns if len(set(column)) > 1), min(map(len, texts)))
+
+
+def _fits(text: str, limit: int) -> bool:
+    return len(text) <= limit and len(as_json(text).encode()) <= limit + limit // 2
+
+
+def _cut(text: str, limit: int) -> str:
+    if _fits(text, limit):
+        return text
+    kept = text[: limit - 1]
+    while not _fits(kept + _ELLIPSIS, limit):
+        kept = kept[: len(kept) * 9 // 10]
+    return kept.rstrip() + _ELLIPSIS
