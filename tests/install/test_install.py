@@ -234,10 +234,10 @@ def test_a_change_by_another_program_is_not_lost(
     file.write_text('{"theirs": 1}')
 
     def plan_while_another_program_writes(
-        client: Client, data: bytes, *others: Any, command: list[str]
+        client: Client, data: bytes, name: str, command: list[str]
     ) -> bytes:
         file.write_text('{"theirs": 2}')
-        return plan_install(client, data, *others, command=command)
+        return plan_install(client, data, name, command)
 
     monkeypatch.setattr(installation, "plan_install", plan_while_another_program_writes)
     with pytest.raises(InvalidInputError, match="changed by another program"):
