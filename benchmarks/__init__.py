@@ -1,7 +1,8 @@
-"""How fast, how small: each figure next to a partner that was measured in the same run.
+"""Benchmarks of speed and size: each figure is compared with a baseline from the same run.
 
-A benchmark is a module here with a `run` that yields rows; its docstring's first line says what it
-asks. What they share is in `harness`. `REGISTRY` names them all, in the order of a full run.
+A benchmark is a module of this package with a `run` function that yields rows; the first line of its
+docstring is its title. `harness` has the shared code. `REGISTRY` lists the benchmarks in the order
+of a full run.
 
     $ python -m benchmarks                 # all
     $ python -m benchmarks startup --quick # one, on a small scale

@@ -1,6 +1,6 @@
-"""`python -m benchmarks`: runs all benchmarks, or those that are named.
+"""`python -m benchmarks`: run all benchmarks, or the named ones.
 
-Exit codes: 0 where every bound is met, 1 where one is not.
+Exit codes: 0 if every bound is met, else 1.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ def load(name: str) -> ModuleType:
 
 
 def title(module: ModuleType) -> str:
-    """The first line of its docstring: what it asks."""
+    """Return the title of a benchmark: the first line of its docstring."""
     return (module.__doc__ or "").splitlines()[0]
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=title(load("__init__")))
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(REGISTRY)}; all if none")
-    parser.add_argument("--rounds", type=int, default=0, help="samples of each figure, instead of the usual")
-    parser.add_argument("--quick", action="store_true", help="few and small: does it run?")
-    parser.add_argument("--folder", help="where the files go: on the disk to be measured (temporary files)")
+    parser.add_argument("--rounds", type=int, default=0, help="samples per figure (default: per benchmark)")
+    parser.add_argument("--quick", action="store_true", help="a small scale, to check that they run")
+    parser.add_argument("--folder", help="a folder on the disk to measure (default: temporary files)")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--json", action="store_true", help="print every sample as JSON")
     how.add_argument("--markdown", action="store_true", help="print the tables of docs/performance.md")
@@ -51,7 +51,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def run(name: str, bench: Bench) -> list[Result]:
-    """All rows of one benchmark."""
+    """Run one benchmark and return its results."""
     with sign_of_life(name) as say:
         results: list[Result] = []
         for result in load(name).run(bench):
@@ -61,7 +61,7 @@ def run(name: str, bench: Bench) -> list[Result]:
 
 
 def main() -> int:
-    """Measure, print, and fail where a bound is missed."""
+    """Run the benchmarks, print the results, and return the exit code."""
     options = parse()
     terminal = Terminal(sys.stdout)
     groups: dict[str, list[Result]] = {}

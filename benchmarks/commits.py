@@ -1,9 +1,9 @@
-"""What does a durable update of one insight cost beside the bytes that it has to bring to the disk?
+"""Time of a durable update of one insight.
 
-Partners: the same file operations in plain calls, with the same bytes and the same two syncs; SQLite
-keeping the same document and its events (WAL, `synchronous=FULL`, one transaction: one sync); and
-igloo-mcp's service. `at 0.3 ms a sync` is the processor's time beside the syncs, as it was measured, and
-two syncs of 0.3 ms: what it would be on the fastest disk that the bound speaks of.
+Baselines: the same file operations in plain calls, with the same bytes and the same two syncs; SQLite
+with the same document and events (WAL, `synchronous=FULL`, one transaction with one sync); and the
+service of igloo-mcp. `at 0.3 ms a sync` is the measured processor time outside the syncs plus two syncs
+of 0.3 ms: the time on the fastest disk for which the bound holds.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.harness.igloo import Igloo
-from benchmarks.harness.kept import Kept, RawCommit, SyncClock
 from benchmarks.harness.measure import by_turns, timed
 from benchmarks.harness.outlines import write_sized_root
 from benchmarks.harness.partners import PartnerError
+from benchmarks.harness.report import BenchReport, RawCommit, SyncClock
 from benchmarks.harness.rows import Bench, Missing, Result, Row, at_most
 
 SIZES_KB = {5: (1.5, 1 / 2), 50: (2.0, 1 / 3), 500: (4.0, 1 / 3)}
-"""For each size of a report what may be had: in times the raw operations, in times igloo-mcp's service."""
+"""For each report size, the bound as a multiple of the raw operations and of igloo-mcp's service."""
 SYNC_MS = 0.3
 OURS, RAW, SQLITE, IGLOO = "ours", "raw file operations", "SQLite", "igloo-mcp's service"
 
@@ -30,12 +30,14 @@ OURS, RAW, SQLITE, IGLOO = "ours", "raw file operations", "SQLite", "igloo-mcp's
 def run(bench: Bench) -> Iterator[Result]:
     for size_kb, (of_raw, of_igloo) in SIZES_KB.items():
         folder = bench.folder / f"commits-{size_kb}"
-        report = Kept(folder / "ours", size_kb * 1000)
+        report = BenchReport(folder / "ours", size_kb * 1000)
         yield from _next_to_files(bench, report, folder, f"{size_kb} KB", of_raw)
         yield _next_to_igloo(bench, report, folder / "igloo", size_kb, of_igloo)
 
 
-def _next_to_files(bench: Bench, report: Kept, folder: Path, name: str, of_raw: float) -> Iterator[Result]:
+def _next_to_files(
+    bench: Bench, report: BenchReport, folder: Path, name: str, of_raw: float
+) -> Iterator[Result]:
     outline, event = report.last_bytes
     raw, database = RawCommit(folder / "raw", outline), Database(folder / "reports.sqlite", outline)
     clocks: dict[str, list[SyncClock]] = {OURS: [], RAW: []}
@@ -57,7 +59,7 @@ def _next_to_files(bench: Bench, report: Kept, folder: Path, name: str, of_raw: 
 
 
 def _sample(clocks: list[SyncClock], action: Callable[[SyncClock], None]) -> float:
-    """How many milliseconds it took; its clock goes into the list."""
+    """Return the milliseconds that the action takes, and append its clock to the list."""
     with SyncClock() as clock:
         start = time.perf_counter()
         action(clock)
@@ -66,12 +68,12 @@ def _sample(clocks: list[SyncClock], action: Callable[[SyncClock], None]) -> flo
     return elapsed
 
 
-def _next_to_igloo(bench: Bench, report: Kept, root: Path, size_kb: int, of_igloo: float) -> Result:
+def _next_to_igloo(bench: Bench, report: BenchReport, root: Path, size_kb: int, of_igloo: float) -> Result:
     name = f"{size_kb} KB"
     [theirs] = write_sized_root(root, size_kb * 1000)
     try:
         with Igloo(root) as igloo:
-            actions = {OURS: timed(report.update), IGLOO: lambda: igloo.update(theirs, "looked again")}
+            actions = {OURS: timed(report.update), IGLOO: lambda: igloo.update(theirs, "checked again")}
             taken = by_turns(actions, bench.rounds(50))
     except PartnerError as error:
         return Missing(name, str(error))
@@ -79,7 +81,7 @@ def _next_to_igloo(bench: Bench, report: Kept, root: Path, size_kb: int, of_iglo
 
 
 class Database:
-    """The same document and its events in SQLite."""
+    """A SQLite database with the same document and its events."""
 
     def __init__(self, path: Path, outline: bytes) -> None:
         self._connection = sqlite3.connect(path, isolation_level=None)
@@ -90,7 +92,7 @@ class Database:
         self._connection.execute("INSERT INTO reports VALUES ('one', ?)", (outline,))
 
     def commit(self, outline: bytes, event: bytes) -> None:
-        """One transaction: what a program does that keeps its documents here."""
+        """Store the outline and the event in one transaction."""
         self._connection.execute("BEGIN IMMEDIATE")
         self._connection.execute("UPDATE reports SET outline = ? WHERE id = 'one'", (outline,))
         self._connection.execute("INSERT INTO events (line) VALUES (?)", (event,))

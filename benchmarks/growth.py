@@ -1,9 +1,9 @@
-"""Does anything take longer because a history is long, or because there are many other reports?
+"""Time of calls on a report with a long history, and among many reports.
 
-Each figure stands next to the same call on a report with ten versions, or in a root with one report. The
-reports of a hundred thousand are such as another program leaves; those that are called are ours. What
-is measured `in a fresh process` is the first call of one, without its start and its imports. An
-insight is cold that no update was about so far: who wrote its text is looked for along the whole log.
+Each figure is compared with the same call on a report with ten versions, or in a root with one report.
+The hundred thousand reports look as if another program had written them; the measured calls are on
+reports that the library wrote. `in a fresh process` is the first call of a process, without start and
+imports. A cold insight is one that no update has changed: its author is searched in the whole log.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.harness.kept import AUTHOR, Json, Kept
 from benchmarks.harness.measure import Action, by_turns, timed
+from benchmarks.harness.report import AUTHOR, BenchReport, Json
 from benchmarks.harness.roots import Root, many_reports, one_report
 from benchmarks.harness.rows import Bench, Bound, Result, Row, at_most
 from living_reports.library import Library
@@ -39,13 +39,13 @@ def _by_history(bench: Bench) -> Iterator[Result]:
     long, short = (_kept(bench, versions) for versions in (bench.scaled(LONG, quick=200), SHORT))
     partner = f"the same at {SHORT} versions"
 
-    def beside(what: str, call: Callable[[Kept], object], bound: Bound, most_rounds: int = 60) -> Row:
+    def beside(what: str, call: Callable[[BenchReport], object], bound: Bound, most_rounds: int = 60) -> Row:
         rounds = min(bench.rounds(most_rounds), most_rounds)
         taken = by_turns({"long": _timed(call, long), "short": _timed(call, short)}, rounds)
         what = f"{what} at {long.version:,} versions"
         return Row(what, taken["long"], partner, taken["short"], bound=bound)
 
-    page = short.version - 1  # as many rows on both sides, and no creation among them
+    page = short.version - 1  # the same number of events on both sides, without the creation
     yield beside(f"{page} newest events", lambda report: _events(report, page), at_most(1.2))
     yield beside("summary", lambda k: k.library.get_report(GetReport(k.report_id)), at_most(1.2))
     middle = long.version // 2
@@ -54,26 +54,26 @@ def _by_history(bench: Bench) -> Iterator[Result]:
     verify = timed(lambda: long.library.storage.verify(long.report_id))
     verified = by_turns({"long": verify}, bench.rounds(10))["long"]
     yield Row(f"verify {long.version:,} events", verified, bound=at_most(500, "value"))
-    yield beside("update", Kept.update, at_most(1.15))
-    yield beside("update, another insight", Kept.update_another, at_most(1.15))
-    yield beside("update, cold insight", Kept.update_cold, at_most(1.15), 10)
+    yield beside("update", BenchReport.update, at_most(1.15))
+    yield beside("update, another insight", BenchReport.update_another, at_most(1.15))
+    yield beside("update, cold insight", BenchReport.update_cold, at_most(1.15), 10)
 
 
-def _timed(call: Callable[[Kept], object], report: Kept) -> Action:
+def _timed(call: Callable[[BenchReport], object], report: BenchReport) -> Action:
     return timed(lambda: call(report))
 
 
-def _events(report: Kept, limit: int) -> object:
+def _events(report: BenchReport, limit: int) -> object:
     return report.library.audit_report(AuditReport(report.report_id, limit=limit))
 
 
-def _kept(bench: Bench, versions: int) -> Kept:
-    report = Kept(bench.folder / f"growth-{versions}", REPORT_BYTES)
+def _kept(bench: Bench, versions: int) -> BenchReport:
+    report = BenchReport(bench.folder / f"growth-{versions}", REPORT_BYTES)
     report.grow(versions)
     return report
 
 
-def _outline_at(report: Kept, version: int) -> object:
+def _outline_at(report: BenchReport, version: int) -> object:
     state = report.library.storage.read(report.report_id)
     return report.library.storage.outline_at(report.report_id, version, state)
 
@@ -97,7 +97,7 @@ def _row(call: str, many: _Ours, taken: dict[str, list[float]]) -> Row:
 
 
 class _Ours:
-    """A report of ours in a root, among all the others."""
+    """A report that the library wrote, among the others of a root."""
 
     def __init__(self, root: Root) -> None:
         self.count = root.count
@@ -125,7 +125,7 @@ class _Ours:
         self._new("Another")
 
     def first(self, call: str) -> Action:
-        """The first call of a fresh process."""
+        """Return an action that makes the first call of a fresh process."""
         command = [*FRESH, str(self._root), call, self._report_id, self._insight_id]
         return lambda: float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 

@@ -1,8 +1,8 @@
-"""How long does a page of `list_reports` take among very many reports, in a fresh process and later?
+"""Time of a page of `list_reports` among many reports, in a fresh process and later.
 
-From outside, over stdio: twenty of a hundred thousand reports, with a tag, newest change first. The
-partner of a page does the same without a database: it reads all of `index.jsonl` and sorts it. What
-a fresh process needs beyond its start stands next to the start itself, up to `tools/list`.
+Measured over stdio: twenty of a hundred thousand reports, with a tag, last change first. The baseline
+of a page does the same without a database: it reads the whole catalogue (`index.jsonl`) and sorts it.
+The first page of a fresh process is compared with its start, up to the answer to `tools/list`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def run(bench: Bench) -> Iterator[Row]:
 
 
 def warm_pages(wire: Wire, sort: Action, pages_down: int, rounds: int) -> Iterator[Pages]:
-    """Several pages of a server that is up: name, samples, samples of the partner."""
+    """Return several pages of a running server: name, samples, samples of the baseline."""
 
     def page(**more: object) -> Action:
         return timed(lambda: wire.answer("list_reports", PAGE | more))
@@ -69,14 +69,14 @@ def warm_pages(wire: Wire, sort: Action, pages_down: int, rounds: int) -> Iterat
 
 
 def index_all(root: Path) -> None:
-    """Ask until the index holds all reports."""
+    """Call `list_reports` until the search holds all reports."""
     with Wire(ours(root)) as wire:
         while "warnings" in wire.answer("list_reports", PAGE):
             pass
 
 
 def sort_all(root: Path) -> list[str]:
-    """The first page, as a program finds it that has only the index."""
+    """Return the first page, computed from the catalogue alone."""
     entries = [json.loads(line) for line in (root / "index.jsonl").read_bytes().splitlines()]
     fitting = [entry for entry in entries if "tag 1" in entry["tags"] and entry["status"] == "active"]
     return [entry["report_id"] for entry in sorted(fitting, key=lambda e: e["updated_at"], reverse=True)[:20]]

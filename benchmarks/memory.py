@@ -1,7 +1,7 @@
-"""How much memory does a server hold after it opened very many reports?
+"""Memory of a server after it has opened many reports.
 
-Resident memory, in megabytes, of a server that gave the summary of a thousand reports of 50 KB, next
-to that of a trivial server of the same SDK that said a thousand times what it was told.
+Resident memory, in megabytes, of a server that has answered with the summary of a thousand reports of
+50 KB, compared with a trivial server of the same SDK that has answered a thousand echo calls.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def run(bench: Bench) -> Iterator[Result]:
     count = bench.scaled(1_000, quick=20)
     what = f"{count:,} reports of 50 KB opened"
     if sys.platform != "linux":
-        yield Missing(what, "Only Linux tells the memory of another process in /proc.")
+        yield Missing(what, "Only Linux shows the memory of another process in /proc.")
         return
     root = bench.folder / "memory"
     reports = write_sized_root(root, 50_000, count)
@@ -42,7 +42,7 @@ def run(bench: Bench) -> Iterator[Result]:
 
 
 def resident_megabytes(process_id: int) -> float:
-    """The memory that a process holds now."""
+    """Return the resident memory of a process."""
     with open(f"/proc/{process_id}/status", encoding="utf-8") as status:
         [kilobytes] = [line.split()[1] for line in status if line.startswith("VmRSS:")]
     return int(kilobytes) / 1000

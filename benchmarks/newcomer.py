@@ -1,8 +1,8 @@
-"""How long does a newcomer take, from the clone to the first call of a tool, with each client?
+"""Time of a new user from the clone to the first tool call, with each client.
 
-What can run here is set up from a clone of this repository (as committed), with an empty home and empty
-caches; then the server is started as the written configuration says, and makes a report. What cannot run
-here says what it needs. Needs git and a package index.
+Each method is set up from a clone of this repository (as committed), with an empty home directory and
+empty caches; then the server is started as the written configuration says, and creates a report. A
+method that cannot run here reports what it needs. Needs git and a package index.
 
     $ python -m benchmarks.newcomer
 """
@@ -30,7 +30,7 @@ SCRIPTS = "Scripts" if os.name == "nt" else "bin"
 
 @dataclass(frozen=True)
 class Way:
-    """One way from the clone to the first call: seconds for each step, or what it needs and has not."""
+    """A method from the clone to the first call: seconds for each step, or a missing requirement."""
 
     name: str
     clone: float = 0.0
@@ -45,13 +45,13 @@ class Way:
 
 
 class Newcomer:
-    """Somebody with an empty home, in an empty folder."""
+    """A user with an empty home directory, in an empty folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.clone = folder / "living-reports"
         self.reports = folder / "reports"
-        elsewhere = (
+        unset = (
             "LIVING_",
             "VIRTUAL_ENV",
             "XDG_",
@@ -60,19 +60,19 @@ class Newcomer:
             "APPDATA",
             "LOCALAPPDATA",
         )
-        self.environ = {name: text for name, text in os.environ.items() if not name.startswith(elsewhere)}
+        self.environ = {name: text for name, text in os.environ.items() if not name.startswith(unset)}
         self.environ |= {"PIP_NO_CACHE_DIR": "1", "UV_CACHE_DIR": str(folder / "uv-cache")}
         self.environ |= {"UV_TOOL_DIR": str(folder / "tools"), "UV_TOOL_BIN_DIR": str(folder / SCRIPTS)}
         self.move(folder / "home")
 
     def move(self, home: Path) -> None:
-        """Into another empty home."""
+        """Switch to another empty home directory."""
         home.mkdir(parents=True)
         self.home = home
         self.environ |= {"HOME": str(home), "USERPROFILE": str(home)}
 
     def run(self, *command: str | Path) -> float:
-        """Run a command in the clone, once there is one, and say how many seconds it took."""
+        """Run a command, in the clone if it exists, and return the seconds that it took."""
         where = self.clone if self.clone.exists() else self.folder
         start = time.perf_counter()
         subprocess.run(
@@ -88,14 +88,14 @@ class Newcomer:
         return self.run("git", "-c", "advice.detachedHead=false", "clone", "-q", REPOSITORY, self.clone)
 
     def call(self, command: Sequence[str]) -> float:
-        """Start a server and make a report, as a client does."""
+        """Start a server and create a report, as a client does; return the seconds."""
         start = time.perf_counter()
         with Wire(command, environ=self.environ) as wire:
             wire.answer("create_report", {"title": "First report"})
             return time.perf_counter() - start
 
     def configured(self) -> list[str]:
-        """The command in the one file of the home that has the server in it."""
+        """Return the server's command from the only configuration file in the home directory."""
         [file] = [path for path in self.home.rglob("*") if path.suffix in (".json", ".toml")]
         text = file.read_text(encoding="utf-8")
         content = tomllib.loads(text) if file.suffix == ".toml" else json.loads(text)
@@ -104,7 +104,7 @@ class Newcomer:
 
 
 def with_install(newcomer: Newcomer) -> Iterator[Way]:
-    """One clone and one environment; from there, each client in a home of its own."""
+    """Yield the methods with `install`: one environment, and a home directory for each client."""
     clone = newcomer.get_clone()
     program = newcomer.clone / ".venv" / SCRIPTS
     set_up = newcomer.run(sys.executable, "-m", "venv", ".venv")
@@ -124,7 +124,7 @@ def with_a_click(newcomer: Newcomer) -> Way:
 
 
 def with_the_bundle(newcomer: Newcomer) -> Way:
-    """What a client does with the bundle after its user has picked a folder."""
+    """Start the bundle as a client does after its user has chosen a folder."""
     clone = newcomer.get_clone()
     staged = newcomer.folder / "staged"
     set_up = newcomer.run(sys.executable, "bundle/stage.py", staged)
@@ -144,7 +144,7 @@ def with_docker(newcomer: Newcomer) -> Way:
 
 
 def ways(folder: Path) -> Iterator[Way]:
-    """Each way in turn."""
+    """Run each method and yield its result."""
     yield from with_install(Newcomer(folder / "install"))
     for name, check, go in (
         ("the link for Cursor or VS Code", ["uv", "--version"], with_a_click),
@@ -158,12 +158,12 @@ def ways(folder: Path) -> Iterator[Way]:
 
 
 def is_usable(check: Sequence[str]) -> bool:
-    """Whether a program is here, and what it needs."""
+    """Return whether a program is installed and its check succeeds."""
     return bool(shutil.which(check[0])) and subprocess.run(check, capture_output=True).returncode == 0
 
 
 def line(way: Way) -> str:
-    """One line of the table in docs/clients/README.md."""
+    """Return a line of the table in docs/clients/README.md."""
     steps = (way.clone, way.set_up, way.configure, way.first_call, way.total)
     cells = [way.needs, *[""] * 4] if way.needs else [f"{step:.1f} s" if step else "" for step in steps]
     return f"| {way.name} | " + " | ".join(cells) + " |"

@@ -1,10 +1,10 @@
-"""What does a fact cost in servers that a user would pick instead, and is it kept?
+"""Time, syncs and lost writes of adding a fact, compared with other memory servers.
 
-Over stdio, each server with its own files: one observation more in server-memory's graph, one line
-more in a note of basic-memory's, one insight more in a report of ours. There are no bounds: they
-promise different things. A server that makes no sync may lose at a power cut what it acknowledged;
-strace counts them. Lost are the facts that eight servers on the same files acknowledged and that are
-not there afterwards.
+Measured over stdio, each server with its own files: an observation in the graph of server-memory, a
+line in a note of basic-memory, an insight in a report. There are no bounds, because the servers promise
+different things. A server that does not sync may lose acknowledged facts in a power cut; strace counts
+the syncs. Lost facts are those that eight servers on the same files acknowledged and that are missing
+from the files afterwards.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ SYNC = re.compile(r"\bf(?:data)?sync\(")
 
 @dataclass(frozen=True)
 class Server:
-    """A server over a folder: how it is started, and how a fact gets into its files and is found there."""
+    """A server that keeps its files in a folder, with functions that start it and add facts."""
 
     name: str
     command: Callable[[Path], list[str]]
     environ: Callable[[Path], dict[str, str]]
     begin: Callable[[Wire], str]
-    """Make the thing that facts are put into, and say how it is called."""
+    """Creates the container of the facts and returns its name."""
     put: Callable[[Wire, str, str], object]
     files: str
     """The files with the current facts, as a glob pattern."""
@@ -120,7 +120,7 @@ def run(bench: Bench) -> Iterator[Result]:
 
 
 def time_row(ours: Server, theirs: Server, folder: Path, rounds: int) -> Row:
-    """Both servers warm, one fact each by turns."""
+    """Measure one fact on each server by turns, both warm."""
 
     def one_more(server: Server, wire: Wire) -> Action:
         name, numbers = server.begin(wire), itertools.count()
@@ -133,7 +133,7 @@ def time_row(ours: Server, theirs: Server, folder: Path, rounds: int) -> Row:
 
 
 def sync_row(ours: Server, theirs: Server, folder: Path, facts: int) -> Row:
-    """The syncs of a life with so many facts, less those of a life with none."""
+    """Count the syncs of a process that adds facts, minus those of a process that adds none."""
 
     def syncs(server: Server, place: Path, count: int) -> int:
         trace = place.with_suffix(".strace")
@@ -152,7 +152,7 @@ def sync_row(ours: Server, theirs: Server, folder: Path, facts: int) -> Row:
 
 
 def loss_row(ours: Server, theirs: Server, folder: Path, facts: int) -> Row:
-    """What share of the acknowledged facts is not in the files, after many servers wrote at once."""
+    """Measure the share of acknowledged facts that are missing after many servers wrote at once."""
     ours_lost, theirs_lost = lost(ours, folder / "loss-ours", facts), lost(theirs, folder / "loss", facts)
     return Row(f"acknowledged and lost, {WRITERS} writers", [ours_lost], theirs.name, [theirs_lost], "%")
 
@@ -169,7 +169,7 @@ def lost(server: Server, folder: Path, facts: int) -> float:
                 try:
                     server.put(wires[writer], name, fact)
                 except RefusedError:
-                    continue  # said so: not lost
+                    continue  # refused, so not lost
                 kept.append(fact)
             return kept
 

@@ -1,8 +1,8 @@
-"""What does a call over stdio cost, next to one that does nothing?
+"""Time of a call over stdio.
 
-The partner is the `echo` of a trivial server of the same SDK. Reading a summary stands next to an
-echo whose answer has as many bytes, an update next to the same update through the library plus an
-echo as long as its answer. All processes are warm, so what is measured is the call alone.
+The baseline is the `echo` tool of a trivial server of the same SDK. Reading a summary is compared with
+an echo whose answer has as many bytes, an update with the same update through the library plus an echo
+as long as its answer. All processes are warm, so only the call is measured.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _summary(what: str, wire: Wire, trivial: Wire, report: str, rounds: int) -> 
     def read() -> Json:
         return wire.call("get_report", {"report": report})
 
-    # As many bytes on the wire: an answer of ours goes there twice, as text and as an object.
+    # The same number of bytes on the wire: our answer is sent twice, as text and as an object.
     echo = {"text": "x", "times": _bytes(read()) - _bytes(trivial.call("echo", {"text": ""}))}
     actions = {"ours": timed(read), "echo": timed(lambda: trivial.call("echo", echo))}
     samples = by_turns(actions, rounds, WARM_UPS)
@@ -50,7 +50,7 @@ def _summary(what: str, wire: Wire, trivial: Wire, report: str, rounds: int) -> 
 def _update(
     what: str, wire: Wire, trivial: Wire, library: Library, served: str, direct: str, rounds: int
 ) -> Row:
-    """Two reports alike: the server changes one, the library the other."""
+    """Compare two equal reports: the server updates one, the library the other."""
     numbers = itertools.count()
     author = Author("agent", "bench/1")
     insights = {
@@ -61,7 +61,7 @@ def _update(
     def arguments(report: str) -> Json:
         summary = f"What is known now, {next(numbers)}"
         edit = {"op": "edit_insight", "insight": insights[report], "summary": summary}
-        return {"report": report, "changes": [edit], "reason": "The weekly look"}
+        return {"report": report, "changes": [edit], "reason": "Weekly check"}
 
     echo = {"text": "x", "times": _bytes(wire.call("update_report", arguments(served)))}
     actions = {

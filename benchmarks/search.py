@@ -1,7 +1,7 @@
-"""How long does a full-text search of all reports take, warm, and after others changed many?
+"""Time of a full-text search of all reports, warm and after another process changed many.
 
-From outside, over stdio: `list_reports` with a query, over ten thousand reports of 5 KB whose words
-are as frequent as in a language. The partner looks for the word in every `outline.json`.
+Measured over stdio: `list_reports` with a query, over ten thousand reports of 5 KB whose word
+frequencies are those of a natural language. The baseline searches the word in every `outline.json`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from benchmarks.harness.wire import Wire, ours
 
 CHANGES = 100
 
-ELSEWHERE = """
+OTHER_PROCESS = """
 import sys
 from pathlib import Path
 from living_reports.library import Library
@@ -75,30 +75,30 @@ def search(wire: Wire, query: Json) -> Action:
 
 
 def search_after_changes(wire: Wire, root: Path, count: int) -> Action:
-    """The first search after another process changed reports; each time others."""
+    """Return an action that searches after another process has changed reports, others each time."""
     numbers = itertools.cycle(range(count))
 
     def run() -> float:
         changed = [report_id(n) for n in itertools.islice(numbers, CHANGES)]
-        subprocess.run([sys.executable, "-c", ELSEWHERE, str(root), *changed], check=True)
+        subprocess.run([sys.executable, "-c", OTHER_PROCESS, str(root), *changed], check=True)
         return search(wire, {"query": "changedhere"})()
 
     return run
 
 
 def index_all(wire: Wire) -> None:
-    """Ask until the index holds all reports."""
+    """Call `list_reports` until the search holds all reports."""
     while "warnings" in wire.answer("list_reports", {"query": "any"}):
         pass
 
 
 def read_all(root: Path, word: str) -> int:
-    """How many reports hold a word, for a program that only has the files."""
+    """Count the reports that contain a word, from the files alone."""
     return sum(word in path.read_text(encoding="utf-8").lower() for path in root.glob("by_id/*/outline.json"))
 
 
 def long_report(prose: Prose) -> Make:
-    """Reports of 5 KB: five sections of prose, and one insight that grows stale in some month."""
+    """Return a maker of 5 KB reports: five sections of prose, and one insight with a review date."""
 
     def make(n: int, name: str) -> Json:
         insight: Json = {

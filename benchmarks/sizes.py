@@ -1,7 +1,7 @@
-"""How many bytes does a model have to read?
+"""Bytes that a model has to read.
 
-Of compact JSON in UTF-8, as the server sends it: the tool list once a session, an answer each call.
-Sizes do not vary from run to run, so a test holds these bounds, too.
+Sizes of compact JSON in UTF-8, as the server sends it: the tool list once per session, an answer per
+call. Sizes do not vary between runs, so a test checks these bounds too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.harness.wire import Wire, ours
 
 REPORT_BYTES = 50_000
 SUMMARY_WORDS = 60
-"""The words of a long insight: three sentences, more than an answer shows of a value."""
+"""The number of words of a long insight: three sentences, more than an answer shows of a value."""
 
 
 def run(bench: Bench) -> Iterator[Row]:
@@ -30,7 +30,7 @@ def run(bench: Bench) -> Iterator[Row]:
         yield _row("answer to a create", created, 600)
         report, insight = created["report_id"], created["created"]["insights"][0]["insight_id"]
         change = {"op": "edit_insight", "insight": insight, "summary": prose.text(SUMMARY_WORDS)}
-        reason = "The weekly look at the figures of the payment service"
+        reason = "Weekly check of the figures of the payment service"
         updated = wire.answer("update_report", {"report": report, "changes": [change], "reason": reason})
         yield _row("answer to a one-insight update", updated, 600)
         summary = wire.answer("get_report", {"report": long})

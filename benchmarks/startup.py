@@ -1,7 +1,7 @@
-"""How much later than a trivial server of the same SDK does ours answer its first `tools/list`?
+"""Time from the start of the server to the first `tools/list`, compared with a trivial server.
 
-From the spawn to the answer, in both protocol eras, with one report in the root and with very many.
-The server must not look at the reports before somebody asks for one.
+Measured from the spawn to the answer, in both protocol eras, with one report in the root and with
+many. The server must not read the reports before a client asks for one.
 """
 
 from __future__ import annotations

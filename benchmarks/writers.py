@@ -1,8 +1,8 @@
-"""Do several writers get in each other's way: eight processes on one report, and on eight?
+"""Updates per second of eight processes on one report, and on eight reports.
 
-Partner: one process that makes as many updates of one report. A sample is how many updates a second
-all processes made together, from the moment when all of them were ready (each had made one before)
-until the last was done.
+Baseline: one process that makes as many updates of one report. A sample is the number of updates per
+second of all processes together, from the moment when all are ready (each has made one update before)
+until the last one is done.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def run(bench: Bench) -> Iterator[Result]:
 
 
 def rate(root: Path, reports: Sequence[str], updates: int) -> float:
-    """Updates a second: one process for each of these reports makes so many."""
+    """Return the updates per second of one process for each report, which makes so many updates."""
     writers = [
         subprocess.Popen(
             [*WRITER, str(root), report, str(updates)],

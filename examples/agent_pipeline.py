@@ -1,11 +1,12 @@
-"""An agent of a pipeline keeps a report: pydantic-ai spawns the server, and a model calls its tools.
+"""Maintain a report with an agent: pydantic-ai spawns the server, and a model calls its tools.
 
     pip install 'pydantic-ai-slim[mcp]'
     python examples/agent_pipeline.py [--root DIR]
 
-The model is scripted, so that this runs anywhere and always the same; give `Agent` the name of a real one
-instead. It reads the report's summary, changes what it read, and is refused, since a colleague has changed
-the same sentence meanwhile (`version_conflict`). It looks at both, decides, and sends its decision.
+The model is scripted, so that the example runs anywhere with the same result; give `Agent` the name of a
+real model instead. The model reads the summary of the report and updates a sentence. The update is refused
+because a colleague has changed the same sentence in the meantime (`version_conflict`). The model combines
+both changes and sends the update again.
 """
 
 from __future__ import annotations
@@ -30,30 +31,30 @@ TITLE = "Service health"
 START_SECONDS = 60
 Answer = dict[str, Any]
 Script = Generator[tuple[str, dict[str, Any]], Answer, str]
-"""Yields the tool that the model calls and its arguments, gets the answer, returns the model's last words."""
+"""Yields each tool call with its arguments, receives the answer, and returns the model's final text."""
 
 
 def server(root: str) -> MCPToolset:
-    """The server as a set of tools. Its errors are for the model to decide on, so they are given to it."""
+    """Return the tools of the server. Their errors go to the model, which decides how to continue."""
     command = ["-m", "living_reports", "serve", "--root", root, "--as", "nightly"]
     spawned = StdioTransport(sys.executable, command, env=dict(os.environ))
     return MCPToolset(spawned, tool_error_behavior="failed", init_timeout=START_SECONDS)
 
 
 def nightly_run(colleague: Callable[[], None]) -> Script:
-    """What a good model does; `colleague` is called where somebody else gets in between."""
+    """Yield the calls of a careful model; `colleague` changes the report between two of them."""
     seen = yield "get_report", {"report": TITLE}
     colleague()
     call = {
         "report": TITLE,
         "expected_version": seen["version"],
         "reason": "Measured last night",
-        "request_id": "nightly-2026-11-28",  # the same in each try: a retry changes nothing twice
+        "request_id": "nightly-2026-11-28",  # the same in each attempt, so that a retry is applied once
     }
     mine = {"op": "edit_text", "section": "Errors", "find": "12 %", "replace": "15 %"}
     answer = yield "update_report", call | {"changes": [mine]}
     while answer.get("error", {}).get("code") == "version_conflict":
-        # Both are true: the colleague says since when, the measurement says how many.
+        # Keep both changes: the colleague added a date, the measurement a number.
         error = answer["error"]
         [conflict] = error["conflicts"]
         theirs = conflict["current"]
@@ -64,7 +65,7 @@ def nightly_run(colleague: Callable[[], None]) -> Script:
 
 
 def scripted(script: Script) -> FunctionModel:
-    """A model that does what the script says, and prints what it does."""
+    """Return a model that follows the script and prints its calls."""
 
     def respond(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
         answer = last_answer(messages)
@@ -80,7 +81,7 @@ def scripted(script: Script) -> FunctionModel:
 
 
 def last_answer(messages: list[ModelMessage]) -> Answer:
-    """What the tool answered that was called last; empty before the first."""
+    """Return the answer to the last tool call; empty before the first call."""
     part = messages[-1].parts[-1]
     if not isinstance(part, ToolReturnPart):
         return {}
@@ -96,7 +97,7 @@ def last_answer(messages: list[ModelMessage]) -> Answer:
 
 
 def person(root: str, *words: str, changes: list[dict[str, Any]] | None = None) -> str:
-    """What a person does with the command line, and what it prints."""
+    """Run a command as a person does, and return its output."""
     command = [sys.executable, "-m", "living_reports", *words, "--root", root]
     done = subprocess.run(command, input=json.dumps(changes), stdout=subprocess.PIPE, text=True, check=True)
     return done.stdout

@@ -1,8 +1,8 @@
-"""Keep a report through the MCP server, as an agent does.
+"""Maintain a report through the MCP server, as an agent does.
 
     python examples/keep_a_report.py [--root DIR]
 
-Spawns the server over stdio, then creates, changes, reads and reverts a report.
+Spawns the server over stdio, then creates, updates, reverts and audits a report.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mcp.types import TextContent
 
 
 async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
-    """One call; the answer is JSON text, and so is an error."""
+    """Call a tool and return its answer. Answers and errors are JSON text."""
     result = await client.call_tool(tool, arguments)
     [content] = result.content
     assert isinstance(content, TextContent)
@@ -36,7 +36,7 @@ async def keep(root: str) -> None:
         env=dict(os.environ),
     )
     async with Client(server) as client:
-        # A report starts with a title; sections hold prose and ranked, cited insights.
+        # A report has a title and sections; a section holds prose and insights with citations.
         insight = {
             "summary": "Errors doubled after the May release",
             "importance": 8,
@@ -52,7 +52,7 @@ async def keep(root: str) -> None:
         report = created["report_id"]
         print(f"created   version {created['version']}")
 
-        # Several changes make one version: all of them apply, or none does.
+        # Several changes make one version: all of them are applied, or none.
         updated = await call(
             client,
             "update_report",
@@ -66,7 +66,7 @@ async def keep(root: str) -> None:
         )
         print(f"updated   version {updated['version']}, {updated['applied']} changes")
 
-        # What makes no sense is refused, with a code and what to do; nothing has changed.
+        # An invalid call is refused with a code and a hint, and changes nothing.
         refused = await call(
             client,
             "update_report",
@@ -75,13 +75,13 @@ async def keep(root: str) -> None:
         )
         print(f"refused   {refused['error']['code']}: {refused['error']['message']}")
 
-        # Any version can be brought back, as a new version.
+        # Any version can be restored as a new version.
         reverted = await call(
             client, "revert_report", report=report, to_version=created["version"], reason="Figures were wrong"
         )
         print(f"reverted  version {reverted['version']}")
 
-        # Who, what and why; and whether the whole history is intact.
+        # The audit trail has the author and the reason of each version, and verifies the history.
         audit = await call(client, "audit_report", report=report)
         for event in audit["events"]:
             print(f"event     version {event['version']}: {event['action_type']}, {event.get('reason', '-')}")

@@ -1,8 +1,8 @@
-"""Read a report's history from its files, with the library alone: no server, no client.
+"""Read the history of a report with the library and from its files, without a server.
 
     python examples/read_history.py [--root DIR] [--report NAME]
 
-Without `--report` it writes a small report first, so that there is a history to read.
+Without `--report`, the example writes a small report first.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TITLE = "Reading list"
 
 
 def write(library: Library) -> str:
-    """A report of four versions."""
+    """Create a report with four versions and return its id."""
     section = {"title": "To read", "content": "A paper on version control.\n"}
     report: str = library.create_report(CreateReport(TITLE, sections=[section]), author=WRITER)["report_id"]
     for book in ("A book on glaciers", "A book on bridges"):
@@ -36,7 +36,7 @@ def main(root: str, report: str) -> None:
     library = Library(Path(root))
     report_id = report or write(library)
 
-    # Every version reads back, and the audit trail says who made it and why.
+    # Every version can be read, and the audit trail has its author and reason.
     events = library.audit_report(AuditReport(report_id, limit=100))["events"]
     for event in reversed(events):
         page = library.get_report(
@@ -46,7 +46,7 @@ def main(root: str, report: str) -> None:
         what = f"{event['ts'][:19]}  {event['action_type']:<7} {words:>4} words"
         print(f"v{event['version']}  {what}  {event.get('reason', '-')}")
 
-    # The same from the files: the log is a chain of sha256, and its end is the file you see.
+    # The log is a chain of SHA-256 hashes, and its last line has the hash of outline.json.
     folder = Path(root) / "by_id" / library.get_report(GetReport(report_id))["report_id"]
     lines = (folder / "audit.jsonl").read_bytes().splitlines()
     previous = b""
@@ -65,6 +65,6 @@ if __name__ == "__main__":
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--root", default="", metavar="DIR", help="the reports (default: a new folder)")
-    parser.add_argument("--report", default="", metavar="NAME", help="a report that is there")
+    parser.add_argument("--report", default="", metavar="NAME", help="an existing report")
     options = parser.parse_args()
     main(options.root or tempfile.mkdtemp(prefix="living-reports-"), options.report)

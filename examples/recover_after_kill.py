@@ -1,9 +1,9 @@
-"""Kill a server while it writes: every version it has acknowledged is there.
+"""Kill a server while it writes, and find every acknowledged version afterwards.
 
     python examples/recover_after_kill.py [--root DIR]
 
-A client asks for one change after the other and notes each version that was answered. At a
-random moment the server gets SIGKILL. The next one to open the report finds all of them.
+A client sends one change after another and records each version in the answers. At a random moment
+the server gets SIGKILL. The next process that opens the report finds all recorded versions.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from typing import Any
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, GetReport
 
-TITLE = "Written under fire"
+TITLE = "Interrupted report"
 
 
 class Server:
-    """A server of our own to kill, spoken to in plain JSON-RPC."""
+    """A server process and a minimal JSON-RPC client for it."""
 
     def __init__(self, root: str) -> None:
         command = [sys.executable, "-m", "living_reports", "serve", "--root", root]
@@ -41,10 +41,10 @@ class Server:
         self.process.stdin.flush()
 
     def ask(self, method: str, **params: Any) -> dict[str, Any]:
-        """Send a request and wait for its answer.
+        """Send a request and return its result.
 
         Raises:
-            EOFError, BrokenPipeError: The server is gone.
+            EOFError, BrokenPipeError: The server has ended.
         """
         self.requests += 1
         self.send({"jsonrpc": "2.0", "id": self.requests, "method": method, "params": params})
@@ -54,7 +54,7 @@ class Server:
             if message.get("id") == self.requests:
                 answer: dict[str, Any] = message["result"]
                 return answer
-        raise EOFError("the server is gone")
+        raise EOFError("the server has ended")
 
     def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
         result = self.ask("tools/call", name=tool, arguments=arguments)
@@ -63,7 +63,7 @@ class Server:
 
 
 def write_until_killed(root: str) -> tuple[str, list[int]]:
-    """Append lines until the server dies; the report's id and the versions it acknowledged."""
+    """Append lines until the server is killed; return the report's id and the acknowledged versions."""
     server = Server(root)
     created = server.call("create_report", title=TITLE, sections=[{"title": "Lines"}])
     acknowledged = [created["version"]]
@@ -84,13 +84,13 @@ def main(root: str) -> None:
     report, acknowledged = write_until_killed(root)
     library = Library(Path(root))
     latest = library.get_report(GetReport(report))["version"]
-    print(f"reopened  version {latest}: {latest - acknowledged[-1]} more than was acknowledged")
+    print(f"reopened  version {latest}: {latest - acknowledged[-1]} more than acknowledged")
     for version in acknowledged:
         answer = library.get_report(GetReport(report, version=version, sections=["Lines"], max_chars=200_000))
         paragraphs = answer["sections"][0].get("content", "").split("\n\n")
         if version > 1 and paragraphs != [f"line {number}" for number in range(1, version)]:
-            raise SystemExit(f"version {version} is not what was acknowledged")
-    print(f"read      all {len(acknowledged)} acknowledged versions, each as it was answered")
+            raise SystemExit(f"version {version} differs from the acknowledged one")
+    print(f"read      all {len(acknowledged)} acknowledged versions, each with its lines")
     verified = library.audit_report(AuditReport(report, verify=True))["verified"]
     print(f"verified  {'ok' if verified['ok'] else verified['findings']}, {verified['events']} events")
 

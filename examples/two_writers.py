@@ -1,9 +1,9 @@
-"""Two agents write one report at the same time, and no update is lost.
+"""Write one report from two agents at the same time without losing an update.
 
     python examples/two_writers.py [--root DIR]
 
-Each writer is a process of its own with a server of its own. Each reads the version, asks for
-its change on that version, and reads again when the other was faster (`version_conflict`).
+Each writer is a process with its own server. It reads the version, sends a change that expects that
+version, and reads again if the other writer was faster (`version_conflict`).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
 
 
 async def write(root: str, name: str) -> None:
-    """One writer: so many lines, each acknowledged before the next."""
+    """Append the lines of one writer, each after the previous one is acknowledged."""
     conflicts = 0
     async with Client(server(root, name)) as client:
         print("ready", flush=True)
@@ -59,7 +59,7 @@ async def write(root: str, name: str) -> None:
                     break
                 if answer["error"]["code"] != "version_conflict":
                     raise SystemExit(json.dumps(answer))
-                conflicts += 1  # the other was faster: read again, then decide again
+                conflicts += 1  # the other writer was faster: read again
     print(f"{name:<6} {LINES} lines written, {conflicts} times the other was faster", flush=True)
 
 
@@ -86,7 +86,7 @@ def main(root: str) -> None:
     writers = [subprocess.Popen([*command, name], stdin=pipe, stdout=pipe, text=True) for name in WRITERS]
     for writer in writers:
         assert writer.stdout
-        writer.stdout.readline()  # "ready": so that they begin together
+        writer.stdout.readline()  # "ready": both writers start together
     for writer in writers:
         assert writer.stdin
         writer.stdin.write("go\n")

@@ -1,1 +1,1 @@
-"""What the benchmarks share: samples taken by turns, rows with their bounds, and how they are shown."""
+"""Shared code of the benchmarks: samples taken by turns, rows with bounds, and output."""

@@ -1,4 +1,4 @@
-"""One call of the library, the first of its process, and how many milliseconds it took: without imports.
+"""Print the milliseconds of the first library call of a process, without imports.
 
 $ python benchmarks/harness/first_call.py ROOT update REPORT INSIGHT
 """

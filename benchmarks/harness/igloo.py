@@ -1,7 +1,7 @@
-"""igloo-mcp as a partner: its service, in a process of its own, over a root that we wrote.
+"""The baseline igloo-mcp: its service, in its own process, on a root written by the benchmark.
 
-Rules: a sample is measured inside that process, around the service alone; the pipe is outside.
-Its server is not measured: it asks for a Snowflake connection before it serves.
+A sample is measured inside that process, around the service alone and without the pipe. The server of
+igloo-mcp is not measured, because it needs a Snowflake connection to start.
 
     >>> [report] = write_sized_root(root, 50_000)
     >>> with Igloo(root) as igloo:
@@ -22,7 +22,7 @@ WORKER = Path(__file__).with_name("igloo_worker.py")
 
 
 class Igloo:
-    """The service over one root.
+    """A process with the service on one root.
 
     Raises:
         PartnerError: igloo-mcp cannot be installed here.
@@ -34,7 +34,7 @@ class Igloo:
         self._answer()
 
     def update(self, report_id: str, words: str) -> float:
-        """Milliseconds that it takes the service to put these words into the report's first insight."""
+        """Put these words into the report's first insight and return the milliseconds."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{report_id} {words}\n")
         self.process.stdin.flush()

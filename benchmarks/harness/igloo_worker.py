@@ -1,7 +1,7 @@
-"""igloo-mcp's service, asked over pipes: run with its own interpreter, `igloo_worker.py ROOT`.
+"""Call the service of igloo-mcp over pipes: run with its own interpreter, `igloo_worker.py ROOT`.
 
-A line `REPORT_ID WORDS` puts the words into the report's first insight: read, change, update, as its
-own callers do. The answer is a line with the milliseconds that this took.
+A line `REPORT_ID WORDS` puts the words into the report's first insight by reading, changing and
+updating the outline, as the callers of the service do. The answer is a line with the milliseconds.
 """
 
 from __future__ import annotations

@@ -1,12 +1,9 @@
-"""Samples, taken by turns: what is measured and its partner meet the same busy moments of a machine.
+"""Samples of several actions, taken by turns, so that a busy moment of the machine affects all alike.
 
-Rules:
-
-- A sample is a number that an action returns. `timed` makes such an action of any other.
-- Every round takes one sample of each action; every other round goes backwards, so that none
-  always comes first. The first round warms caches and does not count. What was written before is on
-  the disk by then.
-- The spread is that of the middle half: quartiles.
+- A sample is a number that an action returns. `timed` turns any function into such an action.
+- Every round takes one sample of each action; every other round goes backwards, so that no action is
+  always first. The first round warms caches and does not count. Earlier writes are synced before it.
+- The spread is given by the quartiles.
 
     >>> samples = by_turns({"ours": timed(update), "raw": timed(write)}, rounds=20)
     >>> spread(samples["ours"]).median
@@ -25,7 +22,7 @@ Action = Callable[[], float]
 
 
 def timed(action: Callable[[], object]) -> Action:
-    """An action whose sample is how many milliseconds it takes."""
+    """Return an action that runs a function and returns the milliseconds that it takes."""
 
     def run() -> float:
         start = time.perf_counter()
@@ -36,9 +33,9 @@ def timed(action: Callable[[], object]) -> Action:
 
 
 def by_turns(actions: Mapping[str, Action], rounds: int, warm_ups: int = 1) -> dict[str, list[float]]:
-    """For each action as many samples as there are rounds; the n-th ones belong to the same round."""
+    """Return one sample per round for each action; the n-th samples belong to the same round."""
     if hasattr(os, "sync"):
-        os.sync()  # what was made for it: the system would write that while one of them is measured
+        os.sync()  # else the system might write earlier data during a measurement
     samples: dict[str, list[float]] = {name: [] for name in actions}
     names = list(actions)
     for number in range(warm_ups + rounds):
@@ -49,7 +46,7 @@ def by_turns(actions: Mapping[str, Action], rounds: int, warm_ups: int = 1) -> d
 
 @dataclass(frozen=True)
 class Spread:
-    """The median of some samples, and where their middle half lies."""
+    """The median and the quartiles of some samples."""
 
     median: float
     low: float
@@ -57,7 +54,7 @@ class Spread:
 
 
 def spread(samples: Sequence[float]) -> Spread:
-    """Median and quartiles; of a single sample they are the sample itself."""
+    """Return the median and the quartiles; all three are the sample itself if there is only one."""
     if len(samples) == 1:
         return Spread(samples[0], samples[0], samples[0])
     low, median, high = statistics.quantiles(samples, n=4, method="inclusive")

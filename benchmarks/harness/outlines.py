@@ -1,7 +1,7 @@
-"""Reports of a given size, such as agents keep: sections of prose, insights with a citation each.
+"""Reports of a given size: sections of prose, and insights with a citation each.
 
-Rules: the size is that of `outline.json`, within a few percent. The same arguments give the same
-outline, so that each partner keeps the very same document.
+The size is that of `outline.json`, within a few percent. The same arguments give the same outline, so
+that every baseline works on the same document.
 
     >>> outline = sized_outline(50_000)
     >>> len(outline_bytes(outline))
@@ -25,7 +25,7 @@ _PROSE = Prose(seed=7)
 
 
 def sized_outline(size_bytes: int, n: int = 0, name: str = "") -> Json:
-    """The n-th report of about this size: one insight per 1.5 KB, up to twelve sections, the rest prose."""
+    """Return the n-th report of about this size: an insight per 1.5 KB, and prose in up to 12 sections."""
     name = name or report_id(n)
     outline = head(n, name, f"Report {n}")
     insights = [_insight(outline, n, number) for number in range(max(2, size_bytes // 1500))]
@@ -40,12 +40,12 @@ def sized_outline(size_bytes: int, n: int = 0, name: str = "") -> Json:
 
 
 def outline_bytes(outline: Json) -> bytes:
-    """The outline as a file holds it."""
+    """Return the outline as the bytes of `outline.json`."""
     return (json.dumps(outline, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def write_sized_root(root: Path, size_bytes: int, count: int = 1) -> list[str]:
-    """A new root with so many reports of this size; their ids."""
+    """Write a new root with so many reports of this size, and return their ids."""
     write_root(root, count, lambda n, name: sized_outline(size_bytes, n, name))
     return [report_id(n) for n in range(count)]
 
@@ -67,7 +67,7 @@ def _times(outline: Json) -> Json:
 
 
 def _paragraphs(chars: int) -> str:
-    """Prose of so many characters, in paragraphs of some sixty words."""
+    """Return prose of so many characters, in paragraphs of about sixty words."""
     text = ""
     while len(text) < chars:
         text += _PROSE.text(60) + "\n\n"

@@ -1,7 +1,7 @@
-"""Programs that a user would pick instead, each installed into a folder of its own, once.
+"""Other programs as baselines, each installed once into its own folder.
 
-Rules: versions are pinned; what is installed stays in the user's cache for the next run. What stops
-an installation is said by `PartnerError`, and its rows are reported as not measured.
+Versions are pinned; installed programs stay in the user's cache for the next run. `PartnerError` says
+why an installation fails, and its rows are reported as not measured.
 
     >>> igloo_python()
     PosixPath('/home/ada/.cache/living-reports-benchmarks/igloo-mcp-0.5.1/bin/python')
@@ -26,11 +26,11 @@ PYTHONS = ("3.12", "3.13")
 
 
 class PartnerError(Exception):
-    """A partner cannot be had here; the message says what stops it."""
+    """A program cannot be installed here; the message says why."""
 
 
 def igloo_python() -> Path:
-    """The interpreter that can import igloo-mcp.
+    """Return the interpreter that can import igloo-mcp.
 
     Raises:
         PartnerError: It cannot be installed.
@@ -39,7 +39,7 @@ def igloo_python() -> Path:
 
 
 def basic_memory_command() -> Path:
-    """The command `basic-memory`.
+    """Return the path of the command `basic-memory`.
 
     Raises:
         PartnerError: It cannot be installed.
@@ -48,7 +48,7 @@ def basic_memory_command() -> Path:
 
 
 def server_memory_command() -> Path:
-    """The command `mcp-server-memory`.
+    """Return the path of the command `mcp-server-memory`.
 
     Raises:
         PartnerError: It cannot be installed.
@@ -57,7 +57,7 @@ def server_memory_command() -> Path:
 
 
 def _installed(package: str, install: Callable[[Path, str], None]) -> Path:
-    """The folder with this package; a half-made one is made again."""
+    """Return the folder with this package; an incomplete one is installed again."""
     name = package.rpartition("/")[2].replace("==", "-").replace("@", "-")
     folder = platformdirs.user_cache_path("living-reports-benchmarks") / name
     if not (folder / COMPLETE).exists():
@@ -80,13 +80,13 @@ def _make_node_folder(folder: Path, package: str) -> None:
 
 
 def _python_312() -> str:
-    """An interpreter of version 3.12 or 3.13: this one, or one on PATH, or one of pyenv's."""
+    """Return an interpreter of version 3.12 or 3.13: this one, one on PATH, or one of pyenv."""
     for candidate in _pythons():
         version = "import sys; print('.'.join(map(str, sys.version_info[:2])))"
         found = subprocess.run([candidate, "-c", version], capture_output=True, text=True, check=False)
         if found.stdout.strip() in PYTHONS:
             return candidate
-    raise PartnerError("It needs Python 3.12 or 3.13, and there is neither on PATH.")
+    raise PartnerError("It needs Python 3.12 or 3.13, which are not on PATH.")
 
 
 def _pythons() -> Iterator[str]:
@@ -102,5 +102,5 @@ def _run(*command: str) -> None:
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as error:
-        last = (error.stderr.strip() or error.stdout.strip() or "it says nothing").splitlines()[-1]
+        last = (error.stderr.strip() or error.stdout.strip() or "no message").splitlines()[-1]
         raise PartnerError(f"`{' '.join(command)}` failed: {last}") from error

@@ -1,7 +1,8 @@
-"""Directories of reports, written as files: a hundred thousand of them in seconds.
+"""Folders of reports, written as files: a hundred thousand of them in seconds.
 
-Rules: what is written is what another program would leave, an outline and a line of the index for
-each report; the first write through the library adopts it. The same number gives the same bytes.
+The files are those that another program would write: an outline and a line of the catalogue for each
+report, without a log. The first write through the library starts the log. The same number gives the
+same bytes.
 
     >>> root = many_reports(bench).root
 """
@@ -27,7 +28,7 @@ Make = Callable[[int, str], Json]
 
 
 class Prose:
-    """Text whose words are as frequent as in a language: the n-th comes every n-th time or so."""
+    """Text with the word frequencies of a natural language: the n-th word has frequency 1/n."""
 
     def __init__(self, seed: int = 1) -> None:
         self._random = random.Random(seed)
@@ -46,19 +47,19 @@ class Prose:
 
 @dataclass(frozen=True)
 class Root:
-    """A root, and how many reports were put into it."""
+    """A root and the number of reports that were written into it."""
 
     root: Path
     count: int
 
 
 def report_id(n: int) -> str:
-    """The id of the n-th report of any root made here."""
+    """Return the id of the n-th report of any root written here."""
     return str(uuid.UUID(int=random.Random(n).getrandbits(128), version=4))
 
 
 def write_root(root: Path, count: int, make: Make) -> None:
-    """A new root with so many reports."""
+    """Write a new root with so many reports."""
     by_id = root / "by_id"
     by_id.mkdir(parents=True)
     with (root / "index.jsonl").open("w", encoding="utf-8") as index:
@@ -80,7 +81,7 @@ def _index_entry(outline: Json) -> Json:
 
 
 def head(n: int, name: str, title: str) -> Json:
-    """The fields of an outline around its sections and insights; one of three has the tag `tag 1`."""
+    """Return an outline without sections and insights; a third of the outlines has the tag `tag 1`."""
     day = f"2026-{1 + n % 12:02}-{1 + n % 28:02}T{n % 24:02}:00:00.{n:06}+00:00"
     times = {"created_at": day, "updated_at": day}
     body: Json = {"version": "1.0", "outline_version": 1, "metadata": {"tags": [f"tag {n % 3}"]}}
@@ -88,7 +89,7 @@ def head(n: int, name: str, title: str) -> Json:
 
 
 def short_report(n: int, name: str) -> Json:
-    """A report that is hardly more than its title."""
+    """Return a report that has little more than a title."""
     return head(n, name, f"Report {n}")
 
 
@@ -97,6 +98,6 @@ def one_report(bench: Bench) -> Root:
 
 
 def many_reports(bench: Bench) -> Root:
-    """A hundred thousand short reports, shared by all benchmarks of a run: put few more into it."""
+    """Return a root of a hundred thousand short reports, shared by all benchmarks: add only a few."""
     count = bench.scaled(100_000, quick=1_000)
     return Root(bench.made_once("root-of-many", lambda root: write_root(root, count, short_report)), count)

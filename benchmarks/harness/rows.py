@@ -1,11 +1,9 @@
-"""A row of the result: our samples, those of a partner, and the bound that they have to keep.
+"""The rows of a result: our samples, those of a baseline (the partner), and a bound.
 
-Rules:
-
-- The samples of a row and its partner's are pairs, one of each a round. The ratio is ours by the
-  partner's in each pair, and what is reported is the median of those.
-- A bound is about the `ratio`, about the `difference` to the partner, or about our own `value`.
-- What could not be measured is a row too, and says why.
+- The samples of a row and of its partner are pairs, one pair per round. The reported ratio is the
+  median of the ratios of the pairs.
+- A bound limits the `ratio`, the `difference` to the partner, or our own `value`.
+- A figure that could not be measured is a row with the reason.
 
     >>> Row("update, 5 KB", ours, "raw file operations", raw, bound=at_most(1.5)).is_met
     True
@@ -25,7 +23,7 @@ About = Literal["ratio", "difference", "value"]
 
 @dataclass(frozen=True)
 class Bound:
-    """What a figure may be at most, or has to be at least."""
+    """The upper or lower limit of a figure."""
 
     limit: float
     about: About
@@ -45,7 +43,7 @@ def at_least(limit: float, about: About = "ratio") -> Bound:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure: `what` was measured, our samples, and the partner's, taken by turns with ours."""
+    """A figure: its name `what`, our samples, and those of the partner, taken by turns with ours."""
 
     what: str
     ours: Sequence[float]
@@ -58,27 +56,27 @@ class Row:
         if not self.ours or bool(self.partner) != bool(self.theirs):
             raise ValueError(f"{self.what}: samples are missing")
         if self.theirs and len(self.theirs) != len(self.ours):
-            raise ValueError(f"{self.what}: the samples are no pairs")
+            raise ValueError(f"{self.what}: the samples are not pairs")
         if self.bound and self.bound.about != "value" and not self.theirs:
             raise ValueError(f"{self.what}: a bound on the {self.bound.about} needs a partner")
 
     @property
     def ratio(self) -> Spread | None:
-        """How many times the partner's figure ours is; None where that is nothing."""
+        """Our figure divided by the partner's; None without a partner or if the partner's is zero."""
         if not self.theirs or not all(self.theirs):
             return None
         return spread([ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)])
 
     @property
     def difference(self) -> Spread | None:
-        """How much more than the partner's figure ours is."""
+        """Our figure minus the partner's; None without a partner."""
         if not self.theirs:
             return None
         return spread([ours - theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)])
 
     @property
     def is_met(self) -> bool | None:
-        """Whether the bound is kept; None where there is none."""
+        """Whether the bound is met; None without a bound."""
         if self.bound is None:
             return None
         by = {"ratio": self.ratio, "difference": self.difference, "value": spread(self.ours)}
@@ -89,7 +87,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Missing:
-    """What could not be measured here, and what stops it."""
+    """A figure that could not be measured here, and the reason."""
 
     what: str
     why: str
@@ -97,22 +95,22 @@ class Missing:
 
 @dataclass(frozen=True)
 class Bench:
-    """What a run gives to each benchmark: a folder for its files, and how much to do."""
+    """The options of a run for each benchmark: a folder for its files, and the scale."""
 
     folder: Path
     asked_rounds: int = 0
     is_quick: bool = False
 
     def rounds(self, usual: int) -> int:
-        """How many rounds to measure: as asked for, else two in a quick run, else as many as are usual."""
+        """Return the number of rounds: the requested one, else two in a quick run, else the usual one."""
         return self.asked_rounds or (2 if self.is_quick else usual)
 
     def scaled(self, usual: int, quick: int) -> int:
-        """A number of reports, events and so on: the usual one, or the one for a quick run."""
+        """Return a number of reports, events and so on: the usual one, or the one for a quick run."""
         return quick if self.is_quick else usual
 
     def made_once(self, name: str, make: Callable[[Path], None]) -> Path:
-        """A folder that several benchmarks may share; the first one to ask for it makes it."""
+        """Return a folder that several benchmarks share; the first call makes it."""
         path = self.folder / name
         if not path.exists():
             make(path)

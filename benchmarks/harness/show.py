@@ -1,9 +1,9 @@
-"""Results for a person at a terminal, for a program, and for `docs/performance.md`.
+"""Print results for a person at a terminal, for a program, and for `docs/performance.md`.
 
-Rules: three significant digits, three decimals at most; a ratio has its middle half beside it; a bound
-stands in the line of its figure, with its verdict.
+Numbers have three significant digits and at most three decimals; a ratio is followed by its quartiles;
+a bound is in the line of its figure, with the verdict.
 
-    >>> show_table(Terminal(sys.stdout), "startup", "How soon …?", rows)
+    >>> show_table(Terminal(sys.stdout), "startup", "Time from the start …", rows)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Groups = Mapping[str, Sequence[Result]]
 
 
 def number(value: float) -> str:
-    """The number without an exponent: `0`, `0.081`, `1.42`, `23.5`, `12,043`."""
+    """Format a number without an exponent: `0`, `0.081`, `1.42`, `23.5`, `12,043`."""
     if not value:
         return "0"
     digits = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2 if abs(value) >= 0.9995 else 3
@@ -36,7 +36,7 @@ def figure(value: float, unit: str) -> str:
 
 
 def bound_text(bound: Bound | None, unit: str) -> str:
-    """`≤ 1.5 ×`, `≤ +120 MB` (above the partner), `≤ 20 ms`."""
+    """Format a bound: `≤ 1.5 ×`, `≤ +120 MB` (above the partner), `≤ 20 ms`."""
     if bound is None:
         return ""
     sign = "≥" if bound.is_lower else "≤"
@@ -54,7 +54,7 @@ def verdict(row: Row) -> str:
 
 
 def _cells(row: Row) -> list[str]:
-    """The texts of a row's columns, but for its name."""
+    """Return the texts of a row's columns, except its name."""
     texts = [figure(spread(row.ours).median, row.unit)]
     texts.append(figure(spread(row.theirs).median, row.unit) if row.theirs else "")
     if row.ratio is None:
@@ -68,7 +68,7 @@ def _cells(row: Row) -> list[str]:
 
 
 def show_table(terminal: Terminal, name: str, title: str, results: Sequence[Result]) -> None:
-    """One benchmark's rows, below the partner that they stand next to."""
+    """Print the rows of a benchmark, grouped by their partner."""
     terminal.heading(name)
     terminal.line(f"  {title}", "dim")
     terminal.line()
@@ -95,7 +95,7 @@ def _aligned(columns: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def show_summary(terminal: Terminal, groups: Groups) -> None:
-    """How many bounds are kept, and which are not."""
+    """Print the number of bounds that are met, and the missed ones."""
     rows = [(name, row) for name, results in groups.items() for row in results if isinstance(row, Row)]
     judged = [(name, row) for name, row in rows if row.bound]
     missed = [f"{name}: {row.what}" for name, row in judged if not row.is_met]
@@ -110,7 +110,7 @@ def show_summary(terminal: Terminal, groups: Groups) -> None:
 
 
 def as_json(groups: Groups, machine: Mapping[str, Any]) -> dict[str, Any]:
-    """The whole result, each sample included."""
+    """Return the whole result with every sample."""
     benchmarks = {name: [_result_json(result) for result in results] for name, results in groups.items()}
     return {"machine": dict(machine), "benchmarks": benchmarks}
 
@@ -138,7 +138,7 @@ def _spread_json(figures: Spread) -> dict[str, float]:
 
 
 def as_markdown(name: str, title: str, results: Sequence[Result]) -> str:
-    """One benchmark's table as `docs/performance.md` has it."""
+    """Return the table of a benchmark in the form of `docs/performance.md`."""
     lines = [f"**{name}**: {title}", ""]
     lines += ["| what | next to | ours | theirs | ratio | middle half | bound | |"]
     lines += ["|---|---|--:|--:|--:|--:|--:|---|"]
@@ -155,7 +155,7 @@ def as_markdown(name: str, title: str, results: Sequence[Result]) -> str:
 
 
 def describe_machine(folder: Path) -> dict[str, Any]:
-    """What a reader has to know of the machine; above all, how long its disk takes to sync 4 KB."""
+    """Return the properties of the machine, such as the time that its disk takes to sync 4 KB."""
     path = folder / "sync-probe"
 
     def sync() -> None:
@@ -174,5 +174,5 @@ def describe_machine(folder: Path) -> dict[str, Any]:
 
 
 def machine_line(machine: Mapping[str, Any]) -> str:
-    """The same in one line."""
+    """Format the properties of the machine on one line."""
     return "Python {python}, {system}, {cores} cores, a sync takes {sync_ms:.3g} ms".format(**machine)

@@ -1,4 +1,4 @@
-"""The least that a server of this SDK can do: one tool, which says back what it is told, so many times."""
+"""A minimal server of the SDK with one tool, which repeats its text so many times."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A server at the other end of two pipes, and what a client of either protocol era says to it.
+"""A client for a server at the other end of two pipes, in either protocol era.
 
-Rules: nothing of the SDK is on this side, so that a sample holds the server's time and the pipes'.
-Answers are matched by id; a server that ends early is an error, with what it wrote to stderr.
+The client does not use the SDK, so a sample has only the time of the server and of the pipes. Answers
+are matched by id; a server that ends early raises an error with its stderr.
 
     with Wire(ours(root), era="2025-06-18") as wire:
         wire.tools()
@@ -26,7 +26,7 @@ from benchmarks.harness.measure import Action
 
 HANDSHAKE, STATELESS = "2025-06-18", "2026-07-28"
 ERAS = {"with a handshake": HANDSHAKE, "stateless": STATELESS}
-"""The two eras: one begins with `initialize`, the other says who it is with every request."""
+"""The two eras: in one a client begins with `initialize`, in the other it names itself in every request."""
 
 CLIENT = {"name": "bench", "version": "1"}
 TRIVIAL = [sys.executable, str(Path(__file__).with_name("trivial_server.py"))]
@@ -35,7 +35,7 @@ Json = dict[str, Any]
 
 
 def ours(root: Path) -> list[str]:
-    """The command that serves the reports under this root."""
+    """Return the command that serves the reports under this root."""
     return [sys.executable, "-m", "living_reports", "serve", "--root", str(root)]
 
 
@@ -44,7 +44,7 @@ class RefusedError(Exception):
 
 
 class Wire:
-    """One server and one client, who has said what the era demands before its first request."""
+    """A server process and its client, after the handshake if the era has one."""
 
     def __init__(self, command: Sequence[str], era: str = HANDSHAKE, environ: dict[str, str] | None = None):
         self._era = era
@@ -63,15 +63,15 @@ class Wire:
             self._send({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
     def tools(self) -> list[Json]:
-        """What `tools/list` answers."""
+        """Return the answer to `tools/list`."""
         tools: list[Json] = self.request("tools/list", {})["tools"]
         return tools
 
     def call(self, name: str, arguments: Json) -> Json:
-        """The result of one tool call.
+        """Call a tool and return the result.
 
         Raises:
-            RefusedError: It is an error.
+            RefusedError: The result is an error.
         """
         result = self.request("tools/call", {"name": name, "arguments": arguments})
         if result.get("isError"):
@@ -79,12 +79,12 @@ class Wire:
         return result
 
     def answer(self, name: str, arguments: Json) -> Json:
-        """What a tool of ours answers."""
+        """Call a tool of Living Reports and return its structured answer."""
         answer: Json = self.call(name, arguments)["structuredContent"]
         return answer
 
     def request(self, method: str, params: Json) -> Json:
-        """The result of one request."""
+        """Send a request and return its result."""
         if self._era == STATELESS:
             params = params | {"_meta": _envelope(self._era)}
         number = next(self._ids)
@@ -125,7 +125,7 @@ def _envelope(era: str) -> Json:
 
 
 def until(command: Sequence[str], ask: Callable[[Wire], object], era: str = HANDSHAKE) -> Action:
-    """An action: the milliseconds from the spawn of a server to the answer of what it is asked."""
+    """Return an action that measures the milliseconds from the spawn of a server to its first answer."""
 
     def run() -> float:
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""A process that updates one report so many times, once it is told to go. It has done so once before.
+"""Update a report so many times after a line on stdin; the first update is made before.
 
 $ python benchmarks/harness/writer.py ROOT REPORT 30
 """
@@ -23,7 +23,7 @@ def main() -> None:
         change = {"op": "edit_insight", "insight": insight, "summary": f"found by {os.getpid()}: {number}"}
         library.update_report(UpdateReport(report, [change]), author=author)
 
-    update(0)  # the first one imports what it needs
+    update(0)  # the first update imports modules
     print("ready", flush=True)
     sys.stdin.readline()
     for number in range(count):

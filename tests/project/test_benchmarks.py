@@ -1,4 +1,4 @@
-"""The benchmarks run; of their bounds, those that do not depend on the machine are held here."""
+"""The benchmarks run, and the bounds that do not depend on the machine are met."""
 
 from __future__ import annotations
 

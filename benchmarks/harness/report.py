@@ -1,9 +1,9 @@
-"""A report that is being kept through the library, and the clock of its syncs.
+"""A report that the library updates, and a clock for the syncs of an update.
 
-Rules: one update puts a few words into one insight, as an agent does that looked again. A long history
-is made by the library itself, only without its syncs: what it leaves is the same, byte for byte.
+An update changes the summary of one insight. A long history is made by the library itself, only without
+its syncs, so the files are the same byte for byte.
 
-    >>> report = Kept(bench.folder / "root", 50_000)
+    >>> report = BenchReport(bench.folder / "root", 50_000)
     >>> report.update()
     >>> with SyncClock() as clock:
     ...     report.update()
@@ -34,8 +34,8 @@ Json = dict[str, Any]
 _WARM_INSIGHTS = 16
 
 
-class Kept:
-    """One report of a size, in a root of its own, that the library has written once."""
+class BenchReport:
+    """A report of a given size in its own root, which the library has written once."""
 
     def __init__(self, root: Path, size_bytes: int) -> None:
         [self.report_id] = write_sized_root(root, size_bytes)
@@ -48,24 +48,24 @@ class Kept:
         self.update()
 
     def update(self, insight: int = 0) -> None:
-        """Another version: one insight says something else."""
+        """Make a version that changes one insight."""
         number = next(self._numbers)
-        summary = f"looked again for the {number}. time: nothing that would matter has changed since the last"
+        summary = f"checked again, number {number}: no important change has been found since the last check"
         change: Json = {"op": "edit_insight", "insight": self._insights[insight], "summary": summary}
         self.library.update_report(
-            UpdateReport(self.report_id, [change], reason="looked again"), author=AUTHOR
+            UpdateReport(self.report_id, [change], reason="checked again"), author=AUTHOR
         )
 
     def update_another(self) -> None:
-        """Another version, of another one of a few insights."""
+        """Make a version that changes the next of a few insights."""
         self.update(next(self._numbers) % min(_WARM_INSIGHTS, len(self._insights)))
 
     def update_cold(self) -> None:
-        """Another version, of an insight that no update was about so far."""
+        """Make a version that changes an insight for the first time."""
         self.update(self._insights.index(self._cold.pop()))
 
     def grow(self, versions: int) -> None:
-        """Make a history of so many versions."""
+        """Extend the history to this number of versions."""
         with without_syncs():
             for _ in range(self.version, versions):
                 self.update_another()
@@ -76,7 +76,7 @@ class Kept:
 
     @property
     def last_bytes(self) -> tuple[bytes, bytes]:
-        """The outline and the event that the last update wrote."""
+        """The bytes of the outline and of the event that the last update wrote."""
         outline = (self.folder / "outline.json").read_bytes()
         return outline, (self.folder / "audit.jsonl").read_bytes().splitlines(keepends=True)[-1]
 
@@ -86,7 +86,7 @@ class Kept:
 
 @contextmanager
 def without_syncs() -> Iterator[None]:
-    """What is done in the block is not synced: for making, not for measuring."""
+    """Skip the syncs in the block: for preparation, not for measurement."""
     sync, durable._sync = durable._sync, lambda fd, path: None
     try:
         yield
@@ -95,10 +95,10 @@ def without_syncs() -> Iterator[None]:
 
 
 class SyncClock:
-    """What the library, or a partner, takes in the block: the syncs of files, and all beside them.
+    """A clock of the file syncs in a block, and of the processor time outside them.
 
-    `syncs_ms` is how long the syncs lasted. `beside_ms` is the processor's time beside them: no other
-    program adds to it, however busy the machine.
+    `syncs_ms` is the duration of the syncs. `beside_ms` is the processor time of this thread outside the
+    syncs, which does not depend on how busy the machine is.
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class SyncClock:
 
 
 class RawCommit:
-    """What a commit does to the files, in plain calls: nothing is decided, checked or locked."""
+    """The file operations of a commit in plain calls, without decisions, checks or locks."""
 
     def __init__(self, folder: Path, outline: bytes) -> None:
         self._folder = str(folder)
@@ -137,7 +137,7 @@ class RawCommit:
             file.write(outline)
 
     def commit(self, outline: bytes, event: bytes, clock: SyncClock) -> None:
-        """The steps of `storage.report`, with these bytes."""
+        """Run the steps of a commit of the folder store with these bytes."""
         folder = self._folder
         temporary, backup = f"{folder}/.tmp", f"{folder}/backups/{time.time_ns()}"
         _write(temporary, outline, os.O_EXCL, clock)
