@@ -25,8 +25,8 @@ from typing import Any
 from living_reports.cli.page import show_markdown
 from living_reports.cli.show import SHORT_ID, Answer, by_line, counted, mark_of, more, value, warnings
 from living_reports.cli.terminal import Terminal, cells, clean, one_line, size
+from living_reports.model.fields import ITEMS
 
-_ITEMS = ("sections", "insights")
 _LINE_STYLES = {"@": "cyan", "+": "green", "-": "red"}
 _SEVERITY_STYLES = {"error": "red", "warning": "yellow", "info": "cyan"}
 
@@ -73,7 +73,7 @@ def _by_item(terminal: Terminal, rows: Sequence[Row], names: Mapping[str, str]) 
 def _item_of(at: str) -> str:
     """The address of the section or insight that an address lies in; empty for the report itself."""
     kind, _, rest = at.partition("/")
-    return f"{kind}/{rest.partition('/')[0]}" if kind in _ITEMS and rest else ""
+    return f"{kind}/{rest.partition('/')[0]}" if kind in ITEMS and rest else ""
 
 
 def _item_head(terminal: Terminal, item: str, rows: Sequence[Row], names: Mapping[str, str]) -> str:

@@ -23,6 +23,7 @@ from living_reports.changes import Change, Outcome, parse_changes
 from living_reports.errors import ReportError, VersionConflictError
 from living_reports.model import splices
 from living_reports.model.delta import address, diff, is_bookkeeping, item_of, parts
+from living_reports.model.fields import ITEMS, ORDERS, PROSE
 from living_reports.model.merge import Conflict, three_way
 from living_reports.model.merge_values import merged_lines
 from living_reports.model.report import Outline, Section
@@ -40,8 +41,6 @@ _EVENTS_LOOKED_AT = 1_000
 _LIMITS = ((300, 100), (200, 100), (120, 80), (60, 60), (30, 30), (15, 15))
 """The lengths of values and reasons, tried in turn until the refusal is short enough."""
 
-_ORDERS = ("sections", "insights")
-_TEXTS = ("content", "notes")
 _SECTION_TEXT_OPS = ("edit_text", "append_text", "edit_section")
 
 Row = dict[str, Any]
@@ -238,7 +237,7 @@ def _earlier(text: str, edit: Mapping[str, Any]) -> str:
 
 def _addresses(record: Record) -> Iterator[str]:
     """Yield the addresses that an event changed, without bookkeeping and the order of all items."""
-    return (at for edit in record.delta if not is_bookkeeping(at := edit["at"]) and at not in _ORDERS)
+    return (at for edit in record.delta if not is_bookkeeping(at := edit["at"]) and at not in ITEMS)
 
 
 def _is_item(at: str) -> bool:
@@ -262,7 +261,7 @@ def _text_at(outline: Outline, at: str) -> str:
 def _place(conflict: Conflict) -> str:
     """Return the address of a conflict; for a list of ids, the address of the item that moved."""
     for value in (conflict.base, conflict.ours, conflict.theirs):
-        if isinstance(value, dict) and conflict.at.rpartition("/")[2] in ("sections", "insight_ids"):
+        if isinstance(value, dict) and conflict.at.rpartition("/")[2] in {"sections", *ORDERS}:
             if "insight_id" in value:
                 return address("insights", value["insight_id"])
             return address("sections", value["section_id"])
@@ -352,8 +351,8 @@ def _anew(
             continue
         touched[section.section_id] = None
         if change.op == "edit_section":
-            rest = {key: value for key, value in row.items() if key not in (*_TEXTS, "clear")}
-            clear = [name for name in sorted(change.clear) if name not in _TEXTS]
+            rest = {key: value for key, value in row.items() if key not in (*PROSE, "clear")}
+            clear = [name for name in sorted(change.clear) if name not in PROSE]
             if rest.keys() - {"op", "section"} or clear:
                 yield rest | ({"clear": clear} if clear else {})
     now, then = (
@@ -367,7 +366,7 @@ def _anew(
 def _section(base: Outline, change: Change) -> Section | None:
     """Return the section whose text a change edits, if it edits one."""
     stated = {*change.fields, *change.clear}
-    if change.op not in _SECTION_TEXT_OPS or (change.op == "edit_section" and not stated & {*_TEXTS}):
+    if change.op not in _SECTION_TEXT_OPS or (change.op == "edit_section" and not stated & {*PROSE}):
         return None
     try:
         return find_section(base, change.fields["section"], change.path)
@@ -376,7 +375,7 @@ def _section(base: Outline, change: Change) -> Section | None:
 
 
 def _texts(now: Section, then: Section) -> Iterator[Row]:
-    for name in _TEXTS:
+    for name in PROSE:
         old, new = getattr(now, name) or "", getattr(then, name) or ""
         whole: Row = {"op": "edit_section", "section": now.section_id}
         whole |= {name: new} if new else {"clear": [name]}

@@ -31,6 +31,7 @@ from living_reports.library.merging import as_current, carried_over, content_edi
 from living_reports.library.requests import RevertReport
 from living_reports.model.delta import DeltaError, apply, diff, invert
 from living_reports.model.event import Author
+from living_reports.model.fields import ITEMS
 from living_reports.model.merge import three_way
 from living_reports.model.report import Insight, Outline, Section, normalised, parse_uuid
 from living_reports.model.selectors import find_insight, find_section, quoted
@@ -286,7 +287,7 @@ def _possible_items(selector: str) -> Iterator[tuple[Noun, str]]:
     """Yield the kinds and selectors to try: the selector may be an address, such as `insights/5f9dabcd`."""
     yield "section", selector
     kind, _, name = selector.partition("/")
-    if not name or kind not in ("sections", "insights"):
+    if not name or kind not in ITEMS:
         yield "insight", selector
     elif kind == "sections":
         yield "section", name

@@ -27,6 +27,7 @@ from living_reports.library.requests import UpdateReport
 from living_reports.library.sources import with_hashes
 from living_reports.model.delta import address
 from living_reports.model.event import Author
+from living_reports.model.fields import PROSE, WORDS
 from living_reports.model.report import Outline
 from living_reports.model.selectors import find_insight, find_section
 from living_reports.reading.brief import cut
@@ -35,7 +36,6 @@ from living_reports.store.files import Edit, Record, State, utc_now
 _WARNINGS = 10
 _REASON_CHARS = 80
 _AT = re.compile(rb'"at":"([^"]*)"')
-_PROSE = ("content", "notes")
 
 Row = dict[str, Any]
 
@@ -98,7 +98,7 @@ class _Replaced:
     @property
     def shrinks(self) -> bool:
         """True for prose that loses more than half of its length."""
-        return self.field in _PROSE and len(self.new) < len(self.old) / 2
+        return self.field in PROSE and len(self.new) < len(self.old) / 2
 
 
 def overwrite_warnings(edit: Edit, changes: Sequence[Change], new: Outline, author: Author) -> list[str]:
@@ -122,12 +122,13 @@ def _replaced_texts(old: Outline, changes: Iterable[Change], new: Outline) -> It
                 case "edit_section":
                     section = find_section(old, change.fields["section"], change.path)
                     place = address("sections", section.section_id)
-                    stated = {*change.fields, *change.clear} & {"title", *_PROSE}
+                    stated = {*change.fields, *change.clear} & {*WORDS["sections"]}
                     yield from _texts(place, section, sections.get(section.section_id), sorted(stated))
-                case "edit_insight" if "summary" in change.fields:
+                case "edit_insight":
                     insight = find_insight(old, change.fields["insight"], change.path)
                     place = address("insights", insight.insight_id)
-                    yield from _texts(place, insight, insights.get(insight.insight_id), ("summary",))
+                    stated = change.fields.keys() & {*WORDS["insights"]}
+                    yield from _texts(place, insight, insights.get(insight.insight_id), stated)
         except ReportError:
             continue  # an item that this very call made or renamed
 

@@ -25,6 +25,8 @@ class Kind(Enum):
     """Identifies its item and never changes."""
     TIME = "time"
     """A time that is set once."""
+    DAY = "day"
+    """A day of the calendar or a time, replaced and merged as a whole."""
     VALUE = "value"
     """Replaced and merged as a whole."""
     LINE = "line"
@@ -112,8 +114,8 @@ RULES: dict[str, dict[str, Field]] = {
         "metadata": _MAP,
     },
     "insights/metadata": {
-        "as_of": Field(Kind.VALUE, is_fact=True, label="as of"),
-        "review_by": Field(Kind.VALUE, is_fact=True),
+        "as_of": Field(Kind.DAY, is_fact=True, label="as of"),
+        "review_by": Field(Kind.DAY, is_fact=True),
     },
     "citations": {
         "source": _VALUE,
@@ -198,6 +200,9 @@ SOURCES = tuple(
     )
 )
 """The fields that name the source of a citation, the most telling first."""
+
+DAYS = _names("insights/metadata", Kind.DAY)
+"""The days in the metadata of an insight."""
 
 FACTS = {
     name: field.label

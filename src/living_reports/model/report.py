@@ -37,6 +37,8 @@ from pydantic import (
     model_validator,
 )
 
+from living_reports.model.fields import FACTS
+
 ReportStatus = Literal["active", "archived", "deleted"]
 InsightStatus = Literal["active", "archived", "killed"]
 ContentFormat = Literal["markdown", "html", "plain"]
@@ -186,6 +188,11 @@ class Insight(Model):
         elif self.citations and not self.supporting_queries:
             self.__dict__["supporting_queries"] = queries_of(self.citations)
         return self
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The facts beside the summary that answers and pages show, by name; `None` for absent ones."""
+        return {name: vars(self).get(name, self.metadata.get(name)) for name in FACTS}
 
     def with_citations(self, citations: list[Citation]) -> Insight:
         """A copy with these citations, its legacy queries brought in step."""

@@ -23,6 +23,7 @@ from typing import Any
 
 from living_reports.errors import ItemNotFoundError
 from living_reports.model.delta import DeltaError, is_bookkeeping, parts
+from living_reports.model.fields import DERIVED, ID_FIELDS, ITEMS, LABELS
 from living_reports.model.report import Outline
 from living_reports.model.selectors import find_insight, find_section, folded, quoted
 from living_reports.reading.brief import brief_address, by_line
@@ -31,12 +32,9 @@ from living_reports.store.files import Record
 Row = dict[str, Any]
 Path = list[str]
 
-ITEMS = ("sections", "insights")
 _MIN_PREFIX = 4
 _FIELD_PARTS = 3
 """How many parts the address of an item's field has; what comes behind names one of its values."""
-_DERIVED = "supporting_queries"
-"""The field that is kept in step with the citations."""
 
 
 # --- Which place -------------------------------------------------------------------------
@@ -111,7 +109,7 @@ def _gone(kinds: Sequence[str], name: str, records: Iterable[Record]) -> Path | 
 
 def _title(side: Any) -> str:
     if isinstance(side, dict):
-        side = side.get("title") or side.get("summary")
+        side = next((side[name] for name in LABELS if side.get(name)), None)
     return folded(side) if isinstance(side, str) else ""
 
 
@@ -132,7 +130,7 @@ def last_change(place: Path, records: Iterable[Record], names: Mapping[str, str]
     for record in records:
         touched = list(_touched(record, place))
         if touched and record.is_event:
-            own = [path for path in touched if path[-1:] != [_DERIVED]]
+            own = [path for path in touched if DERIVED.isdisjoint(path[-1:])]
             at = own[0] if len(own) == 1 and len(own[0]) > len(place) else place
             return by_line(record) | {"at": brief_address(at, names)}
     return {}
@@ -185,7 +183,7 @@ def _holds(outline: Any, place: Path) -> bool:
     if place[0] not in ITEMS or len(place) == 1:
         return _has(outline, place)
     rows = outline.get(place[0]) if isinstance(outline, dict) else None
-    id_field = f"{place[0][:-1]}_id"
+    id_field = ID_FIELDS[place[0]]
     found = (row for row in rows or () if isinstance(row, dict) and row.get(id_field) == place[1])
     return any(_has(row, place[2:]) for row in found)
 

@@ -22,6 +22,7 @@ from typing import Any
 
 from living_reports.model.delta import DeltaError, address, is_bookkeeping, parts
 from living_reports.model.event import AuditEvent
+from living_reports.model.fields import DERIVED, ITEMS, LABELS, ORDERS
 from living_reports.model.report import Outline
 from living_reports.store.files import Record
 
@@ -84,7 +85,7 @@ def brief_edits(
     whole = {path[1] for path in paths if _is_item(path) and len(path) == 2}
     rows = []
     for edit, path in zip(delta, paths, strict=True):
-        if is_bookkeeping(edit["at"]) or path[-1:] == ["supporting_queries"]:
+        if is_bookkeeping(edit["at"]) or not DERIVED.isdisjoint(path[-1:]):
             continue
         old, new = _sides(edit, path, whole, names)
         row = {
@@ -96,12 +97,12 @@ def brief_edits(
 
 
 def _is_item(path: Sequence[str]) -> bool:
-    return len(path) > 1 and path[0] in ("sections", "insights")
+    return len(path) > 1 and path[0] in ITEMS
 
 
 def _is_order(path: Sequence[str]) -> bool:
     """Whether the place holds ids in their order."""
-    return path in (["sections"], ["insights"]) or path[2:] == ["insight_ids"]
+    return (len(path) == 1 and path[0] in ITEMS) or (len(path) == 3 and path[2] in ORDERS)
 
 
 def brief_address(path: Sequence[str], names: Names) -> str:
@@ -128,7 +129,8 @@ def _sides(edit: Mapping[str, Any], path: Sequence[str], whole: set[str], names:
 
 def _headline(item: Any) -> Any:
     """A whole report, section or insight is shown by its title or summary."""
-    return item.get("title") or item.get("summary") or item if isinstance(item, dict) else item
+    labels = (item.get(name) for name in LABELS) if isinstance(item, dict) else ()
+    return next(filter(None, labels), item)
 
 
 def _joined(pieces: Sequence[Any]) -> Any:

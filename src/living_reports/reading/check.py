@@ -29,6 +29,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
+from living_reports.model.fields import DAYS
 from living_reports.model.references import cited_version, is_report_address, report_address, report_of
 from living_reports.model.report import Citation, Insight, Outline, Section
 from living_reports.model.selectors import folded
@@ -177,7 +178,7 @@ def _problems(outline: Outline, today: date) -> Iterator[_Problem]:
 def _insight_problems(insight: Insight, today: date) -> Iterator[_Problem]:
     if is_stale(insight, today):
         yield _Problem("stale", insight)
-    for field in ("as_of", "review_by"):
+    for field in DAYS:
         value = insight.metadata.get(field)
         if value and utc_day(value) is None:
             yield _Problem("unreadable_date", insight, field)

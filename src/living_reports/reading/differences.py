@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from living_reports.errors import InvalidInputError, NoSuchVersionError
 from living_reports.model.delta import diff, is_bookkeeping, parts
+from living_reports.model.fields import ITEMS, SPLICED_TEXTS
 from living_reports.model.merge import excerpts
 from living_reports.model.merge_values import changed_lines
 from living_reports.model.report import Outline, Section, outline_data
@@ -37,7 +38,6 @@ from living_reports.render.textdiff import text_diff
 from living_reports.store.files import GlobalStorage, Record, State
 
 FORMATS = ("changes", "text")
-_PROSE = ("content", "notes", "summary")
 
 Row = dict[str, Any]
 Path = tuple[str, ...]
@@ -177,7 +177,7 @@ def _by(record: Record | None) -> Row:
 def _in_lines(edit: Row, old: Outline, new: Outline) -> Row:
     """The edit; where it changed a text, with the lines of it that differ."""
     path = parts(edit["at"])
-    if len(path) != 3 or path[2] not in _PROSE or ("old" in edit) != ("new" in edit):
+    if len(path) != 3 or path[2] not in SPLICED_TEXTS or ("old" in edit) != ("new" in edit):
         return edit
     before, after = changed_lines(_prose(old, path), _prose(new, path))
     if not before and not after:
@@ -196,7 +196,7 @@ def _prose(outline: Outline, path: Sequence[str]) -> str:
 
 
 def _rank(path: Sequence[str], places: dict[str, int]) -> int:
-    return places[path[1]] if len(path) > 1 and path[0] in blame.ITEMS else -1
+    return places[path[1]] if len(path) > 1 and path[0] in ITEMS else -1
 
 
 def _places(old: Outline, new: Outline) -> dict[str, int]:

@@ -25,11 +25,12 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from living_reports.errors import InvalidInputError
+from living_reports.model.fields import ID_FIELDS
 from living_reports.reading.cursor import damaged
 
 Position = list[int]
 
-ID_KEYS = ("section_id", "insight_id")
+ID_KEYS = tuple(ID_FIELDS.values())
 
 CUT = ',"cut":true'
 

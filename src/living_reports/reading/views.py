@@ -25,6 +25,7 @@ from functools import cached_property
 from typing import Any
 
 from living_reports.errors import InvalidInputError
+from living_reports.model.fields import SEARCHED
 from living_reports.model.report import Insight, Outline, Section, outline_data
 from living_reports.model.selectors import find_insight, find_section
 from living_reports.reading import check, cursor, paging
@@ -224,7 +225,11 @@ class _Reading:
         """The sections asked for."""
         named = [s for s in self.outline.sections if not self.named or s.section_id in self.named]
         contains = _containing(self.request.find)
-        return [s for s in named if contains((s.title, s.content, s.notes))] if self.request.find else named
+        return (
+            [s for s in named if contains(getattr(s, name) for name in SEARCHED["sections"])]
+            if self.request.find
+            else named
+        )
 
     @cached_property
     def insights(self) -> list[Insight]:
@@ -320,8 +325,7 @@ class _Reading:
             "status": insight.status if insight.status != "active" else None,
             "summary": insight.summary,
             "citations": [citation.model_dump(exclude_none=True) for citation in insight.citations] or None,
-            "as_of": insight.metadata.get("as_of"),
-            "review_by": insight.metadata.get("review_by"),
+            **insight.facts,
             "stale": check.is_stale(insight, self.today) or None,
         }
         return _stated(row)
@@ -372,4 +376,4 @@ def _comparable(text: str) -> str:
 
 def _texts(insight: Insight) -> list[str | None]:
     cited = (value for citation in insight.citations for value in citation.model_dump().values())
-    return [insight.summary, *cited]
+    return [*(getattr(insight, name) for name in SEARCHED["insights"]), *cited]

@@ -17,11 +17,12 @@ from typing import Any
 
 from living_reports.errors import ReportError
 from living_reports.model.delta import DeltaError, apply, invert
+from living_reports.model.fields import NOT_WORDS
 from living_reports.model.report import Insight, Outline, Section
 from living_reports.model.selectors import folded
 from living_reports.store.files import Record
 
-_NO_TEXT = {"section_id", "insight_id", "insight_ids", "created_at", "updated_at", "supporting_queries"}
+_NO_TEXT = set(NOT_WORDS)
 
 
 class Mentions:

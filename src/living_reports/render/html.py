@@ -26,7 +26,7 @@ from string import Template
 from living_reports.model.report import Citation, Insight, Outline, Section
 from living_reports.reading.brief import short_ids
 from living_reports.reading.check import is_stale
-from living_reports.render.parts import Citations, Part, moment, parts, ranked
+from living_reports.render.parts import Citations, Part, labelled_facts, moment, parts, ranked
 from living_reports.render.prose import ImageReader, Prose
 
 Say = Callable[[str, int, int], None]
@@ -216,8 +216,7 @@ class _Page:
         if is_stale(insight, self.today):
             due = _moment(insight.metadata["review_by"])
             facts.append(f'<span class="stale">Stale</span> review was due by {due}')
-        if as_of := insight.metadata.get("as_of"):
-            facts.append(f"as of {_moment(as_of)}")
+        facts += [f"{label} {_moment(value)}" for label, value in labelled_facts(insight)]
         return f'<p class="facts">{_dotted(facts)}</p>' if facts else ""
 
     # Back

@@ -23,7 +23,7 @@ from datetime import date
 
 from living_reports.model.report import Citation, Insight, Outline, Section
 from living_reports.reading.check import is_stale
-from living_reports.render.parts import Citations, moment, parts
+from living_reports.render.parts import Citations, labelled_facts, moment, parts
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _TICKS = re.compile(r"`+")
@@ -152,8 +152,8 @@ def _insight(insight: Insight, today: date, citations: Citations) -> str:
 def _freshness(insight: Insight, today: date) -> Iterator[str]:
     if insight.status != "active":
         yield f"*({insight.status})*"
-    if as_of := insight.metadata.get("as_of"):
-        yield f"*(as of {_moment(as_of)})*"
+    for label, value in labelled_facts(insight):
+        yield f"*({label} {_moment(value)})*"
     if is_stale(insight, today):
         yield f"**(stale: review was due by {_moment(insight.metadata['review_by'])})**"
 

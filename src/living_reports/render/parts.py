@@ -12,10 +12,11 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from living_reports.model.fields import FACTS
 from living_reports.model.report import Citation, Insight, Outline, Section
 
 
@@ -43,6 +44,13 @@ def parts(outline: Outline, status: str) -> list[Part]:
 def ranked(insights: Iterable[Insight]) -> list[Insight]:
     """The insights, the most important first; equal ones stay in order."""
     return sorted(insights, key=lambda insight: -insight.importance)
+
+
+def labelled_facts(insight: Insight) -> Iterator[tuple[str, Any]]:
+    """Yield the stated facts of an insight that a page shows, with their labels."""
+    for name, value in insight.facts.items():
+        if value and FACTS[name]:
+            yield FACTS[name], value
 
 
 def moment(text: str) -> str | None:

@@ -19,13 +19,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime
 from typing import NamedTuple
 
+from living_reports.model.fields import PROSE, SEARCHED, SOURCES
 from living_reports.model.report import Citation, Insight, Outline, Section
 
 ReviewDay = Callable[[Insight], date | None]
 """The last day on which an insight holds without a review; `None` where there is none."""
 
-_SOURCE_FIELDS = ("url", "path", "endpoint", "title", "execution_id", "query_id")
-_SEARCHED_FIELDS = ("title", "description", "provider", "url", "path", "endpoint", "execution_id", "query_id")
 _TAG = re.compile(r"<[^<>]*>")
 _LINKS = {
     "](": re.compile(r"\]\(\s*<?([^\s()<>]+(?:\([^\s()<>]*\)[^\s()<>]*)*)"),
@@ -70,28 +69,29 @@ def content_of(outline: Outline, review_day: ReviewDay) -> Content:
 
 
 def _section_text(section: Section) -> str:
-    content = section.content or ""
-    if section.content_format == "html":
-        content = _TAG.sub(" ", content)
-    return "\n".join(filter(None, (section.title, content, section.notes)))
+    texts = _values(section, SEARCHED["sections"])
+    if section.content_format == "html" and section.content:
+        html = _TAG.sub(" ", section.content)
+        texts = [html if text is section.content else text for text in texts]
+    return "\n".join(texts)
 
 
 def _insight_text(insight: Insight) -> str:
-    cited = (_values(citation, _SEARCHED_FIELDS) for citation in insight.citations)
-    return "\n".join([insight.summary, *(" ".join(values) for values in cited)])
+    cited = (_values(citation, SEARCHED["citations"]) for citation in insight.citations)
+    return "\n".join([*_values(insight, SEARCHED["insights"]), *(" ".join(values) for values in cited)])
 
 
-def _values(citation: Citation, fields: Iterable[str]) -> list[str]:
-    return [value for field in fields if (value := getattr(citation, field))]
+def _values(holder: Section | Insight | Citation, fields: Iterable[str]) -> list[str]:
+    return [value for field in fields if (value := getattr(holder, field))]
 
 
 def _sources(outline: Outline) -> Iterator[Text]:
     for section in outline.sections:
-        links = [*_links(section.content), *_links(section.notes)]
+        links = [link for name in PROSE for link in _links(getattr(section, name))]
         if links:
             yield Text("section_id", section.section_id, _lines(links))
     for insight in outline.insights:
-        named = [value for citation in insight.citations for value in _values(citation, _SOURCE_FIELDS)]
+        named = [value for citation in insight.citations for value in _values(citation, SOURCES)]
         named += _links(insight.summary)
         if named:
             yield Text("insight_id", insight.insight_id, _lines(named))
