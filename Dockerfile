@@ -1,10 +1,9 @@
-# Living Reports over stdio, its files on the volume /data:
+# Living Reports over stdio, with its files on the volume /data:
 #
 #   docker build -t living-reports .
 #   docker run --rm -i -v living-reports:/data living-reports
 #
-# .ci/run runs the RUN lines of this file as they stand, in the same order, with the folders moved.
-# So keep each on one line.
+# .ci/run runs the RUN lines of this file in the same order, with other folders. Keep each on one line.
 
 FROM python:3.13-slim AS build
 WORKDIR /src

@@ -1,7 +1,7 @@
-"""Put together the folder that an MCPB bundle is packed from.
+"""Copy the files of an MCPB bundle into a folder, from which the bundle is packed.
 
-The bundle holds the program's source and no dependencies: the client that opens it installs them,
-with uv, as `pyproject.toml` says.
+The bundle has the source of the program and no dependencies: the client that opens it installs them
+with uv, as declared in `pyproject.toml`.
 
     python bundle/stage.py build/bundle
     npx -y @anthropic-ai/mcpb@2.1.2 pack build/bundle living-reports.mcpb
@@ -18,10 +18,10 @@ FILES = ("bundle/manifest.json", "pyproject.toml", "README.md", "LICENSE")
 
 
 def stage(folder: Path) -> None:
-    """Fill a new folder with what belongs into the bundle.
+    """Create a folder and copy the files of the bundle into it.
 
     Raises:
-        FileExistsError: The folder is there already, with what may not belong into it.
+        FileExistsError: The folder exists, and may have other files.
     """
     folder.mkdir(parents=True)
     for name in FILES:

@@ -95,7 +95,7 @@ def test_two_runs_keep_one_report(tmp_path: Path) -> None:
     second = demo(root, site)
     assert outline(root)["outline_version"] == 5
     assert [event["action_type"] for event in events(root)][5:] == ["evolve", "render"]
-    news = second.partition("version 4 beside version 5")[2].partition("\n\n")[0]
+    news = second.partition("version 4 compared with version 5")[2].partition("\n\n")[0]
     assert [line.strip() for line in news.splitlines() if line.strip()] == [
         "• pretend-comes 3.0 was installed",
         "• pretend-goes 2.0 was removed",

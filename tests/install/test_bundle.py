@@ -1,4 +1,4 @@
-"""The MCPB bundle and the registry entry: valid, in step with the project, and they start the server."""
+"""The MCPB bundle and the registry entry are valid, agree with the project, and start the server."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def test_names_and_versions_are_those_of_the_project() -> None:
     assert MANIFEST["license"] == PROJECT["license"]
 
 
-def test_the_bundle_names_the_tools_of_the_server_in_the_words_of_the_readme() -> None:
+def test_the_bundle_lists_the_tools_with_the_descriptions_of_the_readme() -> None:
     table = re.findall(r"^\| `(\w+)` \| (.*) \|$", README, re.MULTILINE)
     tools = [(tool["name"], tool["description"]) for tool in MANIFEST["tools"]]
     assert tools == [(name, text) for name, text in table if name in {tool["name"] for tool in TOOLS}]
     assert len(tools) == len(TOOLS)
-    assert MANIFEST["prompts_generated"] is bool(PROMPTS), "their texts are made when they are asked for"
+    assert MANIFEST["prompts_generated"] is bool(PROMPTS), "their texts are generated on request"
 
 
 def test_the_registry_entry_is_valid() -> None:
@@ -60,8 +60,8 @@ def test_the_registry_entry_is_valid() -> None:
         assert not registry.is_valid(REGISTRY_ENTRY | wrong)
 
 
-def test_the_registry_finds_its_name_in_the_readme() -> None:
-    """How the registry knows that the package on PyPI belongs to the entry."""
+def test_the_readme_has_the_name_of_the_registry_entry() -> None:
+    """The registry uses this name to check that the package on PyPI belongs to the entry."""
     assert f"<!-- mcp-name: {REGISTRY_ENTRY['name']} -->" in README
 
 
@@ -87,7 +87,7 @@ def bundle(node: NodePrograms, tmp_path_factory: pytest.TempPathFactory) -> Path
     return packed
 
 
-def test_the_bundle_holds_the_source_and_nothing_else(bundle: Path) -> None:
+def test_the_bundle_contains_the_source_and_nothing_else(bundle: Path) -> None:
     listed = subprocess.run(
         ["git", "ls-files", "src"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split()
@@ -97,8 +97,8 @@ def test_the_bundle_holds_the_source_and_nothing_else(bundle: Path) -> None:
     assert MANIFEST["server"]["entry_point"] in names
 
 
-def test_what_the_bundle_says_starts_the_server(bundle: Path, tmp_path: Path) -> None:
-    """The client's part is to run uv; here the interpreter that is there stands for its environment."""
+def test_the_command_of_the_bundle_starts_the_server(bundle: Path, tmp_path: Path) -> None:
+    """A client runs uv; the test uses the current interpreter instead of the environment that uv makes."""
     with zipfile.ZipFile(bundle) as archive:
         archive.extractall(tmp_path / "extension")
     arguments = substituted(MANIFEST["server"]["mcp_config"]["args"], tmp_path)
@@ -120,6 +120,6 @@ def test_what_the_bundle_says_starts_the_server(bundle: Path, tmp_path: Path) ->
 
 
 def substituted(arguments: list[str], folder: Path) -> list[str]:
-    """The arguments as a client hands them on."""
+    """Return the arguments with the variables that a client replaces."""
     known: dict[str, Any] = {"__dirname": folder / "extension", "user_config.root": folder / "reports"}
     return [re.sub(r"\$\{([^}]+)\}", lambda match: str(known[match[1]]), text) for text in arguments]

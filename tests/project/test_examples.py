@@ -1,4 +1,4 @@
-"""Every example runs as its first lines say, and what it prints is true of its files."""
+"""Every example runs as its docstring says, and its output agrees with its files."""
 
 from __future__ import annotations
 

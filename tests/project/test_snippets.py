@@ -1,15 +1,15 @@
-"""Every fenced block of README.md and docs/ does what the page says.
+"""Run or check every fenced block of README.md and docs/.
 
-- `sh` and `bash`: the blocks of a page run one after the other in a folder of their own, with a home of
-  their own and this project's command on PATH.
+- `sh` and `bash`: the blocks of a page run one after another in their own folder, with their own home
+  directory and this project's command on PATH.
 - `python`: runs in the same folder.
-- `json`, `toml`: are read by a strict parser; what is a client's configuration starts the server.
-- `text` under a command, with no heading between: is compared with what the command printed.
-  Times, ids, hashes, numbers of bytes and the reader's own paths may differ.
-- `text` elsewhere, and blocks without a language, are pictures.
+- `json`, `toml`: are parsed by a strict parser; a client configuration must start the server.
+- `text` after a command, without a heading between them: is compared with the output of the command.
+  Times, ids, hashes, byte counts and the paths of the reader may differ.
+- `text` elsewhere, and blocks without a language, are illustrations.
 
-A block under `<!-- serves -->` ends with a server: it is run until that listens on the port it names.
-A block that is not run, or not compared, has a comment above it: `<!-- not run: why -->`,
+A block under `<!-- serves -->` ends with a server: it runs until the server listens on the port in the
+block. A block that is not run or not compared has a comment above it: `<!-- not run: why -->`,
 `<!-- not compared: why -->`, or the mark under which something else runs it (`ELSEWHERE`).
 """
 
@@ -38,20 +38,20 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = ("sh", "bash", "python")
 DATA = ("json", "toml")
-PICTURES = ("", "text")
+ILLUSTRATIONS = ("", "text")
 ELSEWHERE = {
     "run": (".ci/run", "readme_command run"),
     "test": (".ci/run", "readme_command test"),
     "check": ("tests/model/test_format.py", "<!-- check -->"),
 }
-"""Marks of blocks that something else runs: which file, and what in it says so."""
+"""The marks of blocks that something else runs: the file, and the text in it that shows this."""
 MOST_EXEMPT = 8
 TIMEOUT_SECONDS = 120
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, what is in it, the comment above it, and the command above it."""
+    """A fenced block: its language, its text, the comment above it, and the command above it."""
 
     page: str
     line: int
@@ -66,7 +66,7 @@ class Block:
 
     @property
     def reason(self) -> str:
-        """Why it is not run or not compared, in the page's own words."""
+        """The reason on the page why the block is not run or not compared."""
         match = re.fullmatch(r"not (run|compared): (.+)", self.comment)
         return match[2] if match else ""
 
@@ -76,7 +76,7 @@ class Block:
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """The blocks of a page, in order."""
+    """Return the blocks of a page, in order."""
     blocks: list[Block] = []
     comment, command = "", None
     for token in MarkdownIt().parse(page.read_text(encoding="utf-8")):
@@ -104,7 +104,7 @@ ALL = [block for blocks in BLOCKS.values() for block in blocks]
 
 @dataclass
 class Sandbox:
-    """A folder to run a page's commands in, with a home and an environment of its own."""
+    """A folder in which the commands of a page run, with its own home directory and environment."""
 
     folder: Path
     printed: dict[str, str] = field(default_factory=dict)
@@ -132,7 +132,7 @@ class Sandbox:
         return kept | {"HOME": str(self.home), "PATH": programs, "COLUMNS": "100", "GIT_CONFIG_NOSYSTEM": "1"}
 
     def run(self, block: Block) -> None:
-        """Run one block; the folder and the variables that a shell leaves are those of the next."""
+        """Run a block; the next block starts with the folder and the variables in which this one ends."""
         if block.comment == "serves":
             self.serve(block)
             return
@@ -150,7 +150,7 @@ class Sandbox:
         self.printed[block.name] = done.stdout.decode()
 
     def serve(self, block: Block) -> None:
-        """Run a block that ends with a server, until that listens; on a free port, not the page's."""
+        """Run a block that ends with a server until it listens, on a free port instead of the page's."""
         [page_port] = re.findall(r"--http (\d+)", block.text)
         with free_port() as port:
             text = self.at_home(block.text).replace(page_port, str(port))
@@ -166,13 +166,13 @@ class Sandbox:
                 server.communicate()
 
     def at_home(self, text: str) -> str:
-        """The text with this machine's places for those of the page."""
+        """Return the text with the paths of this machine instead of those of the page."""
         program = str(Path(sys.executable).with_name("living-reports"))
         text = text.replace("/home/ada/living-reports/.venv/bin/living-reports", program)
         return text.replace("/home/ada", str(self.home))
 
     def plain(self, text: str) -> str:
-        """The text without what differs each time."""
+        """Return the text without the parts that differ in each run."""
         program = str(Path(sys.executable).with_name("living-reports"))
         text = text.replace(program, "/home/ada/living-reports/.venv/bin/living-reports")
         text = text.replace(str(self.home), "/home/ada")
@@ -213,7 +213,7 @@ def starts(command: str, arguments: tuple[str, ...]) -> bool:
 
 
 def servers_in(content: Any) -> list[dict[str, Any]]:
-    """The entries of a client's configuration, if it is one."""
+    """Return the server entries of a client configuration; none of other data."""
     keys = ("mcpServers", "servers", "mcp_servers")
     named = [content[key] for key in keys if isinstance(content, dict) and key in content]
     return [entry for servers in named for entry in servers.values()]
@@ -235,7 +235,7 @@ def test_data_parses_and_a_configuration_starts_the_server(block: Block, reports
         assert starts(program, arguments)
 
 
-# --- Nothing is left out -------------------------------------------------------------------
+# --- Completeness -------------------------------------------------------------------
 
 
 def test_all_pages_are_read() -> None:
@@ -244,17 +244,17 @@ def test_all_pages_are_read() -> None:
 
 
 @pytest.mark.parametrize("block", ALL, ids=lambda block: block.name)
-def test_each_block_is_tried_or_says_why_not(block: Block) -> None:
-    assert block.language in (*COMMANDS, *DATA, *PICTURES), "say what language it is"
+def test_each_block_is_checked_or_says_why_not(block: Block) -> None:
+    assert block.language in (*COMMANDS, *DATA, *ILLUSTRATIONS), "name the language"
     if block.comment in ELSEWHERE and block.language in COMMANDS:
         file, words = ELSEWHERE[block.comment]
         assert words in (ROOT / file).read_text(encoding="utf-8")
     elif block.comment.startswith("not "):
         assert len(block.reason.split()) >= 4, "say why"
     if block.command and not block.command.is_run:
-        assert block.reason, "its command is not run here: say why it is not compared, either"
+        assert block.reason, "its command is not run here: say why it is not compared"
 
 
-def test_few_blocks_are_left_out() -> None:
+def test_few_blocks_are_exempt() -> None:
     exempt = [block.name for block in ALL if block.reason]
     assert len(exempt) <= MOST_EXEMPT, exempt

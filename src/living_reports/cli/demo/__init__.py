@@ -1,6 +1,6 @@
 """`living-reports demo`: a real MCP client keeps a report on this Python environment.
 
-The client spawns the server and calls its tools over stdio. The first run creates the report and
+The client starts the server and calls its tools over stdio. The first run creates the report and
 shows an update, a refused call and a revert. A later run on the same root updates the report and
 says what has changed. Every printed line comes from an answer of the server or from a file.
 """
@@ -67,13 +67,13 @@ class Demo:
         """Run all steps; raise `ToolRefusedError` if the server refuses a call that should succeed."""
         self.terminal.line("Living Reports: an agent keeps a report", "bold", "cyan")
         self.terminal.paragraph(
-            "What follows is real: a client of the MCP SDK spawns the server and speaks to it over stdio. "
-            "The report is about the Python environment that runs this. No network is used."
+            "A client of the MCP SDK starts the server and calls its tools over stdio. The report is about "
+            "the Python environment that runs this. No network is used."
         )
         self._step("Look at the environment")
         packages = env.read_packages()
         self._show(found=f"{env.in_brief(packages)}, {len(env.missing(packages)) or 'none'} missing")
-        self._step("Spawn the server and connect")
+        self._step("Start the server and connect")
         command, environ = ["-m", "living_reports", "serve"], {**os.environ, ROOT_VARIABLE: str(self.root)}
         server = StdioServerParameters(command=sys.executable, args=command, env=environ)
         name = Implementation(name="living-reports-demo", version=__version__)
@@ -137,15 +137,15 @@ class Demo:
         changes += [_log_change("first look", is_new=True), {"op": "add_tags", "tags": ["demo"]}]
         request = {"changes": changes, "expected_version": version, "request_id": str(uuid.uuid4())}
         self._show(call=f"update_report expecting version {version}: {_operations(changes)}")
-        answer = await self._call("update_report", **request, reason="Licences looked at, too")
+        answer = await self._call("update_report", **request, reason="Licences added")
         self._show(answer=f"version {answer['version']}, {answer['applied']} changes applied")
-        again = await self._call("update_report", **request, reason="Licences looked at, too")
+        again = await self._call("update_report", **request, reason="Licences added")
         self._show(again=f"the same request once more: still version {again['version']}, applied only once")
         return int(answer["version"])
 
     async def _make_bad_call(self, version: int) -> None:
         """Send one valid and one invalid change: neither is applied."""
-        self._step("A bad call is refused, and changes nothing")
+        self._step("A bad call is refused and changes nothing")
         before = hashlib.sha256(self._read("outline.json")).hexdigest()
         invalid = {"op": "add_insight", "section": env.PACKAGES, "summary": "Important", "importance": 11}
         self._show(call="update_report: set_title, and add_insight with importance 11")
@@ -161,13 +161,13 @@ class Demo:
         self._show(report=f"{state}: version {now}, outline.json {after[:16]}… before and after")
 
     async def _undo_mistake(self, version: int) -> None:
-        self._step("A mistake, and the way back")
+        self._step("Undo a mistake")
         change = {"op": "remove_section", "section": env.LICENCES}
         self._show(call=f'update_report: remove_section "{env.LICENCES}"')
         answer = await self._call("update_report", changes=[change], reason="Nobody needs licences")
         self._show(answer=f"version {answer['version']}", call=f"revert_report to version {version}")
         answer = await self._call("revert_report", to_version=version, reason="The lawyers need licences")
-        kept = "the section is back, and the mistake stays in the history"
+        kept = "the section is restored, and the mistake stays in the history"
         self._show(answer=f"version {answer['version']}: {kept}")
 
     async def _update(self, found: list[Json]) -> None:
@@ -177,7 +177,7 @@ class Demo:
         report = await self._call("get_report", view="full", max_chars=200_000)
         before, stamp = report["version"], _minute(report["updated_at"])
         self._show(answer=f"version {before} of {stamp} UTC, report {self.report_id}")
-        self._step("Bring it up to date")
+        self._step("Update it")
         known = {section["title"]: section for section in report["sections"]}
         earlier = known.get(env.PACKAGES, {}).get("content", "")
         news = env.differences(env.versions(earlier), env.versions(found[0]["content"]))
@@ -191,11 +191,11 @@ class Demo:
             if ids := known[title]["insight_ids"]:
                 changes.append({"op": "edit_insight", "insight": ids[0], **insight})
         self._show(call=f"update_report expecting version {before}: {_operations(changes)}")
-        request = {"changes": changes, "expected_version": before, "reason": "Looked at it again"}
+        request = {"changes": changes, "expected_version": before, "reason": "Checked again"}
         answer = await self._call("update_report", **request)
         after, applied = answer["version"], answer["applied"]
         self._show(answer=f"version {after}: {applied} of {len(changes)} changes altered something")
-        self._step(f"What changed since last time: version {before} beside version {after}")
+        self._step(f"What changed since last time: version {before} compared with version {after}")
         for text in news or ["nothing was installed, removed, upgraded or downgraded"]:
             self.terminal.paragraph(text, first=f"{' ' * INDENT}• ")
 
@@ -206,7 +206,7 @@ class Demo:
             self.terminal.paragraph(insight["summary"], first=f"{insight['importance']:>{INDENT + 2}}  ")
             cited = [str(source.get("description", "")) for source in insight.get("citations", [])]
             self.terminal.paragraph(", ".join(cited), "dim", first=" " * (INDENT + 4))
-        self._step("Ask the audit trail, newest first")
+        self._step("Read the audit trail, newest first")
         events = (await self._call("audit_report", limit=8))["events"]
         rows = [
             (f"v{e['version']}", _minute(e["ts"]), e["actor"], e["action_type"], e.get("reason", ""))
