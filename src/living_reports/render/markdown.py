@@ -1,13 +1,14 @@
-"""A report as one Markdown page.
+"""The Markdown format.
 
 Rules:
 
-- The same outline and day always give the same text.
-- Prose in Markdown is taken as it is; a code fence that it leaves open is closed, so that it
-  swallows nothing. HTML and plain text are shown as code.
-- Insights are ranked and citations numbered as `parts` does it; the list of sources is at the end.
+- Content in Markdown is kept as it is, but an open code fence is closed at its end, so that the rest of the
+  page stays outside. HTML and plain text become code blocks.
+- The list of sources is at the end.
+- A page that is a file begins with front matter in YAML. `head` in it is the sha256 of the event that made
+  the version, as its line in the report's log has it.
 
-    >>> print(markdown(outline, date(2026, 11, 23)))
+    >>> print(render(Page(outline, date(2026, 11, 23))).decode())
     # Platform health
     <BLANKLINE>
     *Version 4 · updated 2026-11-20 · active · tags: platform, q4*
@@ -18,47 +19,31 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
-from datetime import date
+from collections.abc import Iterator
 
-from living_reports.model.report import Citation, Insight, Outline, Section
-from living_reports.reading.check import is_stale
-from living_reports.render.parts import Citations, labelled_facts, moment, parts
+from living_reports.model.report import Insight, Outline, Section
+from living_reports.render.page import Page, Source, is_web_address, shown_time
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _TICKS = re.compile(r"`+")
 
-_PLACES = ("url", "path", "endpoint", "execution_id", "query_id", "sql_sha256", "cache_manifest")
-"""Where a citation leads, the first that is there."""
 
-
-def markdown(
-    outline: Outline,
-    today: date,
-    *,
-    status: str = "active",
-    front_matter: bool = False,
-    head_sha256: str = "",
-) -> str:
-    """The page. `status` limits the insights to those of one status; `all` shows every one.
-
-    With `front_matter` it begins with what identifies it, as YAML; `head` is the sha256 of the
-    event that made this version (its line in the report's log), if the caller gives it.
-    """
-    citations = Citations()
-    blocks = [f"# {_one_line(outline.title)}", f"*{_meta(outline)}*"]
-    if front_matter:
-        blocks.insert(0, _front_matter(outline, head_sha256))
-    for part in parts(outline, status):
+def render(page: Page) -> bytes:
+    """Return the page in UTF-8."""
+    outline = page.outline
+    blocks = [f"# {_one_line(outline.title)}", f"*{_facts(outline)}*"]
+    if page.as_file:
+        blocks.insert(0, _front_matter(outline, page.head_sha256))
+    for part in page.parts:
         blocks += _section(part.section) if part.section else [f"## {part.title}"]
-        blocks += _insights(part.insights, today, citations)
-    if citations.numbered:
-        lines = (f"{number}. {_source(c)}" for number, c in enumerate(citations.numbered, 1))
-        blocks += ["## Sources", "\n".join(lines)]
-    return "\n\n".join(blocks) + "\n"
+        if part.insights:
+            blocks.append("\n".join(f"{n}. {_insight(page, i)}" for n, i in enumerate(part.insights, 1)))
+    if page.sources:
+        blocks += ["## Sources", "\n".join(f"{n}. {_source(s)}" for n, s in enumerate(page.sources, 1))]
+    return ("\n\n".join(blocks) + "\n").encode()
 
 
-def _meta(outline: Outline) -> str:
+def _facts(outline: Outline) -> str:
     facts = [f"Version {outline.outline_version}", f"updated {outline.updated_at[:10]}", outline.status]
     if outline.tags:
         facts.append("tags: " + ", ".join(_one_line(tag) for tag in outline.tags))
@@ -81,7 +66,7 @@ def _front_matter(outline: Outline, head_sha256: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """The text as YAML in double quotes: JSON's form, and what does not print escaped as well."""
+    """Return the text as a YAML string: quoted as JSON, and with every unprintable character escaped."""
     return "".join(c if c.isprintable() else _escaped(ord(c)) for c in json.dumps(text, ensure_ascii=False))
 
 
@@ -105,7 +90,7 @@ def _section(section: Section) -> Iterator[str]:
 
 
 def _closed(text: str) -> str:
-    """The text, with a fence added at its end where it leaves one open."""
+    """Return the text with its last code fence closed."""
     fence = ""
     for line in text.splitlines():
         found = _FENCE.match(line)
@@ -120,65 +105,53 @@ def _closed(text: str) -> str:
 
 
 def _code(text: str, language: str) -> str:
-    """The text as a code block whose fence is longer than any in it."""
+    """Return the text as a code block whose fence is longer than any in the text."""
     longest = max((len(ticks) for ticks in _TICKS.findall(text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"
 
 
 def _one_line(text: str) -> str:
-    """The text for a heading or a list: on one line, its angle brackets no tags."""
+    """Return the text on one line, for a heading or a list, without HTML tags."""
     return " ".join(text.split()).replace("<", "\\<")
 
 
-# --- Insights ----------------------------------------------------------------------------
+# --- Insights and sources ----------------------------------------------------------------
 
 
-def _insights(ranked: Iterable[Insight], today: date, citations: Citations) -> Iterator[str]:
-    """The insights as one ranked list, if there are any."""
-    lines = [f"{rank}. {_insight(insight, today, citations)}" for rank, insight in enumerate(ranked, 1)]
-    if lines:
-        yield "\n".join(lines)
-
-
-def _insight(insight: Insight, today: date, citations: Citations) -> str:
-    marks = "".join(f"[{number}]" for number in citations.numbers(insight))
+def _insight(page: Page, insight: Insight) -> str:
+    marks = "".join(f"[{number}]" for number in page.source_numbers(insight))
     lines = [line.strip() for line in insight.summary.strip().splitlines()]
     summary = "\n    ".join(line for line in lines if line)
-    words = [f"**[{insight.importance}/10]**", summary, marks, *_freshness(insight, today)]
-    return " ".join(word for word in words if word)
-
-
-def _freshness(insight: Insight, today: date) -> Iterator[str]:
-    if insight.status != "active":
-        yield f"*({insight.status})*"
-    for label, value in labelled_facts(insight):
-        yield f"*({label} {_moment(value)})*"
-    if is_stale(insight, today):
-        yield f"**(stale: review was due by {_moment(insight.metadata['review_by'])})**"
-
-
-def _moment(value: object) -> str:
-    return moment(str(value)) or str(value)
-
-
-def _source(citation: Citation) -> str:
-    """A citation in one line: what it is, where it leads, and when it was seen."""
-    place = next((value for name in _PLACES if (value := getattr(citation, name))), "")
-    seen = citation.accessed_at or citation.observed_at
-    kind = f"{citation.source}, {citation.provider}" if citation.provider else citation.source
+    status, overdue, as_of = page.freshness(insight)
     facts = [
-        citation.title and _one_line(citation.title),
-        citation.description and _one_line(citation.description),
+        status and f"*({status})*",
+        as_of and f"*(as of {_time(as_of)})*",
+        overdue and f"**(stale: review was due by {_time(overdue)})**",
+    ]
+    return " ".join(text for text in (f"**[{insight.importance}/10]**", summary, marks, *facts) if text)
+
+
+def _time(text: str) -> str:
+    return shown_time(text) or text
+
+
+def _source(source: Source) -> str:
+    """Return a source on one line, with the first of the places that it leads to."""
+    place = source.link or next((value for _, value in source.places), "")
+    kind = f"{source.kind}, {source.provider}" if source.provider else source.kind
+    facts = [
+        _one_line(source.title),
+        _one_line(source.description),
         place and _place(place),
-        citation.page and f"page {_one_line(citation.page)}",
-        seen and f"seen {moment(seen) or seen}",
+        source.page and f"page {_one_line(source.page)}",
+        source.seen and f"seen {_time(source.seen)}",
     ]
     return " — ".join(fact for fact in facts if fact) + f" ({kind})" if any(facts) else f"({kind})"
 
 
 def _place(place: str) -> str:
-    if place.startswith(("http://", "https://")) and not re.search(r"[\s<>]", place):
+    if is_web_address(place) and not set("<>") & set(place):
         return f"<{place}>"
     return _code_span(" ".join(place.split()))
 

@@ -1,17 +1,17 @@
-"""Rewrites somebody's HTML into the few elements a page is made of, whole and well nested.
+"""Rewrite HTML from a report as well-nested HTML that uses few elements.
 
 Rules:
 
-- This decides how content looks, not whether it is safe: `prose` sends everything written here
-  through the sanitiser, last.
-- Elements and attributes that are not listed are dropped and their text is kept; of scripts,
-  styles, drawings and frames nothing is kept.
-- Every element is closed inside its parent, and nothing nests deeper than `MAX_DEPTH`: an HTML
-  parser takes time and memory without bound for a little text that breaks this.
-- The highest heading becomes one of level `top`, the others follow it, down to 6. A heading gets
-  an anchor from its words.
-- A table scrolls in a box of its own. An image is shown if it can be embedded; else its words
-  stand for it, as a link where it has an address. A bare address becomes a link, `[ ]` a box.
+- This module decides how content looks, not whether it is safe: `prose` sends its output through the
+  sanitiser.
+- Elements and attributes that are not listed are dropped, and their text is kept. Scripts, styles,
+  drawings and frames are dropped with their text.
+- Every element is closed inside its parent, and nothing nests deeper than `MAX_DEPTH`: otherwise a short
+  text could cost an HTML parser unbounded time and memory.
+- The highest heading gets the level `top`; the others follow it, down to 6. A heading gets an anchor made
+  from its text.
+- A table scrolls inside its own box. An image that cannot be embedded is replaced by its description, with
+  a link if it has an address. A bare address becomes a link, and `[ ]` a check box.
 - One pass over the text, in time linear to its length.
 
     >>> Markup(top=3, anchor=slug, embed=lambda src: None).rewrite("<h1>One<p>two <img src=//a alt=b>")
@@ -29,15 +29,15 @@ MAX_DEPTH = 100
 MAX_ANCHOR_CHARS = 100
 
 
-def _words(text: str) -> frozenset[str]:
+def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-INLINE = _words(
+INLINE = _names(
     "a abbr b bdi br cite code del dfn em i img ins kbd mark q s samp small span strong sub sup time u "
     "var wbr"
 )
-BLOCKS = _words(
+BLOCKS = _names(
     "blockquote caption dd details div dl dt figcaption figure h1 h2 h3 h4 h5 h6 hr li ol p pre summary "
     "table tbody td tfoot th thead tr ul"
 )
@@ -55,9 +55,9 @@ ATTRIBUTES = {
     "th": frozenset({"colspan", "rowspan", "align", "scope"}),
     "time": frozenset({"datetime"}),
 }
-"""What content may say of its elements; `*` stands for every one."""
+"""The attributes that each element may have; `*` stands for every element."""
 
-_NOTHING_KEPT = _words(
+_NOTHING_KEPT = _names(
     "applet audio canvas embed frameset iframe math noembed noframes noscript object script select style "
     "svg template textarea title video xmp"
 )
@@ -73,7 +73,7 @@ _ENDED_BY = {
     **dict.fromkeys(("tbody", "tfoot", "thead"), _TABLE_PARTS | {"p"}),
     **dict.fromkeys(BLOCKS - _TABLE_PARTS - {"li", "dt", "dd"}, frozenset({"p"})),
 }
-"""Which open elements the start of another one ends, though their end tags were left out."""
+"""The open elements that a start tag closes, because their end tags may be omitted."""
 
 _TOKEN = re.compile(
     r"<!--(?:-?>|.*?(?:--!?>|\Z))"
@@ -92,12 +92,12 @@ Attributes = dict[str, str]
 
 
 def slug(text: str) -> str:
-    """The text as an anchor, as GitHub makes it: `What's new?` gives `whats-new`."""
+    """Return the text as an anchor, as GitHub does: `What's new?` becomes `whats-new`."""
     return re.sub(r"[^\w\- ]", "", text[:MAX_ANCHOR_CHARS].strip().lower()).replace(" ", "-")
 
 
 def linked(text: str) -> str:
-    """Plain text as HTML, the addresses in it as links."""
+    """Return plain text as HTML, with its addresses as links."""
     shown, rest = [], 0
     for found in _ADDRESS.finditer(text):
         address = escape(found[0])
@@ -111,7 +111,7 @@ def linked(text: str) -> str:
 
 @dataclass
 class _Open:
-    """An element that is open: where its start tag stands, and what closes it."""
+    """An open element: the position of its start tag in the output, and the tags that close it."""
 
     name: str
     at: int
@@ -123,8 +123,11 @@ class _Open:
 class Markup:
     """The rewriting of one piece of content.
 
-    `anchor` turns a heading's words into an id, `embed` an image's source into a `data:` URI, or
-    `None` if it cannot be shown. Elements outside `allowed` lose their tags.
+    Attributes:
+        top: The level of the highest heading.
+        anchor: Returns the id for the text of a heading.
+        embed: Returns the `data:` URI for the source of an image, or `None` if it cannot be shown.
+        allowed: The elements that keep their tags.
     """
 
     top: int
@@ -136,7 +139,7 @@ class Markup:
     _lower: int = 0
 
     def rewrite(self, html: str) -> str:
-        """The content as it stands on the page."""
+        """Return the rewritten content."""
         levels = [int(level) for level in re.findall(r"<h([1-6])\b", html, re.IGNORECASE)]
         self._lower = self.top - min(levels, default=self.top)
         for token in _tokens(html):
@@ -178,7 +181,7 @@ class Markup:
         self._out.append(_tag(name, attributes))
 
     def _end(self, name: str) -> None:
-        """Close the innermost element of this name, unless that would end a table's cell around it."""
+        """Close the innermost element of this name, unless a table cell lies between."""
         for depth, element in enumerate(reversed(self._stack), 1):
             if element.name == name:
                 for _ in range(depth):
@@ -188,19 +191,19 @@ class Markup:
                 return
 
     def _close(self) -> None:
-        """Close the innermost element, now that its words are known."""
+        """Close the innermost element, and complete its start tag, which may depend on its text."""
         element = self._stack.pop()
         if element.name in HEADINGS or element.name == "a":
-            words = unescape(_TAG.sub("", "".join(self._out[element.at + 1 :])))
-            self._out[element.at] = self._start_tag_of(element, words)
+            text = unescape(_TAG.sub("", "".join(self._out[element.at + 1 :])))
+            self._out[element.at] = self._start_tag_of(element, text)
         self._out.append(element.closing)
 
-    def _start_tag_of(self, element: _Open, words: str) -> str:
+    def _start_tag_of(self, element: _Open, text: str) -> str:
         if element.name in HEADINGS:
-            anchored = {"id": self.anchor(words)} | element.attributes
+            anchored = {"id": self.anchor(text)} | element.attributes
             return _tag(f"h{self._level(element.name)}", anchored)
-        bare = words.strip() == element.attributes.get("href")
-        return _tag("a", element.attributes | ({"class": "bare"} if bare else {}))
+        is_bare = text.strip() == element.attributes.get("href")
+        return _tag("a", element.attributes | ({"class": "bare"} if is_bare else {}))
 
     def _level(self, heading: str) -> int:
         return min(6, int(heading[1]) + self._lower)
@@ -225,16 +228,16 @@ class Markup:
         return names[-1] == "li" or names == ["li", "p"]
 
     def _image(self, attributes: Attributes) -> str:
-        source, words = attributes.get("src", ""), attributes.get("alt", "").strip()
+        source, description = attributes.get("src", ""), attributes.get("alt", "").strip()
         if uri := self.embed(source):
-            return _tag("img", {"src": uri, "alt": words} | _only(attributes, "title"))
+            return _tag("img", {"src": uri, "alt": description} | _only(attributes, "title"))
         if not _ADDRESS.fullmatch(source) or self._inside({"a"}):
-            return escape(words, quote=False)
-        return f"{_tag('a', {'href': source})}{escape(words or source, quote=False)}</a>"
+            return escape(description, quote=False)
+        return f"{_tag('a', {'href': source})}{escape(description or source, quote=False)}</a>"
 
 
 def _tokens(html: str) -> Iterator[re.Match[str]]:
-    """Tags and texts in turn, without comments and what is not to be kept."""
+    """Yield tags and texts, without comments and without elements that are dropped with their text."""
     at = 0
     while token := _TOKEN.match(html, at):
         at = token.end()
@@ -247,14 +250,14 @@ def _tokens(html: str) -> Iterator[re.Match[str]]:
 
 
 def _attributes(name: str, text: str) -> Attributes:
-    """An element's attributes as far as it may have them, the first of each name."""
+    """Return the allowed attributes of an element; of a repeated attribute, the first."""
     found: Attributes = {}
-    kept = ATTRIBUTES["*"] | ATTRIBUTES.get(name, frozenset())
+    allowed = ATTRIBUTES["*"] | ATTRIBUTES.get(name, frozenset())
     for key, value in _ATTRIBUTE.findall(text):
         quoted = value[1:] if value[:1] in ("'", '"') else value
         if key.lower() == "style" and (aligned := _ALIGNED.fullmatch(quoted)):
             key, quoted = "align", aligned[1]
-        if key.lower() in kept:
+        if key.lower() in allowed:
             found.setdefault(key.lower(), unescape(quoted))
     return found
 

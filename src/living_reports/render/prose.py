@@ -1,15 +1,14 @@
-"""What a report says, as HTML that is safe to put into a page.
+"""The content of a report as HTML that is safe inside a page.
 
 Rules:
 
 - Markdown is CommonMark with tables and strikethrough. HTML in it, and content that is HTML, is
-  rewritten as `markup` says. Plain text is escaped; its lines and spaces stay.
-- The sanitiser comes last: whatever a report says has gone through it, and it lets through only
-  the elements and attributes listed here, links to http, https, mailto and anchors of the page,
-  and images that are embedded.
-- An image is embedded if it is a PNG, JPEG, GIF or WebP by its first bytes, whatever it is called.
-  No more than `MAX_IMAGES_BYTES` of them go into one page.
-- Both libraries are loaded with the first page, not with the program.
+  rewritten by `markup`. Plain text is escaped; its lines and spaces are kept.
+- The sanitiser runs last, on all content. It keeps only the elements and attributes listed here, links to
+  http, https, mailto and anchors of the page, and embedded images.
+- An image is embedded if its first bytes are those of a PNG, JPEG, GIF or WebP file, whatever its name.
+  One page embeds at most `MAX_IMAGES_BYTES` of images.
+- Both libraries are loaded with the first page, not at start-up.
 
     >>> Prose().block("# Hello <script>alert(1)</script>", "markdown", top=3)
     '<h3 id="hello">Hello </h3>\\n'
@@ -21,20 +20,18 @@ import base64
 import binascii
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes
 
 from living_reports.model.report import ContentFormat
 from living_reports.render.markup import ATTRIBUTES, BLOCKS, INLINE, Markup, linked, slug
+from living_reports.render.page import ImageReader
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from nh3 import Cleaner
-
-ImageReader = Callable[[str], bytes | None]
-"""Gives the bytes of the image at a path, or `None` if it may not or cannot be read."""
 
 MAX_IMAGES_BYTES = 32_000_000
 
@@ -62,31 +59,31 @@ _OURS: Mapping[str, Mapping[str, frozenset[str]]] = {
     "td": {"align": frozenset({"left", "right", "center"})},
     "th": {"align": frozenset({"left", "right", "center"}), "scope": frozenset({"row", "col"})},
 }
-"""Attributes that may only have one of these values."""
+"""The attributes that are limited to certain values."""
 
 
 class Prose:
-    """Turns the content of one page into HTML; knows which anchors are taken."""
+    """Converts the content of one page to HTML, and keeps its anchors unique."""
 
     def __init__(self, images: ImageReader | None = None) -> None:
         self._images = images
-        self._room_bytes = MAX_IMAGES_BYTES
+        self._image_bytes_left = MAX_IMAGES_BYTES
         self._anchors: Counter[str] = Counter()
 
     def block(self, text: str, content_format: ContentFormat, *, top: int) -> str:
-        """Content with its paragraphs, tables and headings, the highest of them of level `top`."""
+        """Return content as blocks, with its highest heading at level `top`."""
         if content_format == "plain":
             return _cleaner().clean(f'<div class="plain">{linked(text)}</div>')
         html = text if content_format == "html" else _commonmark().render(text)
         return _cleaner().clean(Markup(top, self.anchor, self._embed).rewrite(html))
 
     def line(self, text: str) -> str:
-        """A piece of Markdown without paragraphs of its own, its line breaks kept."""
+        """Return Markdown as inline HTML, with its line breaks kept."""
         html = _commonmark().renderInline("  \n".join(text.strip().splitlines()))
         return _cleaner().clean(Markup(3, self.anchor, self._embed, INLINE).rewrite(html))
 
     def anchor(self, title: str) -> str:
-        """An id for a heading of these words that no other has on this page."""
+        """Return an id for a heading, unique on the page."""
         name = slug(title) or "section"
         while self._anchors[name]:
             self._anchors[name] += 1
@@ -97,9 +94,9 @@ class Prose:
     def _embed(self, source: str) -> str | None:
         data = _decoded(source) if source[:5].lower() == "data:" else self._read(source)
         kind = next((kind for kind, start in _KINDS.items() if start.match(data)), None) if data else None
-        if not data or not kind or len(data) > self._room_bytes:
+        if not data or not kind or len(data) > self._image_bytes_left:
             return None
-        self._room_bytes -= len(data)
+        self._image_bytes_left -= len(data)
         return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
     def _read(self, source: str) -> bytes | None:
@@ -107,7 +104,7 @@ class Prose:
 
 
 def _decoded(uri: str) -> bytes | None:
-    """The bytes that a `data:` URI holds in base64."""
+    """Return the bytes of a base64 `data:` URI."""
     head, _, data = uri.partition(",")
     try:
         return base64.b64decode(unquote_to_bytes(data), validate=True) if head.endswith(";base64") else None
@@ -124,7 +121,7 @@ def _commonmark() -> MarkdownIt:
 
     class CommonMark(MarkdownIt):
         def validateLink(self, url: str) -> bool:  # noqa: N802
-            return True  # the sanitiser decides; a link it refuses keeps its words
+            return True  # the sanitiser decides; a link that it removes keeps its text
 
     return CommonMark("commonmark").enable(["table", "strikethrough"])
 
@@ -147,7 +144,7 @@ def _cleaner() -> Cleaner:
 
 
 def _attribute(tag: str, name: str, value: str) -> str | None:
-    """The attribute's value if it may stand, one of the allowed names given."""
+    """Return the value of an allowed attribute, or `None` to drop it."""
     match name:
         case "href":
             return value if _LINK.fullmatch(value) else None

@@ -1,14 +1,13 @@
-"""How two versions of a report differ, as a unified diff of their Markdown.
+"""A unified diff of the Markdown pages of two versions.
 
 Rules:
 
-- Lines that went begin with `-`, lines that came with `+`, up to two lines around them with a
-  blank.
-- A hunk is headed by the section it lies in, as `diff -p` does with functions: the numbers of
-  lines mean nothing to a reader of a report.
-- What every version changes (the line with version and time) is left out.
-- Ranks of insights and numbers of sources follow from what stands above them: one new insight at
-  the top is one line that came, not all below it changed. What is not changed is shown as it is now.
+- Removed lines begin with `-`, added lines with `+`, and up to two unchanged lines around them with a space.
+- The head of a hunk names its section, as `diff -p` names functions: line numbers mean nothing to a reader
+  of a report.
+- The line with version and time, which every version changes, is left out.
+- Ranks of insights and numbers of sources are ignored, because they follow from the lines above: a new
+  insight at the top is one added line. Unchanged lines are shown as in the new version.
 
     >>> print(text_diff("# Health\\n\\n## Risks\\n\\nOne.\\n", "# Health\\n\\n## Risks\\n\\nTwo.\\n"))
     @@ Risks @@
@@ -35,8 +34,8 @@ _CLOSING = re.compile(r"\s+#+\s*$")
 _MARK = re.compile(r"\[(\d+)\]")
 
 
-class _Edit(NamedTuple):
-    """Lines from `start` of the old text on that give way to others, from `start_new` of the new one on."""
+class _Replacement(NamedTuple):
+    """Lines of the old text from `start`, and the lines of the new text from `start_new` in their place."""
 
     start: int
     removed: list[str]
@@ -53,28 +52,29 @@ class _Edit(NamedTuple):
 
 
 def text_diff(old: str, new: str) -> str:
-    """The unified diff of two Markdown texts; empty if they say the same."""
+    """Return the unified diff of two Markdown pages; empty if nothing differs."""
     before, after = _lines(old), _lines(new)
-    edits = list(_edits(before, after))
-    return "".join(f"{line}\n" for hunk in _hunks(edits) for line in _shown(before, after, hunk))
+    hunks = _hunks(_replacements(before, after))
+    return "".join(f"{line}\n" for hunk in hunks for line in _shown(before, after, hunk))
 
 
 def _lines(text: str) -> list[str]:
-    """The lines of a page, without the one below its title that every version changes."""
+    """Return the lines of a page without the one below its title that every version changes."""
     lines = text.splitlines()
     return lines[:2] + lines[4:] if "".join(lines[2:3]).startswith(_VERSION_LINE) else lines
 
 
-def _edits(before: list[str], after: list[str]) -> Iterator[_Edit]:
+def _replacements(before: list[str], after: list[str]) -> Iterator[_Replacement]:
     shift = 0
     for start, removed, inserted in between_lists(list(_unnumbered(before)), list(_unnumbered(after))):
         end, start_new = start + len(removed), start + shift
-        yield _Edit(start, before[start:end], start_new, after[start_new : start_new + len(inserted)])
+        end_new = start_new + len(inserted)
+        yield _Replacement(start, before[start:end], start_new, after[start_new:end_new])
         shift += len(inserted) - len(removed)
 
 
 def _unnumbered(lines: list[str]) -> Iterator[str]:
-    """The lines as they are compared: without ranks, and with sources in the place of their numbers."""
+    """Yield the lines as they are compared: without ranks, and with sources instead of their numbers."""
     first = max((n for n, line in enumerate(lines) if line == _SOURCES), default=len(lines))
     sources = dict(line.split(". ", 1) for line in lines[first:] if _NUMBERED.match(line))
     for number, line in enumerate(lines):
@@ -87,36 +87,36 @@ def _unnumbered(lines: list[str]) -> Iterator[str]:
             yield line
 
 
-def _hunks(edits: Iterable[_Edit]) -> Iterator[list[_Edit]]:
-    """Edits whose surroundings touch belong together."""
-    hunk: list[_Edit] = []
-    for edit in edits:
-        if hunk and edit.start - hunk[-1].end > 2 * CONTEXT_LINES:
+def _hunks(replacements: Iterable[_Replacement]) -> Iterator[list[_Replacement]]:
+    """Group the replacements whose context lines touch."""
+    hunk: list[_Replacement] = []
+    for replacement in replacements:
+        if hunk and replacement.start - hunk[-1].end > 2 * CONTEXT_LINES:
             yield hunk
             hunk = []
-        hunk.append(edit)
+        hunk.append(replacement)
     if hunk:
         yield hunk
 
 
-def _shown(before: list[str], after: list[str], hunk: list[_Edit]) -> Iterator[str]:
+def _shown(before: list[str], after: list[str], hunk: list[_Replacement]) -> Iterator[str]:
     heading = _section_at(before, hunk[0].start) or _section_at(after, hunk[0].start_new)
     yield f"@@ {heading} @@" if heading else "@@ @@"
     at = max(0, hunk[0].start_new - CONTEXT_LINES)
-    for edit in hunk:
-        yield from _marked(" ", after[at : edit.start_new])
-        yield from _marked("-", edit.removed)
-        yield from _marked("+", edit.inserted)
-        at = edit.end_new
+    for replacement in hunk:
+        yield from _marked(" ", after[at : replacement.start_new])
+        yield from _marked("-", replacement.removed)
+        yield from _marked("+", replacement.inserted)
+        at = replacement.end_new
     yield from _marked(" ", after[at : at + CONTEXT_LINES])
 
 
 def _marked(mark: str, lines: Iterable[str]) -> Iterator[str]:
-    """The lines behind their mark. Blanks at the end of one that came or went may be what differs."""
+    """Yield the lines after their mark. Changed lines keep trailing spaces, which may be the difference."""
     return (f"{mark}{line}" if mark.strip() else f"{mark}{line}".rstrip() for line in lines)
 
 
 def _section_at(lines: list[str], index: int) -> str:
-    """The heading of a report or a section that a line stands under."""
+    """Return the heading of the report or section that a line belongs to."""
     headings = (line for line in reversed(lines[:index]) if line.startswith(("# ", "## ")))
     return _CLOSING.sub("", next(headings, "")).lstrip("# ")

@@ -1,0 +1,200 @@
+"""The content of a page, whatever its format: parts, ranked insights, numbered sources.
+
+A format decides only how this content is written down.
+
+Rules:
+
+- An insight appears in the first section that lists it; insights of no section come last.
+- The insights of a section are ranked by importance, then by the order of the section.
+- Citations are numbered in the order of their first mention; equal ones share a number.
+
+    >>> page = Page(outline, today)
+    >>> [(part.title, len(part.insights)) for part in page.parts]
+    [('Builds', 2), ('Other insights', 1)]
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cached_property
+from typing import NamedTuple
+
+from living_reports.model.report import Citation, Insight, Outline, Section
+from living_reports.reading.check import is_stale
+
+ImageReader = Callable[[str], bytes | None]
+"""Returns the bytes of the image at a path, or `None` if it is not allowed or cannot be read."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with the current step, the amount done and the total amount."""
+
+_PLACES = {
+    "url": "",
+    "path": "",
+    "endpoint": "",
+    "execution_id": "execution",
+    "query_id": "query",
+    "sql_sha256": "SQL sha256",
+    "cache_manifest": "cache",
+}
+"""The fields that lead to what is cited, the most useful first, each with its label."""
+_WEB = re.compile(r"https?://[^\s\x00-\x20]+", re.IGNORECASE)
+
+
+class Part(NamedTuple):
+    """The content under one heading. `section` is `None` for the insights that no section lists."""
+
+    title: str
+    section: Section | None
+    insights: list[Insight]
+
+
+class Freshness(NamedTuple):
+    """The facts that a reader needs before relying on an insight; empty where they do not apply.
+
+    Attributes:
+        status: The status of an insight that is not active.
+        overdue: The day by which a stale insight had to be reviewed.
+        as_of: The day on which the insight held.
+    """
+
+    status: str
+    overdue: str
+    as_of: str
+
+
+class Source(NamedTuple):
+    """A citation as pages show it; empty where the citation says nothing.
+
+    Attributes:
+        title: The title.
+        description: The description.
+        link: The address on the web.
+        places: Labels and values of what leads to the source, the link aside.
+        sha256: The hash of the content that was cited.
+        kind: The kind of the citation, such as `url` or `query`.
+        provider: The system that answered.
+        page: The page in a document.
+        seen: The time at which the source was read.
+    """
+
+    title: str
+    description: str
+    link: str
+    places: list[tuple[str, str]]
+    sha256: str
+    kind: str
+    provider: str
+    page: str
+    seen: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """One version of a report, prepared for any format.
+
+    Attributes:
+        outline: The version.
+        today: The UTC day on which freshness is judged.
+        status: The status of the insights shown; `all` shows every one.
+        head_sha256: The hash of the event that made the version, if it is known.
+        as_file: Whether the page must identify itself because it leaves the store.
+        images: Reads local images. An image that it does not return is replaced by its description.
+        progress: Called after each part.
+    """
+
+    outline: Outline
+    today: date
+    status: str = "active"
+    head_sha256: str = ""
+    as_file: bool = False
+    images: ImageReader | None = None
+    progress: Progress | None = None
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The parts in the order of the document."""
+        insights = {i.insight_id: i for i in self.outline.insights if self.status in ("all", i.status)}
+        found = []
+        for section in self.outline.sections:
+            placed = [insights.pop(i) for i in section.insight_ids if i in insights]
+            found.append(Part(section.title, section, ranked(placed)))
+        if insights:
+            title = "Other insights" if self.outline.sections else "Insights"
+            found.append(Part(title, None, ranked(insights.values())))
+        return found
+
+    @cached_property
+    def insights(self) -> list[Insight]:
+        """The insights shown, in the order of the page."""
+        return [insight for part in self.parts for insight in part.insights]
+
+    @cached_property
+    def sources(self) -> list[Source]:
+        """The sources by number: the first is 1."""
+        return [_source(citation) for citation in self._citations[0]]
+
+    def source_numbers(self, insight: Insight) -> list[int]:
+        """Return the numbers of the sources that an insight cites, each once."""
+        return self._citations[1][insight.insight_id]
+
+    def freshness(self, insight: Insight) -> Freshness:
+        """Return the facts about the status and the age of an insight."""
+        return Freshness(
+            "" if insight.status == "active" else insight.status,
+            str(insight.metadata["review_by"]) if is_stale(insight, self.today) else "",
+            str(insight.metadata.get("as_of") or ""),
+        )
+
+    @cached_property
+    def _citations(self) -> tuple[list[Citation], dict[str, list[int]]]:
+        """The citations by number, and the numbers of each insight."""
+        numbers: dict[str, int] = {}
+        cited: list[Citation] = []
+        by_insight: dict[str, list[int]] = {}
+        for insight in self.insights:
+            found = {citation.model_dump_json(): citation for citation in insight.citations}
+            cited += [citation for key, citation in found.items() if key not in numbers]
+            by_insight[insight.insight_id] = [numbers.setdefault(key, len(numbers) + 1) for key in found]
+        return cited, by_insight
+
+
+def ranked(insights: Iterable[Insight]) -> list[Insight]:
+    """Return the insights by importance; equal ones keep their order."""
+    return sorted(insights, key=lambda insight: -insight.importance)
+
+
+def is_web_address(text: str) -> bool:
+    """Return True if the text is one http or https address."""
+    return bool(_WEB.fullmatch(text))
+
+
+def shown_time(text: str) -> str:
+    """Return a day, or a time in UTC to the minute; empty if the text is neither."""
+    try:
+        found = datetime.fromisoformat(text)
+        found = found.astimezone(UTC) if found.tzinfo else found
+    except (ValueError, OverflowError):
+        return ""
+    return found.strftime("%Y-%m-%d" if len(text) == len("2026-11-23") else "%Y-%m-%d %H:%M UTC")
+
+
+def _source(citation: Citation) -> Source:
+    link = citation.url if citation.url and is_web_address(citation.url) else ""
+    fields = (
+        (label, getattr(citation, name)) for name, label in _PLACES.items() if name != "url" or not link
+    )
+    return Source(
+        title=citation.title or "",
+        description=citation.description or "",
+        link=link,
+        places=[(label, value) for label, value in fields if value],
+        sha256=citation.response_hash or "",
+        kind=citation.source,
+        provider=citation.provider or "",
+        page=citation.page or "",
+        seen=citation.accessed_at or citation.observed_at or "",
+    )
