@@ -15,10 +15,10 @@ from living_reports.model.delta import diff
 from living_reports.model.event import AuditEvent
 from living_reports.model.report import Outline, outline_data
 from living_reports.reading import cursor, views
-from living_reports.reading.paging import size, size_bytes
+from living_reports.reading.compact import brief_edits, event_row, short_ids, size, size_bytes
 from living_reports.reading.requests import GetReport
-from living_reports.reading.views import brief_edits, event_row, short_ids, view_args
-from living_reports.render.markdown import markdown
+from living_reports.reading.views import view_args
+from support.pages import markdown
 
 TODAY = date(2026, 11, 23)
 HEAD = ["report_id", "title", "version", "status", "tags", "updated_at"]
@@ -30,7 +30,7 @@ def report_view(
 ) -> dict[str, Any]:
     """Return the view that these arguments of `get_report` ask for."""
     request = GetReport(outline.report_id, **arguments)
-    return views.report_view(outline, request, today=today, last_change=last_change)
+    return views.report_view(outline, request, today=today, to_markdown=markdown, last_change=last_change)
 
 
 def uid(number: int) -> str:

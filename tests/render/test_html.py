@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from living_reports.model.report import Outline
-from living_reports.render.html import html
 from living_reports.render.prose import Prose
+from support.pages import html
 
 TODAY = date(2026, 11, 23)
 HEAD = "5e3c0a4b" * 8

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from living_reports.model.report import Outline
-from living_reports.render.markdown import markdown
+from support.pages import markdown
 
 TODAY = date(2026, 11, 23)
 PAGE = {
@@ -140,7 +140,7 @@ def test_a_report_of_nothing_is_a_title() -> None:
 
 def test_front_matter_says_which_report_this_is() -> None:
     report = outline([]).model_copy(update={"title": 'A: "b" # \u2028\x7f 日本 🙂'})
-    head, page = markdown(report, TODAY, front_matter=True, head_sha256="ab" * 32).split("\n---\n\n")
+    head, page = markdown(report, TODAY, as_file=True, head_sha256="ab" * 32).split("\n---\n\n")
     assert head.splitlines() == [
         "---",
         'title: "A: \\"b\\" # \\u2028\\u007f 日本 🙂"',
@@ -152,4 +152,4 @@ def test_front_matter_says_which_report_this_is() -> None:
         f'head: "{"ab" * 32}"',
     ]
     assert page == markdown(report, TODAY)
-    assert "head:" not in markdown(report, TODAY, front_matter=True)
+    assert "head:" not in markdown(report, TODAY, as_file=True)

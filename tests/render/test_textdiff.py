@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from living_reports.model.report import Outline
-from living_reports.render.markdown import markdown
 from living_reports.render.textdiff import text_diff
+from support.pages import markdown
 from support.strategies import edited_outlines, outlines
 
 TODAY = date(2026, 11, 23)

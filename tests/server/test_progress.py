@@ -82,7 +82,7 @@ def test_a_large_page_says_how_far_it_is(tmp_path: Path, mode: str, long: str) -
         assert done
         assert done == sorted(set(done))
         assert done[-1] <= SECTIONS
-        assert {(total, message) for _, total, message in told} == {(SECTIONS, "making the page")}
+        assert {(total, message) for _, total, message in told} == {(SECTIONS, "rendering the page")}
 
     run_async(test)
 

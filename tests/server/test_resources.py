@@ -18,11 +18,11 @@ from living_reports.library.requests import CreateReport, TrashReport, UpdateRep
 from living_reports.library.resources import MAX_BYTES
 from living_reports.model.event import Author
 from living_reports.model.references import report_address
-from living_reports.render.markdown import markdown
 from living_reports.server.app import build_server
 from living_reports.server.resources import TEMPLATES
 from living_reports.settings import Settings
 from support.mcp_client import PROTOCOL_MODES, connect, run_async
+from support.pages import markdown
 
 ANN = Author("cli", "ann")
 

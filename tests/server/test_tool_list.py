@@ -17,11 +17,11 @@ from living_reports.changes.section_templates import SECTION_TEMPLATES
 from living_reports.library import Library
 from living_reports.library.catalogue import STATUSES
 from living_reports.library.listing import SORTS
-from living_reports.library.render import FORMATS as PAGE_FORMATS
 from living_reports.library.requests import BY_TOOL
 from living_reports.model.report import Citation
 from living_reports.reading.differences import FORMATS as DIFF_FORMATS
 from living_reports.reading.views import VIEWS
+from living_reports.render import FORMATS as PAGE_FORMATS
 from living_reports.server import tools
 from living_reports.server.arguments import CHECKS, check_arguments
 
@@ -145,7 +145,7 @@ def test_every_template_is_named() -> None:
         ("list_reports", "status", STATUSES),
         ("get_report", "view", VIEWS),
         ("diff_report", "format", DIFF_FORMATS),
-        ("render_report", "format", PAGE_FORMATS),
+        ("render_report", "format", tuple(PAGE_FORMATS)),
     ],
 )
 def test_a_choice_is_offered_whole(tool: str, parameter: str, known: Sequence[str]) -> None:

@@ -30,7 +30,7 @@ from living_reports.interchange.revisions import Revision, Texts, read_history, 
 from living_reports.library.answers import MAX_REASON_CHARS, new_id
 from living_reports.model.event import ActionType, Author
 from living_reports.model.report import Outline, sha256_hex
-from living_reports.reading.brief import cut
+from living_reports.reading.compact import cut
 from living_reports.store.files import GlobalStorage, Note, utc_now
 
 _MESSAGE_CHARS = 10_000

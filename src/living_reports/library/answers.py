@@ -24,8 +24,16 @@ from living_reports.errors import RequestIdReusedError, TooLargeError
 from living_reports.model.delta import diff
 from living_reports.model.event import ActionType, AuditEvent, Author
 from living_reports.model.report import sha256_hex
-from living_reports.reading.brief import VALUE_CHARS, brief_edits, by_line, cut
-from living_reports.reading.paging import MAX_ANSWER_CHARS, first_fitting, size, size_bytes
+from living_reports.reading.compact import (
+    MAX_ANSWER_CHARS,
+    VALUE_CHARS,
+    brief_edits,
+    by_line,
+    cut,
+    first_fitting,
+    size,
+    size_bytes,
+)
 from living_reports.store.files import Edit, Note, Record, utc_now
 
 MAX_REASON_CHARS = 2_000

@@ -20,8 +20,7 @@ from living_reports.library.requests import AuditReport, checked_limit
 from living_reports.model.report import Outline
 from living_reports.reading import blame
 from living_reports.reading import cursor as cursors
-from living_reports.reading.brief import event_row, short_ids
-from living_reports.reading.paging import MAX_ANSWER_CHARS, size
+from living_reports.reading.compact import MAX_ANSWER_CHARS, event_row, short_ids, size
 from living_reports.reading.trail import Wanted, by_actor, by_type, is_after, newest_version, parse_since
 from living_reports.reading.wording import Mentions
 from living_reports.store.files import GlobalStorage, Record, Say, State

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from living_reports.model.report import IndexEntry
-from living_reports.reading.paging import size
+from living_reports.reading.compact import size
 
 STATUSES = ("active", "archived", "deleted", "all")
 

@@ -21,9 +21,8 @@ from living_reports.library.sources import current_hashes
 from living_reports.model.report import Outline
 from living_reports.model.selectors import quoted
 from living_reports.reading import cursor as cursors
-from living_reports.reading.brief import cut
 from living_reports.reading.check import cited_reports, findings, utc_day
-from living_reports.reading.paging import MAX_ANSWER_CHARS, first_fitting, size
+from living_reports.reading.compact import MAX_ANSWER_CHARS, cut, first_fitting, size
 from living_reports.store.files import GlobalStorage
 
 logger = logging.getLogger(__name__)

@@ -30,7 +30,7 @@ from living_reports.errors import InvalidInputError, TooLargeError
 from living_reports.model.references import report_address
 from living_reports.model.report import Citation, Insight, Outline, Section, normalised
 from living_reports.model.selectors import folded
-from living_reports.reading.brief import cut
+from living_reports.reading.compact import cut
 
 PATH = "from_reports"
 _LABEL_CHARS = 100

@@ -28,8 +28,7 @@ from living_reports.model.merge import Conflict, three_way
 from living_reports.model.merge_values import merged_lines
 from living_reports.model.report import Outline, Section
 from living_reports.model.selectors import find_insight, find_section
-from living_reports.reading.brief import brief_address, by_line, cut, short_ids
-from living_reports.reading.paging import size_bytes
+from living_reports.reading.compact import brief_address, by_line, cut, short_ids, size_bytes
 from living_reports.store.files import Edit, Record
 
 MAX_BYTES = 2_000

@@ -36,7 +36,7 @@ from living_reports.library.sources import with_hashes
 from living_reports.model.delta import DeltaError
 from living_reports.model.event import ActionType, Author
 from living_reports.model.report import Outline
-from living_reports.reading.brief import cut
+from living_reports.reading.compact import cut
 from living_reports.store.files import GlobalStorage, State, utc_now
 
 DEFAULT_TEMPLATE = "blank"

@@ -7,6 +7,7 @@ from typing import Any
 from living_reports.library.context import Context, disk_errors
 from living_reports.library.requests import DiffReport
 from living_reports.reading.differences import difference
+from living_reports.render.textdiff import page_diff
 
 
 @disk_errors("no")
@@ -18,4 +19,4 @@ def diff_report(context: Context, request: DiffReport) -> dict[str, Any]:
         ReportError: A selector or an argument is wrong, or the report cannot be read.
     """
     report_id, state = context.read(request.report)
-    return difference(context.storage, report_id, state, request, context.today())
+    return difference(context.storage, report_id, state, request, context.today(), page_diff)

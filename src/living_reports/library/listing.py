@@ -27,7 +27,7 @@ from living_reports.model.report import Insight
 from living_reports.reading import cursor as cursors
 from living_reports.reading import trail
 from living_reports.reading.check import utc_day
-from living_reports.reading.paging import MAX_ANSWER_CHARS, size
+from living_reports.reading.compact import MAX_ANSWER_CHARS, size
 from living_reports.reading.requests import require_choice
 from living_reports.store.files import GlobalStorage
 

@@ -3,8 +3,9 @@
 Rules:
 
 - Text is a read: it writes nothing. A file is written with one event, which makes no version.
-- HTML always goes into a file. Markdown does where `to_file` is stated, or where the answer would exceed
-  20,000 characters; such a file begins with front matter that describes it.
+- A page in a text format is answered, unless `to_file` is stated or the answer would exceed 20,000
+  characters. All other pages are written to files, and identify themselves.
+- To add a format, see `living_reports.render`.
 - A page belongs to a version: it names the version and the sha256 of its event. Rendering the same
   version again replaces its file.
 - A report that only another program has written is adopted before a file is written, so that the version
@@ -13,6 +14,8 @@ Rules:
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from living_reports.library.answers import bare_event
@@ -20,14 +23,12 @@ from living_reports.library.context import Context, disk_errors
 from living_reports.library.requests import RenderReport
 from living_reports.model.event import AuditEvent, Author
 from living_reports.model.report import Outline, sha256_hex
-from living_reports.reading.paging import MAX_ANSWER_CHARS, size
+from living_reports.reading.compact import MAX_ANSWER_CHARS, size
 from living_reports.reading.requests import require_choice
-from living_reports.render.markdown import markdown
+from living_reports.render import FORMATS, Format
+from living_reports.render.page import Page
 from living_reports.store.files import Say, State
 from living_reports.store.files.pages import PAGES_FOLDER
-
-FORMATS = ("markdown", "html")
-_SUFFIXES = {"markdown": "md", "html": "html"}
 
 Row = dict[str, Any]
 
@@ -52,60 +53,55 @@ def render_report(
         ReportError: The selector is wrong, or the report cannot be read.
     """
     storage, (_, state) = context.storage, context.read(request.report)
-    page_format = request.format or "markdown"
-    require_choice("format", page_format, FORMATS)
+    name = request.format or next(iter(FORMATS))
+    require_choice("format", name, tuple(FORMATS))
+    page_format = FORMATS[name]
     report_id, version = state.outline.report_id, request.version or state.version
     outline = storage.outline_at(report_id, version, state)
-    if page_format == "markdown" and not request.to_file:
+    page = Page(outline, context.today(), images=context.sources.read_image, progress=progress)
+    if page_format.is_text and not request.to_file:
         answer = _answer(state, outline, page_format)
-        answer["text"] = markdown(outline, context.today())
+        answer["text"] = page_format.render(page).decode()
         if size(answer) <= MAX_ANSWER_CHARS:
             return answer
     if state.record is None and state.refusal is None:
         is_current = version == state.version
         state = storage.adopt(report_id, author)
         outline = state.outline if is_current else outline
-    page = _page(context, outline, page_format, progress).encode()
-    name = f"report-v{outline.outline_version}.{_SUFFIXES[page_format]}"
-    path = storage.write_page(
-        outline.report_id, name, page, _event(outline, page_format, name, page, author)
-    ).absolute()
+    record = storage.event_of(report_id, outline.outline_version)
+    head_sha256 = record.sha256 if record else ""
+    data = page_format.render(replace(page, outline=outline, head_sha256=head_sha256, as_file=True))
+    file = f"report-v{outline.outline_version}.{page_format.suffix}"
+    event = _event(outline, page_format, file, data, author)
+    path = storage.write_page(report_id, file, data, event).absolute()
     return _answer(state, outline, page_format) | {
         "path": str(path),
-        "bytes": len(page),
+        "bytes": len(data),
         "uri": path.as_uri(),
     }
 
 
-def _page(context: Context, outline: Outline, page_format: str, progress: Say | None) -> str:
-    """Return the whole page, with the hash of the event that made its version."""
-    today = context.today()
-    record = context.storage.event_of(outline.report_id, outline.outline_version)
-    head_sha256 = record.sha256 if record else ""
-    if page_format == "html":
-        from living_reports.render.html import html
-
-        images = context.sources.read_image
-        return html(outline, today=today, head_sha256=head_sha256, images=images, say=progress)
-    return markdown(outline, today, front_matter=True, head_sha256=head_sha256)
-
-
-def _event(outline: Outline, page_format: str, name: str, page: bytes, author: Author) -> AuditEvent:
+def _event(outline: Outline, page_format: Format, file: str, data: bytes, author: Author) -> AuditEvent:
     event = bare_event("render", outline.report_id, "", author)
     rendered = {
-        "format": page_format,
+        "format": page_format.name,
         "version": outline.outline_version,
-        "file": f"{PAGES_FOLDER}/{name}",
-        "sha256": sha256_hex(page),
+        "file": f"{PAGES_FOLDER}/{file}",
+        "sha256": sha256_hex(data),
     }
     return event.model_copy(update={"payload": event.payload | {"rendered": rendered}})
 
 
-def _answer(state: State, outline: Outline, page_format: str) -> Row:
+def markdown_text(outline: Outline, today: date, status: str = "active") -> str:
+    """Return the Markdown page with the insights of one status; `all` means every one."""
+    return FORMATS["markdown"].render(Page(outline, today, status)).decode()
+
+
+def _answer(state: State, outline: Outline, page_format: Format) -> Row:
     answer: Row = {
         "report_id": outline.report_id,
         "title": outline.title,
-        "format": page_format,
+        "format": page_format.name,
         "version": outline.outline_version,
     }
     return answer | ({"warnings": list(state.warnings)} if state.warnings else {})

@@ -31,10 +31,11 @@ from living_reports.library.context import Context, disk_errors
 from living_reports.library.requests import ListReports
 from living_reports.model.report import outline_bytes
 from living_reports.model.selectors import quoted
-from living_reports.render.markdown import markdown
+from living_reports.render import FORMATS
+from living_reports.render.page import Page
 from living_reports.store.files import State
 
-MARKDOWN = "text/markdown"
+MARKDOWN = FORMATS["markdown"]
 JSON = "application/json"
 JSON_LINES = "application/jsonl"
 
@@ -133,7 +134,7 @@ def _content(context: Context, state: State, part: Part, version: int) -> tuple[
     outline = storage.outline_at(state.outline.report_id, version, state)
     if part == "outline":
         return JSON, outline_bytes(outline)
-    return MARKDOWN, markdown(outline, context.today()).encode()
+    return MARKDOWN.media_type, MARKDOWN.render(Page(outline, context.today()))
 
 
 def _listed(context: Context, row: Row) -> Row:
@@ -142,10 +143,10 @@ def _listed(context: Context, row: Row) -> Row:
     resource = {
         "uri": f"report://{report_id}",
         "name": row["title"],
-        "media_type": MARKDOWN,
+        "media_type": MARKDOWN.media_type,
         "updated_at": row["updated_at"],
         "tags": row.get("tags", []),
         "version": row.get("version", 0),
     }
     outline = context.storage.glance(report_id, _MEASURED_BYTES)
-    return resource | ({"size": len(markdown(outline, context.today()).encode())} if outline else {})
+    return resource | ({"size": len(MARKDOWN.render(Page(outline, context.today())))} if outline else {})

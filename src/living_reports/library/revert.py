@@ -35,7 +35,7 @@ from living_reports.model.fields import ITEMS
 from living_reports.model.merge import three_way
 from living_reports.model.report import Insight, Outline, Section, normalised, parse_uuid
 from living_reports.model.selectors import find_insight, find_section, quoted
-from living_reports.reading.brief import brief_edits, cut
+from living_reports.reading.compact import brief_edits, cut
 from living_reports.store.files import Edit, State, utc_now
 
 _SPAN = re.compile(r"(\d{1,9})(?:\s*(?:-|–|\.\.)\s*(\d{1,9}))?")

@@ -30,7 +30,7 @@ from living_reports.model.event import Author
 from living_reports.model.fields import PROSE, WORDS
 from living_reports.model.report import Outline
 from living_reports.model.selectors import find_insight, find_section
-from living_reports.reading.brief import cut
+from living_reports.reading.compact import cut
 from living_reports.store.files import Edit, Record, State, utc_now
 
 _WARNINGS = 10

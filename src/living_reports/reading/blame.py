@@ -26,7 +26,7 @@ from living_reports.model.delta import DeltaError, is_bookkeeping, parts
 from living_reports.model.fields import DERIVED, ID_FIELDS, ITEMS, LABELS
 from living_reports.model.report import Outline
 from living_reports.model.selectors import find_insight, find_section, folded, quoted
-from living_reports.reading.brief import brief_address, by_line
+from living_reports.reading.compact import brief_address, by_line
 from living_reports.store.files import Record
 
 Row = dict[str, Any]

@@ -33,7 +33,7 @@ from living_reports.model.fields import DAYS
 from living_reports.model.references import cited_version, is_report_address, report_address, report_of
 from living_reports.model.report import Citation, Insight, Outline, Section
 from living_reports.model.selectors import folded
-from living_reports.reading.brief import cut, short_ids
+from living_reports.reading.compact import cut, short_ids
 
 Severity = Literal["error", "warning", "info"]
 

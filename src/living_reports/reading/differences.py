@@ -18,7 +18,7 @@ Rules:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
@@ -30,17 +30,27 @@ from living_reports.model.merge_values import changed_lines
 from living_reports.model.report import Outline, Section, outline_data
 from living_reports.reading import blame, trail
 from living_reports.reading import cursor as cursors
-from living_reports.reading.brief import VALUE_CHARS, brief_address, brief_edits, by_line, short_ids
-from living_reports.reading.paging import MAX_ANSWER_CHARS, Position, fit
+from living_reports.reading.compact import (
+    MAX_ANSWER_CHARS,
+    VALUE_CHARS,
+    Rest,
+    brief_address,
+    brief_edits,
+    by_line,
+    fit,
+    short_ids,
+)
 from living_reports.reading.requests import DiffReport, require_choice
-from living_reports.render.markdown import markdown
-from living_reports.render.textdiff import text_diff
 from living_reports.store.files import GlobalStorage, Record, State
 
 FORMATS = ("changes", "text")
 
 Row = dict[str, Any]
 Path = tuple[str, ...]
+
+
+PageDiff = Callable[[Outline | None, Outline, date], str]
+"""Returns the differences of the pages of two versions as text, empty if there are none."""
 
 
 class _Span(NamedTuple):
@@ -51,7 +61,9 @@ class _Span(NamedTuple):
     day: date
 
 
-def difference(storage: GlobalStorage, report_id: str, state: State, asked: DiffReport, today: date) -> Row:
+def difference(
+    storage: GlobalStorage, report_id: str, state: State, asked: DiffReport, today: date, page_diff: PageDiff
+) -> Row:
     """The answer of `diff_report`, or the page of it that the cursor asks for.
 
     Raises:
@@ -63,7 +75,7 @@ def difference(storage: GlobalStorage, report_id: str, state: State, asked: Diff
     require_choice("format", kind, FORMATS)
     since = trail.parse_since(asked.since)
     arguments = {"report": report_id, "since": str(asked.since), "to": asked.to_version, "format": kind}
-    start: Position = []
+    start: Rest = []
     if asked.cursor:
         last, (first, day, *start) = cursors.decode(asked.cursor, arguments)
         span = _Span(first, last, date.fromordinal(day))
@@ -77,11 +89,11 @@ def difference(storage: GlobalStorage, report_id: str, state: State, asked: Diff
     head |= {"from_version": span.first, "to_version": span.last}
     head |= {"warnings": list(state.warnings)} if state.warnings else {}
     if kind == "text":
-        body: Row = {"text": _text(old, new, span.day)}
+        body: Row = {"text": page_diff(old, new, span.day)}
     else:
         body = {"changed": changed_rows(old, new, storage.events(report_id))}
 
-    def cursor_for(position: Position) -> str:
+    def cursor_for(position: Rest) -> str:
         return cursors.encode(span.last, arguments, [span.first, span.day.toordinal(), *position])
 
     return fit(head, body, start, MAX_ANSWER_CHARS - 1, cursor_for)[0]
@@ -132,20 +144,6 @@ def _require_forwards(span: _Span, asked: DiffReport) -> None:
         else "Give a since that is earlier than to_version.",
         path="to_version",
     )
-
-
-def _text(old: Outline | None, new: Outline, day: date) -> str:
-    """The unified diff of the pages, with insights of every status: none drops out unseen."""
-    before, after = (markdown(one, day, status="all") if one else "" for one in (old, new))
-    diff = text_diff(before, after)
-    return f"--- {_named(old)}\n+++ {_named(new)}\n{diff}" if diff else ""
-
-
-def _named(outline: Outline | None) -> str:
-    """A side of the diff, on one line."""
-    if outline is None:
-        return "nothing"
-    return f"{' '.join(outline.title.split())}, version {outline.outline_version}"
 
 
 # --- The rows ----------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from living_reports.changes import parse_text
 from living_reports.errors import InvalidInputError
-from living_reports.reading.brief import cut
+from living_reports.reading.compact import cut
 
 
 @dataclass(frozen=True)

@@ -1,39 +1,35 @@
-"""What a reader of a report gets: five views of an outline, filtered, cut to size and paged.
+"""The views of a report: five ways to read an outline, filtered and limited in size.
 
 Rules:
 
-- Every answer begins with `report_id title version status tags updated_at`, and its compact
-  JSON text has at most `max_chars` characters; `next_cursor` goes on at the same version.
-- Naming sections, insights or a text to find without a view gives their content. Sections that
-  are named bring their insights along.
-- Active insights are shown unless `status` says otherwise; one that is named is shown in any
-  case, and `full` holds everything.
-- Ids are short (see `brief`), in `full` whole.
+- Every answer begins with `report_id title version status tags updated_at`, and its compact JSON text has
+  at most `max_chars` characters; `next_cursor` continues at the same version.
+- Named sections or insights, or a text to find, are shown with their content if no view is stated. Named
+  sections include their insights.
+- Active insights are shown unless `status` is stated; a named insight is always shown, and `full` contains
+  everything.
+- Ids are short (see `compact`), except in `full`.
 
-    >>> report_view(outline, GetReport("Health", view="summary"), today=date(2026, 11, 23))["sections"]
+    >>> request = GetReport("Health", view="summary")
+    >>> report_view(outline, request, today=date(2026, 11, 23), to_markdown=markdown_text)["sections"]
     [{'section_id': 'ab12cd34', 'title': 'Builds', 'chars': 1840, 'insights': 3, 'stale': 1}]
 """
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any
 
 from living_reports.errors import InvalidInputError
 from living_reports.model.fields import SEARCHED
 from living_reports.model.report import Insight, Outline, Section, outline_data
 from living_reports.model.selectors import find_insight, find_section
-from living_reports.reading import check, cursor, paging
-from living_reports.reading.brief import brief_edits, cut, event_row, short_ids
-from living_reports.reading.requests import GetReport
-from living_reports.render.markdown import markdown
-
-__all__ = ["brief_edits", "event_row", "report_view", "short_ids", "view_args"]
+from living_reports.reading import check, cursor
+from living_reports.reading.compact import Rest, Row, cut, fit, short_ids, size, size_bytes, stated
+from living_reports.reading.requests import GetReport, require_choice
 
 VIEWS = ("summary", "sections", "insights", "full", "markdown")
 STATUSES = ("active", "archived", "killed", "all")
@@ -43,39 +39,51 @@ MAX_CHARS_RANGE = (500, 200_000)
 
 TOP_INSIGHTS = 5
 SUMMARY_BYTES = 2_500
-"""The summary of a usual report stays within this, if shorter texts of the top insights do it."""
+"""The size to which the summary is reduced by shortening the texts of the top insights, if that suffices."""
 SUMMARY_TEXT_CHARS = (200, 160, 120, 80, 40)
 
-Row = dict[str, Any]
+Renderer = Callable[[Outline, date, str], str]
+"""Returns the page of an outline with insights of a status, as judged on a day."""
 
 
-def report_view(outline: Outline, request: GetReport, *, today: date, last_change: Row | None = None) -> Row:
-    """The answer of `get_report`, but for its warnings.
+def report_view(
+    outline: Outline,
+    request: GetReport,
+    *,
+    today: date,
+    to_markdown: Renderer,
+    last_change: Row | None = None,
+) -> Row:
+    """Return the answer of `get_report`, except for its warnings.
 
-    With a cursor, `outline` has to be the version that the cursor holds: see `view_args`.
-    `today` is a UTC day; a cursor goes on with the day it began with.
+    Args:
+        outline: The version to show; with a cursor, the version that the cursor names (see `view_args`).
+        request: The arguments.
+        today: The UTC day on which freshness is judged; a cursor keeps the day of the first answer.
+        to_markdown: Renders the `markdown` view.
+        last_change: The row of the newest event, for the summary.
 
     Raises:
-        InvalidInputError: An argument is out of range, or the cursor is not for this call.
-        ItemNotFoundError: A selector names nothing.
-        AmbiguousSelectorError: A selector names several items.
+        InvalidInputError: An argument is out of range, or the cursor belongs to another call.
+        ItemNotFoundError: A selector matches nothing.
+        AmbiguousSelectorError: A selector matches several items.
     """
     _check_values(request)
     args = view_args(outline.report_id, request)
-    today, start = _resumed(outline, request.cursor, args, today)
-    reading = _Reading(outline, today, request, last_change)
-    reading.name(request.sections, request.insights)
+    day, start = _resumed(outline, request.cursor, args, today)
+    view = _View(outline, day, request, to_markdown, last_change)
     limit = request.max_chars or MAX_CHARS
-    answer, _ = paging.fit(
-        _head(outline, limit), reading.body(), start, limit, _cursors(outline, args, today)
-    )
-    return answer
+
+    def cursor_for(rest: Rest) -> str:
+        return cursor.encode(outline.outline_version, args, [day.isoformat(), *rest])
+
+    return fit(_head(outline, limit), view.body(), start, limit, cursor_for)[0]
 
 
 def view_args(report_id: str, request: GetReport) -> Row:
-    """What a cursor of `report_view` is bound to: `cursor.decode(text, view_args(…))` gives its version.
+    """Return the arguments that a cursor belongs to, for `cursor.decode`.
 
-    The size of a page is not part of it: it may change from page to page.
+    `max_chars` is not one of them: it may differ from answer to answer.
     """
     names = ("view", "find", "min_importance", "status", "stale")
     return {
@@ -90,24 +98,13 @@ def view_args(report_id: str, request: GetReport) -> Row:
 
 
 def _check_values(request: GetReport) -> None:
-    _check_choice("view", request.view, VIEWS)
-    _check_choice("status", request.status, STATUSES)
+    if request.view:
+        require_choice("view", request.view, VIEWS)
+    if request.status:
+        require_choice("status", request.status, STATUSES)
     _check_range("min_importance", request.min_importance, 0, 10)
     if request.max_chars:
         _check_range("max_chars", request.max_chars, *MAX_CHARS_RANGE)
-
-
-def _check_choice(name: str, value: str, allowed: Sequence[str]) -> None:
-    if not value or value in allowed:
-        return
-    near = difflib.get_close_matches(value.casefold()[:40], allowed, 1)
-    raise InvalidInputError(
-        f"There is no {name} {cut(value, 40)!r}.",
-        hint=f"One of: {', '.join(allowed)}.",
-        path=name,
-        allowed=list(allowed),
-        did_you_mean=near[0] if near else None,
-    )
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:
@@ -120,26 +117,22 @@ def _check_range(name: str, value: int, low: int, high: int) -> None:
         )
 
 
-def _resumed(outline: Outline, text: str, args: Row, today: date) -> tuple[date, paging.Position]:
-    """The day and the position that the cursor holds; today and the start without one."""
+def _resumed(outline: Outline, text: str, args: Row, today: date) -> tuple[date, Rest]:
+    """Return the day and the place that the cursor contains; without a cursor, today and the beginning."""
     if not text:
         return today, []
     version, (day, *start) = cursor.decode(text, args)
     if version != outline.outline_version:
         raise InvalidInputError(
-            f"This cursor goes on in version {version}, not in {outline.outline_version}.",
-            hint="Leave the version out: the cursor holds it.",
+            f"This cursor continues in version {version}, not in {outline.outline_version}.",
+            hint="Leave the version out: the cursor contains it.",
             path="cursor",
         )
     return date.fromisoformat(day), start
 
 
-def _cursors(outline: Outline, args: Row, today: date) -> Callable[[paging.Position], str]:
-    return lambda rest: cursor.encode(outline.outline_version, args, [today.isoformat(), *rest])
-
-
 def _head(outline: Outline, max_chars: int) -> Row:
-    """What every answer begins with; title and tags are cut where they would leave no room for more."""
+    """Return the first fields of every answer; title and tags are cut if they would take most of the room."""
     head = {
         "report_id": outline.report_id,
         "title": outline.title,
@@ -148,54 +141,58 @@ def _head(outline: Outline, max_chars: int) -> Row:
         "tags": outline.tags,
         "updated_at": outline.updated_at,
     }
-    if paging.size(head) <= max_chars * 2 // 5:
+    if size(head) <= max_chars * 2 // 5:
         return head
     return head | {"title": cut(outline.title, 40), "tags": [cut(", ".join(outline.tags), 20)]}
 
 
-# --- Reading -----------------------------------------------------------------------------
+# --- Views -------------------------------------------------------------------------------
 
 
 @dataclass
-class _Reading:
-    """One look at an outline: which of its items are asked for, and how each is shown."""
+class _View:
+    """A view of an outline: the items that the request selects, and how each is shown."""
 
     outline: Outline
     today: date
     request: GetReport
+    to_markdown: Renderer
     last_change: Row | None
-    named: set[str] = field(default_factory=set)
-    """The ids of the items that were named; empty: all are asked for."""
-
-    def name(self, sections: Sequence[str], insights: Sequence[str]) -> None:
-        """Look up the items that the caller names."""
-        found_sections = [find_section(self.outline, s, f"sections[{n}]") for n, s in enumerate(sections)]
-        found_insights = [
-            find_insight(self.outline, s, f"insights[{n}]", reading=True) for n, s in enumerate(insights)
-        ]
-        self.named = {s.section_id for s in found_sections} | {i.insight_id for i in found_insights}
 
     def body(self) -> Row:
-        """The view, before it is cut to size."""
+        """Return the view before its size is limited."""
         match self.request.view or ("content" if self.named or self.request.find else "summary"):
             case "summary":
                 return self._summary()
             case "sections":
                 return {"sections": [self._section_item(section) for section in self.sections]}
             case "insights":
-                return {"insights": [self._insight_item(insight) for insight in _ranked(self.insights)]}
+                return {"insights": [self._insight_item(insight) for insight in ranked(self.insights)]}
             case "full":
                 return self._full()
             case "markdown":
-                return {"text": markdown(self._chosen(), self.today, status="all")}
+                return {"text": self.to_markdown(self._selected(), self.today, "all")}
             case _:
                 return self._content()
 
-    # Which items
+    # Selection
+
+    @cached_property
+    def named(self) -> set[str]:
+        """The ids of the items that the request names; empty if it names none."""
+        found = [
+            find_section(self.outline, selector, f"sections[{n}]").section_id
+            for n, selector in enumerate(self.request.sections)
+        ]
+        found += [
+            find_insight(self.outline, selector, f"insights[{n}]", reading=True).insight_id
+            for n, selector in enumerate(self.request.insights)
+        ]
+        return set(found)
 
     @cached_property
     def home(self) -> dict[str, str]:
-        """The section of each insight that has one, in the order of the document."""
+        """The first section of each insight that has one, in the order of the document."""
         known = {insight.insight_id for insight in self.outline.insights}
         homes: dict[str, str] = {}
         for section in self.outline.sections:
@@ -222,7 +219,7 @@ class _Reading:
 
     @cached_property
     def sections(self) -> list[Section]:
-        """The sections asked for."""
+        """The sections that the request selects."""
         named = [s for s in self.outline.sections if not self.named or s.section_id in self.named]
         contains = _containing(self.request.find)
         return (
@@ -233,7 +230,7 @@ class _Reading:
 
     @cached_property
     def insights(self) -> list[Insight]:
-        """The insights asked for: named, or in a section that is named."""
+        """The insights that the request selects by their names or those of their sections."""
         named = list(self.visible.values())
         if self.named:
             named = [
@@ -242,15 +239,15 @@ class _Reading:
         contains = _containing(self.request.find)
         return [insight for insight in named if contains(_texts(insight))] if self.request.find else named
 
-    def _chosen(self) -> Outline:
-        """The outline with only the items asked for, and the sections that they sit in."""
+    def _selected(self) -> Outline:
+        """Return the outline with the selected items and the sections that contain them."""
         shown = {section.section_id for section in self.sections}
         if self.request.find:
             shown |= {self.home.get(insight.insight_id, "") for insight in self.insights}
         sections = [section for section in self.outline.sections if section.section_id in shown]
         return self.outline.model_copy(update={"sections": sections, "insights": self.insights})
 
-    # How they are shown
+    # Rows
 
     @cached_property
     def short(self) -> dict[str, str]:
@@ -262,10 +259,10 @@ class _Reading:
             body["findings"] = found
         if self.last_change:
             body["last_change"] = self.last_change
-        rows = [self._top_row(insight) for insight in _ranked(self.insights)[:TOP_INSIGHTS]]
-        spare = SUMMARY_BYTES - paging.size_bytes(_head(self.outline, MAX_CHARS) | body)
+        rows = [self._top_row(insight) for insight in ranked(self.insights)[:TOP_INSIGHTS]]
+        spare = SUMMARY_BYTES - size_bytes(_head(self.outline, MAX_CHARS) | body)
         tried = ([row | {"summary": cut(row["summary"], n)} for row in rows] for n in SUMMARY_TEXT_CHARS)
-        body["top_insights"] = next((short for short in tried if paging.size_bytes(short) <= spare), rows)
+        body["top_insights"] = next((short for short in tried if size_bytes(short) <= spare), rows)
         return body
 
     def _section_rows(self) -> list[Row]:
@@ -282,7 +279,7 @@ class _Reading:
                 "insights": len(insights) or None,
                 "stale": sum(check.is_stale(insight, self.today) for insight in insights) or None,
             }
-            rows.append(_stated(row))
+            rows.append(stated(row))
         return rows
 
     def _top_row(self, insight: Insight) -> Row:
@@ -293,10 +290,10 @@ class _Reading:
             "summary": cut(insight.summary, SUMMARY_TEXT_CHARS[0]),
             "stale": check.is_stale(insight, self.today) or None,
         }
-        return _stated(row)
+        return stated(row)
 
     def _content(self) -> Row:
-        """Sections and insights with everything a reader needs; without sections if none is meant."""
+        """Return sections and insights with their content; no `sections` if only insights are named."""
         insights = [self._insight_item(insight) for insight in self.insights]
         sections = [self._section_item(section) for section in self.sections]
         return (
@@ -315,7 +312,7 @@ class _Reading:
             "notes": section.notes,
             "insight_ids": [self.short[insight_id] for insight_id in ids] or None,
         }
-        return _stated(row)
+        return stated(row)
 
     def _insight_item(self, insight: Insight) -> Row:
         row = {
@@ -328,14 +325,14 @@ class _Reading:
             **insight.facts,
             "stale": check.is_stale(insight, self.today) or None,
         }
-        return _stated(row)
+        return stated(row)
 
     def _home_id(self, insight: Insight) -> str | None:
         home = self.home.get(insight.insight_id)
         return self.short[home] if home else None
 
     def _full(self) -> Row:
-        """Everything in the outline; what the head says otherwise comes under another name."""
+        """Return the whole outline; fields whose names the head uses are renamed."""
         chosen = self.outline.model_copy(update={"sections": self.sections, "insights": self.insights})
         data = outline_data(chosen)
         extra = {key: value for key, value in data.items() if key not in Outline.model_fields}
@@ -347,23 +344,19 @@ class _Reading:
             "sections": data["sections"],
             "insights": data["insights"],
         }
-        return _stated(body)
+        return stated(body)
 
 
-def _ranked(insights: Iterable[Insight]) -> list[Insight]:
+def ranked(insights: Iterable[Insight]) -> list[Insight]:
+    """Return the insights by importance; equal ones keep their order."""
     return sorted(insights, key=lambda insight: -insight.importance)
-
-
-def _stated(row: Row) -> Row:
-    """The row without what it leaves open."""
-    return {key: value for key, value in row.items() if value is not None}
 
 
 # --- Finding text ------------------------------------------------------------------------
 
 
 def _containing(find: str) -> Callable[[Iterable[str | None]], bool]:
-    """Whether one of some texts contains this one, case and Unicode form aside."""
+    """Return a test for texts of which one contains this text; case and Unicode form are ignored."""
     wanted = _comparable(find)
     return lambda texts: any(wanted in _comparable(text) for text in texts if text)
 

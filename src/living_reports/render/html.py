@@ -20,9 +20,10 @@ from html import escape
 from string import Template
 
 from living_reports.model.report import Insight, Section
-from living_reports.reading.brief import short_ids
 from living_reports.reading.check import is_stale
-from living_reports.render.page import Page, Part, Source, ranked, shown_time
+from living_reports.reading.compact import short_ids
+from living_reports.reading.views import ranked
+from living_reports.render.page import Page, Part, Source, shown_time
 from living_reports.render.prose import Prose
 
 KEY_FINDINGS = 5
@@ -169,11 +170,11 @@ class _Writer:
         )
 
     def _freshness(self, insight: Insight) -> str:
-        status, overdue, as_of = self.page.freshness(insight)
+        status, overdue, labelled = self.page.freshness(insight)
         facts = [
             status and f'<span class="status">{status}</span>',
             overdue and f'<span class="stale">Stale</span> review was due by {_time(overdue)}',
-            as_of and f"as of {_time(as_of)}",
+            *(f"{label} {_time(value)}" for label, value in labelled),
         ]
         return f'<p class="facts">{_dotted(facts)}</p>' if any(facts) else ""
 

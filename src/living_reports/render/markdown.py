@@ -123,10 +123,10 @@ def _insight(page: Page, insight: Insight) -> str:
     marks = "".join(f"[{number}]" for number in page.source_numbers(insight))
     lines = [line.strip() for line in insight.summary.strip().splitlines()]
     summary = "\n    ".join(line for line in lines if line)
-    status, overdue, as_of = page.freshness(insight)
+    status, overdue, labelled = page.freshness(insight)
     facts = [
         status and f"*({status})*",
-        as_of and f"*(as of {_time(as_of)})*",
+        *(f"*({label} {_time(value)})*" for label, value in labelled),
         overdue and f"**(stale: review was due by {_time(overdue)})**",
     ]
     return " ".join(text for text in (f"**[{insight.importance}/10]**", summary, marks, *facts) if text)

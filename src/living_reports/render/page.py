@@ -16,14 +16,16 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import NamedTuple
 
+from living_reports.model.fields import FACTS
 from living_reports.model.report import Citation, Insight, Outline, Section
 from living_reports.reading.check import is_stale
+from living_reports.reading.views import ranked
 
 ImageReader = Callable[[str], bytes | None]
 """Returns the bytes of the image at a path, or `None` if it is not allowed or cannot be read."""
@@ -53,17 +55,17 @@ class Part(NamedTuple):
 
 
 class Freshness(NamedTuple):
-    """The facts that a reader needs before relying on an insight; empty where they do not apply.
+    """The facts that a reader needs before relying on an insight; empty where none applies.
 
     Attributes:
         status: The status of an insight that is not active.
         overdue: The day by which a stale insight had to be reviewed.
-        as_of: The day on which the insight held.
+        facts: The labelled facts, such as the day on which the insight held.
     """
 
     status: str
     overdue: str
-    as_of: str
+    facts: list[tuple[str, str]]
 
 
 class Source(NamedTuple):
@@ -146,7 +148,7 @@ class Page:
         return Freshness(
             "" if insight.status == "active" else insight.status,
             str(insight.metadata["review_by"]) if is_stale(insight, self.today) else "",
-            str(insight.metadata.get("as_of") or ""),
+            [(FACTS[name], str(value)) for name, value in insight.facts.items() if value and FACTS[name]],
         )
 
     @cached_property
@@ -160,11 +162,6 @@ class Page:
             cited += [citation for key, citation in found.items() if key not in numbers]
             by_insight[insight.insight_id] = [numbers.setdefault(key, len(numbers) + 1) for key in found]
         return cited, by_insight
-
-
-def ranked(insights: Iterable[Insight]) -> list[Insight]:
-    """Return the insights by importance; equal ones keep their order."""
-    return sorted(insights, key=lambda insight: -insight.importance)
 
 
 def is_web_address(text: str) -> bool:

@@ -21,9 +21,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import date
 from typing import NamedTuple
 
+from living_reports.model.report import Outline
 from living_reports.model.splices import between_lists
+from living_reports.render.markdown import render
+from living_reports.render.page import Page
 
 CONTEXT_LINES = 2
 _VERSION_LINE = "*Version "
@@ -49,6 +53,26 @@ class _Replacement(NamedTuple):
     @property
     def end_new(self) -> int:
         return self.start_new + len(self.inserted)
+
+
+def page_diff(old: Outline | None, new: Outline, today: date) -> str:
+    """Return the unified diff of the pages of two versions; empty if they are equal.
+
+    The pages show insights of every status, so that no change is missed.
+    """
+    before, after = (_page(outline, today) for outline in (old, new))
+    diff = text_diff(before, after)
+    return f"--- {_named(old)}\n+++ {_named(new)}\n{diff}" if diff else ""
+
+
+def _page(outline: Outline | None, today: date) -> str:
+    return render(Page(outline, today, status="all")).decode() if outline else ""
+
+
+def _named(outline: Outline | None) -> str:
+    if outline is None:
+        return "nothing"
+    return f"{' '.join(outline.title.split())}, version {outline.outline_version}"
 
 
 def text_diff(old: str, new: str) -> str:
