@@ -15,9 +15,11 @@ from typing import Any
 
 import pytest
 
-from living_reports.store.files import ReportIndex, ReportStorage, durable, recovery
-from living_reports.store.files.audit import Record
-from living_reports.store.files.state import Case, Found, RollForward, Torn, diagnose
+from living_reports.storage import ReportIndex
+from living_reports.store.files import commit, durable, recovery
+from living_reports.store.files.folder import Found, ReportFolder
+from living_reports.store.files.log import Record
+from living_reports.store.files.recovery import Case, RollForward, Torn, diagnose
 from support.crash.bench import Bench, BrokenError, State
 from support.crash.model import FileSystem
 from support.crash.recorder import Death, Operation, Sync
@@ -45,33 +47,33 @@ def event_not_synced(patch: Patch) -> None:
 
 
 def outline_renamed_before_the_event(patch: Patch) -> None:
-    append, replace_name = ReportStorage._append, durable.replace
+    append, replace_name = commit._append, durable.replace
 
-    def rename_first(self: ReportStorage, last: Record | None, size: int, line: bytes) -> Record:
+    def rename_first(folder: ReportFolder, last: Record | None, size: int, line: bytes) -> Record:
         backup = json.loads(line)["payload"].get("backup_filename")
-        for name in self.look().strays if backup else ():
-            durable.link(self.outline_path, self.backups_dir / backup)
-            replace_name(self.report_dir / name, self.outline_path)
-        return append(self, last, size, line)
+        for name in folder.look().strays if backup else ():
+            durable.link(folder.outline_path, folder.backups_dir / backup)
+            replace_name(folder.report_dir / name, folder.outline_path)
+        return append(folder, last, size, line)
 
     def replace_if_there(source: Path, target: Path) -> None:
         if source.exists():
             replace_name(source, target)
 
-    patch.setattr(ReportStorage, "_append", rename_first)
+    patch.setattr(commit, "_append", rename_first)
     patch.setattr(durable, "replace", replace_if_there)
 
 
 def torn_tail_passed_over(patch: Patch) -> None:
-    look = ReportStorage.look
+    look = ReportFolder.look
 
-    def look_past(self: ReportStorage) -> Found:
+    def look_past(self: ReportFolder) -> Found:
         found = look(self)
         if found.last is None or found.last.data is not None:
             return found
         return replace(found, last=next((r for r in self.log.backwards() if r.data is not None), None))
 
-    patch.setattr(ReportStorage, "look", look_past)
+    patch.setattr(ReportFolder, "look", look_past)
 
 
 def no_mark(patch: Patch) -> None:

@@ -41,7 +41,7 @@ class Kept:
 
     def touched(self, version: int) -> set[str]:
         """The sections that a version changed."""
-        record = self.library.storage.event_of(self.report, version)
+        record = self.library.storage.event(self.report, version)
         assert record is not None
         return {item for edit in record.delta if (item := item_of(edit["at"]))}
 

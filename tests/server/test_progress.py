@@ -20,7 +20,7 @@ from living_reports.model.report import Outline
 from living_reports.server.app import build_server
 from living_reports.server.progress import Progress
 from living_reports.settings import Settings
-from living_reports.store.files import Note
+from living_reports.storage import Note
 from living_reports.store.files.lock import hold
 from support.mcp_client import PROTOCOL_MODES, call_tool, connect, run_async
 

@@ -25,7 +25,7 @@ from living_reports.library.requests import (
     UpdateReport,
 )
 from living_reports.model.report import outline_bytes
-from living_reports.store.files import GlobalStorage
+from living_reports.storage import GlobalStorage
 from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
 from support.stored_reports import ANN, copy_root, event_of_type, log_events, log_lines
 

@@ -225,7 +225,8 @@ def test_who_writes_an_entry_holds_the_report(library: Library) -> None:
 DELETING = """
 import os, signal, sys
 from pathlib import Path
-from living_reports.store.files import GlobalStorage, durable
+from living_reports.storage import GlobalStorage
+from living_reports.store.files import durable
 from support.stored_reports import event_of_type
 
 def die_before_the_move(operation, details):

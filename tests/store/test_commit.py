@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from living_reports.errors import CorruptReportError, StorageFailedError, TooLargeError
-from living_reports.store.files import GlobalStorage, Note, report
+from living_reports.storage import GlobalStorage, Note
+from living_reports.store.files import commit
 from support.disk_faults import (
     FailOperation,
     killed_before,
@@ -44,12 +45,6 @@ def root(tmp_path: Path) -> GlobalStorage:
     for version in range(2, 8):
         assert set_text(storage, f"text {version}\n") == version
     return storage
-
-
-@pytest.fixture(autouse=True)
-def _new_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test starts like a process of its own."""
-    monkeypatch.setattr(report, "_undecided", set())
 
 
 def update(root: GlobalStorage) -> object:
@@ -141,7 +136,7 @@ def test_every_event_names_the_outline_that_is_in_place_after_it(root: GlobalSto
 
 def test_an_outline_over_the_limit_is_refused_and_nothing_is_written(root: GlobalStorage) -> None:
     with pytest.raises(TooLargeError):
-        set_text(root, "x" * (report.MAX_REPORT_BYTES + 1))
+        set_text(root, "x" * (commit.MAX_REPORT_BYTES + 1))
     require_sound(root)
 
 
@@ -202,7 +197,7 @@ def test_a_disk_that_refuses_everything_from_a_point_on_leaves_the_outcome_unkno
         if answer == "unknown":
             with pytest.raises(StorageFailedError, match="writes this report no more"):
                 update(copy)
-            monkeypatch.setattr(report, "_undecided", set())  # a new process
+            copy = GlobalStorage(copy.reports_root)  # a new process
         expected = {"yes": ["eight\n"], "no": ["text 7\n"], "unknown": ["text 7\n", "eight\n"]}[answer]
         assert current_text(copy) in expected
         require_sound(copy)
@@ -237,7 +232,6 @@ def test_a_failed_sync_is_not_taken_for_success_by_the_next_process(root: Global
     position = {}
 
     def read_elsewhere() -> None:
-        report._undecided.clear()
         assert current_text(other) == "eight\n"
 
     operations = operations_of(read_elsewhere)
@@ -251,8 +245,8 @@ def test_a_create_that_is_refused_says_truly_whether_it_happened(root: GlobalSto
     for position, copy in enumerate(copies(root, tmp_path / "copy", make)):
         with observe_disk(FailOperation(position)):
             answers.add(answer := outcome_of(make, copy))
-        assert copy.exists(OTHER) == (answer == "yes")
-        if not copy.exists(OTHER):
+        assert (copy.locate(OTHER) == "active") == (answer == "yes")
+        if copy.locate(OTHER) != "active":
             make(copy)
         require_sound(copy, OTHER)
     assert answers == {"yes", "no"}
@@ -264,7 +258,8 @@ def test_a_create_on_a_disk_that_refuses_everything_leaves_the_outcome_unknown_a
     for position, copy in enumerate(copies(root, tmp_path / "copy", make)):
         with observe_disk(FailOperation(position, errno.EIO, refuses=lambda _: True)):
             answer = outcome_of(make, copy)
-        assert copy.exists(OTHER) in {"yes": [True], "no": [False], "unknown": [True, False]}[answer]
+        possible = {"yes": ["active"], "no": [""], "unknown": ["active", ""]}
+        assert copy.locate(OTHER) in possible[answer]
 
 
 def test_a_first_save_that_was_refused_can_be_made_again(tmp_path: Path) -> None:
@@ -362,7 +357,7 @@ def test_after_a_kill_the_list_is_right_without_the_report_being_opened(
 ) -> None:
     def rename(copy: GlobalStorage) -> None:
         with copy.edit(REPORT) as edit:
-            edit.put(edit.state.outline.model_copy(update={"title": "New"}), Note("rename", ANN))
+            edit.put(edit.snapshot.outline.model_copy(update={"title": "New"}), Note("rename", ANN))
 
     for copy in deaths(root, tmp_path / "copy", rename):
         [entry] = copy.entries()
@@ -372,7 +367,7 @@ def test_after_a_kill_the_list_is_right_without_the_report_being_opened(
 def test_a_create_that_is_killed_happened_or_not(root: GlobalStorage, tmp_path: Path) -> None:
     seen = []
     for copy in deaths(root, tmp_path / "copy", make):
-        seen.append(copy.exists(OTHER))
+        seen.append(copy.locate(OTHER) == "active")
         assert {entry.report_id for entry in copy.entries()} == ({REPORT, OTHER} if seen[-1] else {REPORT})
         if not seen[-1]:
             copy.create(outline_with("other\n", "Other", OTHER), Note("create", ANN))
@@ -385,7 +380,7 @@ def test_deleting_that_is_killed_is_finished_or_did_not_happen(root: GlobalStora
     seen = set()
     for copy in deaths(root, tmp_path / "copy", delete):
         is_listed = bool(copy.entries())
-        assert is_listed == copy.exists(REPORT)
+        assert is_listed == (copy.locate(REPORT) == "active")
         assert is_listed == (copy.find_in_trash(REPORT) is None)
         seen.add(is_listed)
         if is_listed:

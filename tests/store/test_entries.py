@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from living_reports.model.report import IndexEntry
-from living_reports.store.files.entries import Entries
-from living_reports.store.files.index import entry_line
+from living_reports.store.files.catalogue import Entries, entry_line
 
 A, B = (f"0b5ce4b0-1f43-4c2f-8f5c-00000000000{n}" for n in "ab")
 

@@ -23,7 +23,6 @@ from living_reports.errors import StorageFailedError
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, GetReport, ListReports, UpdateReport
 from living_reports.model.report import Outline, parse_outline
-from living_reports.store.files import report
 from living_reports.store.files.doctor import check_root
 from support.crash.bench import LONG_AGO
 from support.crash.model import Tree, read_tree, write_tree
@@ -69,17 +68,6 @@ def place() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture(autouse=True)
-def _no_other_process() -> Iterator[None]:
-    yield
-    new_process()
-
-
-def new_process() -> None:
-    """What this process knows beside the disk is forgotten, as if it had been started now."""
-    report._undecided.clear()
-
-
 # --- What there is ------------------------------------------------------------------------
 
 
@@ -107,7 +95,6 @@ def reports_of(library: Library) -> dict[str, Words]:
 
 def require_sound(root: Path) -> None:
     """Everything is in order and every version can be read, for whoever looks next."""
-    new_process()
     library = Library(root)
     look(library)
     for unfinished in (root / "by_id").glob(".new-*"):  # what a disk did not let go is swept up later
@@ -140,12 +127,10 @@ class Trial:
         Whether it happened is seen by the process that was refused, or by another one.
         """
         write_tree(self.start, self.root)
-        new_process()
         library = Library(self.root)
         with fault:
             answer = outcome_of(self.act, library)
         if answer == "unknown":
-            new_process()
             library = Library(self.root)
         looker = library if looks_itself else Library(self.root)
         if self.act is update_over_an_edit:
@@ -407,7 +392,6 @@ def left_unsure(place: Path, name: str) -> Path:
 @pytest.mark.parametrize("name", UNSURE)
 def test_after_a_failed_sync_another_process_writes_the_line_again_first(place: Path, name: str) -> None:
     root = left_unsure(place, name)
-    new_process()
     again = restore if name == "restore" else look
     require_rewritten_first(operations_of(lambda: again(Library(root))))
     require_sound(root)
@@ -415,15 +399,19 @@ def test_after_a_failed_sync_another_process_writes_the_line_again_first(place: 
 
 @pytest.mark.parametrize("name", UNSURE)
 def test_after_a_failed_sync_the_same_process_does_not_try_again(place: Path, name: str) -> None:
-    root = left_unsure(place, name)
-    _, act = ACTS[name]
+    begin, act = ACTS[name]
+    root = place / "reports"
+    begin(root)
+    library = Library(root)
+    with observe_disk(log_cannot_be_synced):
+        assert outcome_of(act, library) == "unknown"
     log = next(root.glob(f"*/{REPORT}*/{LOG}"))
     before = log.read_bytes()
     for again in (act, act):
         with pytest.raises(StorageFailedError, match="writes this report no more"):
-            again(Library(root))
+            again(library)
     assert log.read_bytes() == before
-    assert ("sync", LOG) not in operations_of(lambda: Library(root).list_reports(ListReports()))
+    assert ("sync", LOG) not in operations_of(lambda: library.list_reports(ListReports()))
 
 
 @pytest.mark.parametrize("name", UNSURE)
@@ -445,10 +433,8 @@ def test_the_line_of_a_process_that_died_before_its_sync_is_written_again_first(
 def test_recovery_whose_own_sync_fails_is_not_believed_either(place: Path) -> None:
     root = left_unsure(place, "update")
     for _ in range(3):
-        new_process()
         with observe_disk(log_cannot_be_synced), pytest.raises(StorageFailedError):
             read(Library(root))
-    new_process()
     require_rewritten_first(operations_of(lambda: read(Library(root))))
     assert Library(root).get_report(GetReport(REPORT))["version"] == 8
     require_sound(root)

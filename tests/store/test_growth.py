@@ -19,12 +19,11 @@ from hypothesis import strategies as st
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, CreateReport, GetReport, ListReports
 from living_reports.model.report import Outline, outline_bytes, parse_outline
-from living_reports.store.files import GlobalStorage, durable
-from living_reports.store.files.audit import AuditLog
-from living_reports.store.files.backups import NEWEST_BACKUPS, backup_names
-from living_reports.store.files.history import History
-from living_reports.store.files.saved import saved_bytes
-from living_reports.store.files.state import Hashes
+from living_reports.storage import GlobalStorage
+from living_reports.store.files import durable
+from living_reports.store.files.commit import NEWEST_BACKUPS, saved_bytes
+from living_reports.store.files.folder import Hashes, History, Memory, backup_names
+from living_reports.store.files.log import AuditLog
 from support.library_reports import ANN, create_report, folder_of, update_report
 from support.processes import child_environment
 from support.stored_reports import REPORT, SECTION, create_stored_report, event_of_type, log_events, set_text
@@ -178,7 +177,7 @@ def test_a_report_of_another_program_is_parsed_once(
         parsed.append(data)
         return parse_outline(data)
 
-    monkeypatch.setattr("living_reports.store.files.state.parse_outline", counting)
+    monkeypatch.setattr("living_reports.store.files.folder.parse_outline", counting)
     assert [library.get_report(GetReport(report))["title"] for _ in range(3)] == ["By another program"] * 3
     assert len(parsed) == 1
 
@@ -237,7 +236,8 @@ def test_the_log_reads_backwards_as_it_reads_forwards(
 
 @given(outlines(), st.data())
 def test_pieces_that_are_remembered_give_the_same_bytes(outline: Outline, data: st.DataObject) -> None:
-    assert saved_bytes(outline) == outline_bytes(outline)
+    memory = Memory()
+    assert saved_bytes(outline, memory) == outline_bytes(outline)
     sections: list[Any] = list(outline.sections)
     insights: list[Any] = list(outline.insights)
     for items in (sections, insights):
@@ -248,8 +248,8 @@ def test_pieces_that_are_remembered_give_the_same_bytes(outline: Outline, data: 
     changed = outline.model_copy(
         update={"sections": sections, "insights": insights, "title": '"sections": []'}
     )
-    assert saved_bytes(changed) == outline_bytes(changed)
-    assert saved_bytes(outline) == outline_bytes(outline)
+    assert saved_bytes(changed, memory) == outline_bytes(changed)
+    assert saved_bytes(outline, memory) == outline_bytes(outline)
 
 
 def test_an_outline_that_its_caller_changes_after_saving_it_is_saved_as_it_was(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_long_outlines_that_are_known_are_not_hashed_again(monkeypatch: pytest.M
         hashed.append(data)
         return sha256(data).hexdigest()
 
-    monkeypatch.setattr("living_reports.store.files.state.sha256_hex", counting)
+    monkeypatch.setattr("living_reports.store.files.folder.sha256_hex", counting)
     hashes = Hashes()
     long = [bytes([number]) * 20_000 for number in range(6)]
     for data in [*long, *(bytes(list(data)) for data in long[2:]), b"short", b"short"]:

@@ -10,8 +10,9 @@ import pytest
 
 from living_reports.errors import CorruptReportError, NoSuchVersionError
 from living_reports.model.report import outline_bytes
-from living_reports.store.files import GlobalStorage
-from living_reports.store.files.backups import backup_names, next_backup
+from living_reports.storage import GlobalStorage
+from living_reports.store.files.commit import next_backup
+from living_reports.store.files.folder import backup_names
 from support.stored_reports import REPORT, create_stored_report, log_events, log_lines, set_text
 
 VERSIONS = 60

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from living_reports.model.report import IndexEntry
-from living_reports.store.files import GlobalStorage, Note, ReportIndex, index
+from living_reports.storage import GlobalStorage, Note, ReportIndex
+from living_reports.store.files import catalogue
 from living_reports.store.files.lock import hold
 from support.disk_faults import observe_disk
 from support.stored_reports import ANN, DAY, OTHER, REPORT, create_stored_report, event_of_type, set_text
@@ -33,7 +34,7 @@ def titles(root: GlobalStorage) -> list[str]:
 def rename(root: GlobalStorage, title: str, report_id: str = REPORT) -> None:
     with root.edit(report_id) as edit:
         note = Note("rename", ANN)
-        edit.put(edit.state.outline.model_copy(update={"title": title, "updated_at": note.ts}), note)
+        edit.put(edit.snapshot.outline.model_copy(update={"title": title, "updated_at": note.ts}), note)
 
 
 def entry(title: str, report_id: str = REPORT) -> IndexEntry:
@@ -67,8 +68,8 @@ def test_a_reader_starts_over_when_the_file_was_replaced(root: GlobalStorage) ->
 def test_an_inode_number_that_was_given_out_again_fools_nobody(root: GlobalStorage) -> None:
     reader = GlobalStorage(root.reports_root)
     titles(reader)
-    longer = b"".join(index.entry_line(entry(f"Title {number}")) for number in range(50))
-    root.index_path.write_bytes(longer + index.entry_line(entry("Other", OTHER)))  # the same inode
+    longer = b"".join(catalogue.entry_line(entry(f"Title {number}")) for number in range(50))
+    root.index_path.write_bytes(longer + catalogue.entry_line(entry("Other", OTHER)))  # the same inode
     assert titles(reader) == ["Other", "Title 49"]
 
 
@@ -112,7 +113,7 @@ def test_after_a_power_cut_the_first_look_compares_the_index_with_the_folders(ro
 def test_a_read_that_finds_an_entry_wrong_corrects_it(root: GlobalStorage) -> None:
     assert titles(root) == ["Health", "Other"]
     with root.index_path.open("ab") as file:
-        file.write(index.entry_line(entry("Wrong")))
+        file.write(catalogue.entry_line(entry("Wrong")))
     assert titles(root) == ["Other", "Wrong"]
     root.read(REPORT)
     assert titles(GlobalStorage(root.reports_root)) == ["Health", "Other"]
@@ -175,7 +176,7 @@ def test_an_index_that_cannot_be_written_fails_no_commit(root: GlobalStorage) ->
 def test_an_index_lock_that_hangs_fails_no_commit(
     root: GlobalStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(index, "_LOCK_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(catalogue, "_LOCK_TIMEOUT_SECONDS", 0.1)
     with ThreadPoolExecutor(1) as pool, hold(root.reports_root / ".index.lock"):
         pool.submit(rename, root, "New").result(10)
     assert titles(root) == ["New", "Other"]
@@ -251,7 +252,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from living_reports.model.report import IndexEntry
-from living_reports.store.files import ReportIndex
+from living_reports.storage import ReportIndex
 index, report_id = ReportIndex(Path(sys.argv[1])), sys.argv[2]
 for number in range(700):
     index.append(IndexEntry(report_id=report_id, current_title=f"Title {number}", created_at="a",

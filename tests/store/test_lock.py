@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from living_reports.store.files import LockTimeoutError, ReportLock
+from living_reports.storage import LockTimeoutError, ReportLock
 from living_reports.store.files.lock import hold, is_held
 from support.processes import locked_by_another_process, release_lock, run_together, wait_until_blocked
 

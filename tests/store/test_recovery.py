@@ -16,7 +16,7 @@ import pytest
 
 from living_reports.errors import CorruptReportError, StorageFailedError
 from living_reports.model.report import outline_bytes, parse_outline
-from living_reports.store.files import GlobalStorage, Note, State
+from living_reports.storage import GlobalStorage, Note, State
 from support.disk_faults import operations_of
 from support.stored_reports import (
     ANN,
@@ -411,7 +411,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from living_reports.errors import ReportError
-from living_reports.store.files import GlobalStorage
+from living_reports.storage import GlobalStorage
 os.setgid(65534), os.setuid(65534)
 root, report = GlobalStorage(Path(sys.argv[1])), sys.argv[2]
 state = root.read(report)

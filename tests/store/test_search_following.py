@@ -18,8 +18,9 @@ import pytest
 
 from living_reports.library import Library
 from living_reports.library.requests import RestoreReport, RevertReport, TrashReport
-from living_reports.store.files import GlobalStorage, boot
-from living_reports.store.files.index import ReportIndex
+from living_reports.storage import GlobalStorage
+from living_reports.store.files import catalogue
+from living_reports.store.files.catalogue import ReportIndex
 from living_reports.store.files.search.follower import Follower
 from support.library_reports import ANN, append_text, folder_of, set_title, update_report
 from support.processes import require_success, start_python
@@ -146,7 +147,7 @@ def test_a_log_that_is_ahead_of_its_outline_is_settled_after_a_start(
 
 
 def test_a_boot_has_one_name() -> None:
-    assert boot.boot_id() == boot.boot_id() != ""
+    assert catalogue.boot_id() == catalogue.boot_id() != ""
 
 
 # --- Folders ------------------------------------------------------------------------------

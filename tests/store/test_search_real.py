@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from living_reports.model.report import Insight, Outline, Section, outline_bytes
-from living_reports.store.files import GlobalStorage
+from living_reports.storage import GlobalStorage
 from living_reports.store.files.search import Query
 from support.histories import NAMESPACE, revisions
 from support.processes import require_success, start_python

@@ -1,4 +1,4 @@
-"""The public names of `living_reports.store.files`, and that they keep what they promise."""
+"""The public names of `living_reports.storage`, and that they keep what they promise."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from living_reports import storage as names
 from living_reports.errors import InvalidInputError
 from living_reports.model.report import IndexEntry, Outline
-from living_reports.store import files as names
-from living_reports.store.files import GlobalStorage, LockTimeoutError, ReportStorage, StorageError
+from living_reports.storage import GlobalStorage, LockTimeoutError, ReportStorage, StorageError
 from support.stored_reports import (
     DAY,
     OTHER,

@@ -32,7 +32,9 @@ from living_reports.library.requests import (
     TrashReport,
 )
 from living_reports.model.report import parse_outline
-from living_reports.store.files import audit, backups
+from living_reports.storage import Note
+from living_reports.store import base
+from living_reports.store.files import commit
 from support.fuzzing import Answer, check_answer, exchange
 from support.library_reports import (
     ANN,
@@ -256,7 +258,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
         def now(cls, tz: Any = None) -> Clock:
             return cls.fromtimestamp(now.timestamp(), tz)
 
-    for module in (audit, backups):
+    for module in (base, commit):
         monkeypatch.setattr(module, "datetime", Clock)
 
 
@@ -381,8 +383,8 @@ def test_a_lock_removed_while_it_is_held_stops_that_commit_alone(library: Librar
     def commit_without_a_lock() -> None:
         with storage.edit() as edit:
             (folder_of(library, report) / ".lock").unlink()
-            outline = edit.state.outline.model_copy(update={"title": "Torn"})
-            edit.put(outline, audit.Note("rename", ANN))
+            outline = edit.snapshot.outline.model_copy(update={"title": "Torn"})
+            edit.put(outline, Note("rename", ANN))
 
     with pytest.raises(StorageFailedError) as caught:
         commit_without_a_lock()

@@ -20,7 +20,7 @@ import pytest
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, RenderReport, RevertReport
 from living_reports.model.report import outline_bytes, sha256_hex
-from living_reports.store.files import ReportStorage
+from living_reports.storage import ReportStorage
 from living_reports.store.files.doctor import check_root
 from living_reports.store.files.verify import verify
 from support.command_line import run_command, run_ok, run_refused

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from living_reports.errors import ReportNotFoundError, StorageFailedError
-from living_reports.store.files import GlobalStorage, Note
+from living_reports.storage import GlobalStorage, Note
 from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
 from support.stored_reports import (
     ANN,
@@ -49,7 +49,7 @@ def move_is_refused(operation: str, details: tuple[Path, ...]) -> None:
 
 
 def test_a_report_moves_with_all_its_files_and_the_event_that_says_so(root: GlobalStorage) -> None:
-    place = root.trash(REPORT, event_of_type("delete"))
+    place = root.reports_root / root.trash(REPORT, event_of_type("delete"))
     assert place.parent == root.trash_dir
     assert place.name.startswith(f"{REPORT}_")
     assert log_events(place)[-1]["action_type"] == "delete"
@@ -130,7 +130,7 @@ def test_restoring_that_is_refused_says_truly_whether_it_happened(
         copy = copy_root(trashed, tmp_path / "copy")
         with observe_disk(FailOperation(position)):
             answer = outcome_of(restore, copy)
-        is_there = copy.exists(REPORT)
+        is_there = copy.locate(REPORT) == "active"
         assert is_there in {"yes": [True], "no": [False], "unknown": [True, False]}[answer]
         if not is_there:
             restore(copy)
@@ -142,8 +142,8 @@ def test_restoring_that_is_killed_happened_or_not(trashed: GlobalStorage, tmp_pa
     copy = copy_root(trashed, tmp_path / "copy")
     while killed_before(position, lambda copy=copy: restore(copy)):  # type: ignore[misc]
         fresh = GlobalStorage(copy.reports_root)
-        assert fresh.exists(REPORT) != (fresh.find_in_trash(REPORT) is not None)
-        if not fresh.exists(REPORT):
+        assert (fresh.locate(REPORT) == "active") != (fresh.find_in_trash(REPORT) is not None)
+        if fresh.locate(REPORT) != "active":
             restore(fresh)
         require_sound(fresh)
         position += 1

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from living_reports.store.files import GlobalStorage
+from living_reports.storage import GlobalStorage
 from support.disk_faults import operations_of
 from support.stored_reports import REPORT, create_stored_report, event_of_type, log_lines, set_text
 

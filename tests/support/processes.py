@@ -18,7 +18,7 @@ SOURCE = TESTS.parent / "src"
 HOLD_LOCK = """
 import sys
 from pathlib import Path
-from living_reports.store.files import ReportLock
+from living_reports.storage import ReportLock
 with ReportLock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from living_reports.library import Library
-from living_reports.library.listing import list_page, open_search
+from living_reports.library.listing import list_page
 from living_reports.library.requests import ListReports
-from living_reports.store.files import GlobalStorage
+from living_reports.storage import GlobalStorage
 from support.library_reports import create_report
 
 TODAY = date(2026, 11, 24)
@@ -32,12 +32,11 @@ class Finder:
 
     def __init__(self, root: Path) -> None:
         self.storage = GlobalStorage(root)
-        self.search = open_search(self.storage)
 
     def answer(self, query: str = "", *, limit: int = 100, cursor: str = "", **asked: Any) -> Json:
         """The whole answer."""
         request = ListReports(query, cursor=cursor, **asked)
-        return list_page(self.storage, self.search, request, TODAY, limit)
+        return list_page(self.storage, request, TODAY, limit)
 
     def titles(self, query: str = "", **asked: Any) -> list[str]:
         """The titles of the reports found, in order."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from living_reports.model.event import AuditEvent, Author
 from living_reports.model.report import Outline, Section, outline_bytes, sha256_hex
-from living_reports.store.files import GlobalStorage, Note, ReportStorage
+from living_reports.storage import GlobalStorage, Note, ReportStorage
 
 REPORT = "5f9d3c1e-0a7b-4c2d-8e6f-1234567890ab"
 OTHER = "6a1b2c3d-4e5f-4a6b-9c8d-abcdefabcdef"
@@ -37,9 +37,9 @@ def set_text(root: GlobalStorage, text: str, report_id: str = REPORT) -> int:
     """Replace the section's text; the new version."""
     with root.edit(report_id) as edit:
         note = Note("evolve", ANN, "because")
-        edit.put(with_text(edit.state.outline, text).model_copy(update={"updated_at": note.ts}), note)
-    assert edit.record is not None
-    return edit.record.version
+        edit.put(with_text(edit.snapshot.outline, text).model_copy(update={"updated_at": note.ts}), note)
+    assert edit.committed is not None
+    return edit.committed.version
 
 
 def with_text(outline: Outline, text: str) -> Outline:

@@ -13,22 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from living_reports.errors import InvalidInputError
-from living_reports.model.report import Outline
-from living_reports.store.files import GlobalStorage
+from living_reports.store.base import Store
 
 Row = dict[str, Any]
 
 
-def require_new(storage: GlobalStorage, report_id: str) -> None:
+def require_new(storage: Store, report_id: str) -> None:
     """Refuse a report that is there already.
 
     Raises:
         InvalidInputError: It is, here or in the trash.
     """
-    folder = storage.find_folder(report_id)
-    if folder is None:
+    place = storage.locate(report_id)
+    if not place:
         return
-    in_trash = folder.parent == storage.trash_dir
+    in_trash = place == "trash"
     raise refused(
         f"Report {report_id} is {'in the trash' if in_trash else 'there already'}.",
         f"{'restore' if in_trash else 'get'} {report_id} shows what is there; nothing was changed.",
@@ -36,9 +35,9 @@ def require_new(storage: GlobalStorage, report_id: str) -> None:
     )
 
 
-def row_of(storage: GlobalStorage, report_id: str, outline: Outline | None) -> Row:
-    """What is said of an imported report; `None` was brought in by another in the meantime."""
-    if outline is None:
+def row_of(storage: Store, report_id: str, is_created: bool) -> Row:
+    """Return the row of an imported report; one that was not created was brought in by another process."""
+    if not is_created:
         require_new(storage, report_id)
     state = storage.read(report_id)
     row: Row = {"report_id": report_id, "title": state.outline.title, "version": state.version}

@@ -31,7 +31,7 @@ from living_reports.library.answers import MAX_REASON_CHARS, new_id
 from living_reports.model.event import ActionType, Author
 from living_reports.model.report import Outline, sha256_hex
 from living_reports.reading.compact import cut
-from living_reports.store.files import GlobalStorage, Note, utc_now
+from living_reports.store.base import Note, Store, utc_now
 
 _MESSAGE_CHARS = 10_000
 _DOCUMENTS = uuid.UUID("8d4f0c5e-2b1a-5e6c-9f37-61a2c0d7b945")
@@ -55,7 +55,7 @@ class _Import:
     """Why commits make no version, one line each."""
 
 
-def bring_document(storage: GlobalStorage, file: Path, name: str, author: Author, say: Say) -> Row:
+def bring_document(storage: Store, file: Path, name: str, author: Author, say: Say) -> Row:
     """Make a report of a file, with the history that git keeps of it.
 
     Args:
@@ -83,7 +83,7 @@ def bring_document(storage: GlobalStorage, file: Path, name: str, author: Author
         versions = _versions(task, _states(task, history.revisions, texts))
         outline, note = next(versions)
         record = storage.create(outline, note, versions)
-    row = row_of(storage, report_id, outline if record else None)
+    row = row_of(storage, report_id, record is not None)
     return row | _warnings(task, history.problem)
 
 

@@ -4,7 +4,7 @@ Rules: the log's bytes are those of the report, so the chain and every version s
 are. A file that is there is not written over. A report that is damaged is refused: nobody could
 import it.
 
-    >>> export_report(GlobalStorage(Path("reports")), "Log4j guidance")
+    >>> export_report(open_store("reports"), "Log4j guidance")
     {'report_id': '5f9d…', 'title': 'Log4j guidance', 'version': 12, 'path': '5f9d….report.tar', …}
 """
 
@@ -15,14 +15,15 @@ from typing import Any
 
 from living_reports.errors import InvalidInputError, StorageFailedError
 from living_reports.library.context import find_report
-from living_reports.store.files import GlobalStorage
+from living_reports.store.base import Store
+from living_reports.store.files import durable
 
 ENDING = ".report.tar"
 
 Row = dict[str, Any]
 
 
-def export_report(storage: GlobalStorage, report: str, output: Path | None = None) -> Row:
+def export_report(storage: Store, report: str, output: Path | None = None) -> Row:
     """Write a report into a file: `output`, else one that its id names, right here.
 
     Raises:
@@ -33,9 +34,10 @@ def export_report(storage: GlobalStorage, report: str, output: Path | None = Non
     """
     report_id = find_report(storage, report, writing=False)
     state = storage.read(report_id)
+    data = storage.export(report_id)
     path = output or Path(report_id + ENDING)
     try:
-        size = storage.export(report_id, path)
+        durable.write_new(path, data)
     except (FileExistsError, FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise InvalidInputError(
             f"{path} cannot be written: {(error.strerror or '').lower()}.",
@@ -49,4 +51,4 @@ def export_report(storage: GlobalStorage, report: str, output: Path | None = Non
             hint="Make room or mend the permissions, then export again.",
         ) from error
     row: Row = {"report_id": report_id, "title": state.outline.title, "version": state.version}
-    return row | {"path": str(path), "bytes": size}
+    return row | {"path": str(path), "bytes": len(data)}

@@ -7,7 +7,7 @@ Rules:
 - Another root's files are taken as they are, byte for byte; nothing is written there.
 - A folder is another root, one report's folder, or else a place with Markdown files in it.
 
-    >>> import_reports(GlobalStorage(Path("reports")), Path("guide.md"), author=Author("cli", "ann"))
+    >>> import_reports(open_store("reports"), Path("guide.md"), author=Author("cli", "ann"))
     {'imported': [{'report_id': '5f9d…', 'title': 'Guide', 'version': 12, 'from': 'guide.md'}]}
 """
 
@@ -23,7 +23,7 @@ from living_reports.interchange.arrival import read_file, refused, require_new, 
 from living_reports.interchange.documents import Say, bring_document
 from living_reports.model.event import Author
 from living_reports.model.report import parse_uuid
-from living_reports.store.files import GlobalStorage
+from living_reports.store.base import Store
 from living_reports.store.files.transfer import MAX_BYTES, copied_files, is_archive, unpack
 
 MARKDOWN = (".md", ".markdown", ".mdown")
@@ -40,9 +40,7 @@ class _Source:
     bring: Callable[[], Row]
 
 
-def import_reports(
-    storage: GlobalStorage, path: Path, *, author: Author, say: Say = lambda words: None
-) -> Row:
+def import_reports(storage: Store, path: Path, *, author: Author, say: Say = lambda words: None) -> Row:
     """Import what is at a path. What cannot be imported from a folder is listed, and the rest goes on.
 
     Args:
@@ -70,13 +68,13 @@ def import_reports(
     return {key: rows for key, rows in answer.items() if rows}
 
 
-def _sources(storage: GlobalStorage, path: Path, author: Author, say: Say) -> list[_Source]:
+def _sources(storage: Store, path: Path, author: Author, say: Say) -> list[_Source]:
     try:
         if path.is_file():
             return [_file_source(storage, path, author, say)]
         if not path.is_dir():
             raise refused(f"{path.name or path} is not there.", "Give a file or a folder.")
-        if path.resolve() == storage.reports_root.resolve():
+        if path.resolve() == Path(storage.location).resolve():
             raise refused("This is the root itself.", "Its reports need no import: list shows them.")
         folders = [path] if (path / "outline.json").is_file() else _report_folders(path)
         sources = [_folder_source(storage, folder) for folder in folders]
@@ -122,18 +120,18 @@ def _documents(path: Path) -> list[Path]:
     ]
 
 
-def _file_source(storage: GlobalStorage, path: Path, author: Author, say: Say) -> _Source:
+def _file_source(storage: Store, path: Path, author: Author, say: Say) -> _Source:
     with path.open("rb") as file:
         if is_archive(file.read(512)):
             return _Source(path.name, lambda: _bring_archive(storage, path))
     return _document_source(storage, path, path.parent, author, say)
 
 
-def _folder_source(storage: GlobalStorage, folder: Path) -> _Source:
+def _folder_source(storage: Store, folder: Path) -> _Source:
     return _Source(folder.name, lambda: _bring_folder(storage, folder))
 
 
-def _document_source(storage: GlobalStorage, file: Path, above: Path, author: Author, say: Say) -> _Source:
+def _document_source(storage: Store, file: Path, above: Path, author: Author, say: Say) -> _Source:
     name = file.relative_to(above).as_posix()
     return _Source(name, lambda: bring_document(storage, file, name, author, say))
 
@@ -141,13 +139,13 @@ def _document_source(storage: GlobalStorage, file: Path, above: Path, author: Au
 # --- Reports ------------------------------------------------------------------------------
 
 
-def _bring_archive(storage: GlobalStorage, path: Path) -> Row:
+def _bring_archive(storage: Store, path: Path) -> Row:
     report_id, files = unpack(read_file(path, MAX_BYTES))
     require_new(storage, report_id)
-    return row_of(storage, report_id, storage.adopt_folder(report_id, files))
+    return row_of(storage, report_id, storage.import_(report_id, files))
 
 
-def _bring_folder(storage: GlobalStorage, folder: Path) -> Row:
+def _bring_folder(storage: Store, folder: Path) -> Row:
     if not _is_id(folder.name):
         raise refused(f"The folder {folder.name} is not named by a report's id.", "Give it its name back.")
     report_id = parse_uuid(folder.name)
@@ -156,4 +154,4 @@ def _bring_folder(storage: GlobalStorage, folder: Path) -> Row:
         files = copied_files(folder)
     except OSError as error:
         raise unreadable(folder.name, error) from error
-    return row_of(storage, report_id, storage.adopt_folder(report_id, files))
+    return row_of(storage, report_id, storage.import_(report_id, files))

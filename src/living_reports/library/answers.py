@@ -34,7 +34,7 @@ from living_reports.reading.compact import (
     size,
     size_bytes,
 )
-from living_reports.store.files import Edit, Note, Record, utc_now
+from living_reports.store.base import Event, Note, Transaction, utc_now
 
 MAX_REASON_CHARS = 2_000
 MAX_REQUEST_ID_CHARS = 200
@@ -95,7 +95,7 @@ class WriteCall:
         stated = _stated(self.content | {"reason": self.reason})
         return sha256_hex(json.dumps(stated, sort_keys=True, separators=(",", ":")).encode())
 
-    def require_same_content(self, record: Record) -> None:
+    def require_same_content(self, record: Event) -> None:
         """Refuse a request id that an event records for other content.
 
         Raises:
@@ -109,7 +109,7 @@ class WriteCall:
                 version=record.version,
             )
 
-    def first_answer(self, edit: Edit) -> Row | None:
+    def first_answer(self, edit: Transaction) -> Row | None:
         """Return the answer that this request got before, if it is remembered.
 
         Raises:
@@ -176,12 +176,12 @@ def bare_event(action_type: ActionType, report_id: str, reason: str, author: Aut
 # --- Answers -------------------------------------------------------------------------------
 
 
-def created_answer(record: Record, title: str, warnings: Iterable[str] = ()) -> Row:
+def created_answer(record: Event, title: str, warnings: Iterable[str] = ()) -> Row:
     """Return the answer of `create_report`."""
     return _fitted(_head(record, title) | _created(record), list(warnings))
 
 
-def changed_answer(record: Record, title: str, applied: int, warnings: Iterable[str] = ()) -> Row:
+def changed_answer(record: Event, title: str, applied: int, warnings: Iterable[str] = ()) -> Row:
     """Return the answer of `update_report` and `revert_report` after a commit."""
     answer = _head(record, title) | {"applied": applied} | _created(record)
     answer = _with_edits(answer, record.delta)
@@ -190,7 +190,7 @@ def changed_answer(record: Record, title: str, applied: int, warnings: Iterable[
     return _fitted(answer, list(warnings))
 
 
-def repeated_answer(record: Record, title: str) -> Row:
+def repeated_answer(record: Event, title: str) -> Row:
     """Return the answer that an earlier call with the same `request_id` got."""
     warnings = record.payload.get("warnings", [])
     if record.is_whole:
@@ -199,10 +199,15 @@ def repeated_answer(record: Record, title: str) -> Row:
 
 
 def preview_answer(
-    edit: Edit, outcome: Outcome, warnings: Sequence[str], rebased_over: Sequence[int], *, dry_run: bool
+    edit: Transaction,
+    outcome: Outcome,
+    warnings: Sequence[str],
+    rebased_over: Sequence[int],
+    *,
+    dry_run: bool,
 ) -> Row:
     """Return the answer of a call that commits nothing: a dry run, or changes that alter nothing."""
-    outline = edit.state.outline
+    outline = edit.snapshot.outline
     answer: Row = {
         "report_id": outline.report_id,
         "title": outline.title,
@@ -220,7 +225,7 @@ def preview_answer(
     return _fitted(answer, notes)
 
 
-def _head(record: Record, title: str) -> Row:
+def _head(record: Event, title: str) -> Row:
     return {
         "report_id": record.event.report_id,
         "title": title,
@@ -229,7 +234,7 @@ def _head(record: Record, title: str) -> Row:
     }
 
 
-def _created(record: Record) -> Row:
+def _created(record: Event) -> Row:
     created = record.payload.get("created")
     return {"created": created} if created else {}
 
@@ -280,6 +285,6 @@ def _capped(warnings: list[str]) -> list[str]:
     return [cut(warning, _WARNING_CHARS) for warning in warnings]
 
 
-def last_change(record: Record) -> Row:
+def last_change(record: Event) -> Row:
     """Return the newest change as a summary shows it."""
     return by_line(record) | {"action_type": record.event.action_type}

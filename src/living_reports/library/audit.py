@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from living_reports.errors import CorruptReportError
-from living_reports.library.context import Context, disk_errors, find_report, find_unopened
+from living_reports.library.context import Context, find_report, find_unopened
 from living_reports.library.requests import AuditReport, checked_limit
 from living_reports.model.report import Outline
 from living_reports.reading import blame
@@ -23,7 +23,7 @@ from living_reports.reading import cursor as cursors
 from living_reports.reading.compact import MAX_ANSWER_CHARS, event_row, short_ids, size
 from living_reports.reading.trail import Wanted, by_actor, by_type, is_after, newest_version, parse_since
 from living_reports.reading.wording import Mentions
-from living_reports.store.files import GlobalStorage, Record, Say, State
+from living_reports.store.base import Event, Progress, Snapshot, Store
 
 _CURSOR_CHARS = 1_200
 """Room for `next_cursor` and everything else around the events."""
@@ -31,8 +31,7 @@ _CURSOR_CHARS = 1_200
 Row = dict[str, Any]
 
 
-@disk_errors("no")
-def audit_report(context: Context, request: AuditReport, progress: Say | None = None) -> Row:
+def audit_report(context: Context, request: AuditReport, progress: Progress | None = None) -> Row:
     """Return the events of a report, newest first; with `verify` also whether its files are intact.
 
     Args:
@@ -51,7 +50,7 @@ def audit_report(context: Context, request: AuditReport, progress: Say | None = 
     verified = None
     if request.verify:
         report_id = find_unopened(storage, request.report)
-        verified = storage.verify(report_id, say=progress)
+        verified = storage.verify(report_id, progress=progress)
     else:
         report_id = find_report(storage, request.report, writing=False)
     state = _read_if_possible(storage, report_id)
@@ -62,7 +61,7 @@ def audit_report(context: Context, request: AuditReport, progress: Say | None = 
     if request.text:
         wanted.append(_mentions(storage, report_id, request.text, state))
     arguments = _cursor_arguments(request)
-    end = cursors.decode(request.cursor, arguments)[1] if request.cursor else None
+    before = cursors.decode(request.cursor, arguments)[1] if request.cursor else None
     version = state.version if state else newest_version(storage.events(report_id))
     answer: Row = {"report_id": report_id, "version": version}
     answer |= {"verified": verified} if verified is not None else {}
@@ -70,8 +69,8 @@ def audit_report(context: Context, request: AuditReport, progress: Say | None = 
     if place and (change := _last_change(storage, report_id, place, state)):
         answer["last_change"] = change
     room = MAX_ANSWER_CHARS - size(answer) - _CURSOR_CHARS
-    answer["events"], last = _page(storage.events(report_id, end), wanted, moment, limit, room)
-    return answer | ({"next_cursor": cursors.encode(version, arguments, last.offset)} if last else {})
+    answer["events"], last = _page(storage.events(report_id, before=before), wanted, moment, limit, room)
+    return answer | ({"next_cursor": cursors.encode(version, arguments, last.position)} if last else {})
 
 
 def _cursor_arguments(request: AuditReport) -> Row:
@@ -79,7 +78,7 @@ def _cursor_arguments(request: AuditReport) -> Row:
     return {name: getattr(request, name) for name in names} | {"since": str(request.since)}
 
 
-def _read_if_possible(storage: GlobalStorage, report_id: str) -> State | None:
+def _read_if_possible(storage: Store, report_id: str) -> Snapshot | None:
     """Return the report; `None` where no version of it can be read: its events can all the same."""
     try:
         return storage.read(report_id)
@@ -87,12 +86,12 @@ def _read_if_possible(storage: GlobalStorage, report_id: str) -> State | None:
         return None
 
 
-def _last_change(storage: GlobalStorage, report_id: str, place: list[str], state: State | None) -> Row:
+def _last_change(storage: Store, report_id: str, place: list[str], state: Snapshot | None) -> Row:
     names = short_ids(state.outline) if state else {}
-    return blame.last_change(place, storage.events(report_id, naming=blame.named_by(place)), names)
+    return blame.last_change(place, storage.events(report_id, mentioning=blame.named_by(place)), names)
 
 
-def _mentions(storage: GlobalStorage, report_id: str, text: str, state: State | None) -> Mentions:
+def _mentions(storage: Store, report_id: str, text: str, state: Snapshot | None) -> Mentions:
     def outline_at(version: int) -> Outline:
         if state is None:
             raise CorruptReportError("No version of the report can be read.")
@@ -102,11 +101,11 @@ def _mentions(storage: GlobalStorage, report_id: str, text: str, state: State | 
 
 
 def _page(
-    records: Iterator[Record], wanted: Sequence[Wanted], since: int | datetime | None, limit: int, room: int
-) -> tuple[list[Row], Record | None]:
+    records: Iterator[Event], wanted: Sequence[Wanted], since: int | datetime | None, limit: int, room: int
+) -> tuple[list[Row], Event | None]:
     """Return the rows of one page, and the last event on it if there may be more."""
     rows: list[Row] = []
-    last: Record | None = None
+    last: Event | None = None
     for record in records:
         if since is not None and not is_after(record, since):
             if record.is_ours:

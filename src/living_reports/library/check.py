@@ -15,15 +15,15 @@ from datetime import date
 from typing import Any
 
 from living_reports.errors import InvalidInputError, ReportError
-from living_reports.library.context import Context, disk_errors
+from living_reports.library.context import Context
 from living_reports.library.requests import CheckReport
 from living_reports.library.sources import current_hashes
-from living_reports.model.report import Outline
+from living_reports.model.report import Outline, utc_day
 from living_reports.model.selectors import quoted
 from living_reports.reading import cursor as cursors
-from living_reports.reading.check import cited_reports, findings, utc_day
+from living_reports.reading.check import cited_reports, findings
 from living_reports.reading.compact import MAX_ANSWER_CHARS, cut, first_fitting, size
-from living_reports.store.files import GlobalStorage
+from living_reports.store.base import Store
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,6 @@ _CURSOR_CHARS = 300
 Row = dict[str, Any]
 
 
-@disk_errors("no")
 def check_report(context: Context, request: CheckReport) -> Row:
     """Return what is stale, unproven or broken in a report as of a day.
 
@@ -75,7 +74,7 @@ def _day(context: Context, on: str) -> date:
     return day
 
 
-def _versions(storage: GlobalStorage, outline: Outline) -> dict[str, int]:
+def _versions(storage: Store, outline: Outline) -> dict[str, int]:
     """Return the current versions of the reports that this one cites."""
     versions = {}
     for report_id in sorted(cited_reports(outline)):

@@ -21,9 +21,9 @@ from typing import Any
 
 from living_reports.changes.report_templates import BUILT_IN
 from living_reports.errors import NotFoundError
-from living_reports.library.context import Context, active_entries, disk_errors, find_report
+from living_reports.library.context import Context, find_report
 from living_reports.model.selectors import folded
-from living_reports.store.files import GlobalStorage
+from living_reports.store.base import Store
 
 MAX_VALUES = 100
 
@@ -33,7 +33,6 @@ _EVENTS = 1_000
 Row = dict[str, Any]
 
 
-@disk_errors("no")
 def complete(context: Context, kind: str, text: str, report: str = "") -> Row:
     """Values of a kind (`report`, `section`, `version`, `template`) for a typed text.
 
@@ -56,8 +55,8 @@ def _fitting(values: Iterable[str], text: str) -> list[str]:
     return sorted(found, key=lambda value: not folded(value).startswith(wanted))
 
 
-def _reports(storage: GlobalStorage, _: str) -> Iterable[str]:
-    entries = [entry for entry in active_entries(storage) if entry.status != "deleted"]
+def _reports(storage: Store, _: str) -> Iterable[str]:
+    entries = [entry for entry in storage.entries() if entry.status != "deleted"]
     entries.sort(key=lambda entry: (entry.status == "active", entry.updated_at), reverse=True)
     titles = Counter(folded(entry.current_title) for entry in entries)
     for entry in entries:
@@ -65,25 +64,25 @@ def _reports(storage: GlobalStorage, _: str) -> Iterable[str]:
         yield entry.current_title if is_unique else entry.report_id
 
 
-def _sections(storage: GlobalStorage, report: str) -> Iterable[str]:
+def _sections(storage: Store, report: str) -> Iterable[str]:
     outline = storage.read(find_report(storage, report, writing=False)).outline
     titles = Counter(folded(section.title) for section in outline.sections)
     for section in outline.sections:
         yield section.title if titles[folded(section.title)] == 1 else section.section_id
 
 
-def _versions(storage: GlobalStorage, report: str) -> Iterable[str]:
+def _versions(storage: Store, report: str) -> Iterable[str]:
     report_id = find_report(storage, report, writing=False)
     newest = islice(storage.events(report_id), _EVENTS)
     made = [str(record.version) for record in newest if record.makes_version]
     return made or [str(storage.read(report_id).version)]
 
 
-def _templates(storage: GlobalStorage, _: str) -> Iterable[str]:
+def _templates(storage: Store, _: str) -> Iterable[str]:
     return dict.fromkeys((*BUILT_IN, *sorted(storage.templates())))
 
 
-_KINDS: dict[str, Callable[[GlobalStorage, str], Iterable[str]]] = {
+_KINDS: dict[str, Callable[[Store, str], Iterable[str]]] = {
     "report": _reports,
     "section": _sections,
     "version": _versions,

@@ -29,7 +29,7 @@ from living_reports.model.merge_values import merged_lines
 from living_reports.model.report import Outline, Section
 from living_reports.model.selectors import find_insight, find_section
 from living_reports.reading.compact import brief_address, by_line, cut, short_ids, size_bytes
-from living_reports.store.files import Edit, Record
+from living_reports.store.base import Event, Transaction
 
 MAX_BYTES = 2_000
 MAX_RETRY_BYTES = 1_000
@@ -79,7 +79,7 @@ class Clashing:
 
 
 def version_conflict(
-    edit: Edit, expected: int, proposal: Proposal, clashing: Clashing | None
+    edit: Transaction, expected: int, proposal: Proposal, clashing: Clashing | None
 ) -> VersionConflictError:
     """Return the refusal of a call against an older version.
 
@@ -89,7 +89,7 @@ def version_conflict(
         proposal: The changes that the call asks for.
         clashing: The failed merge; `None` if there is no such version, or it cannot be read.
     """
-    version = edit.state.version
+    version = edit.snapshot.version
     message = f"The report is at version {version}, not {expected}; nothing was changed."
     details: Row = {"expected_version": expected, "current_version": version}
     if expected > version:
@@ -115,10 +115,10 @@ def version_conflict(
     return _fitted(_Rows(edit, clashing, proposal.changes), message, hint, details, clashing)
 
 
-def undo_conflict(edit: Edit, undone: str, clashing: Clashing) -> VersionConflictError:
+def undo_conflict(edit: Transaction, undone: str, clashing: Clashing) -> VersionConflictError:
     """Return the refusal to undo a change that later ones depend on; `yours` is the result of the undo."""
     message = f"Version {undone} cannot be undone alone: later changes touch the same; nothing was changed."
-    details: Row = {"expected_version": clashing.since, "current_version": edit.state.version}
+    details: Row = {"expected_version": clashing.since, "current_version": edit.snapshot.version}
     rows = _Rows(edit, clashing, ())
     together = _undone_together(undone, rows, clashing.conflicts)
     hint = f"Undo the change that `by` names first{together}; or change the place with update_report."
@@ -169,7 +169,7 @@ def _retry(proposal: Proposal, clashing: Clashing, version: int) -> Row | None:
 class _Rows:
     """The rows of an answer that show conflicts."""
 
-    def __init__(self, edit: Edit, clashing: Clashing, changes: Sequence[Change]) -> None:
+    def __init__(self, edit: Transaction, clashing: Clashing, changes: Sequence[Change]) -> None:
         self._clashing = clashing
         self._names = short_ids(clashing.current, clashing.base, clashing.yours)
         recent = takewhile(
@@ -178,7 +178,7 @@ class _Rows:
         self._events = [record for record, _ in zip(recent, range(_EVENTS_LOOKED_AT), strict=False)]
         self._aims = [(at, change.path) for change in changes for at in _aims(change, clashing.base)]
 
-    def row(self, conflict: Conflict, maker: Record | None, value_chars: int, reason_chars: int) -> Row:
+    def row(self, conflict: Conflict, maker: Event | None, value_chars: int, reason_chars: int) -> Row:
         """Return a conflict with its values cut; without `by` if no change is known to have caused it."""
         cut_one = conflict.cut(value_chars)
         row: Row = {"at": brief_address(parts(conflict.at), self._names)}
@@ -192,7 +192,7 @@ class _Rows:
         texts = {"client": 60, "reason": reason_chars}
         return row | {"by": by | {key: cut(by[key], limit) for key, limit in texts.items() if key in by}}
 
-    def maker(self, conflict: Conflict) -> Record | None:
+    def maker(self, conflict: Conflict) -> Event | None:
         """Return the newest change that gave the place its conflicting value."""
         if conflict.line is not None:
             return self._maker_of_lines(conflict)
@@ -204,7 +204,7 @@ class _Rows:
         item_id = item_of(place)
         return next((r for r in self._events if item_id and _places(r, item_id)), None)
 
-    def _maker_of_lines(self, conflict: Conflict) -> Record | None:
+    def _maker_of_lines(self, conflict: Conflict) -> Event | None:
         """Return the newest change before which other lines of the text conflicted, or none did."""
         base, text, yours = (
             _text_at(side, conflict.at)
@@ -234,7 +234,7 @@ def _earlier(text: str, edit: Mapping[str, Any]) -> str:
     return str(edit.get("old") or "")
 
 
-def _addresses(record: Record) -> Iterator[str]:
+def _addresses(record: Event) -> Iterator[str]:
     """Yield the addresses that an event changed, without bookkeeping and the order of all items."""
     return (at for edit in record.delta if not is_bookkeeping(at := edit["at"]) and at not in ITEMS)
 
@@ -244,9 +244,9 @@ def _is_item(at: str) -> bool:
     return item_of(at) is not None and len(parts(at)) == 2
 
 
-def _places(record: Record, item_id: str) -> bool:
+def _places(record: Event, item_id: str) -> bool:
     """Return True if an event moved the item, or added or removed its section."""
-    return item_id.encode() in record.raw and any(
+    return record.mentions(item_id) and any(
         item_id in str(edit) for edit in record.delta if edit["at"].partition("/")[0] == "sections"
     )
 

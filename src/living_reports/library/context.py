@@ -16,13 +16,13 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from living_reports.errors import Happened, ReportError, ReportNotFoundError, StorageFailedError
+from living_reports.errors import ReportError, ReportNotFoundError
 from living_reports.library.sources import Sources
 from living_reports.model.report import IndexEntry, parse_uuid
 from living_reports.model.selectors import folded, pick_report
-from living_reports.store.files import Edit, GlobalStorage, Record, State
+from living_reports.store import open_store
+from living_reports.store.base import Event, Snapshot, Store, Transaction
 
 _CORRECTIONS = 5
 _RETRY_REPORTS = 100
@@ -33,23 +33,25 @@ class Context:
     """A store of reports and its surroundings.
 
     Args:
-        root: The reports directory; the first report creates it.
-        lock_timeout_seconds: How long a call waits for other writers of its report.
+        store: The store, or its path or URL; the first report creates it.
+        lock_timeout_seconds: How long a call waits for other writers of its report, where `store` is a
+            path or URL.
         sources: The folders whose files reports may cite by their hash and show as images.
     """
 
     def __init__(
-        self, root: Path, *, lock_timeout_seconds: float = 30.0, sources: Iterable[Path] = ()
+        self, store: Store | Path | str, *, lock_timeout_seconds: float = 30.0, sources: Iterable[Path] = ()
     ) -> None:
-        self.storage = GlobalStorage(root, lock_timeout_seconds=lock_timeout_seconds)
+        if isinstance(store, str | Path):
+            store = open_store(store, lock_timeout_s=lock_timeout_seconds)
+        self.storage: Store = store
         self.sources = Sources(sources)
-        self.search: Any = None
 
     def today(self) -> date:
         """Return the current day in UTC."""
         return datetime.now(UTC).date()
 
-    def read(self, selector: str) -> tuple[str, State]:
+    def read(self, selector: str) -> tuple[str, Snapshot]:
         """Return the id and the current state of the report that a selector names.
 
         Raises:
@@ -65,7 +67,7 @@ class Context:
         return entry.report_id, state
 
     @contextmanager
-    def edit(self, selector: str, request_id: str = "", *, repair: bool = False) -> Iterator[Edit]:
+    def edit(self, selector: str, request_id: str = "", *, repair: bool = False) -> Iterator[Transaction]:
         """Hold the report that a selector names; what is put is committed on a clean exit.
 
         Raises:
@@ -82,41 +84,23 @@ class Context:
                 edit = held.enter_context(self.storage.edit(report_id, repair=repair))
             yield edit
 
-    def _hold(self, held: ExitStack, selector: str, repair: bool) -> Edit:
+    def _hold(self, held: ExitStack, selector: str, repair: bool) -> Transaction:
         if report_id := _whole_id(self.storage, selector):
             return held.enter_context(self.storage.edit(report_id, repair=repair))
         for entry in _candidates(self.storage, selector, writing=True):
             with ExitStack() as attempt:
                 edit = attempt.enter_context(self.storage.edit(entry.report_id, repair=repair))
-                if _agrees(entry, edit.state):
+                if _agrees(entry, edit.snapshot):
                     held.enter_context(attempt.pop_all())
                     return edit
             self.storage.read(entry.report_id)  # corrects the entry
         return held.enter_context(self.storage.edit(entry.report_id, repair=repair))
 
 
-@contextmanager
-def disk_errors(happened: Happened) -> Iterator[None]:
-    """Raise `StorageFailedError` for an error of the disk outside of a commit.
-
-    Args:
-        happened: Whether the call has taken effect at that moment.
-    """
-    try:
-        yield
-    except OSError as error:
-        outcome = "Nothing was changed." if happened == "no" else "Whether it happened is unknown."
-        raise StorageFailedError(
-            f"The disk refused: {error.strerror or type(error).__name__}. {outcome}",
-            happened=happened,
-            hint="Fix the disk or its permissions, then send the same call again.",
-        ) from error
-
-
 # --- Finding a report ----------------------------------------------------------------------
 
 
-def find_report(storage: GlobalStorage, selector: str, *, writing: bool) -> str:
+def find_report(storage: Store, selector: str, *, writing: bool) -> str:
     """Return the id of the report that a selector names.
 
     Raises:
@@ -135,7 +119,7 @@ def find_report(storage: GlobalStorage, selector: str, *, writing: bool) -> str:
     return entry.report_id
 
 
-def find_unopened(storage: GlobalStorage, selector: str) -> str:
+def find_unopened(storage: Store, selector: str) -> str:
     """Return the id of the report that a selector names without opening any report.
 
     Raises:
@@ -143,38 +127,33 @@ def find_unopened(storage: GlobalStorage, selector: str) -> str:
     """
     if report_id := _whole_id(storage, selector):
         return report_id
-    return pick_report(storage.index.entries().values(), selector, writing=False).report_id
+    return pick_report(storage.known_entries(), selector, writing=False).report_id
 
 
-def active_entries(storage: GlobalStorage) -> list[IndexEntry]:
-    """Return the catalogue entries of all reports that are not in the trash."""
-    return [entry for entry in storage.entries() if not entry.path.startswith(".trash")]
-
-
-def _whole_id(storage: GlobalStorage, selector: str) -> str:
+def _whole_id(storage: Store, selector: str) -> str:
     """Return the id that the selector is, if there is such a report."""
     try:
         report_id = parse_uuid(selector.strip())
     except ValueError:
         return ""
-    return report_id if storage.exists(report_id) else ""
+    return report_id if storage.locate(report_id) == "active" else ""
 
 
-def _candidates(storage: GlobalStorage, selector: str, writing: bool) -> Iterator[IndexEntry]:
+def _candidates(storage: Store, selector: str, writing: bool) -> Iterator[IndexEntry]:
     """Yield the matching entry, and again after each correction of the catalogue."""
     for _ in range(_CORRECTIONS):
-        yield pick_report(active_entries(storage), selector, writing)
+        yield pick_report(storage.entries(), selector, writing)
 
 
-def _agrees(entry: IndexEntry, state: State) -> bool:
+def _agrees(entry: IndexEntry, state: Snapshot) -> bool:
     """Return True if the selector that picked the entry would pick this report, too."""
     outline = state.outline
     return state.refusal is not None or (outline.title, outline.status) == (entry.current_title, entry.status)
 
 
-def _renamed_since(storage: GlobalStorage, selector: str, request_id: str) -> str:
+def _renamed_since(storage: Store, selector: str, request_id: str) -> str:
     """Return the report that had this title when a request was made; empty if there is none."""
-    newest_first = sorted(active_entries(storage), key=lambda entry: entry.updated_at, reverse=True)
+    newest_first = sorted(storage.entries(), key=lambda entry: entry.updated_at, reverse=True)
     for entry in newest_first[:_RETRY_REPORTS]:
         record = next(_requests(storage, entry.report_id, request_id), None)
         if record is not None and folded(selector) in _titles(storage, entry.report_id, record):
@@ -182,13 +161,13 @@ def _renamed_since(storage: GlobalStorage, selector: str, request_id: str) -> st
     return ""
 
 
-def _requests(storage: GlobalStorage, report_id: str, request_id: str) -> Iterator[Record]:
+def _requests(storage: Store, report_id: str, request_id: str) -> Iterator[Event]:
     for record in islice(storage.events(report_id), _RETRY_EVENTS):
-        if b'"request_id":' in record.raw and (record.data or {}).get("request_id") == request_id:
+        if record.mentions(request_id) and record.fields.get("request_id") == request_id:
             yield record
 
 
-def _titles(storage: GlobalStorage, report_id: str, record: Record) -> set[str]:
+def _titles(storage: Store, report_id: str, record: Event) -> set[str]:
     """Return the report's titles before and after an event."""
     before = [str(edit.get("old")) for edit in record.delta if edit.get("at") == "title"]
     try:

@@ -30,14 +30,13 @@ from living_reports.changes.report_templates import Template, find_template
 from living_reports.errors import CorruptReportError, InvalidInputError, ReportError, TooLargeError
 from living_reports.library.answers import WriteCall, created_answer, new_id, repeated_answer
 from living_reports.library.combine import Combined, combine
-from living_reports.library.context import Context, disk_errors
+from living_reports.library.context import Context
 from living_reports.library.requests import CreateReport
 from living_reports.library.sources import with_hashes
-from living_reports.model.delta import DeltaError
 from living_reports.model.event import ActionType, Author
 from living_reports.model.report import Outline
 from living_reports.reading.compact import cut
-from living_reports.store.files import GlobalStorage, State, utc_now
+from living_reports.store.base import Snapshot, Store, utc_now
 
 DEFAULT_TEMPLATE = "blank"
 _REQUESTS = uuid.UUID("6f2d8a52-9f3e-5c0b-8d0e-3b1f6a0c7e11")
@@ -49,7 +48,6 @@ _LABEL_CHARS = 60
 Row = dict[str, Any]
 
 
-@disk_errors("unknown")
 def create_report(context: Context, request: CreateReport, author: Author) -> Row:
     """Create a report.
 
@@ -97,10 +95,7 @@ def _template_name(request: CreateReport) -> str:
 
 def _first_answer(context: Context, report_id: str, call: WriteCall) -> Row | None:
     """Return the answer that the same request got before, wherever its report is now."""
-    try:
-        found = context.storage.creation_of(report_id)
-    except DeltaError:
-        return None  # its log was tampered with
+    found = context.storage.creation_of(report_id)
     if found is None:
         return None
     record, outline = found
@@ -142,7 +137,7 @@ def _new_report(context: Context, report_id: str, request: CreateReport) -> Outc
     )
 
 
-def _template(storage: GlobalStorage, request: CreateReport) -> Template:
+def _template(storage: Store, request: CreateReport) -> Template:
     name = _template_name(request)
     if request.from_reports and name:
         raise InvalidInputError(
@@ -154,7 +149,7 @@ def _template(storage: GlobalStorage, request: CreateReport) -> Template:
     return find_template(name, storage.templates() if name else {})
 
 
-def _source(context: Context, selector: str, path: str) -> State:
+def _source(context: Context, selector: str, path: str) -> Snapshot:
     try:
         return context.read(parse_text(selector, path))[1]
     except ReportError as error:
@@ -179,13 +174,13 @@ def _metadata(origin: Combined, own_tags: list[str], template: Template) -> dict
     return {"status": "active"} | {name: value for name, value in stated.items() if value}
 
 
-def _action_type(states: Sequence[State]) -> ActionType:
+def _action_type(states: Sequence[Snapshot]) -> ActionType:
     if not states:
         return "create"
     return "fork" if len(states) == 1 else "synthesize"
 
 
-def _warnings(states: Sequence[State]) -> list[str]:
+def _warnings(states: Sequence[Snapshot]) -> list[str]:
     """Return the warnings of the sources, each with the source's title."""
     return [
         f"{cut(state.outline.title, _LABEL_CHARS)}: {warning}"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from living_reports.library.context import Context, disk_errors
+from living_reports.library.context import Context
 from living_reports.library.requests import DiffReport
 from living_reports.reading.differences import difference
 from living_reports.render.textdiff import page_diff
 
 
-@disk_errors("no")
 def diff_report(context: Context, request: DiffReport) -> dict[str, Any]:
     """Return the differences between two versions; without `since`, those of the last one.
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from living_reports.errors import InvalidInputError
 from living_reports.library.answers import last_change
-from living_reports.library.context import Context, disk_errors
+from living_reports.library.context import Context
 from living_reports.library.render import markdown_text
 from living_reports.library.requests import GetReport
 from living_reports.reading import cursor as cursors
@@ -17,7 +17,6 @@ from living_reports.reading.views import MAX_CHARS, MAX_CHARS_RANGE, report_view
 Row = dict[str, Any]
 
 
-@disk_errors("no")
 def get_report(context: Context, request: GetReport) -> Row:
     """Return a view of a report; see `reading.views`.
 
@@ -29,7 +28,7 @@ def get_report(context: Context, request: GetReport) -> Row:
     report_id, state = context.read(request.report)
     version = _cursor_version(request, report_id) if request.cursor else request.version
     outline = storage.outline_at(report_id, version or state.version, state)
-    record = storage.event_of(report_id, outline.outline_version, state)
+    record = storage.event(report_id, outline.outline_version, state)
     warnings = {"warnings": list(state.warnings)} if state.warnings else {}
     answer = report_view(
         outline,

@@ -8,27 +8,23 @@ Rules:
 - A repair is a check, what can be mended without guessing, and a second check: what is gone
   from the findings was repaired.
 
-    >>> verify_report(GlobalStorage(Path("reports")), "Health", "12:9f86d0…")["verified"]["ok"]
+    >>> verify_report(open_store("reports"), "Health", "12:9f86d0…")["verified"]["ok"]
     True
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from living_reports.errors import InvalidInputError, StorageFailedError
+from living_reports.changes import MAX_REPORT_BYTES
+from living_reports.errors import InvalidInputError
 from living_reports.library.context import find_unopened
 from living_reports.reading.trail import newest_version
-from living_reports.store.files import GlobalStorage
-from living_reports.store.files.doctor import Finding, check_root
-from living_reports.store.files.index import entry_on_disk
-from living_reports.store.files.repair import repair
-from living_reports.store.files.verify import Expected
+from living_reports.store.base import Expected, Finding, Progress, Store
 
 Row = dict[str, Any]
-Say = Callable[[str, int, int], None]
 
 _EXPECTED = re.compile(r"^([1-9]\d{0,17}):([0-9a-f]{64})$")
 
@@ -64,7 +60,7 @@ _HINTS = {
 # --- One report ---------------------------------------------------------------------------
 
 
-def verify_report(storage: GlobalStorage, report: str, expect: str = "") -> Row:
+def verify_report(storage: Store, report: str, expect: str = "") -> Row:
     """Whether a report's files are whole, and, with `expect`, still lead to a noted head.
 
     Args:
@@ -109,11 +105,11 @@ def parse_expected(text: str) -> Expected:
 
 
 def check_storage(
-    storage: GlobalStorage,
+    storage: Store,
     *,
     mend: bool = False,
     deep: bool = False,
-    say: Say = lambda what, done, total: None,
+    say: Progress = lambda what, done, total: None,
 ) -> Row:
     """Check every report of a root, its trash, its index and what lies about.
 
@@ -130,30 +126,18 @@ def check_storage(
     Raises:
         StorageFailedError: A folder of the root cannot be read.
     """
-    try:
-        return _checked(storage, mend, deep, say)
-    except OSError as error:
-        raise StorageFailedError(
-            f"The root cannot be read: {error.strerror}.",
-            happened="no",
-            hint="Mend the permissions or the disk, then look again.",
-        ) from error
-
-
-def _checked(storage: GlobalStorage, mend: bool, deep: bool, say: Say) -> Row:
     count = 0
 
-    def told(done: int, total: int) -> None:
+    def told(step: str, done: int, total: int) -> None:
         nonlocal count
         count = total
-        say("checking", done, total)
+        say(step, done, total)
 
-    root = storage.reports_root
-    found = check_root(root, deep=deep, progress=told)
-    answer: Row = {"root": str(root)}
+    found = storage.check(deep=deep, progress=told)
+    answer: Row = {"root": storage.location}
     if mend and found:
-        repair(storage, found, lambda done, total: say("repairing", done, total))
-        left = check_root(root, deep=deep, progress=told)
+        storage.repair(found, say)
+        left = storage.check(deep=deep, progress=told)
         answer["repaired"] = _rows(storage, _gone(found, left))
         found = left
     elif mend:
@@ -171,16 +155,18 @@ def _key(finding: Finding) -> tuple[str, str, str]:
     return finding.report, finding.file, finding.code
 
 
-def _rows(storage: GlobalStorage, findings: Sequence[Finding]) -> list[Row]:
-    titles = {report: _title(storage, report) for report in {finding.report for finding in findings}}
+def _rows(storage: Store, findings: Sequence[Finding]) -> list[Row]:
+    trashed = {entry.report_id: entry.current_title for entry in storage.trashed()} if findings else {}
+    titles = {report: _title(storage, report, trashed) for report in {finding.report for finding in findings}}
     return [_row(finding, titles[finding.report]) for finding in findings]
 
 
-def _title(storage: GlobalStorage, report_id: str) -> str:
-    """What the report is called, read from its folder; empty where that cannot be read."""
-    folder = storage.find_folder(report_id) if report_id else None
-    entry = entry_on_disk(folder, report_id, "") if folder is not None else None
-    return entry.current_title if entry is not None else ""
+def _title(storage: Store, report_id: str, trashed: dict[str, str]) -> str:
+    """Return the title of a report; empty where it cannot be read."""
+    outline = storage.glance(report_id, MAX_REPORT_BYTES) if report_id else None
+    if outline is not None and outline.report_id == report_id:
+        return outline.title
+    return trashed.get(report_id, "")
 
 
 def _row(finding: Finding, title: str) -> Row:

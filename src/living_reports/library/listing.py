@@ -8,7 +8,7 @@ Rules:
 - A page ends early where the answer would get too long.
 - SQLite is loaded when something is listed for the first time.
 
-    >>> answer = list_page(storage, search, ListReports(query="log4j"), today)
+    >>> answer = list_page(storage, ListReports(query="log4j"), today)
     >>> answer["reports"][0]["matches"]
     [{'section_id': 'ab…', 'snippet': '…the update of log4j closes it.'}]
 """
@@ -17,23 +17,16 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from living_reports.errors import InvalidInputError
 from living_reports.library.catalogue import STATUSES, entry_row
-from living_reports.library.context import Context, disk_errors
+from living_reports.library.context import Context
 from living_reports.library.requests import ListReports, checked_limit
-from living_reports.model.report import Insight
 from living_reports.reading import cursor as cursors
-from living_reports.reading import trail
-from living_reports.reading.check import utc_day
 from living_reports.reading.compact import MAX_ANSWER_CHARS, size
 from living_reports.reading.requests import require_choice
-from living_reports.store.files import GlobalStorage
-
-if TYPE_CHECKING:
-    from living_reports.store.files.search import Key, Page, Query, SearchIndex
-    from living_reports.store.files.search import Row as Found
+from living_reports.store.base import PageKey, SearchPage, SearchQuery, SearchRow, Store
 
 SORTS = ("relevance", "updated", "created", "title")
 
@@ -46,38 +39,16 @@ _BEHIND = (
 Row = dict[str, Any]
 
 
-def open_search(storage: GlobalStorage) -> SearchIndex:
-    """The search over a root, as the library keeps it."""
-    from living_reports.store.files.search import SearchIndex  # loads SQLite
-
-    return SearchIndex(storage, review_day)
-
-
-def review_day(insight: Insight) -> date | None:
-    """The last day on which an active insight is not stale; see `check.is_stale`."""
-    return utc_day(insight.metadata.get("review_by")) if insight.status == "active" else None
-
-
-@disk_errors("no")
 def list_reports(context: Context, request: ListReports) -> Row:
     """Return the reports that match, a page at a time.
 
     Raises:
         InvalidInputError: An argument is out of range, or the cursor belongs to another call.
     """
-    if context.search is None:
-        context.search = open_search(context.storage)
-    limit = checked_limit(request.limit)
-    return list_page(context.storage, context.search, request, context.today(), limit)
+    return list_page(context.storage, request, context.today(), checked_limit(request.limit))
 
 
-def list_page(
-    storage: GlobalStorage,
-    search: SearchIndex,
-    asked: ListReports,
-    today: date,
-    limit: int = 20,
-) -> Row:
+def list_page(storage: Store, asked: ListReports, today: date, limit: int = 20) -> Row:
     """One page of the reports that fit.
 
     Raises:
@@ -94,39 +65,35 @@ def list_page(
             path="sort",
             allowed=list(SORTS[1:]),
         )
-    storage.require_folder()
     arguments = asdict(asked) | {"tags": list(asked.tags), "limit": 0, "cursor": ""}
     begun, after = cursors.decode(asked.cursor, arguments)[1] if asked.cursor else ("", None)
-    page = search.page(_query(storage, asked, today, begun), after, limit)
+    page = storage.search(_query(asked, today, begun), after, limit)
     begun = begun or max((found.entry.updated_at for found in page.rows), default="")
-    rows, last = _rows(storage, page)
+    rows, last = _rows(page)
     answer: Row = {"reports": rows, "total": page.total}
     if last is not None:
         answer["next_cursor"] = cursors.encode(0, arguments, [begun, last])
     return answer | ({"warnings": [_BEHIND]} if page.is_behind else {})
 
 
-def _query(storage: GlobalStorage, asked: ListReports, today: date, begun: str) -> Query:
-    from living_reports.store.files.search import Query
-
-    return Query(
-        query=asked.query,
+def _query(asked: ListReports, today: date, begun: str) -> SearchQuery:
+    return SearchQuery(
+        text=asked.query,
         tags=asked.tags,
         status=asked.status,
         cites=asked.cites,
         stale_on=today if asked.stale else None,
         sort=asked.sort,
         begun=begun,
-        earlier=lambda report_id, moment: trail.updated_by(storage.events(report_id), moment),
     )
 
 
-def _rows(storage: GlobalStorage, page: Page) -> tuple[list[Row], Key | None]:
+def _rows(page: SearchPage) -> tuple[list[Row], PageKey | None]:
     """The rows that the answer has room for, and where the next page begins, if there is one."""
     room = MAX_ANSWER_CHARS - _CURSOR_CHARS
     rows: list[Row] = []
     for number, found in enumerate(page.rows):
-        row = _row(storage, found)
+        row = _row(found)
         room -= size(row) + 1
         if rows and room < 0:
             return rows, page.rows[number - 1].key
@@ -134,6 +101,6 @@ def _rows(storage: GlobalStorage, page: Page) -> tuple[list[Row], Key | None]:
     return rows, page.next_key
 
 
-def _row(storage: GlobalStorage, found: Found) -> Row:
-    row = entry_row(found.entry, storage.stated_version(found.entry))
+def _row(found: SearchRow) -> Row:
+    row = entry_row(found.entry, found.version)
     return row | ({"matches": found.matches} if found.matches else {})

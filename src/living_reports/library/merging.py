@@ -27,7 +27,7 @@ from living_reports.model.delta import Delta, address, diff, is_bookkeeping
 from living_reports.model.merge import three_way
 from living_reports.model.report import Outline
 from living_reports.model.selectors import find_insight, find_section, quoted
-from living_reports.store.files import Edit, Record, State
+from living_reports.store.base import Event, Snapshot, Transaction
 
 MAX_REBASED_OVER = 1_000
 """The most versions that an answer names: an event must not grow with the age of the version read."""
@@ -38,7 +38,7 @@ Row = dict[str, Any]
 # --- Carried over -------------------------------------------------------------------------
 
 
-def carried_over(edit: Edit, expected_version: int, proposal: Proposal) -> tuple[Outcome, list[int]]:
+def carried_over(edit: Transaction, expected_version: int, proposal: Proposal) -> tuple[Outcome, list[int]]:
     """Return the outcome of a proposal for the current version, and the versions it was merged with.
 
     Args:
@@ -50,10 +50,10 @@ def carried_over(edit: Edit, expected_version: int, proposal: Proposal) -> tuple
         VersionConflictError: It touches what was changed since, or there is no such version.
         ReportError: It cannot be made; see the classes of `errors`.
     """
-    current = edit.state.outline
-    if expected_version in (0, edit.state.version):
+    current = edit.snapshot.outline
+    if expected_version in (0, edit.snapshot.version):
         return proposal.make(current), []
-    if not 0 < expected_version < edit.state.version:
+    if not 0 < expected_version < edit.snapshot.version:
         raise version_conflict(edit, expected_version, proposal, None)
     try:
         seen = edit.outline_at(max(expected_version, proposal.least_version))
@@ -64,14 +64,14 @@ def carried_over(edit: Edit, expected_version: int, proposal: Proposal) -> tuple
     if merged.conflicts:
         clashing = Clashing(seen, current, outcome.outline, merged.conflicts, seen.outline_version)
         raise version_conflict(edit, expected_version, proposal, clashing)
-    outline = as_current(merged.outline, edit.state)
+    outline = as_current(merged.outline, edit.snapshot)
     if not content_edits(diff(current, outline)):
         return replace(outcome, outline=outline, created={}, applied=0), []
     _require_limits(current, outline)
     return replace(outcome, outline=outline), _versions_since(edit, seen.outline_version)
 
 
-def as_current(outline: Outline, state: State) -> Outline:
+def as_current(outline: Outline, state: Snapshot) -> Outline:
     """Return an earlier outline with the bookkeeping of the current one, so that only content differs."""
     current = state.outline
     return outline.model_copy(
@@ -84,7 +84,7 @@ def content_edits(delta: Delta) -> Delta:
     return [edit for edit in delta if not is_bookkeeping(edit["at"])]
 
 
-def _versions_since(edit: Edit, version: int) -> list[int]:
+def _versions_since(edit: Transaction, version: int) -> list[int]:
     """Return the newest versions after this one, oldest first."""
     newest_first = takewhile(lambda record: not record.is_ours or record.version > version, edit.events())
     versions = [record.version for record in newest_first if record.makes_version]
@@ -114,7 +114,7 @@ def _require_limits(current: Outline, merged: Outline) -> None:
 # --- Items that only later versions have ---------------------------------------------------------------
 
 
-def _apply_to_seen(edit: Edit, proposal: Proposal, seen: Outline) -> Outcome:
+def _apply_to_seen(edit: Transaction, proposal: Proposal, seen: Outline) -> Outcome:
     """Apply the proposal to the outline that its caller saw; a refusal says if it would be possible now."""
     try:
         return proposal.make(seen)
@@ -124,15 +124,15 @@ def _apply_to_seen(edit: Edit, proposal: Proposal, seen: Outline) -> Outcome:
         raise
 
 
-def _hint_at_later_version(edit: Edit, proposal: Proposal, error: ReportError, expected: int) -> str:
+def _hint_at_later_version(edit: Transaction, proposal: Proposal, error: ReportError, expected: int) -> str:
     """Return a hint for a call that fails on the version it expects, but not on the current one."""
-    current = edit.state.version
+    current = edit.snapshot.version
     path = str(error.details.get("path", ""))
     change = next(
         (one for one in proposal.changes if path == one.path or path.startswith(f"{one.path}.")), None
     )
     if isinstance(error, ItemNotFoundError) and change is not None:
-        place = _place_now(edit.state.outline, change, path)
+        place = _place_now(edit.snapshot.outline, change, path)
         record = _bringing(edit, place) if place else None
         if record is not None and record.version > expected:
             return (
@@ -140,7 +140,7 @@ def _hint_at_later_version(edit: Edit, proposal: Proposal, error: ReportError, e
                 f"read the report, then send expected_version={current}."
             )
     try:
-        proposal.make(edit.state.outline)
+        proposal.make(edit.snapshot.outline)
     except ReportError:
         return ""
     return (
@@ -162,13 +162,13 @@ def _place_now(outline: Outline, change: Change, path: str) -> str:
         return ""
 
 
-def _bringing(edit: Edit, place: str) -> Record | None:
+def _bringing(edit: Transaction, place: str) -> Event | None:
     """Return the newest event that added the item."""
-    named = edit.events(naming=[place.partition("/")[2].encode()])
+    named = edit.events(mentioning=[place.partition("/")[2]])
     return next(filter(lambda record: _brought(record, place), named), None)
 
 
-def _brought(record: Record, place: str) -> bool:
+def _brought(record: Event, place: str) -> bool:
     """Return True if this event added the item."""
     return record.is_whole or any(edit.get("at") == place and "new" in edit for edit in record.delta)
 
@@ -177,7 +177,7 @@ def _brought(record: Record, place: str) -> bool:
 
 
 def proposed_changes(
-    edit: Edit,
+    edit: Transaction,
     raw: Sequence[Any],
     changes: Sequence[Change],
     reason: str,
@@ -199,7 +199,7 @@ def proposed_changes(
     def make_with(outline: Outline, some: Sequence[Change]) -> Outcome:
         return apply_changes(outline, some, now=now, new_id=_same_ids(ids, new_id))
 
-    retry: Row = {"report": edit.state.outline.report_id, "changes": list(raw)}
+    retry: Row = {"report": edit.snapshot.outline.report_id, "changes": list(raw)}
     retry |= {"reason": reason} if reason else {}
     return Proposal(lambda outline: make_with(outline, changes), retry, tuple(changes), make_with)
 

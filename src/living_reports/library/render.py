@@ -19,7 +19,7 @@ from datetime import date
 from typing import Any
 
 from living_reports.library.answers import bare_event
-from living_reports.library.context import Context, disk_errors
+from living_reports.library.context import Context
 from living_reports.library.requests import RenderReport
 from living_reports.model.event import AuditEvent, Author
 from living_reports.model.report import Outline, sha256_hex
@@ -27,15 +27,13 @@ from living_reports.reading.compact import MAX_ANSWER_CHARS, size
 from living_reports.reading.requests import require_choice
 from living_reports.render import FORMATS, Format
 from living_reports.render.page import Page
-from living_reports.store.files import Say, State
-from living_reports.store.files.pages import PAGES_FOLDER
+from living_reports.store.base import Progress, Snapshot
 
 Row = dict[str, Any]
 
 
-@disk_errors("no")
 def render_report(
-    context: Context, request: RenderReport, author: Author, progress: Say | None = None
+    context: Context, request: RenderReport, author: Author, progress: Progress | None = None
 ) -> Row:
     """Render a report as a page; return its text, or the place of its file.
 
@@ -64,20 +62,20 @@ def render_report(
         answer["text"] = page_format.render(page).decode()
         if size(answer) <= MAX_ANSWER_CHARS:
             return answer
-    if state.record is None and state.refusal is None:
+    if state.head is None and state.refusal is None:
         is_current = version == state.version
         state = storage.adopt(report_id, author)
         outline = state.outline if is_current else outline
-    record = storage.event_of(report_id, outline.outline_version)
+    record = storage.event(report_id, outline.outline_version)
     head_sha256 = record.sha256 if record else ""
     data = page_format.render(replace(page, outline=outline, head_sha256=head_sha256, as_file=True))
     file = f"report-v{outline.outline_version}.{page_format.suffix}"
     event = _event(outline, page_format, file, data, author)
-    path = storage.write_page(report_id, file, data, event).absolute()
+    stored = storage.write_page(report_id, file, data, event)
     return _answer(state, outline, page_format) | {
-        "path": str(path),
+        "path": stored.path,
         "bytes": len(data),
-        "uri": path.as_uri(),
+        "uri": stored.uri,
     }
 
 
@@ -86,7 +84,7 @@ def _event(outline: Outline, page_format: Format, file: str, data: bytes, author
     rendered = {
         "format": page_format.name,
         "version": outline.outline_version,
-        "file": f"{PAGES_FOLDER}/{file}",
+        "file": f"render/{file}",
         "sha256": sha256_hex(data),
     }
     return event.model_copy(update={"payload": event.payload | {"rendered": rendered}})
@@ -97,7 +95,7 @@ def markdown_text(outline: Outline, today: date, status: str = "active") -> str:
     return FORMATS["markdown"].render(Page(outline, today, status)).decode()
 
 
-def _answer(state: State, outline: Outline, page_format: Format) -> Row:
+def _answer(state: Snapshot, outline: Outline, page_format: Format) -> Row:
     answer: Row = {
         "report_id": outline.report_id,
         "title": outline.title,

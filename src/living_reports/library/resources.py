@@ -27,13 +27,13 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 from living_reports.errors import ReportNotFoundError, TooLargeError
-from living_reports.library.context import Context, disk_errors
+from living_reports.library.context import Context
 from living_reports.library.requests import ListReports
 from living_reports.model.report import outline_bytes
 from living_reports.model.selectors import quoted
 from living_reports.render import FORMATS
 from living_reports.render.page import Page
-from living_reports.store.files import State
+from living_reports.store.base import Snapshot
 
 MARKDOWN = FORMATS["markdown"]
 JSON = "application/json"
@@ -90,7 +90,6 @@ def parse_address(text: str) -> Address:
     return Address(unquote(found["report"]), part, int(found["version"] or 0))
 
 
-@disk_errors("no")
 def list_resources(context: Context, cursor: str = "") -> Row:
     """Return the active reports as resources, newest first.
 
@@ -104,7 +103,6 @@ def list_resources(context: Context, cursor: str = "") -> Row:
     return page
 
 
-@disk_errors("no")
 def read_resource(context: Context, text: str) -> Resource:
     """Return the whole content at an address.
 
@@ -127,10 +125,10 @@ def read_resource(context: Context, text: str) -> Resource:
     return Resource(report_id, version, media_type, data, state.warnings)
 
 
-def _content(context: Context, state: State, part: Part, version: int) -> tuple[str, bytes]:
+def _content(context: Context, state: Snapshot, part: Part, version: int) -> tuple[str, bytes]:
     storage = context.storage
     if part == "audit":
-        return JSON_LINES, storage.log_bytes(state.outline.report_id, MAX_BYTES + 1)
+        return JSON_LINES, storage.raw_log(state.outline.report_id, MAX_BYTES + 1)
     outline = storage.outline_at(state.outline.report_id, version, state)
     if part == "outline":
         return JSON, outline_bytes(outline)

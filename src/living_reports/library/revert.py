@@ -26,7 +26,7 @@ from living_reports.changes import Outcome
 from living_reports.errors import InvalidInputError, ItemNotFoundError, NoSuchVersionError
 from living_reports.library.answers import WriteCall, changed_answer, preview_answer
 from living_reports.library.conflicts import Clashing, Proposal, undo_conflict
-from living_reports.library.context import Context, disk_errors
+from living_reports.library.context import Context
 from living_reports.library.merging import as_current, carried_over, content_edits
 from living_reports.library.requests import RevertReport
 from living_reports.model.delta import DeltaError, apply, diff, invert
@@ -36,7 +36,7 @@ from living_reports.model.merge import three_way
 from living_reports.model.report import Insight, Outline, Section, normalised, parse_uuid
 from living_reports.model.selectors import find_insight, find_section, quoted
 from living_reports.reading.compact import brief_edits, cut
-from living_reports.store.files import Edit, State, utc_now
+from living_reports.store.base import Snapshot, Transaction, utc_now
 
 _SPAN = re.compile(r"(\d{1,9})(?:\s*(?:-|–|\.\.)\s*(\d{1,9}))?")
 
@@ -49,7 +49,6 @@ _FINDERS: Mapping[Noun, Callable[[Outline, str], str]] = {
 Row = dict[str, Any]
 
 
-@disk_errors("no")
 def revert_report(context: Context, request: RevertReport, author: Author) -> Row:
     """Bring earlier content back as a new version. On a damaged report, `to_version` repairs it.
 
@@ -66,13 +65,13 @@ def revert_report(context: Context, request: RevertReport, author: Author) -> Ro
             return first
         proposal = proposed_revert(edit, request, call.reason)
         outcome, rebased_over = carried_over(edit, request.expected_version, proposal)
-        if request.dry_run or not (outcome.applied or edit.state.refusal):
+        if request.dry_run or not (outcome.applied or edit.snapshot.refusal):
             return preview_answer(edit, outcome, outcome.warnings, rebased_over, dry_run=request.dry_run)
         now = utc_now()
         note = call.note(outcome, author, now, outcome.warnings, **proposal.extra, rebased_over=rebased_over)
         edit.put(outcome.outline.model_copy(update={"updated_at": now}), note)
-    assert edit.record is not None
-    return changed_answer(edit.record, outcome.outline.title, outcome.applied, outcome.warnings)
+    assert edit.committed is not None
+    return changed_answer(edit.committed, outcome.outline.title, outcome.applied, outcome.warnings)
 
 
 def _checked(request: RevertReport) -> RevertReport:
@@ -99,7 +98,7 @@ def _stated(request: RevertReport) -> Row:
     return {name: value for name, value in named.items() if value}
 
 
-def proposed_revert(edit: Edit, request: RevertReport, reason: str) -> Proposal:
+def proposed_revert(edit: Transaction, request: RevertReport, reason: str) -> Proposal:
     """Return the proposal of a checked request.
 
     Raises:
@@ -107,17 +106,17 @@ def proposed_revert(edit: Edit, request: RevertReport, reason: str) -> Proposal:
         NoSuchVersionError: The report never had the version.
         ItemNotFoundError: No item matches `item`.
     """
-    retry: Row = {"report": edit.state.outline.report_id, **_stated(request)}
+    retry: Row = {"report": edit.snapshot.outline.report_id, **_stated(request)}
     retry |= {"reason": reason} if reason else {}
-    if edit.state.refusal is not None and (request.undo or request.item):
-        raise edit.state.refusal
+    if edit.snapshot.refusal is not None and (request.undo or request.item):
+        raise edit.snapshot.refusal
     if request.undo:
         return _proposed_undo(edit, request, retry)
     target = edit.outline_at(request.to_version)
     extra: Row = {"reverted_to": request.to_version}
     if not request.item:
-        return Proposal(lambda outline: _reverted(edit.state, outline, target), retry, extra=extra)
-    place = find_item(request.item, (edit.state.outline, target))
+        return Proposal(lambda outline: _reverted(edit.snapshot, outline, target), retry, extra=extra)
+    place = find_item(request.item, (edit.snapshot.outline, target))
     if not place.is_in(target):
         raise ItemNotFoundError(
             f"Version {request.to_version} has no such {place.noun}.",
@@ -125,13 +124,13 @@ def proposed_revert(edit: Edit, request: RevertReport, reason: str) -> Proposal:
             path="item",
         )
     return Proposal(
-        lambda outline: _reverted(edit.state, outline, with_item(outline, target, place)),
+        lambda outline: _reverted(edit.snapshot, outline, with_item(outline, target, place)),
         retry | {"item": place.item_id},
         extra=extra | {"item": place.item_id},
     )
 
 
-def _reverted(state: State, old: Outline, new: Outline) -> Outcome:
+def _reverted(state: Snapshot, old: Outline, new: Outline) -> Outcome:
     """Return the outcome of a revert; bookkeeping does not count."""
     edits = content_edits(diff(old, new))
     applied = max(1, len(brief_edits(edits))) if edits else 0
@@ -155,12 +154,12 @@ class UndoRange:
         return str(self.last) if self.first == self.last else f"{self.first}-{self.last}"
 
 
-def _proposed_undo(edit: Edit, request: RevertReport, retry: Row) -> Proposal:
+def _proposed_undo(edit: Transaction, request: RevertReport, retry: Row) -> Proposal:
     undone = _undo_range(edit, str(request.undo))
     extra: Row = {"undo": undone.name}
     before = undone.before
     if request.item:
-        place = find_item(request.item, (edit.state.outline, undone.after, before))
+        place = find_item(request.item, (edit.snapshot.outline, undone.after, before))
         before = _limited(undone, place)
         extra |= {"item": place.item_id}
 
@@ -169,7 +168,7 @@ def _proposed_undo(edit: Edit, request: RevertReport, retry: Row) -> Proposal:
         if merged.conflicts:
             clashing = Clashing(undone.after, outline, before, merged.conflicts, undone.last)
             raise undo_conflict(edit, undone.name, clashing)
-        return _reverted(edit.state, outline, merged.outline)
+        return _reverted(edit.snapshot, outline, merged.outline)
 
     return Proposal(make, retry | extra, least_version=undone.last, extra=extra)
 
@@ -181,9 +180,9 @@ def _limited(undone: UndoRange, place: Place) -> Outline:
     return undone.after
 
 
-def _undo_range(edit: Edit, undo: str) -> UndoRange:
+def _undo_range(edit: Transaction, undo: str) -> UndoRange:
     first, last = _span(edit, undo)
-    record = edit.record_of(first)
+    record = edit.event(first)
     if record.is_whole:
         what = (
             "adopted the report from another program" if record.payload.get("adopted") else "made the report"
@@ -201,7 +200,7 @@ def _undo_range(edit: Edit, undo: str) -> UndoRange:
     return UndoRange(first, last, before, after if first == last else edit.outline_at(last))
 
 
-def _span(edit: Edit, undo: str) -> tuple[int, int]:
+def _span(edit: Transaction, undo: str) -> tuple[int, int]:
     """Return the first and the last version that `undo` names."""
     if found := _SPAN.fullmatch(undo):
         first = int(found[1])
@@ -212,13 +211,13 @@ def _span(edit: Edit, undo: str) -> tuple[int, int]:
                 hint="For example 14-17.",
                 path="undo",
             )
-        edit.record_of(last)
+        edit.event(last)
         return first, last
     version = _version_of_action(edit, undo)
     return version, version
 
 
-def _version_of_action(edit: Edit, undo: str) -> int:
+def _version_of_action(edit: Transaction, undo: str) -> int:
     try:
         action_id = parse_uuid(undo)
     except ValueError:
@@ -227,8 +226,8 @@ def _version_of_action(edit: Edit, undo: str) -> int:
             hint="Give a version such as 14, a range such as 14-17, or the action_id that a change answered.",
             path="undo",
         ) from None
-    named = edit.events(naming=[action_id.encode()])
-    record = next((r for r in named if (r.data or {}).get("action_id") == action_id), None)
+    named = edit.events(mentioning=[action_id])
+    record = next((r for r in named if r.fields.get("action_id") == action_id), None)
     if record is None:
         raise NoSuchVersionError(
             f"No change of this report has the action_id {cut(undo, 40)}.",

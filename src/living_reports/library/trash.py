@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from living_reports.library.answers import bare_event, checked_reason
-from living_reports.library.context import Context, disk_errors, find_report
+from living_reports.library.context import Context, find_report
 from living_reports.library.requests import RestoreReport, TrashReport
 from living_reports.model.event import Author
 from living_reports.model.selectors import pick_report
-from living_reports.store.files import State
+from living_reports.store.base import Snapshot
 
 Row = dict[str, Any]
 
 
-@disk_errors("unknown")
 def trash_report(context: Context, request: TrashReport, author: Author) -> Row:
     """Move a report into the trash.
 
@@ -25,11 +24,10 @@ def trash_report(context: Context, request: TrashReport, author: Author) -> Row:
     reason = checked_reason(request.reason)
     report_id = find_report(storage, request.report, writing=True)
     state = storage.read(report_id)
-    path = storage.trash(report_id, bare_event("delete", report_id, reason, author))
-    return _row(state) | {"path": path.relative_to(storage.reports_root).as_posix()}
+    place = storage.trash(report_id, bare_event("delete", report_id, reason, author))
+    return _row(state) | {"path": place}
 
 
-@disk_errors("unknown")
 def restore_report(context: Context, request: RestoreReport, author: Author) -> Row:
     """Bring a report back from the trash, by its id or a prefix of it.
 
@@ -38,10 +36,10 @@ def restore_report(context: Context, request: RestoreReport, author: Author) -> 
         ReportError: The selector is wrong, or the store failed.
     """
     storage = context.storage
-    report_id = pick_report(storage.trash_entries(), request.report, True).report_id
+    report_id = pick_report(storage.trashed(), request.report, True).report_id
     event = bare_event("status_change", report_id, "restored from the trash", author)
     return _row(storage.restore(report_id, event))
 
 
-def _row(state: State) -> Row:
+def _row(state: Snapshot) -> Row:
     return {"report_id": state.outline.report_id, "title": state.outline.title, "version": state.version}

@@ -13,7 +13,6 @@ Rules:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,7 @@ from typing import Any
 from living_reports.changes import Change, parse_changes
 from living_reports.errors import ReportError
 from living_reports.library.answers import WriteCall, changed_answer, new_id, preview_answer
-from living_reports.library.context import Context, disk_errors
+from living_reports.library.context import Context
 from living_reports.library.merging import carried_over, proposed_changes
 from living_reports.library.requests import UpdateReport
 from living_reports.library.sources import with_hashes
@@ -31,16 +30,14 @@ from living_reports.model.fields import PROSE, WORDS
 from living_reports.model.report import Outline
 from living_reports.model.selectors import find_insight, find_section
 from living_reports.reading.compact import cut
-from living_reports.store.files import Edit, Record, State, utc_now
+from living_reports.store.base import Event, Snapshot, Transaction, utc_now
 
 _WARNINGS = 10
 _REASON_CHARS = 80
-_AT = re.compile(rb'"at":"([^"]*)"')
 
 Row = dict[str, Any]
 
 
-@disk_errors("no")
 def update_report(context: Context, request: UpdateReport, author: Author) -> Row:
     """Make all changes as one version, or none. Changes to an older version are merged with later ones.
 
@@ -57,15 +54,15 @@ def update_report(context: Context, request: UpdateReport, author: Author) -> Ro
         now = utc_now()
         proposal = proposed_changes(edit, changes, parsed, call.reason, now, new_id)
         outcome, rebased_over = carried_over(edit, request.expected_version, proposal)
-        warnings = [*edit.state.warnings, *outcome.warnings]
+        warnings = [*edit.snapshot.warnings, *outcome.warnings]
         if not request.expected_version:
             warnings += overwrite_warnings(edit, parsed, outcome.outline, author)
         if request.dry_run or not outcome.applied:
             return preview_answer(edit, outcome, warnings, rebased_over, dry_run=request.dry_run)
         note = call.note(outcome, author, now, warnings, rebased_over=rebased_over)
         edit.put(outcome.outline.model_copy(update={"updated_at": now}), note)
-    assert edit.record is not None
-    return changed_answer(edit.record, outcome.outline.title, outcome.applied, warnings)
+    assert edit.committed is not None
+    return changed_answer(edit.committed, outcome.outline.title, outcome.applied, warnings)
 
 
 # --- Warnings about replaced text ----------------------------------------------------------
@@ -90,10 +87,9 @@ class _Replaced:
         return frozenset({self.at, self.item, ""})
 
     @property
-    def named_by(self) -> tuple[bytes, ...]:
-        """The bytes of which the log line of such an edit contains one."""
-        item_id = self.item.partition("/")[2].encode()
-        return (item_id,) if item_id else (f'"at":"{self.field}"'.encode(), b'"at":""')
+    def item_id(self) -> str:
+        """The id that an event mentions if it touched this text; empty for a text of the report itself."""
+        return self.item.partition("/")[2]
 
     @property
     def shrinks(self) -> bool:
@@ -101,11 +97,13 @@ class _Replaced:
         return self.field in PROSE and len(self.new) < len(self.old) / 2
 
 
-def overwrite_warnings(edit: Edit, changes: Sequence[Change], new: Outline, author: Author) -> list[str]:
+def overwrite_warnings(
+    edit: Transaction, changes: Sequence[Change], new: Outline, author: Author
+) -> list[str]:
     """Return a warning for each text that another client wrote, or that lost more than half of its length."""
-    replaced = list(dict.fromkeys(_replaced_texts(edit.state.outline, changes, new)))
+    replaced = list(dict.fromkeys(_replaced_texts(edit.snapshot.outline, changes, new)))
     touched = _last_touches(edit, replaced)
-    warnings = [_warning(edit.state, text, touched.get(text), author) for text in replaced]
+    warnings = [_warning(edit.snapshot, text, touched.get(text), author) for text in replaced]
     stated = [warning for warning in warnings if warning]
     more = len(stated) - _WARNINGS
     return stated if more <= 0 else [*stated[:_WARNINGS], f"{more} more texts were replaced like that"]
@@ -140,25 +138,30 @@ def _texts(item: str, old: object, new: object, fields: Iterable[str]) -> Iterat
             yield _Replaced(item, field, before, after or "")
 
 
-def _last_touches(edit: Edit, texts: Iterable[_Replaced]) -> dict[_Replaced, Record]:
+def _last_touches(edit: Transaction, texts: Iterable[_Replaced]) -> dict[_Replaced, Event]:
     """Return the newest event that wrote each text, or added its item or the whole outline."""
     missing = set(texts)
-    found: dict[_Replaced, Record] = {}
-    naming = [part for text in missing for part in text.named_by]
-    for record in edit.events(naming) if missing else ():
-        named = {at.decode("utf-8", "replace") for at in _AT.findall(record.raw)}
-        if not any(text.touched_by & named for text in missing):
+    found: dict[_Replaced, Event] = {}
+    if not missing:
+        return found
+    addresses = frozenset(at for text in missing for at in text.touched_by)
+    own_fields = [text.field for text in missing if not text.item_id]
+    ids = [text.item_id for text in missing if text.item_id]
+    for event in edit.events(mentioning=ids, editing=own_fields):
+        if not event.may_edit(addresses):
             continue
-        touched = {one.get("at") for one in record.delta if isinstance(one, dict)}
+        touched = {one.get("at") for one in event.delta if isinstance(one, dict)}
         now = {text for text in missing if text.touched_by & touched}
-        found |= dict.fromkeys(now, record)
+        found |= dict.fromkeys(now, event)
         missing -= now
         if not missing:
             break
+        if now:
+            addresses = frozenset(at for text in missing for at in text.touched_by)
     return found
 
 
-def _warning(state: State, text: _Replaced, record: Record | None, author: Author) -> str:
+def _warning(state: Snapshot, text: _Replaced, record: Event | None, author: Author) -> str:
     """Return the warning about one text; empty if the caller wrote it and much of it is left."""
     other = _other_author(record, author)
     if not other and not text.shrinks:
@@ -169,7 +172,7 @@ def _warning(state: State, text: _Replaced, record: Record | None, author: Autho
     return f"{what}; revert_report with undo={_version_made(state)} brings it back"
 
 
-def _other_author(record: Record | None, author: Author) -> str:
+def _other_author(record: Event | None, author: Author) -> str:
     """Return ` by <author>` for a text of another client; empty for one of the caller."""
     if record is None or not record.is_event:
         return ""
@@ -182,6 +185,6 @@ def _other_author(record: Record | None, author: Author) -> str:
     return f" by {client or record.event.actor}" + (f" ({reason})" if reason else "")
 
 
-def _version_made(state: State) -> int:
+def _version_made(state: Snapshot) -> int:
     """Return the version that the change makes; adopting another program's report makes one before it."""
-    return max(state.version, state.floor) + (1 if state.record is not None else 2)
+    return state.next_version

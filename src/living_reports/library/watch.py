@@ -21,17 +21,15 @@ Rules:
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Hashable
 from dataclasses import dataclass
-from pathlib import Path
 
 from living_reports.errors import LockTimeoutError, ReportError, ReportNotFoundError, StorageFailedError
 from living_reports.library.context import Context, find_report
 from living_reports.library.resources import Address, parse_address
-from living_reports.model.report import parse_uuid
-from living_reports.store.files import GlobalStorage
+from living_reports.model.report import outline_bytes, parse_uuid, sha256_hex
+from living_reports.store.base import Store
 
 logger = logging.getLogger(__name__)
 
@@ -48,14 +46,14 @@ class _Followed:
 
     address: Address | None
     report_id: str
-    file_stats: Hashable
+    token: Hashable
     seen: Hashable
 
 
 class ChangeWatcher:
     """The followed addresses of one store. Threads may share it."""
 
-    def __init__(self, storage: GlobalStorage) -> None:
+    def __init__(self, storage: Store) -> None:
         self._storage = storage
         self._mutex = threading.Lock()
         self._followed: dict[str | None, _Followed] = {}
@@ -71,7 +69,7 @@ class ChangeWatcher:
                 return
             address = None if text is LIST else parse_address(text)
             report_id = self._report_id(address) if address else ""
-            followed = _Followed(address, report_id, self._file_stats(report_id), None)
+            followed = _Followed(address, report_id, self._storage.change_token(report_id or None), None)
             followed.seen = self._visible(followed)
             self._followed[text] = followed
 
@@ -92,26 +90,18 @@ class ChangeWatcher:
             return find_report(self._storage, address.report, writing=False)
 
     def _changed(self, followed: _Followed) -> bool:
-        file_stats = self._file_stats(followed.report_id)
-        if file_stats == followed.file_stats:
+        token = self._storage.change_token(followed.report_id or None)
+        if token == followed.token:
             return False
         try:
             visible = self._visible(followed)
-        except (OSError, LockTimeoutError, StorageFailedError) as error:
+        except (LockTimeoutError, StorageFailedError) as error:
             logger.info("%s is checked again: %s", followed.report_id or "the list", error)
             return False
-        followed.file_stats = file_stats
+        followed.token = token
         is_other = visible != followed.seen
         followed.seen = visible
         return is_other
-
-    def _file_stats(self, report_id: str) -> Hashable:
-        """Return the stats of the files; a write during this call shows at the next one."""
-        root = self._storage.reports_root
-        if not report_id:
-            return tuple(_stamp(root / name) for name in ("index.jsonl", "by_id", ".pending"))
-        folder = root / "by_id" / report_id
-        return tuple(_stamp(folder / name) for name in ("audit.jsonl", "outline.json"))
 
     def _visible(self, followed: _Followed) -> Hashable:
         """Return a value that stands for what a reader would see."""
@@ -129,21 +119,13 @@ class ChangeWatcher:
         if followed.address.version:
             return "there"
         if followed.address.part == "audit":
-            return state.found.log_size
+            newest = next(self._storage.events(followed.report_id), None)
+            return newest.sha256 if newest is not None else ""
         # Bytes tell versions apart only where no event of ours does: a file that an editor has half
         # written is not what a reader gets.
-        return state.version if state.record else state.found.sha256
-
-
-def _stamp(path: Path) -> Hashable:
-    try:
-        stat = os.stat(path)
-    except OSError:
-        return None
-    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+        return state.version if state.head else sha256_hex(outline_bytes(state.outline))
 
 
 def watch(context: Context) -> ChangeWatcher:
     """Return a watcher with a lock time-out of its own, so that one locked report delays no others."""
-    root = context.storage.reports_root
-    return ChangeWatcher(GlobalStorage(root, lock_timeout_seconds=LOCK_TIMEOUT_S))
+    return ChangeWatcher(context.storage.with_timeout(LOCK_TIMEOUT_S))

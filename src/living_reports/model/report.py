@@ -24,6 +24,8 @@ import math
 import re
 import uuid
 from collections.abc import Iterable
+from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -351,3 +353,19 @@ class IndexEntry(Model):
     tags: list[str] = Field(default_factory=list)
     status: ReportStatus = "active"
     path: str
+
+
+def utc_day(value: Any) -> date | None:
+    """The UTC day of an ISO 8601 day or time; `None` if it cannot be read."""
+    return _day_of(value) if isinstance(value, str) else None
+
+
+@lru_cache(4096)  # a summary asks for each insight's day several times
+def _day_of(value: str) -> date | None:
+    try:
+        if len(value) == len("2026-11-23"):
+            return date.fromisoformat(value)
+        moment = datetime.fromisoformat(value)
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
+    except (ValueError, OverflowError):
+        return None

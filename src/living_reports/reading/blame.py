@@ -27,7 +27,7 @@ from living_reports.model.fields import DERIVED, ID_FIELDS, ITEMS, LABELS
 from living_reports.model.report import Outline
 from living_reports.model.selectors import find_insight, find_section, folded, quoted
 from living_reports.reading.compact import brief_address, by_line
-from living_reports.store.files import Record
+from living_reports.store.base import Event
 
 Row = dict[str, Any]
 Path = list[str]
@@ -40,7 +40,7 @@ _FIELD_PARTS = 3
 # --- Which place -------------------------------------------------------------------------
 
 
-def place_of(item: str, outline: Outline | None, records: Iterable[Record]) -> Path:
+def place_of(item: str, outline: Outline | None, records: Iterable[Event]) -> Path:
     """The parts of the address that `item` names, its id whole.
 
     `outline` is the report as it is, if it can be read; `records` are looked through for an item
@@ -92,7 +92,7 @@ def _item_id(outline: Outline | None, kind: str, name: str) -> str:
     return find_insight(outline, name, "item", reading=True).insight_id
 
 
-def _gone(kinds: Sequence[str], name: str, records: Iterable[Record]) -> Path | None:
+def _gone(kinds: Sequence[str], name: str, records: Iterable[Event]) -> Path | None:
     """The item that last had this id, title or summary."""
     plain, words = name.strip().replace("-", "").casefold(), folded(name)
     for record in records:
@@ -116,12 +116,12 @@ def _title(side: Any) -> str:
 # --- Which events ------------------------------------------------------------------------
 
 
-def about(place: Path) -> Callable[[Record], bool]:
+def about(place: Path) -> Callable[[Event], bool]:
     """The events that touched a place."""
     return lambda record: next(_touched(record, place), None) is not None
 
 
-def last_change(place: Path, records: Iterable[Record], names: Mapping[str, str]) -> Row:
+def last_change(place: Path, records: Iterable[Event], names: Mapping[str, str]) -> Row:
     """Who last changed a place: `{version, ts, actor, client, reason, at}`; empty if nobody did.
 
     `records` come newest first; `names` gives short ids. `at` is what changed of the place, or the
@@ -136,7 +136,7 @@ def last_change(place: Path, records: Iterable[Record], names: Mapping[str, str]
     return {}
 
 
-def edits(record: Record) -> Iterator[tuple[Path, Row]]:
+def edits(record: Event) -> Iterator[tuple[Path, Row]]:
     """The edits of an event with the parts of their addresses; another writer's may be anything."""
     for edit in record.delta:
         if isinstance(edit, dict) and isinstance(edit.get("at"), str):
@@ -146,14 +146,14 @@ def edits(record: Record) -> Iterator[tuple[Path, Row]]:
                 continue
 
 
-def named_by(place: Path) -> list[bytes]:
-    """What a line of the log contains if its event touched the place; nothing is known of most places."""
-    return [place[1].encode()] if len(place) > 1 and place[0] in ITEMS else []
+def named_by(place: Path) -> list[str]:
+    """Return the ids that an event mentions if it touched the place; none are known for most places."""
+    return [place[1]] if len(place) > 1 and place[0] in ITEMS else []
 
 
-def _touched(record: Record, place: Path) -> Iterator[Path]:
+def _touched(record: Event, place: Path) -> Iterator[Path]:
     """Where the event touched the place."""
-    if any(name not in record.raw for name in named_by(place)):
+    if not all(record.mentions(name) for name in named_by(place)):
         return  # spares most lines from being parsed
     for path, edit in edits(record):
         if _touches(path, edit, place):

@@ -25,13 +25,12 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import UTC, date, datetime
-from functools import lru_cache
+from datetime import date
 from typing import Any, Literal, NamedTuple
 
 from living_reports.model.fields import DAYS
 from living_reports.model.references import cited_version, is_report_address, report_address, report_of
-from living_reports.model.report import Citation, Insight, Outline, Section
+from living_reports.model.report import Citation, Insight, Outline, Section, utc_day
 from living_reports.model.selectors import folded
 from living_reports.reading.compact import cut, short_ids
 
@@ -129,22 +128,6 @@ def is_stale(insight: Insight, today: date) -> bool:
         return False
     day = utc_day(due)
     return day is not None and day < today
-
-
-def utc_day(value: Any) -> date | None:
-    """The UTC day of an ISO 8601 day or time; `None` if it cannot be read."""
-    return _day_of(value) if isinstance(value, str) else None
-
-
-@lru_cache(4096)  # a summary asks for each insight's day several times
-def _day_of(value: str) -> date | None:
-    try:
-        if len(value) == len("2026-11-23"):
-            return date.fromisoformat(value)
-        moment = datetime.fromisoformat(value)
-        return (moment.astimezone(UTC) if moment.tzinfo else moment).date()
-    except (ValueError, OverflowError):
-        return None
 
 
 # --- Finding -----------------------------------------------------------------------------

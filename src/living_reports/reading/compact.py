@@ -41,7 +41,7 @@ from living_reports.model.event import AuditEvent
 from living_reports.model.fields import DERIVED, ID_FIELDS, ITEMS, LABELS, ORDERS
 from living_reports.model.report import Outline
 from living_reports.reading.cursor import damaged
-from living_reports.store.files import Record
+from living_reports.store.base import Event
 
 MAX_ANSWER_CHARS = 20_000
 """The limit of most answers, in characters of compact JSON."""
@@ -304,7 +304,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def by_line(record: Record) -> Row:
+def by_line(record: Event) -> Row:
     """Return the author of a version in one row: version, time, actor, client and reason."""
     event = record.event
     by = {

@@ -41,7 +41,7 @@ from living_reports.reading.compact import (
     short_ids,
 )
 from living_reports.reading.requests import DiffReport, require_choice
-from living_reports.store.files import GlobalStorage, Record, State
+from living_reports.store.base import Event, Snapshot, Store
 
 FORMATS = ("changes", "text")
 
@@ -62,7 +62,7 @@ class _Span(NamedTuple):
 
 
 def difference(
-    storage: GlobalStorage, report_id: str, state: State, asked: DiffReport, today: date, page_diff: PageDiff
+    storage: Store, report_id: str, state: Snapshot, asked: DiffReport, today: date, page_diff: PageDiff
 ) -> Row:
     """The answer of `diff_report`, or the page of it that the cursor asks for.
 
@@ -100,12 +100,12 @@ def difference(
 
 
 def _first_version(
-    since: int | datetime | None, last: int, records: Iterable[Record], current: Outline
+    since: int | datetime | None, last: int, records: Iterable[Event], current: Outline
 ) -> int:
     """The version that a comparison up to `last` begins with; 0 is before the creation."""
     if isinstance(since, int):
         return since
-    oldest: Record | None = None
+    oldest: Event | None = None
     for record in records:
         if not record.makes_version:
             continue
@@ -149,7 +149,7 @@ def _require_forwards(span: _Span, asked: DiffReport) -> None:
 # --- The rows ----------------------------------------------------------------------------
 
 
-def changed_rows(old: Outline | None, new: Outline, records: Iterable[Record]) -> list[Row]:
+def changed_rows(old: Outline | None, new: Outline, records: Iterable[Event]) -> list[Row]:
     """What differs, in the order of the report: `{at, old, new, by}`; `records` newest first."""
     before = old or new.model_copy(update={"title": "", "sections": [], "insights": [], "metadata": {}})
     delta = diff(before, new)
@@ -168,7 +168,7 @@ def _stated(row: Row) -> Row:
     return {key: value for key, value in row.items() if value != ""}
 
 
-def _by(record: Record | None) -> Row:
+def _by(record: Event | None) -> Row:
     return {"by": by_line(record)} if record else {}
 
 
@@ -230,7 +230,7 @@ def _interleaved(old: Sequence[str], new: Sequence[str]) -> list[str]:
 # --- By whom -----------------------------------------------------------------------------
 
 
-def _versions(records: Iterable[Record], first: int, last: int) -> Iterator[Record]:
+def _versions(records: Iterable[Event], first: int, last: int) -> Iterator[Event]:
     """The events that made the versions after `first` up to `last`, newest first."""
     for record in records:
         if record.is_ours and record.version <= first:
@@ -239,12 +239,12 @@ def _versions(records: Iterable[Record], first: int, last: int) -> Iterator[Reco
             yield record
 
 
-def _authors(paths: Iterable[Path], records: Iterable[Record]) -> dict[Path, Record]:
+def _authors(paths: Iterable[Path], records: Iterable[Event]) -> dict[Path, Event]:
     """For each address the newest of these events that touched it."""
     missing: defaultdict[Path, set[Path]] = defaultdict(set)
     for path in paths:
         missing[path[:2]].add(path)
-    found: dict[Path, Record] = {}
+    found: dict[Path, Event] = {}
     for record in records:
         if not any(missing.values()):
             break

@@ -14,9 +14,9 @@ from typing import get_args
 from living_reports.errors import InvalidInputError
 from living_reports.model.event import ActionType, Actor
 from living_reports.model.selectors import folded, quoted
-from living_reports.store.files import Record
+from living_reports.store.base import Event
 
-Wanted = Callable[[Record], bool]
+Wanted = Callable[[Event], bool]
 
 
 # --- Since when --------------------------------------------------------------------------
@@ -55,12 +55,12 @@ def as_moment(text: str) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def is_after(record: Record, since: int | datetime) -> bool:
+def is_after(record: Event, since: int | datetime) -> bool:
     """Return True if the event came after the version, or not before the moment."""
     if isinstance(since, int):
         return record.version > since or not record.is_ours
     try:
-        return as_moment(str((record.data or {}).get("ts"))) >= since
+        return as_moment(str(record.fields.get("ts"))) >= since
     except ValueError:
         return True  # another program's idea of a time
 
@@ -84,32 +84,20 @@ def by_type(action_type: str) -> Wanted:
             allowed=list(known),
             did_you_mean=near[0] if near else None,
         )
-    return lambda record: (record.data or {}).get("action_type") == action_type
+    return lambda record: record.fields.get("action_type") == action_type
 
 
 def by_actor(actor: str) -> Wanted:
     """Return the filter for one kind of actor, else for the clients whose name contains the word."""
     word = folded(actor)
     if word in get_args(Actor):
-        return lambda record: (record.data or {}).get("actor") == word
+        return lambda record: record.fields.get("actor") == word
     return lambda record: word in folded(str(record.payload.get("client", "")))
 
 
 # --- Versions ----------------------------------------------------------------------------
 
 
-def newest_version(records: Iterable[Record]) -> int:
+def newest_version(records: Iterable[Event]) -> int:
     """Return the version of the newest event; 0 where no event has one."""
     return next((record.version for record in records if record.is_ours), 0)
-
-
-def updated_by(records: Iterable[Record], moment: str) -> str:
-    """Return the time of the last change up to a moment (ISO 8601 in UTC); empty if the report is younger."""
-    for record in records:
-        if record.is_whole:  # a creation, or an adoption
-            outline = record.delta[0].get("new")
-            ts = str(outline.get("updated_at", "")) if isinstance(outline, dict) else ""
-            return ts if ts <= moment else ""
-        if record.makes_version and (ts := record.event.ts) <= moment:
-            return ts
-    return ""

@@ -20,7 +20,7 @@ from living_reports.model.delta import DeltaError, apply, invert
 from living_reports.model.fields import NOT_WORDS
 from living_reports.model.report import Insight, Outline, Section
 from living_reports.model.selectors import folded
-from living_reports.store.files import Record
+from living_reports.store.base import Event
 
 _NO_TEXT = set(NOT_WORDS)
 
@@ -38,7 +38,7 @@ class Mentions:
         self._outline_at = outline_at
         self._after: Outline | None = None
 
-    def __call__(self, record: Record) -> bool:
+    def __call__(self, record: Event) -> bool:
         if not record.makes_version:
             return False
         try:
@@ -46,7 +46,7 @@ class Mentions:
         except (ReportError, DeltaError):
             return any(self._text in folded(words) for words in _texts(record.delta))
 
-    def _is_changed_by(self, record: Record) -> bool:
+    def _is_changed_by(self, record: Event) -> bool:
         after = self._after
         if after is None or after.outline_version != record.version:
             after = self._outline_at(record.version)

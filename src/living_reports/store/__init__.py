@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from living_reports.errors import InvalidInputError
 from living_reports.store.base import Store
-from living_reports.store.files.root import GlobalStorage
+from living_reports.store.files.store import FolderStore
 
 DEFAULT_LOCK_TIMEOUT_S = 30.0
 
@@ -26,12 +26,12 @@ def open_store(url: str | Path, *, lock_timeout_s: float = DEFAULT_LOCK_TIMEOUT_
         InvalidInputError: No store understands the URL.
     """
     if isinstance(url, Path):
-        return GlobalStorage(url, lock_timeout_seconds=lock_timeout_s)
+        return FolderStore(url, lock_timeout_seconds=lock_timeout_s)
     scheme, separator, _ = url.partition("://")
     if not separator:
-        return GlobalStorage(Path(url), lock_timeout_seconds=lock_timeout_s)
+        return FolderStore(Path(url), lock_timeout_seconds=lock_timeout_s)
     if scheme.lower() == "file":
-        return GlobalStorage(Path(_path_in(url)), lock_timeout_seconds=lock_timeout_s)
+        return FolderStore(Path(_path_in(url)), lock_timeout_seconds=lock_timeout_s)
     if scheme.lower() in ("postgresql", "postgres"):
         raise InvalidInputError(
             "The PostgreSQL store is not built into this version.",

@@ -425,22 +425,25 @@ class Store(Protocol):
         """Put a rendered page beside a report and append the event; a page of the same name is replaced."""
 
     def export(self, report_id: str) -> bytes:
-        """Return a report and its whole history as one archive.
+        """Return a report and its whole history as one archive; the same report always gives the same bytes.
 
         Raises:
             CorruptReportError: It is damaged, or differs from its history.
             TooLargeError: It is too much for one archive.
         """
 
-    def import_(self, archive: bytes) -> tuple[str, bool]:
-        """Create a report from an archive of any store, byte for byte, once all of it has been verified.
+    def import_(self, report_id: str, parts: Mapping[str, bytes]) -> bool:
+        """Create a report from its exported form, byte for byte, once all of it has been verified.
+
+        Args:
+            report_id: The report.
+            parts: The parts of an archive by name, from whichever store: `outline.json`, `audit.jsonl`, ...
 
         Returns:
-            The id of the report, and whether it was created: False if there is one of this id.
+            Whether it was created: False if there is a report of this id.
 
         Raises:
-            InvalidInputError: This is no archive.
-            CorruptReportError: It does not hold one whole, sound report.
+            CorruptReportError: This is not the whole, sound report of this id.
         """
 
     # Care

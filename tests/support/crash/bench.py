@@ -27,8 +27,8 @@ from living_reports.library.requests import (
     UpdateReport,
 )
 from living_reports.model.report import Outline, outline_bytes, outline_data, parse_outline, sha256_hex
-from living_reports.store.files import ReportStorage, report
-from living_reports.store.files.backups import version_in
+from living_reports.storage import ReportStorage
+from living_reports.store.files.catalogue import version_in
 from living_reports.store.files.doctor import check_root
 from support.crash.model import FileSystem, Item, Tree, numbered, read_tree, write_tree
 from support.crash.recorder import Operation, Recorder
@@ -121,7 +121,6 @@ class Bench:
         recorder, begin = Recorder(base), 0
         known = [Known(0, _known_reports(base / ROOT))]
         for act in scenario.acts:
-            _forget_everything()
             with recorder.watching(act.death):
                 act.do(Library(base / ROOT))
             if act.death is None:
@@ -172,7 +171,6 @@ class Bench:
         for position in count():
             write_tree(recording.base, place)
             self._put_search(recording, place / ROOT, is_power_cut=False)
-            _forget_everything()
             if not killed_before(position, lambda: act.do(Library(place / ROOT))):
                 return
             yield recording, place / ROOT
@@ -239,7 +237,6 @@ class Bench:
             (root / name).write_bytes(data.replace(self._boot, OTHER_BOOT) if is_power_cut else data)
 
     def _check(self, recording: Recording, state: State, root: Path) -> None:
-        _forget_everything()
         try:
             Look(recording, state, root, self._random).check()
         except (AssertionError, ReportError, OSError, RecursionError, ValueError) as error:
@@ -419,11 +416,6 @@ def _require_faithful(recording: Recording, base: Path) -> None:
 def _announced(tree: Tree) -> Tree:
     """The tree without a lock file that was opened, but never written to."""
     return numbered(item for item in tree if item.content or not item.path.endswith(".index.lock"))
-
-
-def _forget_everything() -> None:
-    """What a process knows beside the disk; the next one starts without."""
-    report._undecided.clear()
 
 
 def _make_old(root: Path) -> None:

@@ -30,7 +30,7 @@ from living_reports.library.requests import (
 )
 from living_reports.model.event import Author
 from living_reports.model.report import Outline, Section
-from living_reports.store.files import Note
+from living_reports.storage import Note
 from support.crash.recorder import Death
 
 SEED = int(os.environ.get("CRASH_SEED", "20261123"))
@@ -137,7 +137,7 @@ def exported(root: Path) -> None:
     """A file that export wrote lies beside a root that is not there yet."""
     elsewhere = root.parent / "elsewhere"
     some_versions(elsewhere)
-    Library(elsewhere).storage.export(REPORT, root.parent / "report.tar")
+    (root.parent / "report.tar").write_bytes(Library(elsewhere).storage.export(REPORT))
     shutil.rmtree(elsewhere)
 
 

@@ -1,30 +1,7 @@
-"""The files of a reports directory, and the guarantees that hold for them.
+"""The folder store: the files of a reports directory, and the guarantees that hold for them.
 
-Read in this order: `durable` (the only writer of bytes), `lock` (one writer at a time),
-`audit` (the log and its chain), `backups` and `history` (any version read back), `state` and `recovery`
-(what a crash or a person left), `report` (the commit), `index` (the catalogue), `root`.
+Read in this order: `durable` (the only writer of bytes), `lock` (one writer at a time), `log` (the
+events and their chain), `catalogue` (the index of all reports), `folder` (the files of one report, and any
+version of it), `commit`, `recovery` (after a crash or an edit by hand), `verify` and `transfer`,
+`doctor` and `repair`, `search`, `store` (everything together).
 """
-
-from living_reports.errors import LockTimeoutError, StorageError
-from living_reports.store.files.audit import Note, Record, utc_now
-from living_reports.store.files.index import ReportIndex
-from living_reports.store.files.lock import ReportLock
-from living_reports.store.files.report import Edit, ReportStorage
-from living_reports.store.files.root import GlobalStorage
-from living_reports.store.files.state import State
-from living_reports.store.files.verify import Say
-
-__all__ = [
-    "Edit",
-    "GlobalStorage",
-    "LockTimeoutError",
-    "Note",
-    "Record",
-    "ReportIndex",
-    "ReportLock",
-    "ReportStorage",
-    "Say",
-    "State",
-    "StorageError",
-    "utc_now",
-]

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Literal
 
 from pydantic import ValidationError
 
@@ -37,15 +36,14 @@ from living_reports.model.report import (
     parse_uuid,
     sha256_hex,
 )
+from living_reports.store.base import Finding, Severity
 from living_reports.store.files import durable
-from living_reports.store.files.audit import Record
-from living_reports.store.files.backups import backup_names
-from living_reports.store.files.index import entry_on_disk
-from living_reports.store.files.report import ReportStorage
-from living_reports.store.files.state import Confirm, Damaged, Foreign, diagnose
+from living_reports.store.files.catalogue import entry_on_disk
+from living_reports.store.files.folder import ReportFolder, backup_names
+from living_reports.store.files.log import Record
+from living_reports.store.files.recovery import Confirm, Damaged, Foreign, diagnose
 from living_reports.store.files.verify import MAX_FINDINGS, findings_in
 
-Severity = Literal["error", "warning", "info"]
 Progress = Callable[[int, int], None]
 
 _BUSY_SECONDS = 5.0
@@ -65,27 +63,6 @@ _LEFT_IN_ROOT = re.compile(r"^\.index\..*\.tmp$")
 _LEFT_IN_REPORT = re.compile(r"^\.outline\..*\.tmp$")
 _LEFT_IN_BACKUPS = re.compile(r"^\.outline\.json\..*\.tmp$")
 _LEFT_IN_BY_ID = re.compile(r"^\.new-")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing worth saying about a root.
-
-    Attributes:
-        report: The id of the report, empty where it is about the root itself.
-        file: The path below the root, with slashes.
-        line: The line in that file, from 1; 0 where it is about the file.
-        code: What it is, in one stable word.
-        severity: How bad it is; see the module.
-        message: The same for a person.
-    """
-
-    report: str
-    file: str
-    line: int
-    code: str
-    severity: Severity
-    message: str
 
 
 def check_root(root: Path, *, deep: bool = False, progress: Progress | None = None) -> list[Finding]:
@@ -112,7 +89,7 @@ def check_root(root: Path, *, deep: bool = False, progress: Progress | None = No
 
 def check_report(root: Path, folder: Path, *, deep: bool = False) -> list[Finding]:
     """Check one report's folder, in `by_id` or in the trash; one that moved away has no findings."""
-    storage = ReportStorage(folder, lock_timeout_seconds=_BUSY_SECONDS)
+    storage = ReportFolder(folder, lock_timeout_seconds=_BUSY_SECONDS)
     report = _Report(root, folder, _id_of(folder.name))
     try:
         with storage.reading() if storage.lock_path.exists() else nullcontext():
@@ -181,7 +158,7 @@ def _is_left(path: Path, places: Callable[[], list[Path]]) -> bool:
         try:
             for folder in places():
                 if (folder / ".lock").exists():
-                    with ReportStorage(folder, lock_timeout_seconds=0.0).reading():
+                    with ReportFolder(folder, lock_timeout_seconds=0.0).reading():
                         return path.exists()
             return path.exists()
         except LockTimeoutError:
@@ -279,7 +256,7 @@ def _index_findings(root: Path) -> Iterator[Finding]:
 
 def _entry_finding_if_still(folder: Path, index: _Index) -> Finding | None:
     """Look again when no writer is between its outline and its entry."""
-    storage = ReportStorage(folder, lock_timeout_seconds=_BUSY_SECONDS)
+    storage = ReportFolder(folder, lock_timeout_seconds=_BUSY_SECONDS)
     try:
         with storage.reading() if storage.lock_path.exists() else nullcontext():
             index.follow()
@@ -301,7 +278,7 @@ def _entry_finding(folder: Path, index: _Index) -> Finding | None:
 # --- A report -----------------------------------------------------------------------------
 
 
-def _report_findings(report: _Report, storage: ReportStorage, deep: bool) -> Iterator[Finding]:
+def _report_findings(report: _Report, storage: ReportFolder, deep: bool) -> Iterator[Finding]:
     yield from _file_findings(report)
     if not storage.exists():
         os.stat(report.folder)  # one that moved away is not an empty one
@@ -345,12 +322,12 @@ def _file_findings(report: _Report) -> Iterator[Finding]:
             yield report.finding("stray_file", "info", "It is not a backup of ours.", place)
 
 
-def _state_findings(report: _Report, storage: ReportStorage) -> Iterator[Finding]:
+def _state_findings(report: _Report, storage: ReportFolder) -> Iterator[Finding]:
     """What opening the report would have to do first."""
     found = storage.look()
     if found.is_settled:
         return
-    case = diagnose(found, storage.log, lambda outline: outline.report_id == report.report_id)
+    case = diagnose(storage, found, lambda outline: outline.report_id == report.report_id)
     match case:
         case Damaged():
             yield report.finding("damaged", "error", f"It is damaged: {case.damage}.")
@@ -365,7 +342,7 @@ def _state_findings(report: _Report, storage: ReportStorage) -> Iterator[Finding
             yield report.finding("unsettled", "warning", message)
 
 
-def _version_findings(report: _Report, storage: ReportStorage) -> Iterator[Finding]:
+def _version_findings(report: _Report, storage: ReportFolder) -> Iterator[Finding]:
     """Replay the log; where that fails, the version must still be readable as a reader would read it."""
     outline: Outline | None = None
     for line, record in enumerate(storage.log.forwards(), start=1):
@@ -387,14 +364,14 @@ def _next_version(outline: Outline | None, record: Record) -> Outline | None:
     return new if sha256_hex(outline_bytes(new)) == record.outline_sha256 else None
 
 
-def _read_back(storage: ReportStorage, record: Record) -> Outline | None:
+def _read_back(storage: ReportFolder, record: Record) -> Outline | None:
     try:
         return storage.history.outline_at(record.version, _outline_in_place(storage))
     except ReportError:
         return None
 
 
-def _outline_in_place(storage: ReportStorage) -> Outline | None:
+def _outline_in_place(storage: ReportFolder) -> Outline | None:
     """The outline on disk, if it is the one that the last event left."""
     found = storage.look()
     last = storage.log.last_ours()

@@ -21,18 +21,42 @@ import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 from living_reports.errors import ReportError
-from living_reports.store.files import durable
-from living_reports.store.files.doctor import Finding, Progress, left_in_backups
+from living_reports.store.base import Finding, Snapshot
+from living_reports.store.files import durable, recovery
+from living_reports.store.files.catalogue import Listing, ReportIndex
+from living_reports.store.files.doctor import Progress, left_in_backups
+from living_reports.store.files.folder import ReportFolder
 from living_reports.store.files.lock import hold
-from living_reports.store.files.report import ReportStorage
-from living_reports.store.files.root import GlobalStorage
 
 logger = logging.getLogger(__name__)
 
 
-def repair(root: GlobalStorage, findings: Sequence[Finding], progress: Progress | None = None) -> None:
+class Root(Protocol):
+    """What a repair uses of the folder store."""
+
+    reports_root: Path
+    by_id: Path
+    trash_dir: Path
+    index: ReportIndex
+    lock_timeout_seconds: float
+
+    def get_report_storage(self, report_id: str) -> ReportFolder:
+        """Return the folder of a report."""
+
+    def read(self, report_id: str) -> Snapshot:
+        """Let a report recover, and correct its entry."""
+
+    def sweep(self) -> None:
+        """Remove what crashed creations left."""
+
+    def settle_index(self) -> Listing | None:
+        """Look at every report that the index may not know as it is."""
+
+
+def repair(root: Root, findings: Sequence[Finding], progress: Progress | None = None) -> None:
     """Mend what `findings` tell of. What came of it, another check tells.
 
     Args:
@@ -57,7 +81,7 @@ def repair(root: GlobalStorage, findings: Sequence[Finding], progress: Progress 
     root.settle_index()
 
 
-def _folders(root: GlobalStorage, findings: Sequence[Finding]) -> list[Path]:
+def _folders(root: Root, findings: Sequence[Finding]) -> list[Path]:
     """The reports' folders that findings are about, each once."""
     places = {}
     for finding in findings:
@@ -68,21 +92,21 @@ def _folders(root: GlobalStorage, findings: Sequence[Finding]) -> list[Path]:
     return [folder for folder in places if durable.is_real_folder(folder)]
 
 
-def _open(root: GlobalStorage, folder: Path) -> None:
+def _open(root: Root, folder: Path) -> None:
     """Let the report recover, which finishes a move into the trash and corrects its entry, too."""
     in_trash = folder.parent == root.trash_dir
-    storage = ReportStorage(folder) if in_trash else root.get_report_storage(folder.name)
+    storage = ReportFolder(folder) if in_trash else root.get_report_storage(folder.name)
     if storage.exists():
         _remove_unfinished_backups(storage)
         if in_trash:
-            storage.read()
+            recovery.read(storage)
         else:
             root.read(folder.name)
     elif not in_trash:
         _remove_empty(folder, root.lock_timeout_seconds)
 
 
-def _remove_unfinished_backups(storage: ReportStorage) -> None:
+def _remove_unfinished_backups(storage: ReportFolder) -> None:
     if names := left_in_backups(storage.backups_dir):
         with storage.lock():
             for name in names:

@@ -27,10 +27,9 @@ from pathlib import Path
 from living_reports.errors import CorruptReportError, InvalidInputError, TooLargeError
 from living_reports.model.delta import DeltaError, apply
 from living_reports.model.report import Outline, outline_bytes, parse_outline, parse_uuid, sha256_hex
-from living_reports.store.files.audit import Record
-from living_reports.store.files.backups import backup_names
-from living_reports.store.files.publishing import head_of
-from living_reports.store.files.report import ReportStorage
+from living_reports.store.files.commit import head_of
+from living_reports.store.files.folder import ReportFolder, backup_names
+from living_reports.store.files.log import Record
 from living_reports.store.files.verify import verify
 
 MAX_BYTES = 512 * 1024 * 1024
@@ -64,7 +63,7 @@ _UNFINISHED = re.compile(r"\.lock|\.outline\..*\.tmp")
 # --- What is taken along ------------------------------------------------------------------
 
 
-def exported_files(storage: ReportStorage, *, attempts: int = 1) -> dict[str, bytes]:
+def exported_files(storage: ReportFolder, *, attempts: int = 1) -> dict[str, bytes]:
     """The files that make up a report and its history. Takes a held lock, a settled report.
 
     Args:
@@ -83,7 +82,7 @@ def exported_files(storage: ReportStorage, *, attempts: int = 1) -> dict[str, by
     return _files_of_one_moment(storage)
 
 
-def _files_of_one_moment(storage: ReportStorage) -> dict[str, bytes]:
+def _files_of_one_moment(storage: ReportFolder) -> dict[str, bytes]:
     length = storage.log.size()
     _require_verified(storage)
     _require_size(_sizes(storage.report_dir))
@@ -113,7 +112,7 @@ def copied_files(folder: Path) -> dict[str, bytes]:
         LockTimeoutError: Another writer kept the report.
         OSError: A file cannot be read.
     """
-    storage = ReportStorage(folder)
+    storage = ReportFolder(folder)
     with storage.reading() if storage.lock_path.exists() else nullcontext():
         _require_size(_sizes(folder))
         return {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(folder)}
@@ -217,7 +216,7 @@ def _no_archive(why: str) -> InvalidInputError:
 # --- On arrival ---------------------------------------------------------------------------
 
 
-def arrived(storage: ReportStorage, report_id: str) -> Outline:
+def arrived(storage: ReportFolder, report_id: str) -> Outline:
     """The outline of a report that came from elsewhere, once all of it has proved sound.
 
     Raises:
@@ -240,7 +239,7 @@ def arrived(storage: ReportStorage, report_id: str) -> Outline:
     return outline
 
 
-def _require_verified(storage: ReportStorage) -> None:
+def _require_verified(storage: ReportFolder) -> None:
     """Refuse files that are not what the log says; another program's log says nothing of them."""
     if not storage.outline_path.exists():
         raise _unsound("outline.json is missing")

@@ -12,26 +12,19 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from living_reports.model.report import parse_uuid, sha256_hex
-from living_reports.store.files.audit import EMPTY_SHA256, Record
-from living_reports.store.files.backups import backup_names
-
-if TYPE_CHECKING:
-    from living_reports.store.files.report import ReportStorage
-
-Say = Callable[[str, int, int], None]
-"""Told what is being done, how much is done, and of how much."""
+from living_reports.store.base import Expected
+from living_reports.store.base import Progress as Say
+from living_reports.store.files.folder import ReportFolder, backup_names
+from living_reports.store.files.log import EMPTY_SHA256, Record
 
 MAX_FINDINGS = 50
 _LINES_BETWEEN = 100
 """After how many lines it is said again how far the check is."""
-
-Expected = tuple[int, str]
-"""A version, and the `head_sha256` that was noted while it was the newest one."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +54,7 @@ class _Walk:
     """The last line of each version."""
 
 
-def verify(
-    storage: ReportStorage, expected: Expected | None = None, say: Say | None = None
-) -> dict[str, Any]:
+def verify(storage: ReportFolder, expected: Expected | None = None, say: Say | None = None) -> dict[str, Any]:
     """Check one report. The answer is JSON-ready: `ok events head_sha256 findings[{line code message}]`.
 
     With `expected`, the log must still hold the event with this hash that made this version the newest.
@@ -87,12 +78,12 @@ def _row(finding: Finding) -> dict[str, Any]:
     return {"line": finding.line, "code": finding.code, "message": finding.message}
 
 
-def findings_in(storage: ReportStorage) -> list[Finding]:
+def findings_in(storage: ReportFolder) -> list[Finding]:
     """What `verify` finds, each with its file."""
     return _walked(storage)[1]
 
 
-def _walked(storage: ReportStorage, say: Say | None = None) -> tuple[_Walk, list[Finding]]:
+def _walked(storage: ReportFolder, say: Say | None = None) -> tuple[_Walk, list[Finding]]:
     walk = _Walk()
     findings: list[Finding] = []
     size = storage.log.size()
@@ -105,7 +96,7 @@ def _walked(storage: ReportStorage, say: Say | None = None) -> tuple[_Walk, list
     return walk, findings
 
 
-def _line_findings(walk: _Walk, record: Record, storage: ReportStorage) -> Iterator[Finding]:
+def _line_findings(walk: _Walk, record: Record, storage: ReportFolder) -> Iterator[Finding]:
     walk.lines += 1
     line, previous = walk.lines, walk.previous
     walk.previous = record
@@ -129,7 +120,7 @@ def _line_findings(walk: _Walk, record: Record, storage: ReportStorage) -> Itera
         walk.lines_of[record.version] = line
 
 
-def _identity_findings(walk: _Walk, record: Record, storage: ReportStorage, line: int) -> Iterator[Finding]:
+def _identity_findings(walk: _Walk, record: Record, storage: ReportFolder, line: int) -> Iterator[Finding]:
     event = record.event
     if event.action_id in walk.action_ids:
         yield Finding(line, "repeated_event", f"Event {event.action_id} occurs twice.")
@@ -172,7 +163,7 @@ def _note_backup(walk: _Walk, record: Record, follows: bool) -> None:
         walk.backups[str(record.payload.get("backup_filename"))] = str(sha256)
 
 
-def _outline_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
+def _outline_findings(walk: _Walk, storage: ReportFolder) -> Iterator[Finding]:
     if walk.newest is None:
         return
     try:
@@ -185,7 +176,7 @@ def _outline_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
         yield Finding(0, "outline_mismatch", message, "outline.json")
 
 
-def _head_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
+def _head_findings(walk: _Walk, storage: ReportFolder) -> Iterator[Finding]:
     head = storage.look().head_event
     if head is not None and head[1] not in walk.seen:
         line = walk.lines_of.get(head[0], walk.lines)
@@ -200,7 +191,7 @@ def _expectation_findings(walk: _Walk, version: int, sha256: str) -> Iterator[Fi
         yield Finding(line, "head_expected", message)
 
 
-def _backup_findings(walk: _Walk, storage: ReportStorage) -> Iterator[Finding]:
+def _backup_findings(walk: _Walk, storage: ReportFolder) -> Iterator[Finding]:
     """Only the backups that our events name: another writer's are its own affair."""
     for name in backup_names(storage.backups_dir):
         path = storage.backups_dir / name

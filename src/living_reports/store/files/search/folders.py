@@ -18,12 +18,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from living_reports.store.files.index import Listing, list_names
+from living_reports.store.files.catalogue import Listing, ReportIndex, list_names
+from living_reports.store.files.folder import Memory
 
 NEVER = -2
 """The stamp of no listing."""
+
+
+class Root(Protocol):
+    """The part of the folder store that the search uses."""
+
+    reports_root: Path
+    by_id: Path
+    index_path: Path
+    index: ReportIndex
+    memory: Memory
+
+    def settle_index(self) -> Listing | None:
+        """Look at every report that the index may not know as it is."""
 
 
 class Sum(NamedTuple):

@@ -35,12 +35,12 @@ from pydantic import ValidationError
 from living_reports.errors import ReportError
 from living_reports.model.report import IndexEntry, Outline, parse_outline, parse_uuid
 from living_reports.model.selectors import folded
-from living_reports.store.files.boot import boot_id
-from living_reports.store.files.index import entry_of
-from living_reports.store.files.report import ReportStorage
-from living_reports.store.files.root import GlobalStorage
+from living_reports.store.files import recovery
+from living_reports.store.files.catalogue import boot_id, entry_of
+from living_reports.store.files.folder import ReportFolder
+from living_reports.store.files.log import AuditLog
 from living_reports.store.files.search.content import ReviewDay, compared, content_of, moment
-from living_reports.store.files.search.folders import Compared, Names, Sum
+from living_reports.store.files.search.folders import Compared, Names, Root, Sum
 from living_reports.store.files.search.words import opening, searchable
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class _Known(NamedTuple):
 class Follower:
     """What keeps a search database in step with the reports of a root."""
 
-    def __init__(self, storage: GlobalStorage, review_day: ReviewDay) -> None:
+    def __init__(self, storage: Root, review_day: ReviewDay) -> None:
         self._storage = storage
         self._index_path = storage.index_path
         self._by_id = storage.by_id
@@ -238,7 +238,7 @@ class Follower:
         try:
             with (folder / "outline.json").open("rb") as file:
                 head = dict(_HEAD.findall(file.read(_HEAD_BYTES)))
-            last = ReportStorage(folder).log.last()
+            last = AuditLog(folder / "audit.jsonl").last()
         except (OSError, ValueError):
             return False
         if head.get(b"updated_at", b"").decode(errors="replace") != json.loads(entry)["updated_at"]:
@@ -280,10 +280,15 @@ class Follower:
         Where it is not what `entry` says of it, the index is told.
         """
         folder = self._by_id / report_id
-        storage = ReportStorage(folder, lock_timeout_seconds=_LOCK_SECONDS, index=self._storage.index)
+        storage = ReportFolder(
+            folder,
+            lock_timeout_seconds=_LOCK_SECONDS,
+            index=self._storage.index,
+            memory=self._storage.memory,
+        )
         try:
             with storage.reading():
-                outline = storage.read().outline
+                outline = recovery.read(storage).outline
                 stamp = self._stamp(report_id)
                 if entry and _entry(outline, report_id).model_dump_json() != entry:
                     storage.announce(outline)

@@ -20,8 +20,7 @@ import threading
 import time
 
 from living_reports.errors import LockTimeoutError
-from living_reports.store.files.index import Listing
-from living_reports.store.files.root import GlobalStorage
+from living_reports.store.files.catalogue import Listing
 from living_reports.store.files.search.content import ReviewDay
 from living_reports.store.files.search.database import (
     Database,
@@ -31,7 +30,7 @@ from living_reports.store.files.search.database import (
     is_passing,
     reading,
 )
-from living_reports.store.files.search.folders import Names
+from living_reports.store.files.search.folders import Names, Root
 from living_reports.store.files.search.follower import Follower
 from living_reports.store.files.search.queries import Key, Page, Query, fetch
 
@@ -51,7 +50,7 @@ class SearchIndex:
         review_day: The last day on which an insight holds without a review.
     """
 
-    def __init__(self, storage: GlobalStorage, review_day: ReviewDay) -> None:
+    def __init__(self, storage: Root, review_day: ReviewDay) -> None:
         self._storage = storage
         self._database = Database(storage.reports_root)
         self._follower = Follower(storage, review_day)

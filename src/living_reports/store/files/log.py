@@ -1,4 +1,4 @@
-"""The audit log of one report: `audit.jsonl`, append-only, one event a line, chained.
+"""The log of one report: `audit.jsonl`, append-only, one event a line, chained.
 
 Rules:
 
@@ -7,9 +7,11 @@ Rules:
   without its newline, whoever wrote it.
 - A line without `outline_sha256` is another writer's (igloo-mcp's). It is kept, shown and
   covered by our next line, and otherwise passed over.
-- Versions never fall along the log, so a version is found by bisecting the file: nothing
-  here reads a whole log to answer a question about a part of it.
-- This module only reads. Appending is the commit, in `report.py`.
+- Versions never fall along the log, so a version is found by bisecting the file: no question about
+  a part of the log is answered by reading all of it.
+- The log is also the memory that makes retries safe: `RequestCache` only remembers where its newest
+  events stand.
+- This module only reads. Events are appended by `commit`.
 
     >>> log = AuditLog(folder / "audit.jsonl")
     >>> log.find_version(17).event.payload["reason"]
@@ -18,49 +20,37 @@ Rules:
 
 from __future__ import annotations
 
+import json
 import os
-import uuid
+import re
+import threading
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import cached_property
 from io import FileIO
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pydantic_core
 from pydantic import ValidationError
 
-from living_reports.model.event import ActionType, AuditEvent, Author
+from living_reports.model.event import AuditEvent
 from living_reports.model.report import describe, sha256_hex
 
 _BLOCK = 8192
 _MAX_BLOCK = 32_768  # larger ones cost more in fresh memory than they save in calls
 _NEWLINE = ord("\n")
+_AT = re.compile(rb'"at":"([^"]*)"')
 EMPTY_SHA256 = sha256_hex(b"")
-
-
-def utc_now() -> str:
-    """The time as every event and item states it."""
-    return datetime.now(UTC).isoformat()
-
-
-@dataclass(frozen=True)
-class Note:
-    """What an event says beside its delta and its hashes."""
-
-    action_type: ActionType
-    author: Author
-    reason: str = ""
-    request_id: str | None = None
-    ts: str = field(default_factory=utc_now)
-    action_id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    extra: dict[str, Any] = field(default_factory=dict)
+REMEMBERED_EVENTS = 1000
+_REMEMBERED_REPORTS = 64
 
 
 @dataclass(frozen=True)
 class Record:
-    """One line of the log: where it stands, its bytes, and what they say.
+    """One line of the log: an event, as `store.base.Event` describes it, with its offset and its bytes.
 
     `raw` is without the newline. `data` is `None` where the line is not a JSON object.
     """
@@ -70,13 +60,18 @@ class Record:
     is_complete: bool = True
 
     @property
+    def position(self) -> int:
+        """The token for paging; see `store.base.Event`."""
+        return self.offset
+
+    @property
     def end(self) -> int:
         """The offset behind the line and its newline."""
         return self.offset + len(self.raw) + self.is_complete
 
     @cached_property
     def sha256(self) -> str:
-        """What the next line must carry as `prev_sha256`."""
+        """The hash that the next line must carry as `prev_sha256`."""
         return sha256_hex(self.raw)
 
     @cached_property
@@ -88,10 +83,15 @@ class Record:
             return None
         return data if isinstance(data, dict) else None
 
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The line as JSON, empty where it is no JSON object."""
+        return self.data or {}
+
     @cached_property
     def payload(self) -> dict[str, Any]:
         """The event's payload, empty where the line has none."""
-        payload = (self.data or {}).get("payload")
+        payload = self.fields.get("payload")
         return payload if isinstance(payload, dict) else {}
 
     @cached_property
@@ -133,7 +133,7 @@ class Record:
 
     @property
     def delta(self) -> list[dict[str, Any]]:
-        """The edits that made this version; empty if the event made none, or says nonsense."""
+        """The edits that made this version; empty if the event made none, or if they are malformed."""
         delta = self.payload.get("delta")
         if isinstance(delta, list) and all(isinstance(edit, dict) for edit in delta):
             return delta
@@ -146,13 +146,36 @@ class Record:
 
     @property
     def is_deletion(self) -> bool:
-        """True for the event after which the report belongs into the trash."""
-        return not self.makes_version and (self.data or {}).get("action_type") == "delete"
+        """True for the event after which the report belongs in the trash."""
+        return not self.makes_version and self.fields.get("action_type") == "delete"
 
     @property
     def is_whole(self) -> bool:
         """True if the delta is a whole outline, so that nothing before it is needed."""
         return self.makes_version and self.delta[0].get("at") == ""
+
+    def mentions(self, text: str) -> bool:
+        """Return False if no value of the line contains the text; nothing is parsed for it."""
+        return any(form in self.raw for form in _forms(text))
+
+    def may_edit(self, addresses: frozenset[str]) -> bool:
+        """Return False if no edit of the line is at one of these addresses; nothing is parsed for it."""
+        return any(at.decode("utf-8", "replace") in addresses for at in _AT.findall(self.raw))
+
+
+def _forms(text: str) -> set[bytes]:
+    """Return the text as it may stand in a JSON string: with and without escapes of other alphabets."""
+    return {pydantic_core.to_json(text)[1:-1], json.dumps(text)[1:-1].encode()}
+
+
+def line_filter(mentioning: Sequence[str], editing: Sequence[str]) -> list[bytes]:
+    """Return the bytes of which a line contains one if it mentions an id or edits an address.
+
+    A whole outline edits every address. Empty if there is no id and no address.
+    """
+    forms = {form for text in mentioning for form in _forms(text)}
+    forms |= {f'"at":"{at}"'.encode() for at in editing}
+    return [*forms, b'"at":""'] if editing else [*forms]
 
 
 class AuditLog:
@@ -282,3 +305,72 @@ def _first_ours_from(file: Any, position: int, limit: int) -> Record | None:
             return record
         start = record.end
     return None
+
+
+# --- Requests -----------------------------------------------------------------------------
+
+
+@dataclass
+class _Seen:
+    """The newest line of a log that was looked at, and where requests were answered."""
+
+    last: Record
+    offsets: dict[str, int] = field(default_factory=dict)
+
+    def add(self, record: Record) -> None:
+        """Take in the next line."""
+        request_id = record.fields.get("request_id")
+        if isinstance(request_id, str) and record.is_ours:
+            self.offsets[request_id] = record.offset
+        self.last = record
+
+
+class RequestCache:
+    """The places of the newest requests in the logs that were asked about last.
+
+    At least the last 1,000 events of a log are known, more while the process lives. A look-up reads only
+    the lines appended since the one before. A cached answer is never trusted: its line is read again, and
+    if the line that was seen last is gone, the cache starts over.
+    """
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._mutex = threading.Lock()
+
+    def find(self, log: AuditLog, request_id: str) -> Record | None:
+        """Return the event that answered this request, if it is remembered. Takes a held lock."""
+        key = str(log.path)
+        with self._mutex:
+            seen = self._seen.pop(key, None)
+        seen = _follow(log, seen) if seen is not None and _still_there(log, seen.last) else _scan(log)
+        if seen is None:
+            return None
+        with self._mutex:
+            self._seen[key] = seen
+            while len(self._seen) > _REMEMBERED_REPORTS:
+                self._seen.popitem(last=False)
+        offset = seen.offsets.get(request_id)
+        return None if offset is None else next(log.forwards(offset), None)
+
+
+def _still_there(log: AuditLog, record: Record) -> bool:
+    found = next(log.forwards(record.offset, record.end), None)
+    return found is not None and found.raw == record.raw
+
+
+def _follow(log: AuditLog, seen: _Seen) -> _Seen:
+    for record in log.forwards(seen.last.end):
+        seen.add(record)
+    while len(seen.offsets) > 2 * REMEMBERED_EVENTS:
+        del seen.offsets[next(iter(seen.offsets))]
+    return seen
+
+
+def _scan(log: AuditLog) -> _Seen | None:
+    newest = list(islice(log.backwards(), REMEMBERED_EVENTS))
+    if not newest:
+        return None
+    seen = _Seen(newest[-1])
+    for record in reversed(newest):
+        seen.add(record)
+    return seen

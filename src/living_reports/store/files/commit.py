@@ -1,0 +1,428 @@
+"""The commit: one new version of a report, or one event that makes none.
+
+Steps (under the report's lock, two syncs):
+
+1. The report is settled: the last event of the log is complete, published, and the hash of
+   `outline.json` is the one it names. If not, recovery comes first.
+2. The new outline and its delta are computed, and `apply(old, delta) == new` is checked.
+3. The new outline is written to a temporary file and synced. A full disk shows here.
+4. The report is marked in `.pending/`.
+5. The event is appended to `audit.jsonl` and synced. *This is the commit.*
+6. The old outline is linked into `backups/`, the temporary file takes its name.
+7. `.head` and the index are written, the mark goes, backups are pruned.
+
+What fails before the end of step 5 has not happened, and its traces are removed. What fails
+after it has happened, and the next process to open the report finishes it.
+
+Rules for steps 6 and 7:
+
+- Only the bytes that the commit began with are replaced. A file that a person saved since then stays
+  where it is: it is an edit of an older version now, and the next read takes it in. A save in the
+  microseconds between the last comparison and the renaming is not noticed.
+- The old outline is linked into the backups only now: an editor that saves in place would change
+  both names.
+- A backup is a link to the outline that a version replaced. The newest five stay, and one more
+  whenever the log since the last kept one exceeds the outline's size. So all of them together stay under
+  about twice the log, and a version is read back through at most one outline's size of deltas.
+- Damaged bytes that a revert replaced stay for good: no other file holds them.
+- Names of backups are times, and they rise even where the clock does not.
+
+    >>> with folder.lock():
+    ...     record = commit(folder, state, outline, Note("rename", author))
+    >>> record.version
+    2
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from living_reports.errors import InternalError, InvalidInputError, StorageFailedError, TooLargeError
+from living_reports.model.delta import Delta, apply, diff
+from living_reports.model.event import AuditEvent
+from living_reports.model.report import Outline, normalised, outline_bytes, parse_uuid
+from living_reports.store.base import Note
+from living_reports.store.files import durable
+from living_reports.store.files.folder import (
+    Memory,
+    ReportFolder,
+    State,
+    backup_names,
+    bytes_of,
+    is_head_lost,
+    storage_failed,
+)
+from living_reports.store.files.lock import is_held, is_still_held
+from living_reports.store.files.log import EMPTY_SHA256, AuditLog, Record
+
+logger = logging.getLogger(__name__)
+
+MAX_REPORT_BYTES = 16_000_000
+NEWEST_BACKUPS = 5
+_PRUNED_EVENTS = 4
+_NAMED = re.compile(rb'"backup_filename":"(outline\.json\.\d{8}T\d{6}_\d{6}\.bak)"')
+_OURS = re.compile(rb'"payload":\{"outline_version":\d+,"outline_sha256":"[0-9a-f]{64}"')
+"""A line that looks like one of ours need not be parsed to be counted."""
+_TIME = "outline.json.%Y%m%dT%H%M%S_%f.bak"
+
+
+# --- Steps 2 to 5 -------------------------------------------------------------------------
+
+
+def append_event(folder: ReportFolder, state: State | None, event: AuditEvent) -> Record:
+    """Step 5 and `.head` alone, for an event that repeats version and hash. Takes a held lock."""
+    if state is not None and state.record is not None:
+        last, size = state.found.last, state.found.log_size
+        carried = {"outline_version": state.record.version, "outline_sha256": state.record.outline_sha256}
+        kept = {"base_at": base} if (base := state.record.payload.get("base_at")) is not None else {}
+    else:
+        last, size, carried, kept = folder.log.last(), folder.log.size(), {}, {}
+    chained = carried | {"prev_sha256": last.sha256 if last else EMPTY_SHA256, "delta": []} | kept
+    fields = {key: value for key, value in event.payload.items() if key not in chained}
+    full = event.model_copy(update={"payload": chained | fields})
+    record = _append(folder, last, size, _line_of(full))
+    _after_commit(folder, record, lambda: durable.write_hint(folder.head_path, head_of(record)))
+    return record
+
+
+def commit(folder: ReportFolder, state: State | None, outline: Outline, note: Note) -> Record:
+    """Make `outline` the next version; see the module. Takes a held lock.
+
+    `state` is `None` for the first version of a folder that holds nothing yet.
+    """
+    assert is_held(folder.lock_path), "a commit needs the report's lock"
+    _require_id(outline, folder.report_id)
+    old = state.outline if state is not None else None
+    version = outline.outline_version if state is None else max(state.version, state.floor) + 1
+    new = normalised(outline).model_copy(update={"outline_version": version})
+    return write_version(folder, state, new, delta_between(old, new), note)
+
+
+def write_version(
+    folder: ReportFolder, state: State | None, new: Outline, delta: Delta, note: Note
+) -> Record:
+    data = saved_bytes(new, folder.memory)
+    if len(data) > MAX_REPORT_BYTES:
+        raise TooLargeError(
+            f"The report would have {len(data):,} bytes; the limit is {MAX_REPORT_BYTES:,}.",
+            hint="Split it into several reports, or remove what is no longer needed.",
+            limit=MAX_REPORT_BYTES,
+        )
+    last = state.found.last if state is not None else folder.log.last()
+    size = state.found.log_size if state is not None else folder.log.size()
+    payload = {
+        "outline_version": new.outline_version,
+        "outline_sha256": folder.memory.hashes.of(data),
+        "prev_sha256": last.sha256 if last else EMPTY_SHA256,
+        "delta": delta,
+        "reason": note.reason,
+        "client": note.author.client,
+    }
+    if state is not None:
+        payload |= _provenance(folder, state, size + _gap(last))
+    event = AuditEvent(
+        action_id=note.action_id,
+        report_id=new.report_id,
+        ts=note.ts,
+        actor=note.author.actor,
+        action_type=note.action_type,
+        request_id=note.request_id,
+        payload={k: v for k, v in (payload | note.extra).items() if v not in (None, "")},
+    )
+    temporary = folder.report_dir / f".outline.{note.action_id}.tmp"
+    record = _write_event(folder, temporary, data, last, size, event)
+    replaced = state.found.outline if state is not None else None
+    _after_commit(folder, record, lambda: publish(folder, temporary, new, record, replaced))
+    folder.memory.outlines.put(new, record.outline_sha256, len(data))
+    return record
+
+
+def _provenance(folder: ReportFolder, state: State, offset: int) -> dict[str, Any]:
+    """What the event says of the bytes that it replaces; `offset` is where it will stand.
+
+    `backup_sha256` is there where they are not those of the version before: another writer's,
+    a person's, or damaged ones. `head_was` is what `.head` said of an event that the log lacks.
+    """
+    found, record = state.found, state.record
+    is_stranger = record is None or found.sha256 != record.outline_sha256
+    backup = next_backup(folder.backups_dir, newest_backup(state)) if found.outline is not None else None
+    return {
+        "backup_filename": backup,
+        "backup_sha256": found.sha256 if is_stranger else None,
+        "base_at": base_at(state, offset),
+        "head_was": found.head if is_head_lost(found, folder.log) else None,
+    }
+
+
+def _write_event(
+    folder: ReportFolder, temporary: Path, data: bytes, last: Record | None, size: int, event: AuditEvent
+) -> Record:
+    """Steps 3 to 5, undone if they fail."""
+    try:
+        if folder.outline_path.exists():
+            durable.make_folder(folder.backups_dir)
+        durable.write_new(temporary, data)
+        if "backup_sha256" in event.payload:  # torn, the line can only be told by this name
+            durable.sync_folder(folder.report_dir)
+        mark(folder)
+        return _append(folder, last, size, _line_of(event))
+    except StorageFailedError as error:
+        if error.details["happened"] == "no":
+            _undo(folder, temporary)
+        raise
+    except OSError as error:
+        _undo(folder, temporary)
+        raise storage_failed(error) from error
+
+
+def secure_name(folder: ReportFolder) -> None:
+    """Make sure that a power cut cannot take the folder's name away from what is written now.
+
+    A mark that is there already was left by one who died, perhaps between giving the folder its
+    name and the sync of that.
+    """
+    if folder.index is not None and folder.index.is_marked(folder.report_id):
+        try:
+            durable.sync_folder(folder.report_dir.parent)
+        except OSError as error:
+            raise storage_failed(error) from error
+
+
+def mark(folder: ReportFolder) -> None:
+    """Step 4. Takes a held lock."""
+    if folder.index is not None:
+        secure_name(folder)
+        folder.index.mark(folder.report_id)
+
+
+def _append(folder: ReportFolder, last: Record | None, size: int, line: bytes) -> Record:
+    """Step 5: the line, synced, behind a newline where the line before lacks its own."""
+    _require_lock(folder)
+    gap = _gap(last)
+    try:
+        durable.append(folder.audit_path, b"\n" * gap + line + b"\n")
+    except durable.CutFailedError as error:
+        folder.memory.undecided.add(str(folder.audit_path))
+        raise StorageFailedError(
+            f"The disk refused ({error.strerror}); whether the change was made is unknown.",
+            happened="unknown",
+            hint="Restart the server once the disk is well, then read the report: its version tells.",
+        ) from error
+    except OSError as error:
+        raise storage_failed(error) from error
+    return Record(size + gap, line)
+
+
+def _require_lock(folder: ReportFolder) -> None:
+    if not is_still_held(folder.lock_path):
+        raise StorageFailedError(
+            "The report's lock file was removed while it was held.",
+            happened="no",
+            hint="Nothing was changed. Send the same call again.",
+        )
+
+
+def _undo(folder: ReportFolder, temporary: Path) -> None:
+    """Take back steps 3 and 4. What cannot be removed is harmless and found by recovery."""
+    try:
+        durable.remove(temporary)
+        if folder.index is not None:
+            folder.index.unmark(folder.report_id)
+    except OSError as error:
+        logger.warning("a temporary file could not be removed: %s", error.strerror)
+
+
+def _after_commit(folder: ReportFolder, record: Record, publish: Callable[[], None]) -> None:
+    """Steps 6 and 7: make what the event says visible. It is committed, whatever happens here."""
+    try:
+        publish()
+    except OSError as error:
+        logger.warning("version %d is committed but not yet in place: %s", record.version, error.strerror)
+
+
+def delta_between(old: Outline | None, new: Outline) -> Delta:
+    """The delta from one outline to the next, checked.
+
+    Raises:
+        InternalError: Applying it would not give the new outline: nothing may be written.
+    """
+    delta = diff(old, new)
+    if apply(old, delta) != new:
+        raise InternalError("The change could not be recorded faithfully, so it was not made.")
+    return delta
+
+
+def _line_of(event: AuditEvent) -> bytes:
+    return event.model_dump_json(exclude_none=True).encode()
+
+
+def _require_id(outline: Outline, folder: str) -> None:
+    """An outline under another report's id would be taken for that report."""
+    try:
+        expected = parse_uuid(folder)
+    except ValueError:
+        return  # a folder that is not named by an id
+    if parse_uuid(outline.report_id) != expected:
+        raise InvalidInputError(
+            f"The outline belongs to report {outline.report_id}, the folder to {folder}.",
+            hint="Save an outline where it belongs.",
+            path="report_id",
+        )
+
+
+def _gap(last: Record | None) -> int:
+    return int(last is not None and not last.is_complete)
+
+
+def saved_bytes(outline: Outline, memory: Memory) -> bytes:
+    """Return `outline_bytes(outline)` without writing every item out again for every version."""
+    rest = outline_bytes(outline.model_copy(update={"sections": [], "insights": []}))
+    parts: list[bytes] = []
+    for name, items in (("sections", outline.sections), ("insights", outline.insights)):
+        # A line that begins so, with two spaces, is there once: text has no raw newlines in JSON.
+        before, empty, rest = rest.partition(b'\n  "%s": []' % name.encode())
+        lines = [part for piece in memory.items.of(items) for part in (b",\n", piece)]
+        parts += (before, empty[:-1], b"\n", *lines[1:], b"\n  ]") if lines else (before, empty)
+    return b"".join((*parts, rest))
+
+
+# --- Steps 6 and 7 ------------------------------------------------------------------------
+
+
+def publish(
+    folder: ReportFolder, temporary: Path, new: Outline, record: Record, replaced: bytes | None
+) -> None:
+    """Put the outline of an event in place, and say so in `.head` and in the index. Takes a held lock.
+
+    Args:
+        folder: The report.
+        temporary: Where the outline's bytes are, synced.
+        new: The outline.
+        record: The event.
+        replaced: What `outline.json` held when the commit or the recovery began; `None` if nothing.
+
+    Raises:
+        OSError: The disk refused.
+    """
+    is_kept = _keep_replaced(folder, record, replaced)
+    if not (is_kept and put_in_place(folder, temporary, replaced)):
+        durable.remove(temporary)
+    durable.write_hint(folder.head_path, head_of(record))
+    folder.announce(new)
+    prune(folder.backups_dir, folder.log, record)
+
+
+def _keep_replaced(folder: ReportFolder, record: Record, replaced: bytes | None) -> bool:
+    """Link the bytes that are replaced into the backups; False if they are not there any more."""
+    name = record.payload.get("backup_filename")
+    if not isinstance(name, str) or replaced is None:
+        return True
+    if not _is_still(folder, replaced):
+        return False
+    backup = folder.backups_dir / Path(name).name
+    durable.make_folder(folder.backups_dir)
+    durable.link(folder.outline_path, backup)
+    if "backup_sha256" in record.payload:  # no version has these bytes: they are there only
+        durable.sync_folder(folder.backups_dir)
+        durable.sync_folder(folder.report_dir)
+    if bytes_of(backup) == replaced:
+        return True
+    durable.remove(backup)  # somebody saved just now; `outline.json` is the name of these bytes
+    return False
+
+
+def put_in_place(folder: ReportFolder, temporary: Path, replaced: bytes | None) -> bool:
+    """Let a new outline take its name, unless another was saved there since `replaced` was read."""
+    if not _is_still(folder, replaced):
+        return False
+    durable.replace(temporary, folder.outline_path)
+    return True
+
+
+def head_of(record: Record) -> bytes:
+    """What `.head` says of the event that was published last: twice, so that a half-written one shows."""
+    return f"{record.version}:{record.sha256}\n".encode() * 2
+
+
+def _is_still(folder: ReportFolder, outline: bytes | None) -> bool:
+    return bytes_of(folder.outline_path) == outline
+
+
+# --- Backups ------------------------------------------------------------------------------
+
+
+def next_backup(folder: Path, newest: str = "") -> str:
+    """A name for one more backup, later than all there are; `newest` is the last, where that is known."""
+    now = datetime.now(UTC)
+    newest = newest or next(reversed(backup_names(folder)), "")
+    if now.strftime(_TIME) <= newest:  # the clock went backwards
+        now = max(now, _time_of(newest) + timedelta(microseconds=1))
+    return now.strftime(_TIME)
+
+
+def newest_backup(state: State) -> str:
+    """The name of the newest backup, where the last event tells it; with many backups, a list takes long."""
+    record = state.record
+    if record is None or record is not state.found.last or record.outline_sha256 != state.found.sha256:
+        return ""  # another writer, or a person, may have put one there
+    return str(record.payload.get("backup_filename", ""))
+
+
+def _time_of(name: str) -> datetime:
+    try:
+        return datetime.strptime(name, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def base_at(state: State, offset: int) -> int:
+    """Where replaying starts for versions from here on: the offset of an event in the log.
+
+    It is the event's own offset, and its backup is kept, once the log since the last kept
+    one exceeds the outline's size. That bounds what a version costs to read back, and all
+    kept backups together by the size of the log.
+    """
+    record = state.record
+    if record is None:
+        return offset  # another writer's last bytes: kept for good
+    base = record.end if record.is_whole else record.payload.get("base_at", offset)
+    is_sound = state.found.sha256 == record.outline_sha256
+    if is_sound and offset - base > len(state.found.outline or b""):
+        return offset
+    return int(base)
+
+
+def prune(folder: Path, log: AuditLog, newest: Record) -> None:
+    """Remove the backups that left the newest ones, unless they are to be kept.
+
+    Usually one has just left; a few more events are looked at, since a crash may have
+    prevented this before. The log says which: the folder of a long history holds many that are
+    kept. The backups of another writer are not ours to remove.
+    """
+    named = log.backwards(newest.end, naming=[b'"backup_filename":"'])
+    makers = (record for record in named if _OURS.search(record.raw) or record.is_ours)
+    for record in islice(makers, NEWEST_BACKUPS, NEWEST_BACKUPS + _PRUNED_EVENTS):
+        for name in map(bytes.decode, _NAMED.findall(record.raw)):
+            is_there = os.access(f"{folder}/{name}", os.F_OK)
+            is_named = is_there and record.is_ours and record.payload.get("backup_filename") == name
+            if is_named and not _is_kept(record):
+                durable.remove(folder / name)
+
+
+def _is_kept(record: Record) -> bool:
+    """True for the backup of an event at which replaying starts, or of damaged bytes.
+
+    What a person typed into a file that was no outline any more is nowhere else. Where it was one,
+    the event took it in.
+    """
+    is_taken_in = "backup_sha256" not in record.payload or (
+        record.is_event and record.event.action_type == "manual_edit_detected"
+    )
+    return record.payload.get("base_at") == record.offset or not is_taken_in
