@@ -12,7 +12,7 @@ import pytest
 
 from living_reports.library import Library
 from living_reports.library.requests import GetReport, ListReports, RevertReport, UpdateReport
-from living_reports.store.files import catalogue, durable
+from living_reports.store.files import catalogue, durable, recovery
 from living_reports.store.files.doctor import check_root
 from support.crash.scenarios import (
     BY_HAND,
@@ -112,7 +112,7 @@ def test_a_torn_append_after_an_adoption_whose_outline_is_not_in_place(tmp_path:
     before = outline_path(root).read_bytes()
     library = Library(root)
     with library.storage.edit(REPORT) as edit:
-        adopted = library.storage.get_report_storage(REPORT)._adopt(edit.snapshot, ANN)
+        adopted = recovery.adopt(library.storage.get_report_storage(REPORT), edit.snapshot, ANN)
     put_back(outline_path(root), before)
     with (outline_path(root).parent / "audit.jsonl").open("ab") as log:
         log.write(b'{"action_id":"6a1b')
