@@ -14,8 +14,7 @@ import pytest
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport, GetReport
 from living_reports.model.event import Author
-from living_reports.server.lines import END_BYTES, MAX_LINE_BYTES, Unparsed, split_lines
-from living_reports.server.stdio import GRACE_SECONDS
+from living_reports.server.stdio import END_BYTES, GRACE_S, MAX_LINE_BYTES, Unparsed, split_lines
 from living_reports.store.files.lock import hold
 from support.wire import COMMAND, INITIALIZE, INITIALIZED, Wire, environment, start_server, tool_call
 
@@ -140,7 +139,7 @@ def test_what_is_stuck_at_a_signal_does_not_keep_it(tmp_path: Path, report: str)
         wire.send(append(2, report))
         wait_until_read(wire)
         wire.process.send_signal(signal.SIGTERM)
-        assert wire.process.wait(timeout=GRACE_SECONDS * 4) == 0
+        assert wire.process.wait(timeout=GRACE_S * 4) == 0
     assert version_of(tmp_path, report) == 1
 
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from living_reports.server.desk import RESOURCE_NOT_FOUND
-from living_reports.server.lines import MAX_LINE_BYTES, MAX_WEIGHT
+from living_reports.server.calls import RESOURCE_NOT_FOUND
+from living_reports.server.stdio import MAX_LINE_BYTES, MAX_WEIGHT
 from living_reports.store.files.lock import hold
 from support.fuzzing import Answer, Reports, check_answer, exchange, fuzz_server, receive
 from support.wire import INITIALIZE, INITIALIZED, Wire, tool_call, with_envelope

@@ -23,7 +23,7 @@ from living_reports.errors import InvalidInputError
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, GetReport
 from living_reports.server import serve_http
-from living_reports.server.access import transport_security
+from living_reports.server.http import transport_security
 from living_reports.server.tools import TOOLS
 from living_reports.settings import Settings
 from support.http_server import HttpServer, clean_environment, start_http_server

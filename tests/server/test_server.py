@@ -23,8 +23,8 @@ from living_reports.library.requests import CreateReport, GetReport
 from living_reports.model.event import Author
 from living_reports.server.app import DESCRIPTION, build_server
 from living_reports.server.calls import MAX_CLIENT_CHARS
-from living_reports.server.desk import WORKER_THREADS
 from living_reports.server.tools import BY_NAME, INSTRUCTIONS
+from living_reports.server.worker import WORKER_THREADS
 from living_reports.settings import Settings
 from living_reports.store.files.lock import hold
 from support.mcp_client import PROTOCOL_MODES, call_refused, call_tool, connect, run_async
@@ -281,9 +281,7 @@ def test_what_answers_other_requests_is_not_loaded_for_tools(tmp_path: Path, mod
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     library, loaded = output.split("\n")[:2]
     assert library == ""
-    others = {
-        f"server.{name}" for name in ("resources", "subscriptions", "prompts", "completion", "progress")
-    }
+    others = {f"server.{name}" for name in ("resources", "subscriptions", "prompts", "progress")}
     others |= {f"library.{name}" for name in ("resources", "watch", "completing")}
     assert not others & set(loaded.split())
     assert "server.calls" in loaded.split()

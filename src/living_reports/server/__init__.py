@@ -1,8 +1,8 @@
-"""The MCP face of the library: schemas, answers, refusals and transports; no logic.
+"""The MCP server: schemas, answers, refusals and transports; no logic.
 
-Rules: `tools` says what there is, `arguments` checks a call against it, `calls` carries it over
-the `desk` to the library and back; `app` says what else is answered, and by which module;
-`stdio` and `http` move the bytes. The SDK is loaded by what serves, not by the import of this package.
+`tools` describes the tools, `arguments` checks a call against them, `calls` passes it to the library, which
+`worker` runs in threads. `app` declares all other requests and the modules that answer them; `stdio` and
+`http` are the transports. The SDK is loaded by serving, not by the import of this package.
 
     serve_stdio(load_settings("/srv/reports"), name="nightly")
 """
@@ -13,7 +13,7 @@ from living_reports.settings import Settings
 
 
 def serve_stdio(settings: Settings, name: str = "") -> None:
-    """Serve one client over stdin and stdout; `name` goes in front of the client's in the audit trail.
+    """Serve one client over stdin and stdout; `name` precedes the client's name in the audit trail.
 
     Raises:
         KeyboardInterrupt: SIGINT ended it.
@@ -24,12 +24,12 @@ def serve_stdio(settings: Settings, name: str = "") -> None:
 
 
 def serve_http(settings: Settings, port: int, *, host: str, token: str = "", name: str = "") -> None:
-    """Serve many clients over HTTP, at `http://<host>:<port>/mcp`; with a token only those who send it.
+    """Serve many clients over HTTP, at `http://<host>:<port>/mcp`; with a token only those that send it.
 
     Raises:
-        InvalidInputError: Others than this machine could connect, and there is no token.
+        InvalidInputError: Other machines could connect, and there is no token.
         KeyboardInterrupt: SIGINT ended it.
-        SystemExit: The address or the port cannot be had.
+        SystemExit: The address or the port is not available.
     """
     from living_reports.server import http
 

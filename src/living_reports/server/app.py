@@ -1,11 +1,10 @@
-"""The MCP server: which requests it answers, and what it says of itself.
+"""The MCP server: its handlers for all requests, and its self-description.
 
 Rules:
 
-- Each request is answered by the module that is named for it, which is loaded with the first such
-  request: a client that only uses tools does not wait for the others.
-- What is declared is what is done: the list of resources changes, those of tools and prompts
-  do not; see `LivingServer`.
+- Each kind of request is answered by a module of its own, which is loaded with the first such request: a
+  client that only uses tools does not wait for the others.
+- Only real capabilities are declared: the list of resources changes, those of tools and prompts do not.
 
     server = build_server(load_settings())
     app = server.streamable_http_app()
@@ -27,13 +26,16 @@ from mcp.server.models import InitializationOptions
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from living_reports import __version__
-from living_reports.server.calls import ToolCalls
-from living_reports.server.desk import Context, Desk
+from living_reports.server.calls import Context, ToolCalls
 from living_reports.server.tools import INSTRUCTIONS
+from living_reports.server.worker import Worker
 from living_reports.settings import Settings
 
 if TYPE_CHECKING:
     from living_reports.server.subscriptions import Subscriptions
+
+MAX_MESSAGE_BYTES = 32_000_000
+"""The size limit of one message of a client."""
 
 DESCRIPTION = "Reports that agents and people keep true for months: every change whole, visible and undoable."
 ICON = (
@@ -41,38 +43,38 @@ ICON = (
     "stroke='%232f855a' stroke-width='2' stroke-linecap='round'%3E%3Cpath d='M6 2h9l4 4v16H6z'/%3E"
     "%3Cpath d='M9 14h1.5l1.5-4 2 7 1.5-3H17'/%3E%3C/svg%3E"
 )
-"""A page with a pulse."""
+"""A page with a pulse line."""
 
 
 def log_to_stderr() -> None:
-    """Send warnings and worse to stderr: with stdio, stdout is the protocol's alone."""
+    """Log warnings and errors to stderr: with stdio, only protocol messages go to stdout."""
     logging.basicConfig(level=logging.WARNING, format="living-reports: %(levelname)s: %(message)s")
 
 
 def build_server(settings: Settings, name: str = "") -> LivingServer:
-    """The server over these settings; `name` is what `serve --as` says its changes are made by."""
-    return LivingServer(Desk(settings), name)
+    """Return the server over these settings; `name` is the author name of `serve --as`."""
+    return LivingServer(Worker(settings), name)
 
 
 @asynccontextmanager
 async def _running(server: Server[TaskGroup]) -> AsyncIterator[TaskGroup]:
-    """What lives as long as the server runs: the tasks that requests leave behind."""
+    """Hold the tasks that outlive their requests for as long as the server runs."""
     async with anyio.create_task_group() as tasks:
         yield tasks
         tasks.cancel_scope.cancel()
 
 
 class LivingServer(Server[TaskGroup]):
-    """The server, true to what it can do in both eras of the protocol.
+    """The server for the old protocols and for 2026-07-28.
 
-    The SDK would declare in the newer era that lists of tools and prompts change, and name the
-    server, icon and all, in every result. Here it does so in the first alone.
+    SDK (mcp 2.3): for 2026-07-28 it would declare that the lists of tools and prompts change, and would
+    describe the server with its icon in every result. `_discover` and `server_info_stamp` correct that.
     """
 
-    def __init__(self, desk: Desk, name: str = "") -> None:
-        self._desk = desk
+    def __init__(self, worker: Worker, name: str = "") -> None:
+        self._worker = worker
         self._is_leaving = False
-        calls = ToolCalls(desk, name, self._look_for_changes)
+        self._calls = calls = ToolCalls(worker, name)
         super().__init__(
             "living-reports",
             title="Living Reports",
@@ -95,7 +97,7 @@ class LivingServer(Server[TaskGroup]):
         )
         self.add_request_handler("server/discover", types.RequestParams, self._discover)
 
-    # --- What it says of itself -----------------------------------------------------------
+    # --- Self-description ---------------------------------------------------------------
 
     def create_initialization_options(
         self,
@@ -103,13 +105,13 @@ class LivingServer(Server[TaskGroup]):
         experimental_capabilities: dict[str, dict[str, Any]] | None = None,
         extensions: dict[str, dict[str, Any]] | None = None,
     ) -> InitializationOptions:
-        """What the handshake of the older protocols says."""
+        """Return the capabilities for the handshake of the older protocols."""
         options = notification_options or NotificationOptions(resources_changed=True)
         return super().create_initialization_options(options, experimental_capabilities, extensions)
 
     @property
     def server_info_stamp(self) -> dict[str, Any]:
-        """What every result of the newer protocol says: the name, without what a client needs once."""
+        """The short description that 2026-07-28 puts into every result."""
         return {"name": self.name, "version": self.version}
 
     async def _discover(self, context: Context, params: types.RequestParams) -> types.DiscoverResult:
@@ -132,8 +134,8 @@ class LivingServer(Server[TaskGroup]):
         from living_reports.server import resources
 
         if context.protocol_version not in MODERN_PROTOCOL_VERSIONS:
-            await self._subscriptions.follow_list(context)  # first, so that no change falls between
-        return await resources.list_resources(self._desk, context, params)
+            await self._subscriptions.follow_list(context)  # first, so that no change is missed
+        return await resources.list_resources(self._worker, context, params)
 
     async def _list_resource_templates(
         self, context: Context, params: types.PaginatedRequestParams | None
@@ -147,7 +149,7 @@ class LivingServer(Server[TaskGroup]):
     ) -> types.ReadResourceResult:
         from living_reports.server import resources
 
-        return await resources.read_resource(self._desk, context, params)
+        return await resources.read_resource(self._worker, context, params)
 
     # --- Subscriptions --------------------------------------------------------------------
 
@@ -155,17 +157,14 @@ class LivingServer(Server[TaskGroup]):
     def _subscriptions(self) -> Subscriptions:
         from living_reports.server.subscriptions import Subscriptions
 
-        subscriptions = Subscriptions(self._desk)
+        subscriptions = Subscriptions(self._worker)
+        self._calls.written = subscriptions.check
         if self._is_leaving:
             subscriptions.end()
         return subscriptions
 
-    def _look_for_changes(self) -> None:
-        if "_subscriptions" in self.__dict__:
-            self._subscriptions.look()
-
     def end_subscriptions(self) -> None:
-        """Answer every `subscriptions/listen`, open or still to come: the server is about to leave."""
+        """Answer every `subscriptions/listen`, open or still to come: the server is shutting down."""
         self._is_leaving = True
         if "_subscriptions" in self.__dict__:
             self._subscriptions.end()
@@ -197,9 +196,9 @@ class LivingServer(Server[TaskGroup]):
     ) -> types.GetPromptResult:
         from living_reports.server import prompts
 
-        return await prompts.get_prompt(self._desk, context, params)
+        return await prompts.get_prompt(self._worker, context, params)
 
     async def _complete(self, context: Context, params: types.CompleteRequestParams) -> types.CompleteResult:
-        from living_reports.server import completion
+        from living_reports.server import prompts
 
-        return await completion.complete(self._desk, context, params)
+        return await prompts.complete(self._worker, context, params)

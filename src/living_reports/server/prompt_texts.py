@@ -1,23 +1,21 @@
-"""What the prompts say: what to do, and the ids, versions, findings and changes to do it with.
+"""The texts of the prompts: the task, and the ids, versions, findings and changes that it needs.
 
 Rules:
 
-- What is in a report is given as JSON, as the tools give it, so that a model tells it from the task.
-- Short: lists are cut to `ROWS`, and how to see the rest is said. Nothing is given that the first
-  step would have to read anyway, but for a review, where that is the task.
-- The tools are named with the arguments that matter, and the version that was read.
+- Data of a report is given as JSON, as the tools give it, so that a model can tell it from the task.
+- Texts are short: lists are cut to `ROWS`, with a hint how to see the rest. Data that the first step
+  would have to read anyway is left out, except in a review, where reading is the task.
+- The tools are named with the arguments that matter, and with the version that was read.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from living_reports.library import Library
 from living_reports.library.requests import AuditReport, CheckReport, DiffReport, GetReport, ListReports
-
-if TYPE_CHECKING:
-    from living_reports.library import Library
 
 Row = dict[str, Any]
 
@@ -35,7 +33,7 @@ WRITING = (
 
 
 def start_report(library: Library, topic: str, template: str = "") -> str:
-    """Begin a report, or go on with one that is there."""
+    """Return the prompt to begin a report, or to continue an existing one."""
     similar = _similar(library, topic)
     known = "No report mentions it yet."
     if similar:
@@ -51,12 +49,12 @@ Start a living report on this topic: {topic}
 3. create_report with a title that says what it is about{sections}, a reason and a request_id. Short prose \
 in the sections; each finding an insight with its importance (0-10), its citations, and a review_by where it \
 will age.
-4. check_report, and mend what it finds.
+4. check_report, and fix what it finds.
 5. Tell me what the report says, in three sentences, and its id."""
 
 
 def refresh_report(library: Library, report: str, since: str = "") -> str:
-    """Make a report true again."""
+    """Return the prompt to bring a report up to date."""
     summary = library.get_report(GetReport(report, max_chars=SECTION_CHARS))
     findings = library.check_report(CheckReport(summary["report_id"]))["findings"]
     changes = library.diff_report(DiffReport(summary["report_id"], since=since))
@@ -83,7 +81,7 @@ overtaken gets status archived, what was wrong killed. Do not remove it: its his
 
 
 def status_update(library: Library, report: str, since: str = "", audience: str = "") -> str:
-    """Tell others what changed."""
+    """Return the prompt to tell others what changed."""
     events = library.audit_report(AuditReport(report, since=since, limit=LAST_CHANGES))["events"]
     oldest = events[-1].get("version", "") if len(events) > 1 else ""
     changes = library.diff_report(DiffReport(report, since=since or oldest))
@@ -107,7 +105,7 @@ report as report://{changes["report_id"]}/v/{changes["to_version"]}. Change noth
 
 
 def resolve_conflict(library: Library, report: str, expected_version: str, section: str = "") -> str:
-    """Decide about an edit that others were faster than."""
+    """Return the prompt to decide about a conflicting edit."""
     changes = library.diff_report(DiffReport(report, since=expected_version))
     rows, tool = changes["changed"], "diff_report"
     if section:
@@ -133,7 +131,7 @@ request_id; the error's retry_with is your side whole, and overwrites theirs.
 
 
 def review_report(library: Library, report: str, section: str = "") -> str:
-    """Read a report as a careful reviewer."""
+    """Return the prompt to review a report."""
     summary = library.get_report(GetReport(report, max_chars=SECTION_CHARS))
     report_id = summary["report_id"]
     shown = summary
@@ -154,20 +152,11 @@ citation prove it, is it still current, do prose and insights agree, is its impo
 stand where a reader looks for it? audit_report with item says who wrote it and why.
 
 Give me the problems, the worst first, each with the id of the section or insight and the change that would \
-mend it. Change nothing until I agree. Then: {WRITING.format(version=summary["version"])}"""
-
-
-TEXTS: dict[str, Callable[..., str]] = {
-    "start_report": start_report,
-    "refresh_report": refresh_report,
-    "status_update": status_update,
-    "resolve_conflict": resolve_conflict,
-    "review_report": review_report,
-}
+fix it. Change nothing until I agree. Then: {WRITING.format(version=summary["version"])}"""
 
 
 def _similar(library: Library, topic: str) -> list[Row]:
-    """Reports that hold the words of a topic: all of them, else the most."""
+    """Return the reports that contain all words of a topic, else those that contain the most."""
     found = library.list_reports(ListReports(query=topic[:SHOWN_CHARS], limit=5))["reports"]
     if not found:
         rows: dict[str, tuple[int, Row]] = {}
@@ -180,13 +169,13 @@ def _similar(library: Library, topic: str) -> list[Row]:
 
 
 def _head(answer: Row) -> str:
-    """Which report it is, at which version."""
+    """Return title, id and version of the report as JSON."""
     version = answer.get("version") or answer["to_version"]
     return _json({"title": answer["title"], "report_id": answer["report_id"], "version": version})
 
 
 def _rows(rows: Sequence[Row], tool: str) -> str:
-    """The first rows, a line each, and where the others are."""
+    """Return the first rows, one a line, and the tool that shows the others."""
     if not rows:
         return "nothing"
     lines = [_json(row) for row in rows[:ROWS]]
@@ -197,3 +186,12 @@ def _rows(rows: Sequence[Row], tool: str) -> str:
 
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+TEXTS: dict[str, Callable[..., str]] = {
+    "start_report": start_report,
+    "refresh_report": refresh_report,
+    "status_update": status_update,
+    "resolve_conflict": resolve_conflict,
+    "review_report": review_report,
+}

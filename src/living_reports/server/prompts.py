@@ -1,19 +1,40 @@
-"""Prompts: ways of working with a report that a person picks, with what a model needs for them.
+"""Prompts: ways of working with a report that a person picks, with the data that a model needs for them.
 
 Rules:
 
-- What a prompt says is in `prompt_texts`; here are its name, its arguments and the protocol.
-- An empty argument is not stated. An unknown or a missing one is refused, and so is a report that
-  does not answer to its name: nobody begins with a prompt about nothing.
+- `prompt_texts` holds the texts; it is loaded with the first one, together with the library.
+- An empty argument counts as absent. An unknown or a missing one is refused, and so is a report that does not
+  exist.
+- Completion serves prompts and resource templates alike: the name of an argument determines its kind, and
+  the report is among the arguments that are already given. Where nothing can be offered the answer is
+  empty, not an error.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import mcp_types as types
 
 from living_reports.errors import InvalidInputError
-from living_reports.server import prompt_texts
-from living_reports.server.desk import Context, Desk, errors_of_the_protocol
+from living_reports.server.calls import Context, protocol_errors
+from living_reports.server.worker import Worker
+
+if TYPE_CHECKING:
+    from living_reports.library import Library
+
+MAX_SHOWN_CHARS = 200
+
+KINDS = {
+    "id": "report",
+    "report": "report",
+    "section": "section",
+    "version": "version",
+    "since": "version",
+    "expected_version": "version",
+    "template": "template",
+}
+"""The kind of value that each argument of prompts and templates takes."""
 
 
 def _argument(name: str, description: str, *, required: bool = False) -> types.PromptArgument:
@@ -35,8 +56,8 @@ PROMPTS = (
     types.Prompt(
         name="refresh_report",
         title="Bring a report up to date",
-        description="Go through what is stale or unproven and what changed, and make the report true again.",
-        arguments=[REPORT, _argument("since", "The version or day that you know it at")],
+        description="Review stale and unproven findings and recent changes, and bring the report up to date.",
+        arguments=[REPORT, _argument("since", "The version or day from which you know it")],
     ),
     types.Prompt(
         name="status_update",
@@ -45,13 +66,13 @@ PROMPTS = (
         arguments=[
             REPORT,
             _argument("since", "The version or day to begin with; else the last ten changes"),
-            _argument("audience", "Whom it is for"),
+            _argument("audience", "The intended readers"),
         ],
     ),
     types.Prompt(
         name="resolve_conflict",
         title="Resolve a conflict",
-        description="Decide what becomes of an edit that others were faster than, and send it again.",
+        description="Decide what becomes of an edit that conflicts with later changes, and send it again.",
         arguments=[
             REPORT,
             _argument("expected_version", "The version that the edit was made against", required=True),
@@ -69,23 +90,28 @@ BY_NAME = {prompt.name: prompt for prompt in PROMPTS}
 
 
 def list_prompts() -> types.ListPromptsResult:
-    """All prompts, on one page."""
+    """Return all prompts, on one page."""
     return types.ListPromptsResult(prompts=list(PROMPTS))
 
 
 async def get_prompt(
-    desk: Desk, context: Context, params: types.GetPromptRequestParams
+    worker: Worker, context: Context, params: types.GetPromptRequestParams
 ) -> types.GetPromptResult:
-    """The prompt's message.
+    """Return the prompt's message.
 
     Raises:
         MCPError: There is no such prompt, an argument is wrong, or the report cannot be read.
     """
-    with errors_of_the_protocol(context):
+    with protocol_errors(context):
         prompt = _named(params.name)
         arguments = _checked(prompt, params.arguments or {})
-        make = prompt_texts.TEXTS[prompt.name]
-        text = await desk.ask(lambda library: make(library, **arguments), arguments.get("report", ""))
+
+        def text_of(library: Library) -> str:
+            from living_reports.server.prompt_texts import TEXTS
+
+            return TEXTS[prompt.name](library, **arguments)
+
+        text = await worker.run(text_of, arguments.get("report", ""))
     message = types.PromptMessage(role="user", content=types.TextContent(text=text))
     return types.GetPromptResult(description=prompt.description, messages=[message])
 
@@ -99,13 +125,13 @@ def _named(name: str) -> types.Prompt:
 
 
 def _checked(prompt: types.Prompt, given: dict[str, str]) -> dict[str, str]:
-    """The stated arguments."""
+    """Return the stated arguments."""
     known = {argument.name: argument for argument in prompt.arguments or ()}
     for name in given.keys() - known.keys():
         raise InvalidInputError(
             f"{prompt.name} has no argument of this name.",
             hint=f"It has {', '.join(known)}.",
-            path=name[: prompt_texts.SHOWN_CHARS],
+            path=name[:MAX_SHOWN_CHARS],
             allowed=list(known),
         )
     stated = {name: value.strip() for name, value in given.items() if value.strip()}
@@ -115,3 +141,23 @@ def _checked(prompt: types.Prompt, given: dict[str, str]) -> dict[str, str]:
                 f"{prompt.name} needs {name}.", hint=f"{argument.description}.", path=name
             )
     return stated
+
+
+async def complete(
+    worker: Worker, context: Context, params: types.CompleteRequestParams
+) -> types.CompleteResult:
+    """Return values for an argument that is being typed.
+
+    Raises:
+        MCPError: The report whose sections or versions are wanted cannot be read.
+    """
+    kind = KINDS.get(params.argument.name)
+    if kind is None:
+        return types.CompleteResult(completion=types.Completion(values=[], total=0, has_more=False))
+    given = (params.context and params.context.arguments) or {}
+    report = given.get("report") or given.get("id") or ""
+    with protocol_errors(context):
+        found = await worker.run(lambda library: library.complete(kind, params.argument.value, report))
+    values, total = found["values"], found["total"]
+    more = len(values) < total
+    return types.CompleteResult(completion=types.Completion(values=values, total=total, has_more=more))

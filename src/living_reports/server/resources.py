@@ -1,13 +1,11 @@
-"""Reports by their addresses: the list of them, the templates, and what is at an address.
+"""Resources of the protocol: the list of reports, the templates, and the content at an address.
 
 Rules:
 
-- What an address holds is the library's to say (`library.resources`); here it is put into the
-  protocol's words.
-- A list names each active report once, by its page. The other addresses follow from its id, and
-  the templates say how.
-- Nothing at an address is an error, as the protocol wants it, with the address in its data.
-- `_meta` says the version that was read: what a change states as its `expected_version`.
+- `library.resources` defines the addresses and their content; this module translates to the protocol.
+- The list names each active report once, by its page. The templates describe the other addresses.
+- A missing address is an error, with the address in its data.
+- `_meta` holds the version that was read: the `expected_version` of a change.
 """
 
 from __future__ import annotations
@@ -17,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
 
-from living_reports.server.desk import Context, Desk, errors_of_the_protocol
+from living_reports.server.calls import Context, protocol_errors
+from living_reports.server.worker import Worker
 
 if TYPE_CHECKING:
     from living_reports.library.resources import Resource
 
 PRIORITY = 0.5
-"""Of a report's page and its outline: worth a look, and nothing that one cannot do without."""
+"""The priority of pages and outlines: useful, but not required."""
 PRIORITY_OF_LOGS = 0.2
 
 TEMPLATES = (
@@ -63,16 +62,16 @@ TEMPLATES = (
 
 
 async def list_resources(
-    desk: Desk, context: Context, params: types.PaginatedRequestParams | None
+    worker: Worker, context: Context, params: types.PaginatedRequestParams | None
 ) -> types.ListResourcesResult:
-    """A page of the active reports.
+    """Return a page of the active reports.
 
     Raises:
-        MCPError: The cursor is none of ours.
+        MCPError: The cursor is invalid.
     """
     cursor = (params and params.cursor) or ""
-    with errors_of_the_protocol(context):
-        page = await desk.ask(lambda library: library.list_resources(cursor))
+    with protocol_errors(context):
+        page = await worker.run(lambda library: library.list_resources(cursor))
     rows = [_resource(row) for row in page["resources"]]
     return types.ListResourcesResult(resources=rows, next_cursor=page.get("next_cursor"))
 
@@ -92,21 +91,21 @@ def _resource(row: dict[str, Any]) -> types.Resource:
 
 
 def list_templates() -> types.ListResourceTemplatesResult:
-    """All templates, on one page."""
+    """Return all templates, on one page."""
     return types.ListResourceTemplatesResult(resource_templates=list(TEMPLATES))
 
 
 async def read_resource(
-    desk: Desk, context: Context, params: types.ReadResourceRequestParams
+    worker: Worker, context: Context, params: types.ReadResourceRequestParams
 ) -> types.ReadResourceResult:
-    """What is at an address.
+    """Return the content at an address.
 
     Raises:
-        MCPError: Nothing is, or it cannot be read.
+        MCPError: There is none, or it cannot be read.
     """
     address = params.uri
-    with errors_of_the_protocol(context, uri=address):
-        found = await desk.ask(lambda library: library.read_resource(address))
+    with protocol_errors(context, uri=address):
+        found = await worker.run(lambda library: library.read_resource(address))
     return types.ReadResourceResult(contents=[_contents(address, found)])
 
 
@@ -115,7 +114,7 @@ def _contents(address: str, found: Resource) -> types.TextResourceContents | typ
     meta |= {"warnings": list(found.warnings)} if found.warnings else {}
     try:
         text = found.data.decode()
-    except UnicodeDecodeError:  # a log that was damaged is shown as it is
+    except UnicodeDecodeError:  # a damaged log is shown as it is
         blob = base64.b64encode(found.data).decode()
         return types.BlobResourceContents(uri=address, mime_type=found.media_type, blob=blob, meta=meta)
     return types.TextResourceContents(uri=address, mime_type=found.media_type, text=text, meta=meta)

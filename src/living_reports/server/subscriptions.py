@@ -1,14 +1,14 @@
-"""Clients that want to hear of changes, and the lookout that is kept for as long as there are any.
+"""Subscriptions: notify clients of changes at the addresses that they follow.
 
 Rules:
 
-- What changed is the library's to say (`library.lookout`). It is asked every `SECONDS_BETWEEN`
-  and after each call that may have written; never while nobody follows anything.
-- On 2026-07-28 a client listens (`subscriptions/listen`) and names what for. Before, it subscribes to
-  addresses; that the list has changed is told to whoever has asked for the list.
-- Word of a change says only where: two changes may make one. A client that does not take it
-  keeps nobody else waiting.
-- What is at an address when the subscription is confirmed is what later looks are compared with.
+- `library.watch` detects the changes. It is called every `INTERVAL_S` and after each call that may have
+  written, but not while nothing is followed.
+- In 2026-07-28 a client sends `subscriptions/listen` with the addresses. In older protocols it subscribes to
+  addresses, and is notified of changes of the list once it has asked for the list.
+- A notification names only the address: two changes may become one notification. A client that does not
+  read its notifications delays no other client.
+- Later checks are compared with the content at the time when the subscription is confirmed.
 """
 
 from __future__ import annotations
@@ -31,36 +31,37 @@ from mcp.shared.subscriptions import (
 )
 
 from living_reports.errors import NotFoundError, ReportError, TooLargeError
-from living_reports.server.desk import Context, Desk, defects_logged, errors_of_the_protocol
+from living_reports.server.calls import Context, defects_logged, protocol_errors
+from living_reports.server.worker import Worker
 
 if TYPE_CHECKING:
     from living_reports.library.watch import ChangeWatcher
 
 logger = logging.getLogger(__name__)
 
-SECONDS_BETWEEN = 0.5
+INTERVAL_S = 0.5
 MAX_ADDRESSES = 1_000
-"""How many addresses are followed at once, by all clients together."""
+"""The number of addresses that all clients together may follow at once."""
 LIST = None
-"""What the lookout calls the list of reports."""
+"""The list of reports, as `library.watch` names it."""
 
 
 class Subscriptions:
-    """Who follows what, in both eras of the protocol."""
+    """The followed addresses of all clients, in old protocols and in 2026-07-28."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
         self._bus = InMemorySubscriptionBus()
         self._listen = ListenHandler(self._bus)
-        self._lookout: ChangeWatcher | None = None
+        self._watcher: ChangeWatcher | None = None
         self._followers: Counter[str | None] = Counter()
         self._subscribers: dict[Connection, _Subscriber] = {}
-        self._is_looking = False
+        self._is_watching = False
         self._has_ended = False
         self._due = anyio.Event()
 
-    def look(self) -> None:
-        """Look for changes now: something was written here."""
+    def check(self) -> None:
+        """Check for changes now: this process has written something."""
         self._due.set()
 
     def end(self) -> None:
@@ -73,9 +74,9 @@ class Subscriptions:
     async def listen(
         self, context: Context, params: types.SubscriptionsListenRequestParams
     ) -> types.SubscriptionsListenResult:
-        """Tell the client of what it named, until it leaves or the server does.
+        """Notify the client of the changes it asks for, until it leaves or the server shuts down.
 
-        What there is no word of (tools and prompts never change) is not confirmed.
+        Changes that never happen (of tools and prompts) are not confirmed.
         """
         wanted = params.notifications
         honoured = types.SubscriptionFilter(
@@ -86,7 +87,7 @@ class Subscriptions:
         if wanted.resources_list_changed:
             addresses[LIST] = None
         with ExitStack() as stack:
-            with errors_of_the_protocol(context):
+            with protocol_errors(context):
                 for address in addresses:
                     if await self._begin(context, address):
                         stack.callback(self._forget, address)
@@ -97,19 +98,19 @@ class Subscriptions:
     # --- The older protocols --------------------------------------------------------------
 
     async def subscribe(self, context: Context, params: types.SubscribeRequestParams) -> types.EmptyResult:
-        """Tell the client of what changes at an address.
+        """Notify the client of changes at an address.
 
         Raises:
-            MCPError: It is none of ours, or what is there cannot be read.
+            MCPError: It is not an address of a report, or the report cannot be read.
         """
-        with errors_of_the_protocol(context, uri=params.uri):
+        with protocol_errors(context, uri=params.uri):
             await self._add(context, params.uri)
         return types.EmptyResult()
 
     async def unsubscribe(
         self, context: Context, params: types.UnsubscribeRequestParams
     ) -> types.EmptyResult:
-        """Tell the client of this address no more."""
+        """Stop notifying the client of this address."""
         subscriber = self._subscriber(context)
         if params.uri in subscriber.addresses:
             subscriber.addresses.remove(params.uri)
@@ -117,8 +118,8 @@ class Subscriptions:
         return types.EmptyResult()
 
     async def follow_list(self, context: Context) -> None:
-        """Tell the client when the list that it has just asked for has changed."""
-        with errors_of_the_protocol(context):
+        """Notify the client of changes of the list, which it has just asked for."""
+        with protocol_errors(context):
             await self._add(context, LIST)
 
     async def _add(self, context: Context, address: str | None) -> None:
@@ -127,18 +128,18 @@ class Subscriptions:
         if address in addresses:
             return
         await self._follow(context, address)
-        if address in addresses:  # the client was in a hurry and sent it twice
+        if address in addresses:  # the client sent it twice at once
             self._forget(address)
         addresses.add(address)
 
     def _subscriber(self, context: Context) -> _Subscriber:
-        """What this connection follows; it follows nothing any more once it has ended."""
-        connection = context.session._connection  # the SDK hands it to nobody, though handlers may use it
+        """Return the subscriber of this connection; it is removed when the connection ends."""
+        connection = context.session._connection  # SDK (mcp 2.3): there is no public access
         if connection not in self._subscribers:
             subscriber = _Subscriber(connection)
             self._subscribers[connection] = subscriber
             connection.exit_stack.callback(self._leave, connection, self._bus.subscribe(subscriber.note))
-            context.lifespan_context.start_soon(subscriber.tell)
+            context.lifespan_context.start_soon(subscriber.send_all)
         return self._subscribers[connection]
 
     def _leave(self, connection: Connection, unsubscribe: Callable[[], None]) -> None:
@@ -148,10 +149,10 @@ class Subscriptions:
         for address in subscriber.addresses:
             self._forget(address)
 
-    # --- The lookout ----------------------------------------------------------------------
+    # --- The watcher ----------------------------------------------------------------------
 
     async def _begin(self, context: Context, address: str | None) -> bool:
-        """Follow an address, if there is anything to follow: a stream is opened for the others anyway."""
+        """Follow an address; False if nothing is there: the stream is opened for the others anyway."""
         try:
             await self._follow(context, address)
         except NotFoundError:
@@ -165,76 +166,76 @@ class Subscriptions:
                 hint="Unsubscribe from some, or follow the list.",
                 limit=MAX_ADDRESSES,
             )
-        if self._lookout is None:
-            self._lookout = await self._desk.ask(lambda library: library.watch())
-        lookout = self._lookout
+        if self._watcher is None:
+            self._watcher = await self._worker.run(lambda library: library.watch())
+        watcher = self._watcher
         self._followers[address] += 1
         try:
-            await self._desk.ask(lambda library: lookout.follow(address))
+            await self._worker.run(lambda library: watcher.follow(address))
         except BaseException:
             self._forget(address)
             raise
-        if not self._is_looking:
-            self._is_looking = True
-            context.lifespan_context.start_soon(self._look_out, lookout)
+        if not self._is_watching:
+            self._is_watching = True
+            context.lifespan_context.start_soon(self._watch, watcher)
 
     def _forget(self, address: str | None) -> None:
         self._followers[address] -= 1
         if not self._followers[address]:
             del self._followers[address]
-            if self._lookout is not None:
-                self._lookout.forget(address)
+            if self._watcher is not None:
+                self._watcher.forget(address)
 
-    async def _look_out(self, lookout: ChangeWatcher) -> None:
-        """Look for changes, and tell of them, for as long as somebody follows something."""
+    async def _watch(self, watcher: ChangeWatcher) -> None:
+        """Check for changes and publish them for as long as anything is followed."""
         try:
             while self._followers:
-                with anyio.move_on_after(SECONDS_BETWEEN):
+                with anyio.move_on_after(INTERVAL_S):
                     await self._due.wait()
                 self._due = anyio.Event()
-                for address in await self._changes(lookout):
+                for address in await self._changes(watcher):
                     await self._bus.publish(_event(address))
         finally:
-            self._is_looking = False
+            self._is_watching = False
 
-    async def _changes(self, lookout: ChangeWatcher) -> list[str | None]:
+    async def _changes(self, watcher: ChangeWatcher) -> list[str | None]:
         try:
-            with defects_logged("the lookout"):
-                return await self._desk.ask(lambda library: lookout.changed())
+            with defects_logged("watching"):
+                return await self._worker.run(lambda library: watcher.changed())
         except ReportError as error:
-            logger.warning("no changes were looked for: %s", error.message)
+            logger.warning("changes could not be checked: %s", error.message)
             return []
 
 
 class _Subscriber:
-    """A connection of an older protocol: what it follows, and what it has not been told yet."""
+    """A connection of an older protocol: its addresses, and the notifications still to send."""
 
     def __init__(self, connection: Connection) -> None:
         self.addresses: set[str | None] = set()
         self.scope = anyio.CancelScope()
         self._connection = connection
-        self._untold: dict[ServerEvent, None] = {}
-        self._news = anyio.Event()
+        self._pending: dict[ServerEvent, None] = {}
+        self._added = anyio.Event()
 
     def note(self, event: ServerEvent) -> None:
-        """There is something to tell, if it is followed here."""
+        """Add a notification, if its address is followed here."""
         address = event.uri if isinstance(event, ResourceUpdated) else LIST
         if address in self.addresses:
-            self._untold[event] = None
-            self._news.set()
+            self._pending[event] = None
+            self._added.set()
 
-    async def tell(self) -> None:
-        """Tell the client, whenever there is something to tell, until the connection ends."""
+    async def send_all(self) -> None:
+        """Send notifications until the connection ends."""
         with self.scope:
             while True:
-                await self._news.wait()
-                self._news = anyio.Event()
-                while self._untold:
-                    event = next(iter(self._untold))
-                    del self._untold[event]
-                    await self._tell(event)
+                await self._added.wait()
+                self._added = anyio.Event()
+                while self._pending:
+                    event = next(iter(self._pending))
+                    del self._pending[event]
+                    await self._send(event)
 
-    async def _tell(self, event: ServerEvent) -> None:
+    async def _send(self, event: ServerEvent) -> None:
         if isinstance(event, ResourceUpdated):
             await self._connection.send_resource_updated(event.uri)
         else:
