@@ -161,7 +161,7 @@ def test_it_ends_when_its_parent_is_gone(tmp_path: Path) -> None:
     os.close(ours)
 
 
-# --- What is no message ------------------------------------------------------------------
+# --- What is not a message ------------------------------------------------------------------
 
 
 def test_lines_that_are_no_messages_do_not_end_it(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_lines_that_are_no_messages_do_not_end_it(tmp_path: Path) -> None:
     assert [answer["id"] for answer in answers] == [7, "8", 9]
     assert [answer["error"]["code"] for answer in answers[:2]] == [-32700, -32700]
     assert "result" in answers[2]
-    assert log.count(b"is no message") == 6
+    assert log.count(b"is not a message") == 6
     assert b"Traceback" not in log
 
 
@@ -189,7 +189,7 @@ def test_a_line_over_the_limit_is_thrown_away(tmp_path: Path) -> None:
     answers = {answer["id"]: answer for answer in map(json.loads, out.splitlines())}
     assert answers.keys() == {2, 3}
     assert "32,000,000" in answers[2]["error"]["message"]
-    assert b"is no message" in log
+    assert b"is not a message" in log
 
 
 def test_of_a_long_line_only_the_ends_are_kept() -> None:

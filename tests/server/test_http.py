@@ -213,7 +213,7 @@ def test_other_machines_need_a_token(tmp_path: Path, host: str) -> None:
 
 def test_the_refusal_says_what_to_do(tmp_path: Path) -> None:
     text = refused(tmp_path, "--http", "0", "--host", "0.0.0.0")
-    assert "Without a token only this machine may connect, and '0.0.0.0' lets others in." in text
+    assert "Without a token only this machine may connect, and '0.0.0.0' lets other machines in." in text
     assert "--token-file or LIVING_REPORTS_TOKEN" in text
 
 

@@ -15,7 +15,8 @@ from living_reports.library import Library
 from living_reports.library.requests import CreateReport, UpdateReport
 from living_reports.model.event import Author
 from living_reports.server.app import build_server
-from living_reports.server.prompts import KINDS, PROMPTS, TEXTS
+from living_reports.server.prompt_texts import TEXTS
+from living_reports.server.prompts import KINDS, PROMPTS
 from living_reports.server.resources import TEMPLATES
 from living_reports.server.tools import BY_NAME
 from living_reports.settings import Settings

@@ -187,12 +187,12 @@ def test_nobody_looks_while_nobody_follows(tmp_path: Path, mode: str) -> None:
         async with Client(server, mode=mode, message_handler=ear.older) as client:
             for _ in range(2):
                 async with ear.following(client, page):
-                    assert server._subscriptions._is_looking
+                    assert server._subscriptions._is_watching
                     await call_tool(client, "update_report", **appending(page))
                     assert await ear.next() == page
                 if mode == "legacy":
                     await client.unsubscribe_resource(page)
-                while server._subscriptions._is_looking:
+                while server._subscriptions._is_watching:
                     await anyio.sleep(0.01)
 
     run_async(test)
