@@ -189,8 +189,8 @@ def test_a_cited_report_that_has_moved_on_is_found_once_for_all_its_insights() -
     assert (finding["code"], finding["severity"]) == ("source_moved", "info")
     assert finding["at"] == "insights/00000001"
     assert finding["message"] == (
-        "The report “Weekly” is at version 6 now, and was cited at 4: "
-        "diff_report says what changed. It is cited for “Finding 1” and 1 more"
+        "The report “Weekly” is now at version 6, but version 4 is cited: "
+        "diff_report shows the changes. It is cited by “Finding 1” and 1 more"
     )
     assert json.loads(finding["hint"]) == {
         "op": "add_citation",
@@ -246,7 +246,7 @@ def test_a_document_that_has_changed_is_found_at_each_insight() -> None:
     report = outline([section(16, 1, 2)], [insight(n, **documents(ONE)) for n in (1, 2)])
     first, second = findings(report, TODAY, {}, {"run.csv": TWO})
     assert (first["at"], second["at"]) == ("insights/00000001", "insights/00000002")
-    assert first["message"] == "The document “run.csv” has changed since it was cited for “Finding 1”"
+    assert first["message"] == "The document “run.csv” has changed since it was cited by “Finding 1”"
     assert json.loads(first["hint"].partition(": ")[2]) == {
         "op": "add_citation",
         "insight": "00000001",

@@ -1,19 +1,18 @@
-"""What a careful reader would find wrong with a report: freshness and structure.
+"""The checks of a report: freshness, citations and structure.
 
 Rules:
 
-- A finding has a stable code, a severity (`error`: something is broken; `warning`: a reader may
-  be misled; `info`: worth a look), the address of the item, a message and a hint. The hint names
-  the change that mends it, as `update_report` takes it.
-- Days are UTC days and count to their end: what is due on the 23rd is stale on the 24th.
-- Only active insights go stale or need citations; references have to hold for all of them.
-- A source has moved when an active insight cites a report and that report has a newer version
-  than any that the insight cites. The current versions come in as an argument. Each cited
-  version is found once, however many insights cite it.
-- A document has changed when its file no longer has any of the hashes with which an active
-  insight cites it. The hashes of the files come in as an argument, too; a stated hash that is
-  no sha256 is compared with nothing.
-- Findings are sorted by severity, then as they come in the document.
+- A finding has a stable code, a severity (`error`: something is broken; `warning`: a reader may be misled;
+  `info`: worth a look), the address of the item, a message and a hint. The hint contains the change that
+  fixes it, as `update_report` takes it.
+- Days are UTC days and last until their end: an insight due on the 23rd is stale on the 24th.
+- Only active insights become stale or need citations; references must be valid in all of them.
+- A source has moved if an active insight cites a report that now has a newer version than any that the
+  insight cites. Each cited version is reported once, however many insights cite it.
+- A document has changed if its file has none of the hashes with which an active insight cites it. A stated
+  hash that is not a sha256 is ignored.
+- The current versions of reports and the hashes of files are arguments: this module reads nothing.
+- Findings are sorted by severity, then by the order of the document.
 
     >>> [finding["code"] for finding in findings(outline, date(2026, 11, 24))]
     ['bad_reference', 'stale', 'uncited']
@@ -52,7 +51,7 @@ SEVERITIES: dict[str, Severity] = {
 _RANKS: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 
 _NEEDS = {"url": ("url",), "document": ("path", "url"), "api": ("endpoint", "url")}
-"""What a citation of each kind must have one of, to lead anywhere."""
+"""The fields of which a citation of each kind needs at least one."""
 
 _NO_VERSIONS: Mapping[str, int] = {}
 _NO_HASHES: Mapping[str, str | None] = {}
@@ -61,7 +60,7 @@ _SHA256 = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.IGNORECASE)
 
 
 class _Problem(NamedTuple):
-    """Something found: cheap to make, so that counting needs no messages."""
+    """A finding before its message is written, so that counting is cheap."""
 
     code: str
     item: Section | Insight
@@ -69,7 +68,7 @@ class _Problem(NamedTuple):
 
 
 class _Moved(NamedTuple):
-    """A cited version that is not the report's newest any more."""
+    """A cited version of a report that has a newer one."""
 
     report_id: str
     title: str
@@ -79,7 +78,7 @@ class _Moved(NamedTuple):
 
 
 class _Changed(NamedTuple):
-    """A cited document, and what its file has now; `None` where it cannot be read."""
+    """A cited document, and the hash of its file now; `None` if the file cannot be read."""
 
     citation: Citation
     sha256: str | None
@@ -91,12 +90,15 @@ def findings(
     versions: Mapping[str, int] = _NO_VERSIONS,
     hashes: Mapping[str, str | None] = _NO_HASHES,
 ) -> list[dict[str, str]]:
-    """Everything found on this day (UTC): `{code, severity, at, message, hint}` each.
+    """Return the findings, each as `{code, severity, at, message, hint}`.
 
-    `versions` holds the current version of each report in `cited_reports`, by its id; without
-    it, or where a report is not in it, nothing is said of that report. `hashes` holds for the
-    documents in `cited_documents`, by their paths, the sha256 of their files now, in the same way;
-    `None` says that there is no file any more.
+    Args:
+        outline: The report.
+        today: The UTC day on which freshness is judged.
+        versions: The current versions of the `cited_reports`, by id. Reports that are missing are not
+            checked.
+        hashes: The sha256 of the files of the `cited_documents` now, by path; `None` for a file that does not
+            exist. Documents that are missing are not checked.
     """
     names = short_ids(outline)
     problems = [*_problems(outline, today), *_changed_documents(outline, hashes)]
@@ -106,23 +108,23 @@ def findings(
 
 
 def counts(outline: Outline, today: date) -> dict[str, int]:
-    """How many findings there are of each code, worst first; codes without any are left out."""
+    """Return the number of findings of each code that occurs, worst first."""
     found = Counter(problem.code for problem in _problems(outline, today))
     return {code: found[code] for code in SEVERITIES if found[code]}
 
 
 def cited_reports(outline: Outline) -> set[str]:
-    """The ids of the reports of which active insights cite a version."""
+    """Return the ids of the reports of which active insights cite a version."""
     return {report_id for report_id, _ in _citing(outline)}
 
 
 def cited_documents(outline: Outline) -> set[str]:
-    """The paths of the documents that active insights cite with a sha256."""
+    """Return the paths of the documents that active insights cite with a sha256."""
     return {path for _, documents in _documents(outline) for path in documents}
 
 
 def is_stale(insight: Insight, today: date) -> bool:
-    """Whether an active insight's `review_by` has passed; one that cannot be read has not."""
+    """Return True if the `review_by` of an active insight has passed; an unreadable one has not."""
     due = insight.metadata.get("review_by")
     if not due or insight.status != "active":
         return False
@@ -134,7 +136,7 @@ def is_stale(insight: Insight, today: date) -> bool:
 
 
 def _problems(outline: Outline, today: date) -> Iterator[_Problem]:
-    """All problems in the order of the document; insights of no section come last."""
+    """Yield the problems in the order of the document; insights of no section come last."""
     insights = {insight.insight_id: insight for insight in outline.insights}
     titles: dict[str, Section] = {}
     placed: set[str] = set()
@@ -181,7 +183,7 @@ def _leads_somewhere(citation: Citation) -> bool:
 
 
 def _citing(outline: Outline) -> dict[tuple[str, int], list[tuple[Insight, Citation]]]:
-    """Each cited version of a report, with the active insights for which it is the newest cited."""
+    """Return each cited version of a report, with the active insights of which it is the newest cited."""
     found: dict[tuple[str, int], list[tuple[Insight, Citation]]] = {}
     for insight in outline.insights:
         if insight.status != "active":
@@ -206,7 +208,7 @@ def _moved_sources(outline: Outline, versions: Mapping[str, int]) -> Iterator[_P
 
 
 def _documents(outline: Outline) -> Iterator[tuple[Insight, dict[str, list[tuple[str, Citation]]]]]:
-    """The active insights, each with the documents that it cites: by path, the hashes in order."""
+    """Yield the active insights, each with the hashes of the documents that it cites, by path."""
     for insight in outline.insights:
         if insight.status != "active":
             continue
@@ -251,7 +253,7 @@ def _about_section(problem: _Problem, section: Section, short: str, names: dict[
     if problem.code == "duplicate_title":
         first = names[problem.about.section_id]
         return (
-            f"The title “{title}” is also that of section {first}, so it names neither.",
+            f"The title “{title}” is also that of section {first}, so it identifies neither.",
             _change("edit_section", section=short, title=cut(section.title, 480) + " (2)"),
         )
     if problem.code == "empty_section":
@@ -262,9 +264,8 @@ def _about_section(problem: _Problem, section: Section, short: str, names: dict[
             + _change("remove_section", section=short),
         )
     return (
-        f"The section “{title}” names an insight that is not in the report: {cut(problem.about, 40)}.",
-        "Bring it back with revert_report and its id as item, or take the id out of insight_ids "
-        "in outline.json.",
+        f"The section “{title}” lists an insight that is not in the report: {cut(problem.about, 40)}.",
+        "Restore it with revert_report and its id as item, or take the id out of outline.json.",
     )
 
 
@@ -284,11 +285,11 @@ def _about_insight(
             return f"{problem.about} is not a day or a time: {value}", f"With the right day: {hint}"
         case "uncited":
             hint = _change("add_citation", insight=short, citation={"url": "https://…"})
-            return f"No citation says where this comes from: “{summary}”", hint
+            return f"This insight has no citation: “{summary}”", hint
         case "orphaned_insight":
             home = names[outline.sections[0].section_id] if outline.sections else ""
             hint = _change("move_insight", insight=short, section=home) if home else "Add a section first."
-            return f"No section shows this insight: “{summary}”", hint
+            return f"This insight is in no section: “{summary}”", hint
         case "source_moved":
             return _about_moved(problem.about, short, summary)
         case "source_changed":
@@ -301,8 +302,8 @@ def _about_moved(moved: _Moved, short: str, summary: str) -> tuple[str, str]:
     title = f" “{cut(moved.title, 80)}”" if moved.title else ""
     more = f" and {moved.insights - 1} more" if moved.insights > 1 else ""
     message = (
-        f"The report{title} is at version {moved.current} now, and was cited at {moved.cited}: "
-        f"diff_report says what changed. It is cited for “{summary}”{more}"
+        f"The report{title} is now at version {moved.current}, but version {moved.cited} is cited: "
+        f"diff_report shows the changes. It is cited by “{summary}”{more}"
     )
     address = report_address(moved.report_id, moved.current)
     return message, _change("add_citation", insight=short, citation={"url": address})
@@ -314,12 +315,12 @@ def _about_changed(changed: _Changed, short: str, summary: str) -> tuple[str, st
     if changed.sha256 is None:
         given = citation.model_dump(include={"path", "page", "response_hash"}, exclude_none=True)
         return (
-            f"The document “{name}” is not there any more, or cannot be read. It is cited for “{summary}”",
-            f"Put it back, or {_change('remove_citation', insight=short, citation=given)}",
+            f"The document “{name}” is missing or cannot be read. It is cited by “{summary}”",
+            f"Restore it, or {_change('remove_citation', insight=short, citation=given)}",
         )
     again = citation.model_dump(include={"source", "path", "page", "title"}, exclude_none=True)
     return (
-        f"The document “{name}” has changed since it was cited for “{summary}”",
+        f"The document “{name}” has changed since it was cited by “{summary}”",
         f"Read it again; if this still holds: {_change('add_citation', insight=short, citation=again)}",
     )
 
@@ -328,13 +329,13 @@ def _about_citation(citation: Citation, short: str, summary: str) -> tuple[str, 
     given = citation.model_dump(exclude_none=True)
     needed = _NEEDS.get(citation.source, ("url",))
     problem = (
-        f"the address {cut(citation.url, 80)} does not begin with report:// and a report's id"
+        f"the address {cut(citation.url, 80)} does not begin with report:// and the id of a report"
         if citation.url
         else f"a citation of kind {citation.source} needs {' or '.join(needed)}"
     )
     removal = _change("remove_citation", insight=short, citation=given)
     hint = f"{removal}, then {_change('add_citation', insight=short, citation={needed[0]: '…'})}"
-    return f"A citation leads nowhere: {problem}. It stands at “{summary}”", hint
+    return f"A citation leads nowhere: {problem}. It belongs to “{summary}”", hint
 
 
 def _change(op: str, **fields: Any) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
 
+from living_reports.render import FORMATS
 from living_reports.server.calls import Context, protocol_errors
 from living_reports.server.worker import Worker
 
@@ -31,7 +32,7 @@ TEMPLATES = (
         name="report",
         title="A report",
         description="The whole report as Markdown. id: of a report, or its title.",
-        mime_type="text/markdown",
+        mime_type=FORMATS["markdown"].media_type,
         annotations=types.Annotations(audience=["user", "assistant"], priority=PRIORITY),
     ),
     types.ResourceTemplate(
@@ -39,7 +40,7 @@ TEMPLATES = (
         name="report_version",
         title="A report at a version",
         description="The report as it was then, as Markdown. Cite a report by this address.",
-        mime_type="text/markdown",
+        mime_type=FORMATS["markdown"].media_type,
         annotations=types.Annotations(audience=["user", "assistant"], priority=PRIORITY),
     ),
     types.ResourceTemplate(

@@ -20,6 +20,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from living_reports.render import FORMATS
+
 Schema = dict[str, Any]
 Tool = dict[str, Any]
 
@@ -400,7 +402,7 @@ RENDER_REPORT: Tool = {
     "inputSchema": _input(
         ("report",),
         report=REPORT,
-        format=_one_of("markdown", "html"),
+        format=_one_of(*FORMATS),
         version=INTEGER,
         to_file=BOOLEAN,
     ),
