@@ -235,7 +235,7 @@ def test_an_edit_that_states_nothing_is_named_in_a_warning() -> None:
     outcome = apply({"op": "edit_section", "section": S1, "content": ""}, {"op": "set_title", "title": "T"})
     assert outcome.applied == 1
     assert outcome.warnings == [
-        "changes[0] states nothing to change; to empty a field say clear (notes, content)."
+        "changes[0] has no field to change; to empty a field, name it in clear (notes, content)."
     ]
 
 

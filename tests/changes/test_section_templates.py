@@ -12,8 +12,15 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from living_reports.changes import MAX_SECTION_BYTES
-from living_reports.changes.markdown import bullets, heading, one_line, paragraphs, table
-from living_reports.changes.section_templates import SECTION_TEMPLATES, written
+from living_reports.changes.section_templates import (
+    SECTION_TEMPLATES,
+    bullets,
+    heading,
+    one_line,
+    paragraphs,
+    table,
+    write_markdown,
+)
 from living_reports.errors import InvalidInputError, TooLargeError
 from support.small_outline import Fields, apply
 
@@ -299,12 +306,12 @@ def test_any_text_is_shown_as_it_is(text: str) -> None:
 @given(TEXTS, TEXTS)
 def test_any_data_keeps_its_words_and_its_shape(one: str, two: str) -> None:
     rows = [{"action": one, "owner": two, "due": one}, {"action": two}]
-    markdown = written("action_items", {"actions": rows}, "data")
+    markdown = write_markdown("action_items", {"actions": rows}, "data")
     assert tags(markdown) == {"ul", "li", "strong"}
     a, b = "".join(one.split()), "".join(two.split())
     assert shown(markdown) == f"[]{a}({b},due{a})[]{b}"
     rows = [{"name": one, "value": two}, {"name": two, "value": one, "note": one}]
-    markdown = written("metrics", {"metrics": rows}, "data")
+    markdown = write_markdown("metrics", {"metrics": rows}, "data")
     assert tags(markdown) == {"table", "thead", "tbody", "tr", "th", "td"}
     assert shown(markdown) == f"MetricValueNote{a}{b}{b}{a}{a}"
 

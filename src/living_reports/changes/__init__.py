@@ -1,9 +1,8 @@
-"""The change vocabulary: what may be asked for, and the outline that it leads to.
+"""The change vocabulary: parsing requested changes and applying them to an outline.
 
-`parse_changes` reads what a caller sent and `apply_changes` makes a new outline of it. Both
-are pure. The modules, each with its rules: `values` (one kind of value each), `parse` (which op
-takes which field), `section_templates` and `markdown` (data written as prose), `text` (finding and
-replacing in prose), `apply` (what each op does).
+`parse_changes` parses the changes of a call and `apply_changes` makes a new outline; both are
+pure. Modules: `values` (parsers, one per kind of value), `parse` (the fields of each op),
+`section_templates` (data written as Markdown), `apply` (the effect of each op).
 """
 
 from living_reports.changes.apply import Outcome, all_created, apply_changes

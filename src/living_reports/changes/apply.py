@@ -1,15 +1,15 @@
-"""From parsed changes to the outline that they lead to.
+"""Applying parsed changes to an outline.
 
 Rules:
 
-- Pure: the argument stays as it is, time and new ids come in as arguments. The first change
-  that cannot be made raises, and then none was made.
-- Each op is a function from the outline so far to the next one. An op that alters nothing
-  gives back the same object; items that no op touched are shared with the argument.
-- An item's `updated_at` is set once, at the end, and only if the item differs from what it
-  was: an item that was changed and changed back is the old object again. A section differs
-  also when its list of insights does.
-- The outline's own `updated_at` and `outline_version` belong to the commit.
+- Pure: the argument is not modified; the time and new ids are arguments. If a change fails,
+  none is applied.
+- Each op is a function from one outline to the next. An op that alters nothing returns the
+  same object; untouched items are shared with the argument.
+- The `updated_at` of an item is set once, at the end, and only if the item differs from the
+  original. An item that was changed and changed back is the original object again. A section
+  also differs if its list of insights does.
+- The commit sets `updated_at` and `outline_version` of the outline.
 
     >>> changes = parse_changes([{"op": "append_text", "section": "Risks", "text": "None new."}])
     >>> apply_changes(outline, changes, now="2026-11-23T10:00:00+00:00", new_id=new_id).applied
@@ -18,15 +18,16 @@ Rules:
 
 from __future__ import annotations
 
+import heapq
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from operator import attrgetter, is_
 from typing import Any, TypeVar
 
 from living_reports.changes.parse import OPS, Change
-from living_reports.changes.text import appended, replaced
 from living_reports.changes.values import (
     MAX_SECTION_BYTES,
     MAX_TAGS,
@@ -38,11 +39,18 @@ from living_reports.changes.values import (
 )
 from living_reports.errors import AmbiguousSelectorError, ItemNotFoundError
 from living_reports.model.event import ActionType
+from living_reports.model.fields import DAYS, ID_FIELDS, PROSE
 from living_reports.model.report import Citation, Insight, Outline, Section, canonical, normalised
-from living_reports.model.selectors import find_insight, find_section, quoted
+from living_reports.model.selectors import cut, find_insight, find_section, quoted
 
 DEFAULT_IMPORTANCE = 5
 _CITATION_CANDIDATES = 10
+_MOST_HITS = 5
+_MOST_NEAR = 3
+_AROUND_CHARS = 30
+_COMPARED_CHARS = 80
+_LIKENESS = 0.4
+"""The least share of three-letter pieces that a similar line has in common with `find`."""
 
 Item = TypeVar("Item", Section, Insight)
 Created = dict[str, list[dict[str, str]]]
@@ -50,11 +58,14 @@ Created = dict[str, list[dict[str, str]]]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the changes led to.
+    """The result of applied changes.
 
-    `applied` counts the changes that altered something, and is 0 if all of them together
-    altered nothing; then `outline` is the same as before. `created` gives the whole ids of
-    new items that are still there. `warnings` name changes that asked for nothing.
+    Attributes:
+        outline: The new outline; the given one if all changes together alter nothing.
+        created: The full ids of the new items that the outline contains.
+        applied: The number of changes that altered something; 0 if the outline is the given one.
+        action_type: The kind of event that the changes make.
+        warnings: The changes that have no field to change.
     """
 
     outline: Outline
@@ -67,14 +78,19 @@ class Outcome:
 def apply_changes(
     outline: Outline, changes: Sequence[Change], *, now: str, new_id: Callable[[], str]
 ) -> Outcome:
-    """Make all changes, in order, or raise at the first that cannot be made.
+    """Apply all changes in order, or raise at the first that fails.
 
-    `now` is ISO 8601 in UTC; `new_id` gives a fresh UUID each time.
+    Args:
+        outline: The outline to change.
+        changes: The result of `parse_changes` or `parse_sections`.
+        now: The time of the change, ISO 8601 in UTC.
+        new_id: Returns a new UUID on each call.
 
     Raises:
-        ItemNotFoundError, AmbiguousSelectorError: A selector names no item, or several.
-        InvalidInputError: A change does not fit the outline as it is then.
-        TooLargeError: A section or the list of tags would pass its limit.
+        ItemNotFoundError: A selector or a text matches nothing.
+        AmbiguousSelectorError: A selector matches several items.
+        InvalidInputError: A change does not fit the outline at its turn.
+        TooLargeError: A section or the list of tags would exceed its limit.
     """
     start = normalised(outline)
     run = _Run(start, now, new_id)
@@ -89,13 +105,13 @@ def apply_changes(
         created=_created(result, run.new_sections, run.new_insights),
         applied=0 if result is start else applied,
         action_type=_action_type({change.op for change in changes}),
-        warnings=[_asks_nothing(change) for change in changes if _is_empty_edit(change)],
+        warnings=[_empty_edit_warning(change) for change in changes if _is_empty_edit(change)],
     )
 
 
 @dataclass
 class _Run:
-    """The outline so far, and what later changes of the same call may refer to."""
+    """The outline so far, and the new items that later changes of the call may refer to."""
 
     outline: Outline
     now: str
@@ -134,7 +150,7 @@ def _add_tags(run: _Run, change: Change) -> Outline:
     tags = run.outline.tags
     new = [tag for tag in change.fields["tags"] if tag not in tags]
     if new and len(tags) + len(new) > MAX_TAGS:
-        raise too_large(change.at("tags"), MAX_TAGS, "tags a report")
+        raise too_large(change.at("tags"), MAX_TAGS, "tags per report")
     return _with_metadata(run.outline, {"tags": [*tags, *new]}) if new else run.outline
 
 
@@ -166,7 +182,7 @@ def _with_metadata(outline: Outline, values: dict[str, Any]) -> Outline:
 
 
 def _same_json(one: Any, other: Any) -> bool:
-    """Equal as JSON, where 1, 1.0 and true are three values."""
+    """Return whether two values are equal as JSON, where 1, 1.0 and true are three values."""
     return json.dumps(canonical(one)) == json.dumps(canonical(other))
 
 
@@ -178,15 +194,12 @@ def _add_section(run: _Run, change: Change) -> Outline:
     insights = [_new_insight(run, each) for each in asked.get("insights", ())]
     section = Section(
         section_id=run.new_id(),
-        title=asked["title"],
         insight_ids=[insight.insight_id for insight in insights],
-        notes=asked.get("notes"),
-        content=asked.get("content"),
-        content_format=asked.get("content_format", "markdown"),
         created_at=run.now,
         updated_at=run.now,
+        **_plain_fields(Section, asked),
     )
-    _require_fits(section, 0, change.at("content" if "content" in asked else "notes"))
+    _require_fits(section, 0, change)
     sections = _placed_section(run, change, [*run.outline.sections, section], section)
     run.new_sections[section.section_id] = asked.get("ref", "")
     return run.outline.model_copy(
@@ -196,10 +209,9 @@ def _add_section(run: _Run, change: Change) -> Outline:
 
 def _edit_section(run: _Run, change: Change) -> Outline:
     section = _section_of(run, change)
-    values = {name: value for name, value in change.fields.items() if name != "section"}
-    new = _updated(section, values | dict.fromkeys(change.clear))
-    _require_fits(new, _prose_bytes(section), change.at("content" if "content" in values else "notes"))
-    return _replaced_section(run.outline, section, new)
+    new = _updated(section, _plain_fields(Section, change.fields, change.clear))
+    _require_fits(new, _prose_bytes(section), change)
+    return _replaced_item(run.outline, section, new)
 
 
 def _edit_text(run: _Run, change: Change) -> Outline:
@@ -207,30 +219,30 @@ def _edit_text(run: _Run, change: Change) -> Outline:
     content, find, replace = section.content or "", asked["find"], asked["replace"]
     growth = content.count(find) * (len(replace.encode()) - len(find.encode()))
     if growth > 0 and _prose_bytes(section) + growth > MAX_SECTION_BYTES:
-        raise too_large(change.at("replace"), MAX_SECTION_BYTES, "bytes a section")
+        raise too_large(change.at("replace"), MAX_SECTION_BYTES, "bytes per section")
     text = replaced(
         content,
         find,
         replace,
         everywhere=asked.get("all", False),
         path=change.at("find"),
-        if_missed=_where_instead(section, find),
+        if_missed=_hint_if_missed(section, find),
     )
-    return _replaced_section(run.outline, section, _updated(section, {"content": text or None}))
+    return _replaced_item(run.outline, section, _updated(section, {"content": text or None}))
 
 
-def _where_instead(section: Section, find: str) -> str:
-    """What to do about words that the section's content does not contain."""
+def _hint_if_missed(section: Section, find: str) -> str:
+    """Return the hint for a text that the section's content does not contain."""
     if find in (section.notes or ""):
-        return "Its notes contain it; edit_section replaces notes as a whole."
-    return "" if section.content else "It has no content yet; append_text or edit_section writes some."
+        return "The notes contain it; edit_section replaces notes as a whole."
+    return "" if section.content else "The section has no content; add some with append_text or edit_section."
 
 
 def _append_text(run: _Run, change: Change) -> Outline:
     section = _section_of(run, change)
     new = _updated(section, {"content": appended(section.content or "", change.fields["text"])})
-    _require_fits(new, _prose_bytes(section), change.at("text"))
-    return _replaced_section(run.outline, section, new)
+    _require_fits(new, _prose_bytes(section), change)
+    return _replaced_item(run.outline, section, new)
 
 
 def _move_section(run: _Run, change: Change) -> Outline:
@@ -247,11 +259,11 @@ def _remove_section(run: _Run, change: Change) -> Outline:
         insights = [insight for insight in run.outline.insights if insight.insight_id not in gone]
         outline = run.outline.model_copy(update={"insights": insights}) if gone else run.outline
     else:
-        heir = run.section(change.fields["insights_to"], change.at("insights_to"))
-        if heir is section:
-            raise refuse(change.at("insights_to"), "this is the section to be removed.")
-        new = _updated(heir, {"insight_ids": heir.insight_ids + section.insight_ids})
-        outline = _replaced_section(run.outline, heir, new)
+        target = run.section(change.fields["insights_to"], change.at("insights_to"))
+        if target is section:
+            raise refuse(change.at("insights_to"), "this section is the one to be removed.")
+        new = _updated(target, {"insight_ids": target.insight_ids + section.insight_ids})
+        outline = _replaced_item(run.outline, target, new)
     sections = [each for each in outline.sections if each is not section]
     return outline.model_copy(update={"sections": sections})
 
@@ -261,7 +273,7 @@ def _section_of(run: _Run, change: Change) -> Section:
 
 
 def _placed_section(run: _Run, change: Change, sections: list[Section], section: Section) -> list[Section]:
-    """The sections with this one of them at the change's position."""
+    """Return the sections with this one at the position of the change."""
     ids = [each.section_id for each in sections]
     placed = _placed(ids, section.section_id, change, lambda s, path: run.section(s, path).section_id)
     if placed == ids:
@@ -270,39 +282,31 @@ def _placed_section(run: _Run, change: Change, sections: list[Section], section:
     return [by_id[section_id] for section_id in placed]
 
 
-def _replaced_section(outline: Outline, old: Section, new: Section) -> Outline:
-    if new is old:
-        return outline
-    sections = [new if section is old else section for section in outline.sections]
-    return outline.model_copy(update={"sections": sections})
-
-
 def _prose_bytes(section: Section) -> int:
-    return len((section.content or "").encode()) + len((section.notes or "").encode())
+    return sum(len((getattr(section, name) or "").encode()) for name in PROSE)
 
 
-def _require_fits(section: Section, before: int, path: str) -> None:
-    """A section may not grow past its limit; one that came larger may still be edited."""
+def _require_fits(section: Section, before: int, change: Change) -> None:
+    """Raise if a section grew beyond its limit; a larger one may still be edited if it does not grow."""
     if before < _prose_bytes(section) > MAX_SECTION_BYTES:
-        raise too_large(path, MAX_SECTION_BYTES, "bytes a section")
+        grown = next((name for name in ("text", *PROSE) if name in change.fields), PROSE[-1])
+        raise too_large(change.at(grown), MAX_SECTION_BYTES, "bytes per section")
 
 
 # --- Insights -----------------------------------------------------------------------------
 
 
 def _new_insight(run: _Run, change: Change) -> Insight:
-    """The insight that the change describes, not yet part of the outline."""
+    """Return the insight that the change describes, without adding it to the outline."""
     asked = change.fields
-    dates = {name: settled(asked[name], run.now) for name in _DATES if name in asked}
+    dates = {name: settled(asked[name], run.now) for name in DAYS if name in asked}
     insight = Insight(
         insight_id=run.new_id(),
-        importance=asked.get("importance", DEFAULT_IMPORTANCE),
-        status=asked.get("status", "active"),
-        summary=asked["summary"],
         citations=_complete(asked.get("citations", ()), run.now),
         created_at=run.now,
         updated_at=run.now,
         metadata=dates,
+        **({"importance": DEFAULT_IMPORTANCE} | _plain_fields(Insight, asked)),
     )
     run.new_insights[insight.insight_id] = asked.get("ref", "")
     return insight
@@ -313,19 +317,18 @@ def _add_insight(run: _Run, change: Change) -> Outline:
     insight = _new_insight(run, change)
     outline = run.outline.model_copy(update={"insights": [*run.outline.insights, insight]})
     ids = _placed_insight(run, change, [*section.insight_ids, insight.insight_id], insight)
-    return _replaced_section(outline, section, _updated(section, {"insight_ids": ids}))
+    return _replaced_item(outline, section, _updated(section, {"insight_ids": ids}))
 
 
 def _edit_insight(run: _Run, change: Change) -> Outline:
     insight, asked = _insight_of(run, change), change.fields
-    plain = ("summary", "importance", "status")
-    new = _updated(insight, {name: asked[name] for name in plain if name in asked})
-    dates = {name: settled(asked[name], run.now) for name in _DATES if name in asked}
+    new = _updated(insight, _plain_fields(Insight, asked, change.clear))
+    dates = {name: settled(asked[name], run.now) for name in DAYS if name in asked}
     kept = {name: value for name, value in new.metadata.items() if name not in change.clear}
     new = _updated(new, {"metadata": kept | dates})
     if "citations" in asked or "citations" in change.clear:
         new = _cited(new, _complete(asked.get("citations", ()), run.now))
-    return _replaced_insight(run.outline, insight, new)
+    return _replaced_item(run.outline, insight, new)
 
 
 def _move_insight(run: _Run, change: Change) -> Outline:
@@ -336,13 +339,13 @@ def _move_insight(run: _Run, change: Change) -> Outline:
     home = _home(run.outline, insight)
     target = _section_of(run, change) if "section" in change.fields else home
     if target is None:
-        raise refuse(change.at("section"), "the insight is in no section yet: say which.")
+        raise refuse(change.at("section"), "the insight is in no section; name one.")
     if target is home:
         ids = _placed_insight(run, change, home.insight_ids, insight)
-        return _replaced_section(run.outline, home, _updated(home, {"insight_ids": ids}))
+        return _replaced_item(run.outline, home, _updated(home, {"insight_ids": ids}))
     ids = _placed_insight(run, change, [*target.insight_ids, insight.insight_id], insight)
     moved = _updated(target, {"insight_ids": ids})
-    return _replaced_section(_detached(run.outline, insight, home), target, moved)
+    return _replaced_item(_detached(run.outline, insight, home), target, moved)
 
 
 def _remove_insight(run: _Run, change: Change) -> Outline:
@@ -356,7 +359,7 @@ def _add_citation(run: _Run, change: Change) -> Outline:
     insight = _insight_of(run, change)
     new = complete_citation(change.fields["citation"], run.now)
     cited = insight if new in insight.citations else insight.with_citations([*insight.citations, new])
-    return _replaced_insight(run.outline, insight, cited)
+    return _replaced_item(run.outline, insight, cited)
 
 
 def _remove_citation(run: _Run, change: Change) -> Outline:
@@ -366,22 +369,19 @@ def _remove_citation(run: _Run, change: Change) -> Outline:
     if not matches:
         raise ItemNotFoundError(
             f"{path}: no citation of this insight has these fields.",
-            hint="Name fields exactly as get_report shows them; near lists its citations.",
+            hint="Give fields exactly as get_report shows them; near lists the citations.",
             path=path,
             near=_citation_rows(insight.citations),
         )
     if any(match != matches[0] for match in matches):
         raise AmbiguousSelectorError(
             f"{path}: {len(matches)} citations of this insight have these fields.",
-            hint="Name more fields, until only one has them.",
+            hint="Give more fields, so that only one citation matches.",
             path=path,
             candidates=_citation_rows(matches),
         )
     rest = [citation for citation in insight.citations if citation is not matches[0]]
-    return _replaced_insight(run.outline, insight, insight.with_citations(rest))
-
-
-_DATES = ("as_of", "review_by")
+    return _replaced_item(run.outline, insight, insight.with_citations(rest))
 
 
 def _insight_of(run: _Run, change: Change) -> Insight:
@@ -394,26 +394,19 @@ def _home(outline: Outline, insight: Insight) -> Section | None:
 
 
 def _detached(outline: Outline, insight: Insight, home: Section | None) -> Outline:
-    """The outline with the insight in no section."""
+    """Return the outline with the insight in no section."""
     if home is None:
         return outline
     ids = [each for each in home.insight_ids if each != insight.insight_id]
-    return _replaced_section(outline, home, _updated(home, {"insight_ids": ids}))
+    return _replaced_item(outline, home, _updated(home, {"insight_ids": ids}))
 
 
 def _placed_insight(run: _Run, change: Change, ids: list[str], insight: Insight) -> list[str]:
     return _placed(ids, insight.insight_id, change, lambda s, path: run.insight(s, path).insight_id)
 
 
-def _replaced_insight(outline: Outline, old: Insight, new: Insight) -> Outline:
-    if new is old:
-        return outline
-    insights = [new if insight is old else insight for insight in outline.insights]
-    return outline.model_copy(update={"insights": insights})
-
-
 def _complete(stated: Iterable[dict[str, str]], now: str) -> list[Citation]:
-    """The citations, each once."""
+    """Return the complete citations without duplicates."""
     found: list[Citation] = []
     for each in stated:
         citation = complete_citation(each, now)
@@ -430,17 +423,36 @@ def _citation_rows(citations: list[Citation]) -> list[dict[str, Any]]:
     return [citation.model_dump(exclude_none=True) for citation in citations[:_CITATION_CANDIDATES]]
 
 
-# --- What the ops share -------------------------------------------------------------------
+# --- Shared by the ops --------------------------------------------------------------------
+
+
+def _plain_fields(
+    model: type[Section | Insight], asked: Mapping[str, Any], clear: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Return the values of the model's fields that are set as they were asked for."""
+    values = {**asked, **dict.fromkeys(clear)}
+    return {
+        name: value for name, value in values.items() if name in model.model_fields and name != "citations"
+    }
+
+
+def _replaced_item(outline: Outline, old: Item, new: Item) -> Outline:
+    """Return the outline with the new item in the place of the old one."""
+    if new is old:
+        return outline
+    kind = "sections" if isinstance(old, Section) else "insights"
+    items = [new if item is old else item for item in getattr(outline, kind)]
+    return outline.model_copy(update={kind: items})
 
 
 def _updated(item: Item, values: dict[str, Any]) -> Item:
-    """The item with these values: the same object where they are what it has."""
+    """Return the item with these values; the same object if it already has them."""
     changed = {name: value for name, value in values.items() if getattr(item, name) != value}
     return item.model_copy(update=changed) if changed else item
 
 
 def _placed(ids: list[str], item_id: str, change: Change, find: Callable[[str, str], str]) -> list[str]:
-    """The ids with this one of them at the change's position, by default the last."""
+    """Return the ids with this one at the position of the change, by default the last."""
     position: Position = change.fields.get("position", Position("last"))
     others = [each for each in ids if each != item_id]
     if position.where == "first":
@@ -452,7 +464,7 @@ def _placed(ids: list[str], item_id: str, change: Change, find: Callable[[str, s
     if anchor == item_id:
         return ids
     if anchor not in others:
-        raise refuse(path, f"{quoted(position.selector)} is in another section, or in none.")
+        raise refuse(path, f"{quoted(position.selector)} is in another section or in none.")
     index = others.index(anchor) + (position.where == "after")
     return [*others[:index], item_id, *others[index:]]
 
@@ -478,13 +490,95 @@ _HANDLERS: dict[str, Handler] = {
 }
 
 
+# --- Finding and replacing text -----------------------------------------------------------
+
+
+def replaced(
+    content: str, find: str, replace: str, *, everywhere: bool, path: str, if_missed: str = ""
+) -> str:
+    """Return the content with the only occurrence of `find` replaced, or with all of them.
+
+    Args:
+        content: The text to search. Occurrences may overlap and count one by one.
+        find: A literal text, including its spaces and line breaks.
+        replace: The text that takes its place.
+        everywhere: Replace all occurrences.
+        path: The path of `find` in the call, for messages.
+        if_missed: The hint if `find` does not occur, if a better one than the default is known.
+
+    Raises:
+        ItemNotFoundError: `find` does not occur; `near` lists similar lines as `{line, text}`.
+        InvalidInputError: It occurs several times and `everywhere` is false; see `candidates`.
+    """
+    first = content.find(find)
+    if first < 0:
+        raise ItemNotFoundError(
+            f"{path}: the section's content does not contain {quoted(find)}.",
+            hint=if_missed or "Copy the text exactly as get_report shows it.",
+            path=path,
+            near=_similar_lines(content, find),
+        )
+    if not everywhere and content.find(find, first + 1) >= 0:
+        count = max(2, content.count(find))
+        raise refuse(
+            path,
+            f"the section's content contains {quoted(find)} {count} times.",
+            hint="Make find longer until it occurs once, or set all to true.",
+            candidates=_hits(content, find),
+        )
+    return content.replace(find, replace)
+
+
+def appended(content: str, text: str) -> str:
+    """Append `text` as a paragraph of its own, after exactly one blank line."""
+    if not content.strip():
+        return text
+    return content.rstrip("\r\n") + "\n\n" + text.lstrip("\r\n")
+
+
+def _hits(content: str, find: str) -> list[dict[str, Any]]:
+    """Return the line number and the surrounding words of the first occurrences."""
+    found: list[dict[str, Any]] = []
+    at = content.find(find)
+    while at >= 0 and len(found) < _MOST_HITS:
+        around = content[max(0, at - _AROUND_CHARS) : at + len(find) + _AROUND_CHARS]
+        found.append({"line": content.count("\n", 0, at) + 1, "text": cut(around)})
+        at = content.find(find, at + 1)
+    return found
+
+
+def _similar_lines(content: str, find: str) -> list[dict[str, Any]]:
+    """Return the lines that share most three-letter pieces with the longest line of `find`."""
+    sought = max(find.lower().splitlines() or [""], key=len).strip()[:_COMPARED_CHARS]
+    if not sought:
+        return []
+    pieces = [sought[i : i + 3] for i in range(max(1, len(sought) - 2))]
+    least = max(1.0, _LIKENESS * len(pieces))
+    lines = enumerate(content.splitlines(), start=1)
+    scored = ((_shared(line, pieces), -number, line) for number, line in lines)
+    best = heapq.nlargest(_MOST_NEAR, (each for each in scored if each[0] >= least))
+    return [{"line": -number, "text": cut(line[_start(line, pieces) :])} for _, number, line in best]
+
+
+def _shared(line: str, pieces: list[str]) -> int:
+    folded = line.lower()
+    return sum(piece in folded for piece in pieces)
+
+
+def _start(line: str, pieces: list[str]) -> int:
+    """Return the index in a line at which most of the shared pieces begin."""
+    folded = line.lower()
+    votes = Counter(at - i for i, piece in enumerate(pieces) if (at := folded.find(piece)) >= 0)
+    return max(0, votes.most_common(1)[0][0] - _AROUND_CHARS // 3)
+
+
 # --- After the last change ----------------------------------------------------------------
 
 
 def _settle(start: Outline, end: Outline, now: str) -> Outline:
-    """The end as it is to be kept: timestamps set, and `start` itself if nothing differs."""
-    sections = _stamped(start.sections, end.sections, now, attrgetter("section_id"))
-    insights = _stamped(start.insights, end.insights, now, attrgetter("insight_id"))
+    """Return the final outline with its timestamps; `start` itself if nothing differs."""
+    sections = _stamped(start.sections, end.sections, now, attrgetter(ID_FIELDS["sections"]))
+    insights = _stamped(start.insights, end.insights, now, attrgetter(ID_FIELDS["insights"]))
     same = sections is start.sections and insights is start.insights and end.title == start.title
     if same and (end.metadata is start.metadata or _same_json(end.metadata, start.metadata)):
         return start
@@ -493,7 +587,7 @@ def _settle(start: Outline, end: Outline, now: str) -> Outline:
 
 
 def _stamped(before: list[Item], after: list[Item], now: str, id_of: Callable[[Item], str]) -> list[Item]:
-    """The items after, with the old object for each that is as it was; `before` if all are."""
+    """Return the items, with the old object for each equal one; `before` if all are equal."""
     if after is before:
         return before
     pairs = list(zip_longest(before, after))
@@ -507,20 +601,20 @@ def _stamped(before: list[Item], after: list[Item], now: str, id_of: Callable[[I
 
 
 def _settled_item(old: Item | None, item: Item, now: str) -> Item:
-    """The old item if nothing differs, else the new one with its time."""
+    """Return the old item if it is equal, else the new one with its `updated_at`."""
     if old is not None and (item is old or item == old):
         return old
     return item.model_copy(update={"updated_at": now})
 
 
 def all_created(outline: Outline) -> Created:
-    """All items of an outline that is new as a whole, as `Outcome.created` lists new items."""
+    """Return all items of a new outline in the form of `Outcome.created`."""
     sections = {section.section_id: "" for section in outline.sections}
     return _created(outline, sections, {insight.insight_id: "" for insight in outline.insights})
 
 
 def _created(outline: Outline, sections: dict[str, str], insights: dict[str, str]) -> Created:
-    """The new items that the outline holds, in its order; a kind without any is left out."""
+    """Return the new items that the outline contains, in its order, without empty kinds."""
     new_sections = [
         {"section_id": section.section_id, "title": section.title}
         for section in outline.sections
@@ -549,6 +643,6 @@ def _is_empty_edit(change: Change) -> bool:
     return bool(spec.clearable) and not change.clear and change.fields.keys() == set(spec.required)
 
 
-def _asks_nothing(change: Change) -> str:
+def _empty_edit_warning(change: Change) -> str:
     fields = ", ".join(OPS[change.op].clearable)
-    return f"{change.path} states nothing to change; to empty a field say clear ({fields})."
+    return f"{change.path} has no field to change; to empty a field, name it in clear ({fields})."

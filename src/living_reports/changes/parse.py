@@ -1,14 +1,14 @@
-"""From what a caller sent to changes that make sense in themselves.
+"""Parsing the changes of a call, without the outline that they apply to.
 
 Rules:
 
-- A change is one flat object: `op`, and the fields which that op uses. `OPS` is the only
-  place that says which op takes which field.
-- A field that is absent, `null`, `""` or `[]` is not stated, and then it does not matter
-  whether the op knows it. `clear` names the fields to be emptied.
-- `template` and `data` become `content` here, so that what follows knows only prose.
-- A name that no op knows is refused whatever its value, a stated field of another op too:
-  nothing is dropped silently.
+- A change is one flat object: `op` and the fields of that op. `OPS` alone defines the fields
+  of each op.
+- A field that is `null`, `""` or `[]` counts as absent, even if the op does not have it.
+  `clear` names the fields to be emptied.
+- `template` and `data` are converted to `content` here, so that applying handles prose only.
+- A name that no op has is refused whatever its value, and so is a present field of another
+  op: nothing is dropped silently.
 
     >>> [change] = parse_changes([{"op": "edit_insight", "insight": "5f9d12ab", "importance": "8"}])
     >>> change.op, change.fields
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 from living_reports.changes import values
-from living_reports.changes.section_templates import SECTION_TEMPLATES, written
+from living_reports.changes.section_templates import SECTION_TEMPLATES, write_markdown
 from living_reports.changes.values import Parser, field_name, is_blank, nearest, refuse
 from living_reports.model.report import ContentFormat, InsightStatus, ReportStatus
 from living_reports.model.selectors import quoted
@@ -30,10 +30,13 @@ from living_reports.model.selectors import quoted
 
 @dataclass(frozen=True)
 class Change:
-    """One change that was asked for, checked as far as that goes without the outline.
+    """One requested change, validated as far as possible without the outline.
 
-    `fields` holds only what was stated, `clear` the names of fields to be emptied, and `path`
-    says where in the call it stood.
+    Attributes:
+        op: The name of the op.
+        path: The path of the change in the call.
+        fields: The present fields, parsed.
+        clear: The names of the fields to be emptied.
     """
 
     op: str
@@ -42,15 +45,19 @@ class Change:
     clear: frozenset[str] = frozenset()
 
     def at(self, name: str) -> str:
-        """The path of one of its fields."""
+        """Return the path of one of its fields."""
         return f"{self.path}.{name}"
 
 
 @dataclass(frozen=True)
 class OpSpec:
-    """What an op takes: each field with its parser, those it needs, those it can empty.
+    """The fields of an op.
 
-    `blanks` are values that are stated here although they would not be elsewhere.
+    Attributes:
+        fields: Each field with its parser.
+        required: The fields that have to be present.
+        clearable: The fields that `clear` can name.
+        blanks: Empty values that count as present in this op.
     """
 
     fields: Mapping[str, Parser]
@@ -60,16 +67,16 @@ class OpSpec:
 
     @property
     def names(self) -> list[str]:
-        """All names that may be stated, `clear` among them where something can be emptied."""
+        """All names that the op accepts, including `clear` if a field can be emptied."""
         return [*self.fields, *(["clear"] if self.clearable else [])]
 
     def states(self, name: str, value: object) -> bool:
-        """Whether this value of this field counts as stated."""
+        """Return whether the value of the field counts as present."""
         return not is_blank(value) or (name in self.blanks and value == self.blanks[name])
 
 
 def _any(value: object, path: str) -> object:
-    """Data as it came: what is right depends on the template, see `_with_content`."""
+    """Return data unchanged; the template parses it, see `_with_content`."""
     return value
 
 
@@ -77,7 +84,7 @@ def _insights(value: object, path: str) -> list[Change]:
     return [_insight(each, f"{path}[{i}]") for i, each in enumerate(values.items(value, path))]
 
 
-_INSIGHT: dict[str, Parser] = {
+_INSIGHT_FIELDS: dict[str, Parser] = {
     "summary": values.prose,
     "importance": values.importance,
     "status": values.one_of(get_args(InsightStatus)),
@@ -85,16 +92,16 @@ _INSIGHT: dict[str, Parser] = {
     "as_of": values.when,
     "review_by": values.when,
 }
-_PROSE: dict[str, Parser] = {
+_SECTION_FIELDS: dict[str, Parser] = {
     "title": values.title,
     "content": values.text,
     "notes": values.text,
     "content_format": values.one_of(get_args(ContentFormat)),
 }
 _NEW: dict[str, Parser] = {"position": values.position, "ref": values.ref}
-_WRITTEN: dict[str, Parser] = {"template": values.one_of(tuple(SECTION_TEMPLATES)), "data": _any}
-_SECTION: dict[str, Parser] = {"section": values.selector}
-_WHICH: dict[str, Parser] = {"insight": values.selector}
+_TEMPLATE: dict[str, Parser] = {"template": values.one_of(tuple(SECTION_TEMPLATES)), "data": _any}
+_OF_SECTION: dict[str, Parser] = {"section": values.selector}
+_OF_INSIGHT: dict[str, Parser] = {"insight": values.selector}
 
 OPS: dict[str, OpSpec] = {
     "set_title": OpSpec({"title": values.title}, ("title",)),
@@ -104,57 +111,57 @@ OPS: dict[str, OpSpec] = {
     "set_metadata": OpSpec(
         {"key": values.key, "value": values.json_value}, ("key", "value"), blanks={"value": None}
     ),
-    "add_section": OpSpec(_PROSE | {"insights": _insights} | _NEW | _WRITTEN, ("title",)),
-    "edit_section": OpSpec(_SECTION | _PROSE, ("section",), ("notes", "content")),
+    "add_section": OpSpec(_SECTION_FIELDS | {"insights": _insights} | _NEW | _TEMPLATE, ("title",)),
+    "edit_section": OpSpec(_OF_SECTION | _SECTION_FIELDS, ("section",), ("notes", "content")),
     "edit_text": OpSpec(
-        _SECTION | {"find": values.text, "replace": values.text, "all": values.flag},
+        _OF_SECTION | {"find": values.text, "replace": values.text, "all": values.flag},
         ("section", "find", "replace"),
         blanks={"replace": ""},
     ),
-    "append_text": OpSpec(_SECTION | {"text": values.prose}, ("section", "text")),
-    "move_section": OpSpec(_SECTION | {"position": values.position}, ("section", "position")),
-    "remove_section": OpSpec(_SECTION | {"insights_to": values.selector}, ("section",)),
-    "add_insight": OpSpec(_SECTION | _INSIGHT | _NEW, ("section", "summary")),
-    "edit_insight": OpSpec(_WHICH | _INSIGHT, ("insight",), ("as_of", "review_by", "citations")),
-    "move_insight": OpSpec(_WHICH | _SECTION | {"position": values.position}, ("insight",)),
-    "remove_insight": OpSpec(_WHICH, ("insight",)),
-    "add_citation": OpSpec(_WHICH | {"citation": values.citation}, ("insight", "citation")),
-    "remove_citation": OpSpec(_WHICH | {"citation": values.citation}, ("insight", "citation")),
+    "append_text": OpSpec(_OF_SECTION | {"text": values.prose}, ("section", "text")),
+    "move_section": OpSpec(_OF_SECTION | {"position": values.position}, ("section", "position")),
+    "remove_section": OpSpec(_OF_SECTION | {"insights_to": values.selector}, ("section",)),
+    "add_insight": OpSpec(_OF_SECTION | _INSIGHT_FIELDS | _NEW, ("section", "summary")),
+    "edit_insight": OpSpec(_OF_INSIGHT | _INSIGHT_FIELDS, ("insight",), ("as_of", "review_by", "citations")),
+    "move_insight": OpSpec(_OF_INSIGHT | _OF_SECTION | {"position": values.position}, ("insight",)),
+    "remove_insight": OpSpec(_OF_INSIGHT, ("insight",)),
+    "add_citation": OpSpec(_OF_INSIGHT | {"citation": values.citation}, ("insight", "citation")),
+    "remove_citation": OpSpec(_OF_INSIGHT | {"citation": values.citation}, ("insight", "citation")),
 }
-"""Every op and its fields: the single source for parsing and for the tools' schemas."""
+"""Every op and its fields, for parsing and for the schemas of the tools."""
 
 CHANGE_FIELDS: tuple[str, ...] = ("op", *dict.fromkeys(n for spec in OPS.values() for n in spec.names))
 """Every field that a change may have."""
 
-NEW_INSIGHT = OpSpec(_INSIGHT | {"ref": values.ref}, ("summary",))
-"""An insight that comes with its section."""
-NEW_SECTION = OpSpec(_PROSE | {"insights": _insights}, ("title",))
-"""A section that comes with its report."""
+NEW_INSIGHT = OpSpec(_INSIGHT_FIELDS | {"ref": values.ref}, ("summary",))
+"""An insight within a new section."""
+NEW_SECTION = OpSpec(_SECTION_FIELDS | {"insights": _insights}, ("title",))
+"""A section within a new report."""
 
 
 def parse_changes(raw: object, path: str = "changes") -> list[Change]:
-    """The changes of one call, at least one.
+    """Parse the changes of one call, at least one.
 
     Raises:
-        InvalidInputError: Something is not as `OPS` says; details `path`, `allowed`, `did_you_mean`.
-        TooLargeError: A limit was passed; details `path`, `limit`.
+        InvalidInputError: A change does not match `OPS`; details `path`, `allowed`, `did_you_mean`.
+        TooLargeError: A limit is exceeded; details `path`, `limit`.
     """
     if is_blank(raw):
         raise refuse(path, "at least one change is needed.", hint="Each is an object with an op.")
     given = values.items(raw, path)
     if len(given) > values.MAX_CHANGES:
-        raise values.too_large(path, values.MAX_CHANGES, "changes a call")
+        raise values.too_large(path, values.MAX_CHANGES, "changes per call")
     changes = [_change(each, f"{path}[{i}]") for i, each in enumerate(given)]
     _require_own_refs(changes)
     return changes
 
 
 def parse_sections(raw: object, path: str = "sections") -> list[Change]:
-    """The sections of a new report, as `add_section` changes; none is fine.
+    """Parse the sections of a new report, if any, as `add_section` changes.
 
     Raises:
-        InvalidInputError: Something is not as `NEW_SECTION` and `NEW_INSIGHT` say.
-        TooLargeError: A limit was passed.
+        InvalidInputError: A section does not match `NEW_SECTION` and `NEW_INSIGHT`.
+        TooLargeError: A limit is exceeded.
     """
     given = [] if is_blank(raw) else values.items(raw, path)
     changes = [
@@ -176,20 +183,20 @@ def _change(raw: object, path: str) -> Change:
 
 
 def _with_content(change: Change) -> Change:
-    """The change with the content that its template makes of its data, where it states them."""
+    """Return the change with `template` and `data` replaced by the content that they produce."""
     fields = dict(change.fields)
     template, data = fields.pop("template", None), fields.pop("data", None)
     if template is None and data is None:
         return change
     if template is None:
-        problem, names = "data is written by a template, and none is named.", list(SECTION_TEMPLATES)
+        problem, names = "data needs a template, and none is given.", list(SECTION_TEMPLATES)
         raise refuse(change.at("template"), problem, allowed=names)
     if "content" in fields:
-        hint = "State one of the two; append_text adds prose to what a template wrote."
-        raise refuse(change.at("content"), "the template writes the content.", hint=hint)
+        hint = "Give either content or a template; append_text adds prose after the content of a template."
+        raise refuse(change.at("content"), "the template already provides the content.", hint=hint)
     if fields.get("content_format", "markdown") != "markdown":
-        raise refuse(change.at("content_format"), "a template writes Markdown.", allowed=["markdown"])
-    fields["content"] = written(template, data, change.at("data"))
+        raise refuse(change.at("content_format"), "a template produces Markdown.", allowed=["markdown"])
+    fields["content"] = write_markdown(template, data, change.at("data"))
     return replace(change, fields=fields)
 
 
@@ -204,28 +211,28 @@ def _object(raw: object, path: str) -> dict[str, Any]:
 
 
 def _parsed(op: str, spec: OpSpec, given: Mapping[str, Any], path: str, what: str) -> Change:
-    """The change, with every stated field parsed; `what` names in messages what was being read."""
+    """Return the change with every present field parsed; `what` names it in messages."""
     for name, value in given.items():
         if name not in spec.names:
             _require_ignorable(name, value, spec, path, what)
-    stated = {n: given[n] for n in spec.names if n in given and spec.states(n, given[n])}
+    present = {n: given[n] for n in spec.names if n in given and spec.states(n, given[n])}
     for name in spec.required:
-        if name not in stated:
+        if name not in present:
             raise refuse(f"{path}.{name}", f"{what} needs {name}.", hint=_missing_hint(name, spec))
-    clear = _cleared(stated.pop("clear", []), stated, spec, f"{path}.clear")
-    fields = {n: spec.fields[n](value, f"{path}.{n}") for n, value in stated.items()}
+    clear = _cleared(present.pop("clear", []), present, spec, f"{path}.clear")
+    fields = {n: spec.fields[n](value, f"{path}.{n}") for n, value in present.items()}
     return Change(op, path, fields, clear)
 
 
 def _require_ignorable(name: object, value: object, spec: OpSpec, path: str, what: str) -> None:
-    """Refuse a name that is not the spec's, unless it is another op's and not stated."""
+    """Refuse a name that the op does not have, unless another op has it and the value is blank."""
     where = f"{path}.{field_name(name)}"
     if name not in CHANGE_FIELDS:
         near = nearest(str(name), spec.names) or nearest(str(name), CHANGE_FIELDS)
         raise refuse(where, f"{what} has no such field.", allowed=spec.names, did_you_mean=near)
     if not is_blank(value):
         users = ", ".join(op for op, other in OPS.items() if name in other.names)
-        elsewhere = f"it belongs to {users}." if users else "op is for changes."
+        elsewhere = f"it belongs to {users}." if users else "only a change has an op."
         near = nearest(str(name), spec.names)
         raise refuse(where, f"{what} does not use {name}; {elsewhere}", allowed=spec.names, did_you_mean=near)
 
@@ -233,19 +240,19 @@ def _require_ignorable(name: object, value: object, spec: OpSpec, path: str, wha
 def _missing_hint(name: str, spec: OpSpec) -> str:
     if name not in spec.blanks:
         return ""
-    return 'Say "" to delete the text.' if spec.blanks[name] == "" else "Say null to remove the key."
+    return 'Give "" to delete the text.' if spec.blanks[name] == "" else "Give null to remove the key."
 
 
-def _cleared(raw: object, stated: Mapping[str, Any], spec: OpSpec, path: str) -> frozenset[str]:
+def _cleared(raw: object, present: Mapping[str, Any], spec: OpSpec, path: str) -> frozenset[str]:
     for i, name in enumerate(values.items(raw, path)):
         values.one_of(spec.clearable)(name, f"{path}[{i}]")
-        if name in stated:
-            raise refuse(f"{path}[{i}]", f"{name} is stated and cleared at once.")
+        if name in present:
+            raise refuse(f"{path}[{i}]", f"{name} is both given and cleared.")
     return frozenset(values.items(raw, path))
 
 
 def _require_own_refs(changes: list[Change]) -> None:
-    """Each `ref` names one item of the call."""
+    """Raise if two items of the call have the same `ref`."""
     taken: dict[str, str] = {}
     for change in changes:
         for item in (change, *change.fields.get("insights", ())):

@@ -1,13 +1,16 @@
-"""Templates for one section: data of a known shape, written as Markdown.
+"""Section templates: structured data written as Markdown.
 
 Rules:
 
-- `add_section` takes `template` and `data` instead of `content`: prose of one's own is added
-  afterwards, with `append_text`. What is written is content like any other.
-- Data is checked field by field; a refusal names the field's path and what would be valid. A
-  field that is absent, `null`, `""` or `[]` is not stated.
-- Data is plain text, not Markdown: a reader sees the very words (see `markdown`). Numbers may be
-  given where a value is meant.
+- `add_section` takes `template` and `data` instead of `content`. The result is ordinary content;
+  `append_text` adds prose to it.
+- Data is validated field by field; an error gives the field's path and the valid values. A field
+  that is `null`, `""` or `[]` counts as absent. A value may be a number.
+- Data is plain text, and Markdown shows exactly that text. A backslash is added only before
+  characters that Markdown would interpret: `2 * 3`, `snake_case` and `~5 %` stay unchanged,
+  `*so*` and a line that begins with `# ` do not. A web address becomes a link to itself; nothing
+  else becomes a link, an image, a tag, an entity, a list, a heading or a table.
+- The text of a table cell or a list item is put on one line.
 
     >>> print(written("metrics", {"metrics": [{"name": "Errors", "value": 0.12, "target": "< 1 %"}]}, "data"))
     | Metric | Value | Target |
@@ -18,12 +21,12 @@ Rules:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from living_reports.changes import values
-from living_reports.changes.markdown import Align, bullets, heading, one_line, paragraphs, table
 from living_reports.changes.values import (
     MAX_SECTION_BYTES,
     Parser,
@@ -38,24 +41,30 @@ from living_reports.model.selectors import quoted
 Data = dict[str, Any]
 
 _MAX_NUMBER = 1e300
-"""A larger number is nobody's measurement; what is not a number or infinite is not below it either."""
+"""The limit of numbers; it also excludes infinity and NaN."""
 
 
 @dataclass(frozen=True)
 class SectionTemplate:
-    """What its data looks like and how it is written, block by block; `example` is data that is right."""
+    """A section template.
+
+    Attributes:
+        check: The parser of its data.
+        blocks: Yields the Markdown blocks of parsed data.
+        example: Valid data.
+    """
 
     check: Parser
     blocks: Callable[[Data], Iterator[str]]
     example: Mapping[str, Any]
 
 
-def written(name: str, data: object, path: str) -> str:
-    """The Markdown that the template of this name makes of the data.
+def write_markdown(name: str, data: object, path: str) -> str:
+    """Return the Markdown that the template of this name makes of the data.
 
     Raises:
-        InvalidInputError: The data does not have the template's shape; `path` says where.
-        TooLargeError: A section would not hold what came out.
+        InvalidInputError: The data does not fit the template; `path` says where.
+        TooLargeError: The result exceeds the limit of a section.
     """
     template = SECTION_TEMPLATES[name]
     if not isinstance(data, dict) or not data:
@@ -63,7 +72,7 @@ def written(name: str, data: object, path: str) -> str:
         raise refuse(path, f"{name} needs data, an object.", hint=f"For example {example}")
     content = "\n\n".join(template.blocks(template.check(data, path)))
     if len(content.encode()) > MAX_SECTION_BYTES:
-        raise too_large(path, MAX_SECTION_BYTES, "bytes a section")
+        raise too_large(path, MAX_SECTION_BYTES, "bytes per section")
     return content
 
 
@@ -71,7 +80,7 @@ def written(name: str, data: object, path: str) -> str:
 
 
 def _object(*required: str, **fields: Parser) -> Parser:
-    """A parser for an object with these fields, some of them required."""
+    """Return a parser for an object with these fields, some of them required."""
 
     def parse(value: object, path: str) -> Data:
         if not isinstance(value, dict):
@@ -81,12 +90,12 @@ def _object(*required: str, **fields: Parser) -> Parser:
                 near = nearest(str(name), fields)
                 where = f"{path}.{field_name(name)}"
                 raise refuse(where, "there is no such field.", allowed=list(fields), did_you_mean=near)
-        stated = {name: value[name] for name in fields if not is_blank(value.get(name))}
+        present = {name: value[name] for name in fields if not is_blank(value.get(name))}
         for name in required:
-            if name not in stated:
-                hint = f"Add {name}; the fields there are stand in allowed."
+            if name not in present:
+                hint = f"Add {name}; allowed lists all fields."
                 raise refuse(f"{path}.{name}", f"{name} is needed.", hint=hint, allowed=list(fields))
-        return {name: fields[name](stated[name], f"{path}.{name}") for name in stated}
+        return {name: fields[name](present[name], f"{path}.{name}") for name in present}
 
     return parse
 
@@ -99,7 +108,7 @@ def _list(of: Parser) -> Parser:
 
 
 def _value(value: object, path: str) -> str:
-    """One value as text: words, or a number."""
+    """Parse one value, text or a number, as text."""
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MAX_NUMBER:
         return str(value)
     if isinstance(value, str):
@@ -108,6 +117,81 @@ def _value(value: object, path: str) -> str:
 
 
 _texts = _list(values.prose)
+
+# --- Escaping -----------------------------------------------------------------------------
+
+Align = Literal["left", "right"]
+
+_ACTIVE = re.compile(
+    r"""
+      (?P<url> https?://[^\W_] [^\s<>"\\^`{}|\[\]]* )
+    | (?: [`\[\]|]                                      # code, links, cells
+        | \\ (?= [!-/:-@\[-`{-~] | \Z )                 # a backslash before punctuation
+        | < (?= [A-Za-z/!?] )                           # tags, comments, links
+        | & (?= [A-Za-z][A-Za-z0-9]*; | \# )            # entities
+        | \* (?! (?<= \s\* ) \s )                       # emphasis, unless between spaces
+        | _ (?! (?<= [^\W_]_ ) [^\W_] | (?<= \s_ ) \s ) # emphasis, unless inside a word or alone
+        | ~ (?= ~ ) | (?<= \S ) ~                       # strikethrough
+      )
+    """,
+    re.VERBOSE,
+)
+_LINE_START = re.compile(r"[-+](?=\s|$)|[-=]+(?=\s*$)|#(?=#{0,5}(?:\s|$))|>|:(?=-+:?\s*$)")
+_CLOSING_SIGNS = re.compile(r"(?<!\S)(#+)$")
+_NUMBERED = re.compile(r"([0-9]{1,9})([.)])(?=\s|$)")
+
+
+def one_line(text: str) -> str:
+    """Return the text in one line, for use after other words of that line."""
+    return _escaped(" ".join(text.split()))
+
+
+def heading(text: str, level: int) -> str:
+    """Return the text as a heading, with number signs at its end escaped."""
+    return f"{'#' * level} " + _CLOSING_SIGNS.sub(r"\\\1", one_line(text))
+
+
+def paragraphs(text: str) -> str:
+    """Return the text with its lines and paragraphs."""
+    blocks = re.split(r"\n\s*\n", "\n".join(text.strip().splitlines()))
+    return "\n\n".join("\n".join(_whole_line(line) for line in block.splitlines()) for block in blocks)
+
+
+def bullets(texts: Iterable[str]) -> str:
+    """Return a list with one item per text."""
+    return "\n".join(f"- {_whole_line(text)}" for text in texts)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]], aligns: Sequence[Align]) -> str:
+    """Return a table of texts under a header that is already Markdown."""
+    rule = ["---:" if align == "right" else "---" for align in aligns]
+    cells = ([one_line(cell) for cell in row] for row in rows)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, rule, *cells))
+
+
+def _whole_line(text: str) -> str:
+    """Return the text in a line of its own, with a leading list or heading mark escaped."""
+    text = " ".join(text.split())
+    if found := _NUMBERED.match(text):
+        return f"{found[1]}\\{found[2]}{_escaped(text[found.end() :])}"
+    if _LINE_START.match(text):
+        return f"\\{text[0]}{_escaped(text[1:])}"
+    return _escaped(text)
+
+
+def _escaped(line: str) -> str:
+    return _ACTIVE.sub(lambda found: _link(found[0]) if found["url"] else "\\" + found[0], line)
+
+
+def _link(url: str) -> str:
+    """Return the address as a link to itself, without the punctuation that follows it."""
+    end = len(url)
+    unopened = url.count(")") - url.count("(")
+    while url[end - 1] in ".,;:!?'*_~" or (url[end - 1] == ")" and unopened > 0):
+        unopened -= url[end - 1] == ")"
+        end -= 1
+    return f"<{url[:end]}>{_escaped(url[end:])}"
+
 
 # --- Writing ------------------------------------------------------------------------------
 
@@ -118,7 +202,7 @@ def _intro(data: Data) -> Iterator[str]:
 
 
 def _labelled(data: Data, **labels: str) -> Iterator[str]:
-    """Those fields that are stated, each under its label: a list as bullets, a text behind it."""
+    """Yield the present fields under their labels: a list as bullets, a text after its label."""
     for name, label in labels.items():
         value = data.get(name)
         if isinstance(value, str):
@@ -180,8 +264,8 @@ def _action(action: Data) -> str:
         f"{action['priority']} priority" if "priority" in action else "",
     ]
     box = "[x]" if action.get("done") else "[ ]"
-    stated = ", ".join(fact for fact in facts if fact)
-    return f"- {box} {one_line(action['action'])}" + (f" ({stated})" if stated else "")
+    present = ", ".join(fact for fact in facts if fact)
+    return f"- {box} {one_line(action['action'])}" + (f" ({present})" if present else "")
 
 
 def _methodology(data: Data) -> Iterator[str]:
@@ -264,4 +348,4 @@ SECTION_TEMPLATES: dict[str, SectionTemplate] = {
         {"approach": "Logs of all hosts, counted by hour.", "sources": ["log archive"]},
     ),
 }
-"""Every section template by its name."""
+"""The section templates by name."""

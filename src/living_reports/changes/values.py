@@ -1,11 +1,11 @@
-"""The kinds of value a change may carry, one function each.
+"""Parsers for the values of a change, one function per kind of value.
 
 Rules:
 
-- Every function takes the value as it came and its path, and gives the value as the program
-  uses it, or raises an `InvalidInputError` that names the path and what would have been valid.
-- Text is text: no number is taken for it. Integers are also read from digits.
-- No text holds a lone surrogate or a NUL. What is shown as one line holds no control character.
+- Every parser takes the raw value and its path and returns the value in the form that the
+  program uses, or raises an `InvalidInputError` with the path and the valid values.
+- Numbers are not accepted as text. Integers are also accepted as digits.
+- No text contains a lone surrogate or a NUL; a text of one line contains no control character.
 
     >>> importance("7", "changes[0].importance")
     7
@@ -28,7 +28,7 @@ from living_reports.model.selectors import quoted
 
 MAX_TITLE_CHARS = 500
 MAX_SECTION_BYTES = 1_000_000
-"""Content and notes of a section together, as UTF-8."""
+"""The limit of content and notes of a section together, as UTF-8."""
 MAX_REPORT_BYTES = 16_000_000
 MAX_CHANGES = 500
 MAX_TAGS = 200
@@ -42,37 +42,37 @@ RESERVED_KEYS = {
     "template": "",
     "from_reports": "",
 }
-"""Keys of a report's metadata that `set_metadata` leaves alone, and the ops that set them."""
+"""The keys of a report's metadata that `set_metadata` refuses, with the ops that set them."""
 
 Parser = Callable[[Any, str], Any]
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where an item goes: at an end, or next to the item that `selector` names."""
+    """The place of an item: at an end, or next to the item that `selector` names."""
 
     where: Literal["first", "last", "before", "after"]
     selector: str = ""
 
 
 def is_blank(value: object) -> bool:
-    """Whether this value counts as not stated."""
+    """Return whether the value counts as absent."""
     return value is None or value == "" or value == []
 
 
 def refuse(path: str, problem: str, *, hint: str = "", **details: Any) -> InvalidInputError:
-    """The error for a value that is not valid: its message begins with the path, its hint says what next."""
+    """Return the error for an invalid value; its message begins with the path."""
     if near := details.get("did_you_mean"):
         hint = hint or f"Did you mean {near}?"
     elif "allowed" in details:
-        hint = hint or "Use one of those in allowed."
+        hint = hint or "Use one of the values in allowed."
     return InvalidInputError(
         f"{path}: {problem}", hint=hint or "Correct this field and send the call again.", path=path, **details
     )
 
 
 def too_large(path: str, limit: int, what: str) -> TooLargeError:
-    """The error for a value above a limit; `what` says what the limit counts."""
+    """Return the error for a value above a limit; `what` is the unit of the limit."""
     return TooLargeError(
         f"{path}: the limit is {limit:,} {what}.",
         hint="Make it shorter, or split it.",
@@ -82,7 +82,7 @@ def too_large(path: str, limit: int, what: str) -> TooLargeError:
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The known name that is most like `name`, if one is."""
+    """Return the known name that is most similar to `name`, if one is similar."""
     known = {known_name.casefold(): known_name for known_name in names}
     close = difflib.get_close_matches(name[:100].casefold(), known, 1)
     return known[close[0]] if close else None
@@ -92,7 +92,7 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 
 def text(value: object, path: str) -> str:
-    """Any text, kept as it is."""
+    """Parse any text, unchanged."""
     if not isinstance(value, str):
         raise refuse(path, f"text is expected, not {quoted(value)}.")
     _require_characters(value, path)
@@ -100,7 +100,7 @@ def text(value: object, path: str) -> str:
 
 
 def prose(value: object, path: str) -> str:
-    """Text with at least one visible character, kept as it is."""
+    """Parse a text with at least one visible character, unchanged."""
     words = text(value, path)
     if not words.strip():
         raise refuse(path, "the text is blank.")
@@ -108,7 +108,7 @@ def prose(value: object, path: str) -> str:
 
 
 def line(value: object, path: str, limit: int | None = None) -> str:
-    """One line of text, trimmed and not blank, of at most `limit` characters."""
+    """Parse one line of text: trimmed, not blank, of at most `limit` characters."""
     words = prose(value, path).strip()
     if any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in words):
         raise refuse(path, "line breaks and control characters are not allowed here.")
@@ -118,22 +118,22 @@ def line(value: object, path: str, limit: int | None = None) -> str:
 
 
 def title(value: object, path: str) -> str:
-    """The title of a report or a section."""
+    """Parse the title of a report or a section."""
     return line(value, path, MAX_TITLE_CHARS)
 
 
 def ref(value: object, path: str) -> str:
-    """A name for a new item, known within one call."""
+    """Parse the name of a new item within one call."""
     return line(value, path, MAX_REF_CHARS)
 
 
 def selector(value: object, path: str) -> str:
-    """The name of an item: its id, the beginning of its id, its title, or a `ref`."""
+    """Parse the name of an item: its id, the beginning of its id, its title, or a `ref`."""
     return prose(value, path).strip()
 
 
 def tags(value: object, path: str) -> list[str]:
-    """Tags, trimmed, each once, in the order given."""
+    """Parse tags: trimmed, without duplicates, in the given order."""
     found = [line(tag, f"{path}[{i}]", MAX_TAG_CHARS) for i, tag in enumerate(items(value, path))]
     if len(found) > MAX_TAGS:
         raise too_large(path, MAX_TAGS, "tags")
@@ -153,7 +153,7 @@ def _require_characters(words: str, path: str) -> None:
 
 
 def importance(value: object, path: str) -> int:
-    """An importance from 0 to 10, as an integer or as digits."""
+    """Parse an importance from 0 to 10, as an integer or as digits."""
     if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,9}", value.strip()):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10:
@@ -163,14 +163,14 @@ def importance(value: object, path: str) -> int:
 
 
 def flag(value: object, path: str) -> bool:
-    """True or false."""
+    """Parse true or false."""
     if not isinstance(value, bool):
         raise refuse(path, f"true or false is expected, not {quoted(value)}.", allowed=[True, False])
     return value
 
 
 def one_of(options: Sequence[str]) -> Parser:
-    """A parser for one of a few words."""
+    """Return a parser for one of a few words."""
 
     def parse(value: object, path: str) -> str:
         if isinstance(value, str) and value in options:
@@ -183,28 +183,28 @@ def one_of(options: Sequence[str]) -> Parser:
 
 
 def items(value: object, path: str) -> list[Any]:
-    """A list of anything."""
+    """Parse a list of anything."""
     if not isinstance(value, list):
         raise refuse(path, f"a list is expected, not {quoted(value)}.")
     return value
 
 
 def key(value: object, path: str) -> str:
-    """A key of the report's metadata that has no op of its own."""
+    """Parse a key of the report's metadata that has no op of its own."""
     name = line(value, path, MAX_KEY_CHARS)
     if name in RESERVED_KEYS:
         ops = RESERVED_KEYS[name]
         hint = f"Use {ops}." if ops else "It is set when the report is created."
-        raise refuse(path, f"set_metadata does not set {name}.", hint=hint)
+        raise refuse(path, f"set_metadata cannot set {name}.", hint=hint)
     return name
 
 
 def json_value(value: object, path: str) -> Any:
-    """Any JSON value, with the keys of its objects sorted."""
+    """Parse any JSON value, with the keys of its objects sorted."""
     try:
-        checked = canonical(value, depth=1)  # it will stand inside the report's metadata
+        checked = canonical(value, depth=1)  # it will be inside the report's metadata
     except UnicodeEncodeError:
-        raise refuse(path, "a text in it holds half of a surrogate pair.") from None
+        raise refuse(path, "a text in it contains half of a surrogate pair.") from None
     except ValueError as error:
         raise refuse(path, f"{error}.") from None
     if any("\0" in words for words in _texts(checked)):
@@ -230,7 +230,7 @@ CITATION_FIELDS = tuple(Citation.model_fields)
 
 
 def citation(value: object, path: str) -> dict[str, str]:
-    """The stated fields of a citation, at least one."""
+    """Parse the present fields of a citation, at least one."""
     if not isinstance(value, dict):
         raise refuse(path, f"an object is expected, not {quoted(value)}.", allowed=list(CITATION_FIELDS))
     for name in value:
@@ -247,19 +247,19 @@ def citation(value: object, path: str) -> dict[str, str]:
 
 
 def citations(value: object, path: str) -> list[dict[str, str]]:
-    """A list of citations."""
+    """Parse a list of citations."""
     return [citation(each, f"{path}[{i}]") for i, each in enumerate(items(value, path))]
 
 
 def complete_citation(stated: dict[str, str], now: str) -> Citation:
-    """The citation with its `source`, and with `accessed_at` where the source calls for one."""
+    """Return the citation with its `source`, and with `accessed_at` for a URL or an API."""
     source = citation_source(stated)
     dated = {"accessed_at": now} if source in ("url", "api") else {}
     return Citation(**(dated | stated | {"source": source}))  # type: ignore[arg-type]
 
 
 def citation_source(stated: dict[str, str]) -> str:
-    """The kind of a citation: the stated one, else what its fields say."""
+    """Return the source of a citation: the given one, else the one that its fields imply."""
     if "source" in stated:
         return stated["source"]
     if "url" in stated:
@@ -272,7 +272,7 @@ def citation_source(stated: dict[str, str]) -> str:
 
 
 def field_name(name: object) -> str:
-    """A name that the caller made up, as a path may show it."""
+    """Return an unknown name from the caller in a form that is safe in a path."""
     return str(name)[:60].encode("utf-8", "backslashreplace").decode()
 
 
@@ -284,7 +284,7 @@ _TIME = re.compile(_DAY.pattern + r"[T ][0-9].*")
 
 
 def when(value: object, path: str) -> str:
-    """A day as it is, a time in UTC, or a span such as `+3m` that `settled` resolves later."""
+    """Parse a day, a time (returned in UTC), or a span such as `+3m` that `settled` resolves later."""
     words = text(value, path).strip()
     if _RELATIVE.fullmatch(words):
         return words
@@ -295,13 +295,13 @@ def when(value: object, path: str) -> str:
             time = datetime.fromisoformat(words)
             return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC).isoformat()
     except (ValueError, OverflowError):
-        pass  # the right form, but no such day or time: refused like any other
+        pass  # the right form, but no such day or time
     problem = f"a day or a time is expected, not {quoted(words)}."
     raise refuse(path, problem, allowed=["2026-11-23", "2026-11-23T10:00:00Z", "+7d", "+4w", "+3m"])
 
 
 def settled(moment: str, now: str) -> str:
-    """A result of `when` with a span turned into the day that it leads to from `now`."""
+    """Return a result of `when` with a span replaced by the day that it means at `now`."""
     span = _RELATIVE.fullmatch(moment)
     if span is None:
         return moment
@@ -319,17 +319,14 @@ def _months_after(day: date, count: int) -> date:
 
 
 def position(value: object, path: str) -> Position:
-    """`first`, `last`, `before:<selector>` or `after:<selector>`."""
+    """Parse `first`, `last`, `before:<selector>` or `after:<selector>`."""
     words = text(value, path).strip()
-    if words == "first":
-        return Position("first")
-    if words == "last":
-        return Position("last")
     side, _, anchor = words.partition(":")
-    if anchor.strip() and side == "before":
-        return Position("before", anchor.strip())
-    if anchor.strip() and side == "after":
-        return Position("after", anchor.strip())
+    match side, anchor.strip():
+        case ("first" | "last") as end, "" if words == end:
+            return Position(end)
+        case ("before" | "after") as side, anchor if anchor:
+            return Position(side, anchor)
     allowed = ["first", "last", "before:<selector>", "after:<selector>"]
     near = nearest(words, ("first", "last"))
     raise refuse(path, f"{quoted(words)} is not a position.", allowed=allowed, did_you_mean=near)
