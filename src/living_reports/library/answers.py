@@ -16,6 +16,7 @@ import json
 import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
@@ -34,7 +35,7 @@ from living_reports.reading.compact import (
     size,
     size_bytes,
 )
-from living_reports.store.base import Event, Note, Transaction, utc_now
+from living_reports.store.base import Event, Note, Transaction
 
 MAX_REASON_CHARS = 2_000
 MAX_REQUEST_ID_CHARS = 200
@@ -49,6 +50,11 @@ _SPARE_CHARS = 300
 _NEW_IDS = "new items get other ids when this is done and not only tried"
 
 Row = dict[str, Any]
+
+
+def utc_now() -> str:
+    """Return the current time in the form that events and items carry."""
+    return datetime.now(UTC).isoformat()
 
 
 def new_id() -> str:
@@ -128,7 +134,8 @@ class WriteCall:
             kept |= {"request_sha256": self.content_hash, "applied": outcome.applied}
             kept["warnings"] = _capped(list(warnings))
         kept = {key: value for key, value in (kept | extra).items() if value}
-        return Note(outcome.action_type, author, self.reason, self.request_id or None, ts=ts, extra=kept)
+        request_id = self.request_id or None
+        return Note(outcome.action_type, author, self.reason, request_id, ts, new_id(), kept)
 
 
 def checked_reason(reason: str) -> str:

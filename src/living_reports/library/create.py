@@ -28,7 +28,7 @@ from living_reports.changes import (
 )
 from living_reports.changes.report_templates import Template, find_template
 from living_reports.errors import CorruptReportError, InvalidInputError, ReportError, TooLargeError
-from living_reports.library.answers import WriteCall, created_answer, new_id, repeated_answer
+from living_reports.library.answers import WriteCall, created_answer, new_id, repeated_answer, utc_now
 from living_reports.library.combine import Combined, combine
 from living_reports.library.context import Context
 from living_reports.library.requests import CreateReport
@@ -36,7 +36,7 @@ from living_reports.library.sources import with_hashes
 from living_reports.model.event import ActionType, Author
 from living_reports.model.report import Outline
 from living_reports.reading.compact import cut
-from living_reports.store.base import Snapshot, Store, utc_now
+from living_reports.store.base import Snapshot, Store
 
 DEFAULT_TEMPLATE = "blank"
 _REQUESTS = uuid.UUID("6f2d8a52-9f3e-5c0b-8d0e-3b1f6a0c7e11")

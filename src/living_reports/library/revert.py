@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 from living_reports.changes import Outcome
 from living_reports.errors import InvalidInputError, ItemNotFoundError, NoSuchVersionError
-from living_reports.library.answers import WriteCall, changed_answer, preview_answer
+from living_reports.library.answers import WriteCall, changed_answer, preview_answer, utc_now
 from living_reports.library.conflicts import Clashing, Proposal, undo_conflict
 from living_reports.library.context import Context
 from living_reports.library.merging import as_current, carried_over, content_edits
@@ -36,7 +36,7 @@ from living_reports.model.merge import three_way
 from living_reports.model.report import Insight, Outline, Section, normalised, parse_uuid
 from living_reports.model.selectors import find_insight, find_section, quoted
 from living_reports.reading.compact import brief_edits, cut
-from living_reports.store.base import Snapshot, Transaction, utc_now
+from living_reports.store.base import Snapshot, Transaction
 
 _SPAN = re.compile(r"(\d{1,9})(?:\s*(?:-|–|\.\.)\s*(\d{1,9}))?")
 

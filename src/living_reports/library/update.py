@@ -19,7 +19,7 @@ from typing import Any
 
 from living_reports.changes import Change, parse_changes
 from living_reports.errors import ReportError
-from living_reports.library.answers import WriteCall, changed_answer, new_id, preview_answer
+from living_reports.library.answers import WriteCall, changed_answer, new_id, preview_answer, utc_now
 from living_reports.library.context import Context
 from living_reports.library.merging import carried_over, proposed_changes
 from living_reports.library.requests import UpdateReport
@@ -30,7 +30,7 @@ from living_reports.model.fields import PROSE, WORDS
 from living_reports.model.report import Outline
 from living_reports.model.selectors import find_insight, find_section
 from living_reports.reading.compact import cut
-from living_reports.store.base import Event, Snapshot, Transaction, utc_now
+from living_reports.store.base import Event, Snapshot, Transaction
 
 _WARNINGS = 10
 _REASON_CHARS = 80

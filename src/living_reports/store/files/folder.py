@@ -440,6 +440,17 @@ def bytes_of(path: Path) -> bytes | None:
         return None
 
 
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """Raise what the disk refuses as a `StorageFailedError`; a missing file stays a `FileNotFoundError`."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise storage_failed(error) from error
+
+
 def storage_failed(error: OSError) -> StorageFailedError:
     """The answer to a disk that refused before the change was committed."""
     return StorageFailedError(

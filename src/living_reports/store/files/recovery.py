@@ -40,9 +40,9 @@ from living_reports.store.files.folder import (
     ReportFolder,
     State,
     backup_names,
+    disk_errors,
     is_backup_name,
     is_head_lost,
-    storage_failed,
 )
 from living_reports.store.files.log import AuditLog, Record
 
@@ -68,7 +68,7 @@ def read(folder: ReportFolder) -> State:
     """
     if not folder.exists():
         raise FileNotFoundError(f"Outline not found: {folder.outline_path.name}")
-    try:
+    with disk_errors():
         with folder.reading() as is_locked:
             found = folder.look() if is_locked else None
         if found is None or str(folder.audit_path) in folder.memory.undecided:
@@ -77,10 +77,6 @@ def read(folder: ReportFolder) -> State:
             return folder.settled_state(found)
         with folder.lock():
             return settle(folder)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise storage_failed(error) from error
 
 
 def _read_unlocked(folder: ReportFolder) -> State:
@@ -123,12 +119,8 @@ def settled(folder: ReportFolder) -> State:
             happened="no",
             hint="Restart the server once the disk is well; opening the report then settles it.",
         )
-    try:
+    with disk_errors():
         return settle(folder)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise storage_failed(error) from error
 
 
 # --- Recovery -----------------------------------------------------------------------------

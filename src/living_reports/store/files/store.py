@@ -70,7 +70,15 @@ from living_reports.store.files import durable, recovery
 from living_reports.store.files.catalogue import Listing, ReportIndex, entry_of, entry_on_disk, version_in
 from living_reports.store.files.commit import append_event, commit, mark, secure_name
 from living_reports.store.files.doctor import check_root
-from living_reports.store.files.folder import Memory, ReportFolder, State, bytes_of, not_found, storage_failed
+from living_reports.store.files.folder import (
+    Memory,
+    ReportFolder,
+    State,
+    bytes_of,
+    disk_errors,
+    not_found,
+    storage_failed,
+)
 from living_reports.store.files.lock import DEFAULT_TIMEOUT_SECONDS, hold
 from living_reports.store.files.log import Record, line_filter
 from living_reports.store.files.recovery import UNLOCKED_ATTEMPTS
@@ -96,8 +104,19 @@ class ReportStorage(ReportFolder):
     """The files of one report, with the reads that recover and the writes that commit."""
 
     def read(self) -> State:
-        """Return the report as it is now; see `recovery.read`."""
-        return recovery.read(self)
+        """Return the report as it is now; see `recovery.read`, which does the rest if there is any."""
+        if not self.exists():
+            raise FileNotFoundError(f"Outline not found: {self.outline_path.name}")
+        with disk_errors(), self.reading() as is_locked:
+            state = self._state_if_settled() if is_locked else None
+        return state or recovery.read(self)
+
+    def _state_if_settled(self) -> State | None:
+        """Return the state where recovery has nothing to do, else `None`. Takes a held lock."""
+        if str(self.audit_path) in self.memory.undecided:
+            return None
+        found = self.look()
+        return self.settled_state(found) if found.is_settled and not found.strays else None
 
     def load_outline(self) -> Outline:
         """Return the current outline, a copy that the caller may change.
@@ -156,26 +175,15 @@ class ReportStorage(ReportFolder):
     def _writing(self) -> Iterator[None]:
         """Hold the report for a write; where the lock file cannot be opened, nothing can be written."""
         with ExitStack() as stack:
-            try:
+            with disk_errors():
                 stack.enter_context(self.lock())
-            except FileNotFoundError:
-                raise
-            except OSError as error:
-                raise storage_failed(error) from error
             yield
 
     def _settled(self) -> State:
         """Return the state to start a write from. Takes a held lock."""
-        if str(self.audit_path) not in self.memory.undecided:
-            try:
-                found = self.look()
-            except FileNotFoundError:
-                raise
-            except OSError as error:
-                raise storage_failed(error) from error
-            if found.is_settled and not found.strays:
-                return self.settled_state(found)
-        return recovery.settled(self)
+        with disk_errors():
+            state = self._state_if_settled()
+        return state or recovery.settled(self)
 
     def _commit(self, state: State | None, outline: Outline, note: Note) -> Record:
         if state is not None and state.record is None and state.refusal is None:
@@ -217,10 +225,8 @@ class ReportStorage(ReportFolder):
             return recovery.adopt(self, state, author) if state.record is None else state
 
     def _make_own_folder(self) -> None:
-        try:
+        with disk_errors():
             durable.make_root(self.report_dir)
-        except OSError as error:
-            raise storage_failed(error) from error
 
     def _state_if_any(self) -> State | None:
         """Return the state to start from; `None` in a folder that holds no outline and no version of one."""
@@ -265,7 +271,7 @@ class FolderTransaction:
 
 @contextmanager
 def _disk_errors() -> Iterator[None]:
-    """Raise what the disk refuses as an error of the store."""
+    """Raise every error of the disk as an error of the store."""
     try:
         yield
     except OSError as error:
