@@ -16,8 +16,8 @@ from pathlib import Path
 
 from benchmarks.harness.igloo import Igloo
 from benchmarks.harness.measure import by_turns, timed
+from benchmarks.harness.other_programs import NotInstalledError
 from benchmarks.harness.outlines import write_sized_root
-from benchmarks.harness.partners import PartnerError
 from benchmarks.harness.report import BenchReport, RawCommit, SyncClock
 from benchmarks.harness.rows import Bench, Missing, Result, Row, at_most
 
@@ -75,7 +75,7 @@ def _next_to_igloo(bench: Bench, report: BenchReport, root: Path, size_kb: int, 
         with Igloo(root) as igloo:
             actions = {OURS: timed(report.update), IGLOO: lambda: igloo.update(theirs, "checked again")}
             taken = by_turns(actions, bench.rounds(50))
-    except PartnerError as error:
+    except NotInstalledError as error:
         return Missing(name, str(error))
     return Row(name, taken[OURS], IGLOO, taken[IGLOO], bound=at_most(of_igloo))
 

@@ -37,13 +37,13 @@ def run(bench: Bench) -> Iterator[Result]:
 
 def _by_history(bench: Bench) -> Iterator[Result]:
     long, short = (_kept(bench, versions) for versions in (bench.scaled(LONG, quick=200), SHORT))
-    partner = f"the same at {SHORT} versions"
+    baseline = f"the same at {SHORT} versions"
 
     def beside(what: str, call: Callable[[BenchReport], object], bound: Bound, most_rounds: int = 60) -> Row:
         rounds = min(bench.rounds(most_rounds), most_rounds)
         taken = by_turns({"long": _timed(call, long), "short": _timed(call, short)}, rounds)
         what = f"{what} at {long.version:,} versions"
-        return Row(what, taken["long"], partner, taken["short"], bound=bound)
+        return Row(what, taken["long"], baseline, taken["short"], bound=bound)
 
     page = short.version - 1  # the same number of events on both sides, without the creation
     yield beside(f"{page} newest events", lambda report: _events(report, page), at_most(1.2))

@@ -30,9 +30,9 @@ def run(bench: Bench) -> Iterator[Row]:
 
     with Wire(ours(many.root)) as wire:
         pages_down, rounds = bench.scaled(100, quick=2), bench.rounds(20)
-        for name, page, partner in warm_pages(wire, sort, pages_down, rounds):
+        for name, page, baseline in warm_pages(wire, sort, pages_down, rounds):
             bound = None if "made" in name else at_most(20, "value")
-            yield Row(name, page, sorting, partner, bound=bound)
+            yield Row(name, page, sorting, baseline, bound=bound)
 
     fresh = {
         "page": until(ours(many.root), lambda wire: wire.answer("list_reports", PAGE)),

@@ -37,8 +37,8 @@ def run(bench: Bench) -> Iterator[Result]:
             return resident_megabytes(wire.process.pid)
 
     samples = by_turns({"ours": open_all, "trivial": echo_all}, bench.rounds(3), warm_ups=0)
-    partner = "a trivial server"
-    yield Row(what, samples["ours"], partner, samples["trivial"], "MB", at_most(120, "difference"))
+    baseline = "a trivial server"
+    yield Row(what, samples["ours"], baseline, samples["trivial"], "MB", at_most(120, "difference"))
 
 
 def resident_megabytes(process_id: int) -> float:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.harness.measure import Action, by_turns, timed
-from benchmarks.harness.partners import PartnerError, basic_memory_command, server_memory_command
+from benchmarks.harness.other_programs import NotInstalledError, basic_memory_command, server_memory_command
 from benchmarks.harness.rows import Bench, Missing, Result, Row
 from benchmarks.harness.wire import RefusedError, Wire
 from benchmarks.harness.wire import ours as our_command
@@ -107,7 +107,7 @@ def run(bench: Bench) -> Iterator[Result]:
     for name, make in (("server-memory", server_memory), ("basic-memory", basic_memory)):
         try:
             theirs = make()
-        except PartnerError as error:
+        except NotInstalledError as error:
             yield Missing(f"one more fact, next to {name}", str(error))
             continue
         folder = bench.folder / "others" / name

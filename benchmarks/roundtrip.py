@@ -33,7 +33,7 @@ def run(bench: Bench) -> Iterator[Row]:
             what = f"update, 50 KB, {words}"
             rows.append(_update(what, wire, trivial, Library(root), served, direct, rounds))
             rows.append(_summary(f"get summary, 50 KB, {words}", wire, trivial, served, rounds))
-    yield from sorted(rows, key=lambda row: row.partner)
+    yield from sorted(rows, key=lambda row: row.baseline)
 
 
 def _summary(what: str, wire: Wire, trivial: Wire, report: str, rounds: int) -> Row:

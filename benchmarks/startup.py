@@ -25,9 +25,9 @@ def run(bench: Bench) -> Iterator[Row]:
         }
         samples[words] = by_turns(actions, bench.rounds(20))
     for words, taken in samples.items():
-        trivial, partner = taken["trivial"], "a trivial server"
-        yield Row(f"1 report, {words}", taken["one"], partner, trivial, bound=at_most(1.15))
-        yield Row(f"{many.count:,} reports, {words}", taken["many"], partner, trivial, bound=at_most(1.15))
+        trivial, baseline = taken["trivial"], "a trivial server"
+        yield Row(f"1 report, {words}", taken["one"], baseline, trivial, bound=at_most(1.15))
+        yield Row(f"{many.count:,} reports, {words}", taken["many"], baseline, trivial, bound=at_most(1.15))
     for words, taken in samples.items():
-        what, partner = f"{many.count:,} reports, {words}", "ours with 1 report"
-        yield Row(what, taken["many"], partner, taken["one"], bound=at_most(1.05))
+        what, baseline = f"{many.count:,} reports, {words}", "ours with 1 report"
+        yield Row(what, taken["many"], baseline, taken["one"], bound=at_most(1.05))

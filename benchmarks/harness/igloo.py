@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from benchmarks.harness.partners import igloo_python
+from benchmarks.harness.other_programs import igloo_python
 
 WORKER = Path(__file__).with_name("igloo_worker.py")
 
@@ -25,7 +25,7 @@ class Igloo:
     """A process with the service on one root.
 
     Raises:
-        PartnerError: igloo-mcp cannot be installed here.
+        NotInstalledError: igloo-mcp cannot be installed here.
     """
 
     def __init__(self, root: Path, prefix: tuple[str, ...] = ()) -> None:

@@ -1,8 +1,8 @@
-"""The rows of a result: our samples, those of a baseline (the partner), and a bound.
+"""The rows of a result: our samples, those of a baseline, and a bound.
 
-- The samples of a row and of its partner are pairs, one pair per round. The reported ratio is the
+- The samples of a row and of its baseline are pairs, one pair per round. The reported ratio is the
   median of the ratios of the pairs.
-- A bound limits the `ratio`, the `difference` to the partner, or our own `value`.
+- A bound limits the `ratio`, the `difference` to the baseline, or our own `value`.
 - A figure that could not be measured is a row with the reason.
 
     >>> Row("update, 5 KB", ours, "raw file operations", raw, bound=at_most(1.5)).is_met
@@ -43,33 +43,33 @@ def at_least(limit: float, about: About = "ratio") -> Bound:
 
 @dataclass(frozen=True)
 class Row:
-    """A figure: its name `what`, our samples, and those of the partner, taken by turns with ours."""
+    """A figure: its name `what`, our samples, and those of the baseline, taken by turns with ours."""
 
     what: str
     ours: Sequence[float]
-    partner: str = ""
+    baseline: str = ""
     theirs: Sequence[float] = ()
     unit: str = "ms"
     bound: Bound | None = None
 
     def __post_init__(self) -> None:
-        if not self.ours or bool(self.partner) != bool(self.theirs):
+        if not self.ours or bool(self.baseline) != bool(self.theirs):
             raise ValueError(f"{self.what}: samples are missing")
         if self.theirs and len(self.theirs) != len(self.ours):
             raise ValueError(f"{self.what}: the samples are not pairs")
         if self.bound and self.bound.about != "value" and not self.theirs:
-            raise ValueError(f"{self.what}: a bound on the {self.bound.about} needs a partner")
+            raise ValueError(f"{self.what}: a bound on the {self.bound.about} needs a baseline")
 
     @property
     def ratio(self) -> Spread | None:
-        """Our figure divided by the partner's; None without a partner or if the partner's is zero."""
+        """Our figure divided by the baseline's; None without a baseline or if the baseline's is zero."""
         if not self.theirs or not all(self.theirs):
             return None
         return spread([ours / theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)])
 
     @property
     def difference(self) -> Spread | None:
-        """Our figure minus the partner's; None without a partner."""
+        """Our figure minus the baseline's; None without a baseline."""
         if not self.theirs:
             return None
         return spread([ours - theirs for ours, theirs in zip(self.ours, self.theirs, strict=True)])

@@ -18,7 +18,7 @@ from benchmarks.harness.measure import Spread, by_turns, spread, timed
 from benchmarks.harness.rows import Bound, Missing, Result, Row
 from living_reports.cli.terminal import Terminal, cells, cut, pad
 
-HEADS = ("ours", "partner", "ratio", "middle half", "bound", "")
+HEADS = ("ours", "baseline", "ratio", "quartiles", "bound", "")
 MIN_NAME_CELLS = 30
 Groups = Mapping[str, Sequence[Result]]
 
@@ -36,7 +36,7 @@ def figure(value: float, unit: str) -> str:
 
 
 def bound_text(bound: Bound | None, unit: str) -> str:
-    """Format a bound: `≤ 1.5 ×`, `≤ +120 MB` (above the partner), `≤ 20 ms`."""
+    """Format a bound: `≤ 1.5 ×`, `≤ +120 MB` (above the baseline), `≤ 20 ms`."""
     if bound is None:
         return ""
     sign = "≥" if bound.is_lower else "≤"
@@ -68,7 +68,7 @@ def _cells(row: Row) -> list[str]:
 
 
 def show_table(terminal: Terminal, name: str, title: str, results: Sequence[Result]) -> None:
-    """Print the rows of a benchmark, grouped by their partner."""
+    """Print the rows of a benchmark, grouped by their baseline."""
     terminal.heading(name)
     terminal.line(f"  {title}", "dim")
     terminal.line()
@@ -77,11 +77,11 @@ def show_table(terminal: Terminal, name: str, title: str, results: Sequence[Resu
     widths = [max(map(cells, column)) for column in zip(HEADS, *texts, strict=True)]
     name_cells = max(MIN_NAME_CELLS, terminal.width - 4 - sum(width + 2 for width in widths))
     terminal.line(" " * (4 + name_cells) + _aligned(HEADS, widths), "dim")
-    partner = None
+    baseline = None
     for row, columns in zip(rows, texts, strict=True):
-        if row.partner != partner:
-            partner = row.partner
-            terminal.line(f"  next to {partner}" if partner else "  by themselves", "dim")
+        if row.baseline != baseline:
+            baseline = row.baseline
+            terminal.line(f"  compared with {baseline}" if baseline else "  without a baseline", "dim")
         label = pad(cut(row.what, name_cells), name_cells)
         word = terminal.style(columns[-1], "green" if row.is_met else "red")
         terminal.line(f"    {label}{_aligned(columns[:-1], widths[:-1])}  {word}")
@@ -124,7 +124,7 @@ def _result_json(result: Result) -> dict[str, Any]:
         "ours": _spread_json(spread(result.ours)),
     }
     if result.theirs:
-        answer |= {"partner": result.partner, "theirs": _spread_json(spread(result.theirs))}
+        answer |= {"baseline": result.baseline, "theirs": _spread_json(spread(result.theirs))}
     if result.ratio is not None:
         answer["ratio"] = _spread_json(result.ratio)
     if result.bound is not None:
@@ -140,13 +140,13 @@ def _spread_json(figures: Spread) -> dict[str, float]:
 def as_markdown(name: str, title: str, results: Sequence[Result]) -> str:
     """Return the table of a benchmark in the form of `docs/performance.md`."""
     lines = [f"**{name}**: {title}", ""]
-    lines += ["| what | next to | ours | theirs | ratio | middle half | bound | |"]
+    lines += ["| figure | baseline | ours | baseline's | ratio | quartiles | bound | |"]
     lines += ["|---|---|--:|--:|--:|--:|--:|---|"]
     for result in results:
         if isinstance(result, Missing):
             columns = [result.what, f"not measured: {result.why}", *[""] * 6]
         else:
-            columns = [result.what, result.partner, *_cells(result)]
+            columns = [result.what, result.baseline, *_cells(result)]
         lines.append(f"| {' | '.join(columns)} |")
     return "\n".join([*lines, ""])
 

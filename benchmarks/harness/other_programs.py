@@ -1,6 +1,6 @@
 """Other programs as baselines, each installed once into its own folder.
 
-Versions are pinned; installed programs stay in the user's cache for the next run. `PartnerError` says
+Versions are pinned; installed programs stay in the user's cache for the next run. `NotInstalledError` says
 why an installation fails, and its rows are reported as not measured.
 
     >>> igloo_python()
@@ -25,7 +25,7 @@ COMPLETE = ".complete"
 PYTHONS = ("3.12", "3.13")
 
 
-class PartnerError(Exception):
+class NotInstalledError(Exception):
     """A program cannot be installed here; the message says why."""
 
 
@@ -33,7 +33,7 @@ def igloo_python() -> Path:
     """Return the interpreter that can import igloo-mcp.
 
     Raises:
-        PartnerError: It cannot be installed.
+        NotInstalledError: It cannot be installed.
     """
     return _installed(IGLOO, _make_environment) / "bin" / "python"
 
@@ -42,7 +42,7 @@ def basic_memory_command() -> Path:
     """Return the path of the command `basic-memory`.
 
     Raises:
-        PartnerError: It cannot be installed.
+        NotInstalledError: It cannot be installed.
     """
     return _installed(BASIC_MEMORY, _make_environment) / "bin" / "basic-memory"
 
@@ -51,7 +51,7 @@ def server_memory_command() -> Path:
     """Return the path of the command `mcp-server-memory`.
 
     Raises:
-        PartnerError: It cannot be installed.
+        NotInstalledError: It cannot be installed.
     """
     return _installed(SERVER_MEMORY, _make_node_folder) / "node_modules" / ".bin" / "mcp-server-memory"
 
@@ -75,7 +75,7 @@ def _make_environment(folder: Path, package: str) -> None:
 
 def _make_node_folder(folder: Path, package: str) -> None:
     if shutil.which("npm") is None:
-        raise PartnerError("There is no npm on PATH.")
+        raise NotInstalledError("There is no npm on PATH.")
     _run("npm", "install", "--silent", "--no-fund", "--no-audit", "--prefix", str(folder), package)
 
 
@@ -86,7 +86,7 @@ def _python_312() -> str:
         found = subprocess.run([candidate, "-c", version], capture_output=True, text=True, check=False)
         if found.stdout.strip() in PYTHONS:
             return candidate
-    raise PartnerError("It needs Python 3.12 or 3.13, which are not on PATH.")
+    raise NotInstalledError("It needs Python 3.12 or 3.13, which are not on PATH.")
 
 
 def _pythons() -> Iterator[str]:
@@ -103,4 +103,4 @@ def _run(*command: str) -> None:
         subprocess.run(command, check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip() or error.stdout.strip() or "no message").splitlines()[-1]
-        raise PartnerError(f"`{' '.join(command)}` failed: {last}") from error
+        raise NotInstalledError(f"`{' '.join(command)}` failed: {last}") from error
