@@ -1,9 +1,9 @@
-"""The tree of errors: one class per code, grouped by what the caller does next.
+"""The errors of the application: one class per code, grouped by the caller's next step.
 
-Rules: every error a caller can meet is a `ReportError`. Its `code` is stable, its
-message says what is wrong, its hint says what to do, and `retry` says whether the
-same call may be sent again (`same`), has to be changed first (`changed`), or cannot
-succeed (`no`). No message carries a stack trace or a path outside the root.
+Every error that reaches a caller is a `ReportError`. Its `code` is stable, the message states
+the problem, the hint states the remedy, and `retry` states whether the call may be repeated
+unchanged (`same`), has to be changed first (`changed`), or cannot succeed (`no`). No message
+contains a stack trace or a path outside the root.
 
     >>> NoSuchVersionError("There is no version 9.", hint="Versions run from 1 to 4.").answer()
     {'error': {'code': 'no_such_version', 'message': 'There is no version 9.', \
@@ -19,10 +19,11 @@ Happened = Literal["yes", "no", "unknown"]
 
 
 class ReportError(Exception):
-    """The base: a refusal with a stable code.
+    """The base class of all errors.
 
-    `details` holds what the code promises beside the four common fields, such as
-    `candidates` or `current_version`; a detail that is `None` is left out.
+    Attributes:
+        details: Further fields of the answer that the code documents, such as `candidates` or
+            `current_version`; details that are `None` are omitted.
     """
 
     code: ClassVar[str] = "internal"
@@ -36,16 +37,16 @@ class ReportError(Exception):
         self.details = {key: value for key, value in details.items() if value is not None}
 
     def answer(self) -> dict[str, Any]:
-        """The error as a caller receives it: `{"error": {"code": …, …}}`."""
+        """Return the error in the form of an answer: `{"error": {"code": …, …}}`."""
         common = {"code": self.code, "message": self.message, "hint": self.hint, "retry": self.retry}
         return {"error": common | self.details}
 
 
-# --- Mend the request: nothing was found, or what was asked makes no sense ---------------
+# --- The request has to be corrected ------------------------------------------------------
 
 
 class RequestError(ReportError):
-    """The caller mends the request and calls again."""
+    """The request has to be corrected."""
 
     retry = "changed"
     exit_code = 2
@@ -58,74 +59,74 @@ class InvalidInputError(RequestError):
 
 
 class TooLargeError(RequestError):
-    """A limit was passed. Details: `path`, `limit`."""
+    """A limit is exceeded. Details: `path`, `limit`."""
 
     code = "too_large"
 
 
 class RequestIdReusedError(RequestError):
-    """The `request_id` was already used for another content."""
+    """The `request_id` was already used for other content."""
 
     code = "request_id_reused"
 
 
 class NotFoundError(RequestError):
-    """What the request names is not there."""
+    """The request names something that does not exist."""
 
     exit_code = 3
 
 
 class ReportNotFoundError(NotFoundError):
-    """No report answers to this selector."""
+    """No report matches the selector."""
 
     code = "report_not_found"
 
 
 class ItemNotFoundError(NotFoundError):
-    """No section, insight or text answers to this selector. Details: `path`, `near`."""
+    """No section, insight or text matches. Details: `path`, `near`."""
 
     code = "item_not_found"
 
 
 class NoSuchVersionError(NotFoundError):
-    """The report never had this version."""
+    """The report has no such version."""
 
     code = "no_such_version"
 
 
 class AmbiguousSelectorError(NotFoundError):
-    """Several answer to it. Details: `path`, `candidates`."""
+    """Several items match the selector. Details: `path`, `candidates`."""
 
     code = "ambiguous_selector"
 
 
-# --- Read again, then decide: somebody else was faster -----------------------------------
+# --- The report has changed since it was read ---------------------------------------------
 
 
 class ConflictError(ReportError):
-    """The caller looks at what changed and decides."""
+    """The caller has to review the changes and decide."""
 
     retry = "changed"
     exit_code = 4
 
 
 class VersionConflictError(ConflictError):
-    """The report has moved on. Details: `expected_version`, `current_version`, `conflicts`."""
+    """The report has a newer version. Details: `expected_version`, `current_version`, `conflicts`."""
 
     code = "version_conflict"
 
 
-# --- The store could not do it -----------------------------------------------------------
+# --- The store failed ---------------------------------------------------------------------
 
 
 class StorageError(ReportError, RuntimeError):
-    """The files under the report could not be read or written as promised."""
+    """The store could not read or write the report."""
 
     exit_code = 6
 
 
 class LockTimeoutError(StorageError):
-    """Another writer held the report for the whole time-out. Details: `waited_seconds`."""
+    """Another writer held the report until the time-out. Details: `waited_seconds`."""
 
     code = "lock_timeout"
     retry = "same"
@@ -133,7 +134,7 @@ class LockTimeoutError(StorageError):
 
 
 class StorageFailedError(StorageError):
-    """The disk refused. Details: `happened`: `yes`, `no` or `unknown`."""
+    """The storage medium failed. Details: `happened` (`yes`, `no` or `unknown`)."""
 
     code = "storage_failed"
     retry = "same"
@@ -143,12 +144,12 @@ class StorageFailedError(StorageError):
 
 
 class CorruptReportError(StorageError, ValueError):
-    """The report's files contradict each other. Details: `damaged`, `newest_good_version`."""
+    """The stored data of the report is inconsistent. Details: `damaged`, `newest_good_version`."""
 
     code = "corrupt_report"
 
 
-# --- Our own fault -----------------------------------------------------------------------
+# --- Defects of this program --------------------------------------------------------------
 
 
 class InternalError(ReportError):

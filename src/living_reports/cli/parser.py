@@ -237,9 +237,7 @@ def _check(commands: Commands[argparse.ArgumentParser]) -> None:
 def _render(commands: Commands[argparse.ArgumentParser]) -> None:
     parser = _command(commands, "render", "make a page: Markdown, or one HTML file")
     parser.add_argument("report")
-    parser.add_argument(
-        "--format", default="", help=f"{', '.join(FORMATS)}; the first is the default"
-    )
+    parser.add_argument("--format", default="", help=f"{', '.join(FORMATS)}; the first is the default")
     parser.add_argument("--version", type=int, default=0, metavar="N", help="as it was at version N")
     parser.add_argument(
         "--to-file", action="store_true", help="into the report's folder; html and long pages always go there"

@@ -1,4 +1,4 @@
-"""Merging of values: texts line by line, lists by their order, and lists as sets.
+r"""Merging of values: texts line by line, lists by their order, and lists as sets.
 
 Texts:
 
@@ -9,7 +9,7 @@ Texts:
   removes (two rows of a table, two items of a list), or if one of them inserts a paragraph with
   a blank line towards the other, and the other replaces lines one for one.
 - Two insertions at the same place clash: no rule says which comes first.
-- A line is the text between two "\\n", so that appending does not change the last line.
+- A line is the text between two "\n", so that appending does not change the last line.
 
 Lists:
 
@@ -21,8 +21,8 @@ Lists:
 - As a set, a list contains a value if a side added it or if neither removed it. After changes of
   both sides each value occurs once.
 
-    >>> merged_lines("one\\ntwo\\nthree", "ONE\\ntwo\\nthree", "one\\ntwo\\n3")
-    ('ONE\\ntwo\\n3', [])
+    >>> merged_lines("one\ntwo\nthree", "ONE\ntwo\nthree", "one\ntwo\n3")
+    ('ONE\ntwo\n3', [])
     >>> merged_lines("one", "ours", "theirs")
     ('ours', [Clash(line=1, base='one', ours='ours', theirs='theirs')])
     >>> merged_order("abcd", "bcda", "xabcd", members="abcdx")

@@ -1,11 +1,10 @@
-"""How one report names another at one of its versions.
+"""Addresses by which one report cites a version of another.
 
 Rules:
 
-- The address is `report://<report id>/v/<version>`. It says what was read, not where the files
-  are, and goes into the `url` of a citation of source `url`: a report is read by its address,
-  like a page, and no local file with a hash of its own.
-- Scheme and dashes are read as a person may have written them; `report_address` writes one form.
+- The address is `report://<report id>/v/<version>`. It names the version that was read, not the
+  place of its files, and is the `url` of a citation of source `url`, like the address of a page.
+- Parsing accepts any case of the scheme and ids without dashes; `report_address` returns one form.
 
     >>> cited_version(Citation(source="url", url="report://5f9d12ab-…/v/4"))
     ('5f9d12ab-…', 4)
@@ -21,17 +20,17 @@ _ADDRESS = re.compile(r"report://([^/#?@]*)(?:/v/([0-9]{1,9})(?=[/#?]|$))?", re.
 
 
 def report_address(report_id: str, version: int) -> str:
-    """The address of a report at a version."""
+    """Return the address of a report at a version."""
     return f"report://{report_id}/v/{version}"
 
 
 def is_report_address(url: str) -> bool:
-    """Whether the address is one of a report, rightly written or not."""
+    """Return whether the address has the scheme of reports, even if it is malformed."""
     return url.partition("://")[0].casefold() == "report" and "://" in url
 
 
 def report_of(url: str) -> str | None:
-    """The id of the report that an address begins with; `None` if it is not the address of one."""
+    """Return the report id of an address; `None` if the address is not of a report."""
     found = _ADDRESS.match(url)
     try:
         return parse_uuid(found[1]) if found else None
@@ -40,7 +39,7 @@ def report_of(url: str) -> str | None:
 
 
 def cited_version(citation: Citation) -> tuple[str, int] | None:
-    """The report and the version of it that a citation names; `None` if it names no version."""
+    """Return the report id and version that a citation names; `None` if it names no version."""
     report_id = report_of(url := citation.url or "")
     found = _ADDRESS.match(url)
     return (report_id, int(found[2])) if report_id and found and found[2] else None

@@ -1,16 +1,16 @@
-"""What a report is made of, and the bytes that stand for it.
+"""The models of a report, and their serialised form.
 
 Rules:
 
-- Field names and enums are those of igloo-mcp's living reports, so that its folders open
-  unchanged and it can read ours. Unknown top-level keys of an outline are kept.
-- The same outline always gives the same bytes: keys in model order, the keys of free-form
-  objects (`metadata`) sorted, absent optional fields left out, two spaces of indent, UTF-8
-  as is, one newline at the end.
-- Models are values: nothing in this package changes one in place. A change makes a copy
-  that shares whatever stayed the same, so that comparing two versions is cheap.
-- No clock, no disk, no random ids here: an item without a timestamp has its outline's
-  `created_at`.
+- Field names and enums are those of igloo-mcp's living reports, so that each program can
+  read the folders of the other. Unknown top-level keys of an outline are kept.
+- An outline always serialises to the same bytes: keys in model order, keys of free-form
+  objects (`metadata`) sorted, absent optional fields omitted, two spaces of indent, unescaped
+  UTF-8, one newline at the end.
+- Models are values and are never modified in place. A change makes a copy that shares all
+  unchanged parts, so that comparing two versions is cheap.
+- No clock, disk or random ids: an item without a timestamp gets the `created_at` of its outline.
+- The rules of each field are in `fields.RULES`.
 
     >>> outline = parse_outline(b'{"report_id": "5f9d…", "title": "Health", …}')
     >>> outline_bytes(outline) == outline_bytes(parse_outline(outline_bytes(outline)))
@@ -47,14 +47,14 @@ ContentFormat = Literal["markdown", "html", "plain"]
 CitationSource = Literal["query", "api", "url", "observation", "document"]
 
 MAX_DEPTH = 64
-"""How deep a free-form value may nest; deeper ones are refused, not truncated."""
+"""The maximum nesting of a free-form value; deeper ones are refused."""
 
 
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def parse_uuid(text: str) -> str:
-    """The canonical form of a UUID (lower case, with dashes).
+    """Return the canonical form of a UUID (lower case, with dashes).
 
     Raises:
         ValueError: `text` is not a UUID in its usual form, with or without dashes.
@@ -68,11 +68,11 @@ def parse_uuid(text: str) -> str:
 
 
 def canonical(value: Any, depth: int = 0) -> Any:
-    """A free-form JSON value with the keys of every object sorted.
+    """Return a free-form JSON value with the keys of every object sorted.
 
     Raises:
-        ValueError: The value is not JSON: another type, a number that is not finite,
-            text that is not Unicode, or nesting deeper than `MAX_DEPTH`.
+        ValueError: The value is not JSON (another type, a number that is not finite, text that
+            is not Unicode), or it is nested deeper than `MAX_DEPTH`.
     """
     if isinstance(value, str):
         value.encode()  # a lone surrogate has no UTF-8 form
@@ -107,13 +107,13 @@ JsonObject = Annotated[
 
 
 class Model(BaseModel):
-    """The base of everything on disk: unknown fields are refused."""
+    """The base of all serialised models; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True)
 
 
 class DatasetSource(Model):
-    """A legacy reference to a query; kept in step with the insight's query citations."""
+    """A legacy reference to a query, derived from the query citations of its insight."""
 
     model_config = ConfigDict(extra="forbid", validate_assignment=True, populate_by_name=True)
 
@@ -129,7 +129,7 @@ class DatasetSource(Model):
 
 
 class Citation(Model):
-    """Where an insight comes from. `source` says which of the other fields matter."""
+    """The source of an insight. `source` determines which other fields are used."""
 
     source: CitationSource
     provider: str | None = None
@@ -149,9 +149,9 @@ class Citation(Model):
 
 
 def queries_of(citations: Iterable[Citation], known: Iterable[DatasetSource] = ()) -> list[DatasetSource]:
-    """The legacy `supporting_queries` that say the same as these citations.
+    """Return the legacy `supporting_queries` for these citations.
 
-    An entry of `known` that refers to the same query is taken over with all its fields.
+    An entry of `known` for the same query is reused with all its fields.
     """
     by_query = {(q.execution_id, q.sql_sha256, q.cache_manifest): q for q in known}
     cited = [
@@ -166,7 +166,7 @@ def queries_of(citations: Iterable[Citation], known: Iterable[DatasetSource] = (
 
 
 class Insight(Model):
-    """One finding: what was found, how much it matters, and where it comes from."""
+    """A finding with its importance and its citations."""
 
     insight_id: Uuid
     importance: int = Field(ge=0, le=10)
@@ -197,13 +197,13 @@ class Insight(Model):
         return {name: vars(self).get(name, self.metadata.get(name)) for name in FACTS}
 
     def with_citations(self, citations: list[Citation]) -> Insight:
-        """A copy with these citations, its legacy queries brought in step."""
+        """Return a copy with these citations and the matching legacy queries."""
         queries = queries_of(citations, self.supporting_queries)
         return self.model_copy(update={"citations": citations, "supporting_queries": queries})
 
 
 class Section(Model):
-    """A titled piece of prose with its insights in order."""
+    """A titled text with its insights in order."""
 
     section_id: Uuid
     title: str = Field(min_length=1)
@@ -218,7 +218,7 @@ class Section(Model):
 
 
 class Outline(Model):
-    """The whole content of a report at one version."""
+    """The complete content of a report at one version."""
 
     model_config = ConfigDict(extra="allow", validate_assignment=True)
 
@@ -247,21 +247,21 @@ class Outline(Model):
 
     @property
     def tags(self) -> list[str]:
-        """The report's tags, in the order they were given."""
+        """The tags of the report in the order in which they were added."""
         tags = self.metadata.get("tags")
         return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
 
     @property
     def status(self) -> ReportStatus:
-        """`active`, `archived` or `deleted`; anything else in the file counts as active."""
+        """`active`, `archived` or `deleted`; any other value in the file counts as active."""
         status = self.metadata.get("status")
         return status if status in ("active", "archived", "deleted") else "active"
 
     def get_section(self, section_id: str) -> Section:
-        """The section with this id.
+        """Return the section with this id.
 
         Raises:
-            ValueError: There is none.
+            ValueError: No section has this id.
         """
         for section in self.sections:
             if section.section_id == section_id:
@@ -269,10 +269,10 @@ class Outline(Model):
         raise ValueError(f"Section not found: {section_id}")
 
     def get_insight(self, insight_id: str) -> Insight:
-        """The insight with this id.
+        """Return the insight with this id.
 
         Raises:
-            ValueError: There is none.
+            ValueError: No insight has this id.
         """
         for insight in self.insights:
             if insight.insight_id == insight_id:
@@ -289,10 +289,10 @@ def _require_unique(name: str, ids: Iterable[str]) -> None:
 
 
 def normalised(outline: Outline) -> Outline:
-    """The outline as it is saved: `order` is the position, each insight in one section.
+    """Return the outline in its saved form: `order` is the position, each insight in one section.
 
-    An insight that several sections name stays in the first. What is already as it should
-    be is shared with the argument, not copied.
+    An insight that several sections name stays in the first. Unchanged parts are shared with the
+    argument, not copied.
     """
     placed: set[str] = set()
     sections = []
@@ -310,20 +310,20 @@ def normalised(outline: Outline) -> Outline:
 
 
 def outline_bytes(outline: Outline) -> bytes:
-    """The bytes of `outline.json` for this outline."""
+    """Return the bytes of `outline.json` for this outline."""
     return outline.model_dump_json(indent=2, exclude_none=True, by_alias=True).encode() + b"\n"
 
 
 def outline_data(outline: Outline) -> dict[str, Any]:
-    """The same as plain JSON data, as the log stores it."""
+    """Return the outline as JSON data, in the form of the log."""
     return outline.model_dump(exclude_none=True, by_alias=True)
 
 
 def parse_outline(data: bytes) -> Outline:
-    """Read `outline.json`.
+    """Parse the bytes of `outline.json`.
 
     Raises:
-        ValueError: The bytes are not JSON, or not an outline.
+        ValueError: The bytes are not JSON or not an outline.
     """
     try:
         return Outline.model_validate_json(data)
@@ -332,19 +332,19 @@ def parse_outline(data: bytes) -> Outline:
 
 
 def describe(error: ValidationError) -> str:
-    """The first thing wrong, in one line: where it is and what is expected."""
+    """Return the first defect in one line: its place and the expected value."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = "/".join(str(part) for part in first["loc"])
     return f"{where}: {first['msg']}" if where else first["msg"]
 
 
 def sha256_hex(data: bytes) -> str:
-    """The sha256 of the bytes, as `sha256sum` prints it."""
+    """Return the sha256 of the bytes in the form of `sha256sum`."""
     return hashlib.sha256(data).hexdigest()
 
 
 class IndexEntry(Model):
-    """One line of `index.jsonl`: what a list needs to know of a report."""
+    """One line of `index.jsonl`: the facts of a report that lists show."""
 
     report_id: Uuid
     current_title: str = Field(min_length=1)

@@ -1,15 +1,14 @@
-"""Which report, section or insight a caller means.
+"""Finding the report, section or insight that a selector names.
 
 Rules:
 
-- A whole id wins over everything. Then come the items whose id begins with the selector and
-  those whose title is the selector; titles are compared in NFC, trimmed and casefolded.
-- Several matches, or a prefix and a title that name different items, are never guessed
-  between: the error lists them. Among reports an active one comes before an archived one,
-  and that before a deleted one.
-- Reads may also name an insight or a report by a part of its summary or title. Writes may
-  not, and they need more of a report's id.
-- Ids are written as in the file; dashes and case of the selector do not matter.
+- A complete id takes precedence. Otherwise items match whose id begins with the selector or
+  whose title equals it; titles are compared in NFC, trimmed and casefolded.
+- Several matches are an error that lists them, also if one matches by id and another by title.
+  Among reports, active ones take precedence over archived ones, and those over deleted ones.
+- Reads also accept a part of an insight's summary or of a report's title. Writes do not, and
+  they need more characters of a report's id.
+- Dashes and case of ids in a selector are ignored.
 
     >>> find_section(outline, "key findings", "changes[0].section").title
     'Key findings'
@@ -26,7 +25,7 @@ from living_reports.errors import AmbiguousSelectorError, ItemNotFoundError, Rep
 from living_reports.model.report import IndexEntry, Insight, Outline, Section
 
 MIN_PREFIX = 4
-"""Characters of an id that a prefix needs at least."""
+"""The least number of characters of an id prefix."""
 MIN_REPORT_PREFIX_TO_WRITE = 8
 
 MAX_CANDIDATES = 10
@@ -35,15 +34,15 @@ _SHOWN_CHARS = 100
 _STATUS_ORDER = ("active", "archived", "deleted")
 
 T = TypeVar("T")
-Row = dict[str, Any]
+Match = dict[str, Any]
 
 
 def find_section(outline: Outline, selector: str, path: str) -> Section:
-    """The section that `selector` names by id, prefix or title.
+    """Return the section that `selector` names by id, prefix or title.
 
     Raises:
-        AmbiguousSelectorError: Several answer to it; `candidates` lists them.
-        ItemNotFoundError: None does; `near` lists similar ones.
+        AmbiguousSelectorError: Several sections match; `candidates` lists them.
+        ItemNotFoundError: No section matches; `near` lists similar ones.
     """
     ids = [section.section_id for section in outline.sections]
     if selector in ids:
@@ -52,22 +51,22 @@ def find_section(outline: Outline, selector: str, path: str) -> Section:
     named = zip(ids, outline.sections, strict=True)
     matches = [section for i, section in named if begins(i) or folded(section.title) == wanted]
     if matches:
-        return _only(matches, selector, path, "sections", _section_row)
+        return _only(matches, selector, path, "sections", _section_match)
     near = _nearest(selector, outline.sections, lambda s: s.section_id, lambda s: s.title)
     raise ItemNotFoundError(
-        f"{path}: no section answers to {quoted(selector)}.",
+        f"{path}: no section matches {quoted(selector)}.",
         hint="Name a section by its id, the beginning of its id, or its exact title.",
         path=path,
-        near=[_section_row(section) for section in near],
+        near=[_section_match(section) for section in near],
     )
 
 
 def find_insight(outline: Outline, selector: str, path: str, reading: bool = False) -> Insight:
-    """The insight that `selector` names by id or prefix; `reading` allows a part of its summary.
+    """Return the insight that `selector` names by id or prefix; `reading` allows part of its summary.
 
     Raises:
-        AmbiguousSelectorError: Several answer to it; `candidates` lists them.
-        ItemNotFoundError: None does; `near` lists similar ones.
+        AmbiguousSelectorError: Several insights match; `candidates` lists them.
+        ItemNotFoundError: No insight matches; `near` lists similar ones.
     """
     ids = [insight.insight_id for insight in outline.insights]
     if selector in ids:
@@ -77,23 +76,23 @@ def find_insight(outline: Outline, selector: str, path: str, reading: bool = Fal
     if reading and not matches and (wanted := folded(selector)):
         matches = [insight for insight in outline.insights if wanted in folded(insight.summary)]
     if matches:
-        return _only(matches, selector, path, "insights", _insight_row)
+        return _only(matches, selector, path, "insights", _insight_match)
     near = _nearest(selector, outline.insights, lambda i: i.insight_id, lambda i: i.summary)
-    also = ", or a part of its summary that no other has" if reading else ""
+    also = ", or a unique part of its summary" if reading else ""
     raise ItemNotFoundError(
-        f"{path}: no insight answers to {quoted(selector)}.",
+        f"{path}: no insight matches {quoted(selector)}.",
         hint=f"Name an insight by its id or the beginning of its id{also}.",
         path=path,
-        near=[_insight_row(insight) for insight in near],
+        near=[_insight_match(insight) for insight in near],
     )
 
 
 def pick_report(entries: Iterable[IndexEntry], selector: str, writing: bool) -> IndexEntry:
-    """The report that `selector` names.
+    """Return the report that `selector` names.
 
     Raises:
-        AmbiguousSelectorError: Several answer to it; `candidates` lists them.
-        ReportNotFoundError: None does; `near` lists similar ones.
+        AmbiguousSelectorError: Several reports match; `candidates` lists them.
+        ReportNotFoundError: No report matches; `near` lists similar ones.
     """
     known = list(entries)
     begins = _begins_with(selector, MIN_REPORT_PREFIX_TO_WRITE if writing else MIN_PREFIX)
@@ -107,35 +106,35 @@ def pick_report(entries: Iterable[IndexEntry], selector: str, writing: bool) -> 
         parts = _foremost([entry for entry in known if wanted in folded(entry.current_title)])
         matches = {entry.report_id: entry for entry in parts}
     if matches:
-        return _only(list(matches.values()), selector, "report", "reports", _report_row)
+        return _only(list(matches.values()), selector, "report", "reports", _report_match)
     near = _nearest(selector, known, lambda e: e.report_id, lambda e: e.current_title)
     needs = f"at least {MIN_REPORT_PREFIX_TO_WRITE} characters" if writing else "the beginning"
     raise ReportNotFoundError(
-        f"No report answers to {quoted(selector)}.",
+        f"No report matches {quoted(selector)}.",
         hint=f"Name it by its id, {needs} of its id, or its exact title; list_reports shows them.",
-        near=[_report_row(entry) for entry in near],
+        near=[_report_match(entry) for entry in near],
     )
 
 
 def folded(text: str) -> str:
-    """The form in which titles are compared: NFC, trimmed, casefolded."""
+    """Return the form in which titles are compared: NFC, trimmed, casefolded."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip()).casefold())
 
 
 def quoted(value: object) -> str:
-    """The caller's own value as a message may show it: printable, one line, cut."""
+    """Return a value from the caller in a form for messages: printable, one line, cut."""
     text = repr(value[: _SHOWN_CHARS + 1] if isinstance(value, str) else value)
     text = text.encode("utf-8", "backslashreplace").decode()
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
 
 
 def cut(text: str) -> str:
-    """The beginning of the text, where it is too long to be shown whole."""
+    """Return the text, cut if it is too long for a message."""
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
 
 
 def _begins_with(selector: str, least: int = MIN_PREFIX) -> Callable[[str], bool]:
-    """Whether an id begins with the selector; never, where that is too short or no hex."""
+    """Return a test whether an id begins with the selector; false if that is too short or not hex."""
     plain = selector.strip().replace("-", "").lower()
     if not least <= len(plain) <= 32 or not _is_hex(plain):
         return lambda item_id: False
@@ -148,19 +147,19 @@ def _is_hex(text: str) -> bool:
     return all(c in "0123456789abcdef" for c in text)
 
 
-def _only(matches: Sequence[T], selector: str, path: str, noun: str, row: Callable[[T], Row]) -> T:
+def _only(matches: Sequence[T], selector: str, path: str, noun: str, row: Callable[[T], Match]) -> T:
     if len(matches) == 1:
         return matches[0]
     raise AmbiguousSelectorError(
-        f"{path}: {len(matches)} {noun} answer to {quoted(selector)}.",
-        hint="Use the id of the one you mean.",
+        f"{path}: {len(matches)} {noun} match {quoted(selector)}.",
+        hint="Use the id of one of the candidates.",
         path=path,
         candidates=[row(match) for match in matches[:MAX_CANDIDATES]],
     )
 
 
 def _foremost(entries: list[IndexEntry]) -> list[IndexEntry]:
-    """Those with the best status among them."""
+    """Return the entries with the first status that occurs, in the order of precedence."""
     for status in _STATUS_ORDER:
         if found := [entry for entry in entries if entry.status == status]:
             return found
@@ -170,7 +169,7 @@ def _foremost(entries: list[IndexEntry]) -> list[IndexEntry]:
 def _nearest(
     selector: str, items: Sequence[T], item_id: Callable[[T], str], label: Callable[[T], str]
 ) -> list[T]:
-    """What the caller may have meant: labels that contain the selector, else similar labels and ids."""
+    """Return items whose label contains the selector, else items with a similar label or id."""
     wanted = folded(selector)[:_SHOWN_CHARS]
     if not wanted:
         return []
@@ -184,13 +183,13 @@ def _nearest(
     return list({item_id(item): item for item in close}.values())
 
 
-def _section_row(section: Section) -> Row:
+def _section_match(section: Section) -> Match:
     return {"section_id": section.section_id, "title": cut(section.title)}
 
 
-def _insight_row(insight: Insight) -> Row:
+def _insight_match(insight: Insight) -> Match:
     return {"insight_id": insight.insight_id, "summary": cut(insight.summary)}
 
 
-def _report_row(entry: IndexEntry) -> Row:
+def _report_match(entry: IndexEntry) -> Match:
     return {"report_id": entry.report_id, "title": cut(entry.current_title), "status": entry.status}

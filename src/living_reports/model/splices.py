@@ -1,18 +1,17 @@
-"""How two texts, or two lists, differ: splices, found, applied and turned round.
+"""Splices: the differences between two texts or two lists, computed, applied and inverted.
 
 Rules:
 
-- A splice is `[index, removed, inserted]`. Its index counts in the OLD value (Unicode code
-  points of a text, items of a list); splices ascend and do not overlap, so that one pass
-  applies them and none has to know of the others. `removed` and `inserted` are texts for a
-  text and lists for a list.
-- What a splice removes has to be there, exactly, or nothing is applied.
-- Finding them takes time in proportion to the size, whatever the input: what both sides have
-  once is matched first (as in a patience diff), what is left between two matches is searched
-  for a short script (Myers), and where there is none the stretch is replaced as a block.
-- Splices of a text are found by lines, then by words. They hold whole words and numbers, so that
-  who reads the log sees what was replaced by what; of a very long word only what is near.
-- Two that are so close that one is shorter to write become one.
+- A splice is `[index, removed, inserted]`. The index counts in the OLD value (Unicode code
+  points of a text, items of a list). Splices are in ascending order and do not overlap, so that
+  one pass applies them. `removed` and `inserted` are texts for a text and lists for a list.
+- The removed part has to be present exactly, or nothing is applied.
+- Computing them takes time proportional to the size for any input: pieces that occur once on
+  each side are matched first (as in a patience diff), the stretches between matches are searched
+  for a short edit script (Myers), and a stretch without one is replaced as a block.
+- A text is compared by lines, then by words. Splices contain whole words and numbers, so that
+  the log is readable; of a very long word they contain only the part near the difference.
+- Two splices are joined if the result is shorter to write.
 
     >>> between_texts("The build takes 14 minutes.", "The build takes 9 minutes.")
     [[16, '14', '9']]
@@ -35,23 +34,23 @@ from typing import Any, NamedTuple
 Splice = list[Any]
 
 MAX_EDITS = 100
-"""How many single insertions and removals the search for a shortest script allows."""
+"""The maximum number of insertions and removals in a shortest script."""
 
 MAX_ROUNDS = 8
-"""How often a stretch between two matches is searched for further unique matches."""
+"""How many times the stretches between matches are searched for unique matches."""
 
 SPLICE_CHARS = 15
-"""What one more splice costs in the log: brackets, quotes, commas and an index."""
+"""The length of another splice in the log: brackets, quotes, commas and an index."""
 
 WORD_CHARS = 30
-"""How far a word reaches to either side of what differs in it."""
+"""The characters of a long word before and after a difference in it."""
 
 _WORD = re.compile(r"\d+(?:[.,:]\d+)+|\w+")
 _PIECES = re.compile(_WORD.pattern + r"|\s+|-+|[^\w\s-]+")
 
 
 class Run(NamedTuple):
-    """A stretch that differs: `old[i1:i2]` became `new[j1:j2]`."""
+    """A differing stretch: `old[i1:i2]` became `new[j1:j2]`."""
 
     i1: int
     i2: int
@@ -60,20 +59,20 @@ class Run(NamedTuple):
 
 
 def between_lists(old: Sequence[Any], new: Sequence[Any]) -> list[Splice]:
-    """The splices that lead from one list of JSON values to the other."""
+    """Return the splices between two lists of JSON values."""
     runs = _differences(*_comparable(old, new))
     return [[run.i1, list(old[run.i1 : run.i2]), list(new[run.j1 : run.j2])] for run in runs]
 
 
 def _comparable(*lists: Sequence[Any]) -> list[Sequence[Hashable]]:
-    """The lists with their items in a form that can be compared and looked up."""
+    """Return the lists with their items in a hashable form."""
     if all(isinstance(item, str) for items in lists for item in items):
         return list(lists)
     return [[as_json(item) for item in items] for items in lists]
 
 
 def between_texts(old: str, new: str) -> list[Splice]:
-    """The splices that lead from one text to the other."""
+    """Return the splices between two texts."""
     runs: list[Run] = []
     for lines in _by_pieces(old.splitlines(True), new.splitlines(True)):
         old_words = _PIECES.findall(old, lines.i1, lines.i2)
@@ -84,10 +83,10 @@ def between_texts(old: str, new: str) -> list[Splice]:
 
 
 def apply(value: Any, splices: Any) -> Any:
-    """The text or list with the splices applied; `value` itself stays as it is.
+    """Return the text or list with the splices applied; `value` is not modified.
 
     Raises:
-        ValueError: The splices are malformed, or remove what is not there.
+        ValueError: The splices are malformed, or a removed part is not present.
     """
     kind = str if isinstance(value, str) else list
     if not isinstance(value, kind):
@@ -97,7 +96,7 @@ def apply(value: Any, splices: Any) -> Any:
     for index, removed, inserted in _checked(splices):
         end = index + len(removed)
         if not isinstance(removed, kind) or end > len(value) or not same(value[index:end], removed):
-            raise ValueError(f"what is to be removed at {index} is not there")
+            raise ValueError(f"the part to remove at {index} is not present")
         pieces += (value[done:index], inserted)
         done = end
     pieces.append(value[done:])
@@ -105,7 +104,7 @@ def apply(value: Any, splices: Any) -> Any:
 
 
 def invert(splices: Any) -> list[Splice]:
-    """The splices that lead back.
+    """Return the splices of the opposite direction.
 
     Raises:
         ValueError: The splices are malformed.
@@ -120,27 +119,27 @@ def invert(splices: Any) -> list[Splice]:
 
 def _checked(splices: Any) -> Iterator[tuple[int, Any, Any]]:
     if not isinstance(splices, list) or not splices:
-        raise ValueError("splices are a list of [index, removed, inserted]")
+        raise ValueError("splices must be a list of [index, removed, inserted]")
     done = 0
     for splice in splices:
         if not isinstance(splice, list) or len(splice) != 3 or type(splice[0]) is not int:
-            raise ValueError("a splice is [index, removed, inserted]")
+            raise ValueError("a splice must be [index, removed, inserted]")
         index, removed, inserted = splice
         if type(removed) is not type(inserted) or not isinstance(removed, str | list):
-            raise ValueError("a splice removes and inserts either texts or lists")
+            raise ValueError("a splice must remove and insert either texts or lists")
         if index < done:
-            raise ValueError("splices ascend and do not overlap")
+            raise ValueError("splices must ascend and not overlap")
         done = index + len(removed)
         yield index, removed, inserted
 
 
 def as_json(value: Any) -> str:
-    """The value as compact JSON with sorted keys: equal texts mean the same value."""
+    """Return the value as compact JSON with sorted keys; equal values give equal texts."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two JSON values are the same in the file; 1, 1.0 and true are not, nor are 0.0 and -0.0."""
+    """Return whether two JSON values are saved alike; 1, 1.0 and true are not, nor are 0.0 and -0.0."""
     if one is other:
         return True
     if type(one) is not type(other):
@@ -156,7 +155,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def _by_pieces(old: Sequence[str], new: Sequence[str], i: int = 0, j: int = 0) -> Iterator[Run]:
-    """Where the pieces differ, counted in characters; the first pieces begin at i and j."""
+    """Yield the differences of the pieces in characters; the first pieces begin at i and j."""
     starts_old = list(accumulate(map(len, old), initial=i))
     starts_new = list(accumulate(map(len, new), initial=j))
     for i1, i2, j1, j2 in _differences(old, new):
@@ -164,7 +163,7 @@ def _by_pieces(old: Sequence[str], new: Sequence[str], i: int = 0, j: int = 0) -
 
 
 def _trimmed(old: str, new: str, run: Run) -> Run:
-    """The run without the words that both sides have at its start and end."""
+    """Return the run without the words that both sides share at its start and end."""
     i1, i2, j1, j2 = run
     shared = _common_prefix(old[i1:i2], new[j1:j2])
     back = max(_into_word(old, i1 + shared, i1, i2)[0], _into_word(new, j1 + shared, j1, j2)[0])
@@ -175,7 +174,7 @@ def _trimmed(old: str, new: str, run: Run) -> Run:
 
 
 def _into_word(text: str, at: int, start: int, end: int) -> tuple[int, int]:
-    """How much of the word that a place lies in is before it and behind it; 0 between two words."""
+    """Count the characters of the word at a place before and after it; 0 between two words."""
     for word in _WORD.finditer(text, max(start, at - WORD_CHARS), min(end, at + WORD_CHARS)):
         if word.start() < at < word.end():
             return at - word.start(), word.end() - at
@@ -194,7 +193,7 @@ def _common_prefix(one: str, other: str) -> int:
 
 
 def _add_text_run(runs: list[Run], run: Run) -> None:
-    """Append the run, or widen the last one: kept characters between them are written twice."""
+    """Append the run, or extend the last one if that is shorter to write."""
     if runs and 2 * (run.i1 - runs[-1].i2) <= SPLICE_CHARS:
         last = runs.pop()
         run = Run(last.i1, run.i2, last.j1, run.j2)
@@ -205,7 +204,7 @@ def _add_text_run(runs: list[Run], run: Run) -> None:
 
 
 def _differences(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[Run]:
-    """The stretches that differ, in order, never two side by side."""
+    """Return the differing stretches in order, without adjacent ones."""
     runs: list[Run] = []
     _compare(old, new, Run(0, len(old), 0, len(new)), MAX_ROUNDS, runs)
     return runs
@@ -214,7 +213,7 @@ def _differences(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[Run]:
 def _compare(
     old: Sequence[Hashable], new: Sequence[Hashable], within: Run, rounds: int, runs: list[Run]
 ) -> None:
-    """Append to `runs` where `old` and `new` differ within this stretch."""
+    """Append the differences within this stretch to `runs`."""
     i1, i2, j1, j2 = within
     while i1 < i2 and j1 < j2 and old[i1] == new[j1]:
         i1, j1 = i1 + 1, j1 + 1
@@ -236,7 +235,7 @@ def _compare(
 
 
 def _add_run(runs: list[Run], run: Run) -> None:
-    """Append the run; two that touch are one."""
+    """Append the run, joined to the last one if they touch."""
     if runs and runs[-1].i2 == run.i1 and runs[-1].j2 == run.j1:
         last = runs.pop()
         run = Run(last.i1, run.i2, last.j1, run.j2)
@@ -244,7 +243,7 @@ def _add_run(runs: list[Run], run: Run) -> None:
 
 
 def _gaps(matches: Iterable[tuple[int, int]], within: Run) -> Iterator[Run]:
-    """What lies before, between and after the matches, which count from the run's start."""
+    """Yield the stretches before, between and after the matches, which count from the run's start."""
     i, j = within.i1, within.j1
     for match_i, match_j in matches:
         match_i, match_j = match_i + within.i1, match_j + within.j1
@@ -256,7 +255,7 @@ def _gaps(matches: Iterable[tuple[int, int]], within: Run) -> Iterator[Run]:
 
 
 def _unique_matches(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[tuple[int, int]]:
-    """Pairs of positions of what occurs once on each side: the longest series that ascends."""
+    """Return the longest ascending series of positions of pieces that occur once on each side."""
     in_old, in_new = Counter(old), Counter(new)
     at = {piece: j for j, piece in enumerate(new) if in_new[piece] == 1 and in_old[piece] == 1}
     pairs = [(i, at[piece]) for i, piece in enumerate(old) if piece in at]
@@ -277,7 +276,7 @@ def _unique_matches(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[tu
 
 
 def _short_script(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[tuple[int, int]]:
-    """Pairs of matching positions by Myers' greedy search; none if it takes too many edits."""
+    """Return the matching positions by Myers' greedy search; none if it takes too many edits."""
     n, m = len(old), len(new)
     in_both = (Counter(old) & Counter(new)).total()
     if not in_both or n + m - 2 * in_both > MAX_EDITS:
@@ -297,13 +296,13 @@ def _short_script(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[tupl
 
 
 def _step(reach: dict[int, int], diagonal: int, edits: int) -> int:
-    """Where one more edit leads on this diagonal: by an insertion, or by a removal."""
+    """Return the position after one more insertion or removal on this diagonal."""
     inserts = diagonal == -edits or (diagonal != edits and reach[diagonal - 1] < reach[diagonal + 1])
     return reach[diagonal + 1] if inserts else reach[diagonal - 1] + 1
 
 
 def _retrace(history: list[dict[int, int]], i: int, j: int) -> list[tuple[int, int]]:
-    """The matches on the way that the search found, followed back from its end."""
+    """Return the matches on the path of the search, traced back from its end."""
     matches: list[tuple[int, int]] = []
     for edits in range(len(history) - 1, -1, -1):
         reach, diagonal = history[edits], i - j
