@@ -500,7 +500,7 @@ ALLOWED: list[tuple[Rule, str, str]] = [
         "from living_reports.store.files import durable",
     ),
     (stores_are_reached_by_protocol, "library.library", "from living_reports.store import open_store"),
-    (stores_are_reached_by_protocol, "reading.blame", "from living_reports.store.base import Event"),
+    (stores_are_reached_by_protocol, "reading.history", "from living_reports.store.base import Event"),
     (only_server_and_cli_import_mcp, "server.calls", "from mcp.server import Server"),
     (pure_modules_stay_pure, "model.report", "import uuid\nuuid.UUID('0')"),
     (

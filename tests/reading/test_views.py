@@ -329,7 +329,7 @@ def joined(answers: list[dict[str, Any]]) -> dict[str, Any]:
         for key, value in answer.items():
             if key in HEAD or key == "next_cursor":
                 continue
-            if isinstance(value, list) and key in ("sections", "insights"):
+            if isinstance(value, list) and key in ("sections", "insights", "top_insights"):
                 for item in value:
                     add_item(whole.setdefault(key, []), dict(item))
                 whole.setdefault(key, [])

@@ -18,11 +18,21 @@ from living_reports.errors import CorruptReportError
 from living_reports.library.context import Context, find_report, find_unopened
 from living_reports.library.requests import AuditReport, checked_limit
 from living_reports.model.report import Outline
-from living_reports.reading import blame
 from living_reports.reading import cursor as cursors
 from living_reports.reading.compact import MAX_ANSWER_CHARS, event_row, short_ids, size
-from living_reports.reading.trail import Wanted, by_actor, by_type, is_after, newest_version, parse_since
-from living_reports.reading.wording import Mentions
+from living_reports.reading.history import (
+    EventFilter,
+    TextFilter,
+    by_actor,
+    by_place,
+    by_type,
+    ids_in,
+    is_after,
+    last_change,
+    newest_version,
+    parse_since,
+    place_of,
+)
 from living_reports.store.base import Event, Progress, Snapshot, Store
 
 _CURSOR_CHARS = 1_200
@@ -56,8 +66,8 @@ def audit_report(context: Context, request: AuditReport, progress: Progress | No
     state = _read_if_possible(storage, report_id)
     place: list[str] = []
     if request.item:
-        place = blame.place_of(request.item, state.outline if state else None, storage.events(report_id))
-        wanted.append(blame.about(place))
+        place = place_of(request.item, state.outline if state else None, storage.events(report_id))
+        wanted.append(by_place(place))
     if request.text:
         wanted.append(_mentions(storage, report_id, request.text, state))
     arguments = _cursor_arguments(request)
@@ -88,20 +98,24 @@ def _read_if_possible(storage: Store, report_id: str) -> Snapshot | None:
 
 def _last_change(storage: Store, report_id: str, place: list[str], state: Snapshot | None) -> Row:
     names = short_ids(state.outline) if state else {}
-    return blame.last_change(place, storage.events(report_id, mentioning=blame.named_by(place)), names)
+    return last_change(place, storage.events(report_id, mentioning=ids_in(place)), names)
 
 
-def _mentions(storage: Store, report_id: str, text: str, state: Snapshot | None) -> Mentions:
+def _mentions(storage: Store, report_id: str, text: str, state: Snapshot | None) -> TextFilter:
     def outline_at(version: int) -> Outline:
         if state is None:
             raise CorruptReportError("No version of the report can be read.")
         return storage.outline_at(report_id, version, state)
 
-    return Mentions(text, outline_at)
+    return TextFilter(text, outline_at)
 
 
 def _page(
-    records: Iterator[Event], wanted: Sequence[Wanted], since: int | datetime | None, limit: int, room: int
+    records: Iterator[Event],
+    wanted: Sequence[EventFilter],
+    since: int | datetime | None,
+    limit: int,
+    room: int,
 ) -> tuple[list[Row], Event | None]:
     """Return the rows of one page, and the last event on it if there may be more."""
     rows: list[Row] = []

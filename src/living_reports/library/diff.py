@@ -1,21 +1,72 @@
-"""The use case `diff_report`: the changes between two versions, with their authors."""
+"""The use case `diff_report`: the changes between two versions, with their authors.
+
+A cursor contains both versions and the day, so that all answers belong to one comparison.
+"""
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
+from living_reports.errors import InvalidInputError
 from living_reports.library.context import Context
 from living_reports.library.requests import DiffReport
-from living_reports.reading.differences import difference
+from living_reports.reading import cursor as cursors
+from living_reports.reading.compact import MAX_ANSWER_CHARS, Rest, fit
+from living_reports.reading.differences import changed_rows, first_version
+from living_reports.reading.history import parse_since
+from living_reports.reading.requests import require_choice
 from living_reports.render.textdiff import page_diff
 
+DIFF_FORMATS = ("changes", "text")
 
-def diff_report(context: Context, request: DiffReport) -> dict[str, Any]:
+Row = dict[str, Any]
+
+
+def diff_report(context: Context, request: DiffReport) -> Row:
     """Return the differences between two versions; without `since`, those of the last one.
 
     Raises:
-        NoSuchVersionError: The report never had one of the versions.
-        ReportError: A selector or an argument is wrong, or the report cannot be read.
+        InvalidInputError: An argument is wrong, or the comparison would go backwards.
+        NoSuchVersionError: The report never had one of the versions, or it is not known.
+        ReportError: The selector is wrong, or a version cannot be read.
     """
+    storage = context.storage
     report_id, state = context.read(request.report)
-    return difference(context.storage, report_id, state, request, context.today(), page_diff)
+    kind = request.format or DIFF_FORMATS[0]
+    require_choice("format", kind, DIFF_FORMATS)
+    since = parse_since(request.since)
+    arguments = {"report": report_id, "since": str(request.since), "to": request.to_version, "format": kind}
+    start: Rest = []
+    if request.cursor:
+        last, (first, ordinal, *start) = cursors.decode(request.cursor, arguments)
+        day = date.fromordinal(ordinal)
+    else:
+        last, day = request.to_version or state.version, context.today()
+        first = first_version(since, last, storage.events(report_id), state.outline)
+    new = storage.outline_at(report_id, last, state)
+    old = storage.outline_at(report_id, first, state) if first else None
+    _require_forwards(first, last, request)
+    head: Row = {"report_id": report_id, "title": new.title, "from_version": first, "to_version": last}
+    head |= {"warnings": list(state.warnings)} if state.warnings else {}
+    if kind == "text":
+        body: Row = {"text": page_diff(old, new, day)}
+    else:
+        body = {"changed": changed_rows(old, new, storage.events(report_id))}
+
+    def cursor_for(rest: Rest) -> str:
+        return cursors.encode(last, arguments, [first, day.toordinal(), *rest])
+
+    return fit(head, body, start, MAX_ANSWER_CHARS - 1, cursor_for)[0]
+
+
+def _require_forwards(first: int, last: int, request: DiffReport) -> None:
+    if first <= last:
+        return
+    raise InvalidInputError(
+        f"to_version is {last}, but the comparison would begin with the later version {first}.",
+        hint=f"since is the earlier version: since={last}, to_version={first}."
+        if request.since
+        else "Give a since that is earlier than to_version.",
+        path="to_version",
+    )

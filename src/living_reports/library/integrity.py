@@ -21,7 +21,7 @@ from typing import Any
 from living_reports.changes import MAX_REPORT_BYTES
 from living_reports.errors import InvalidInputError
 from living_reports.library.context import find_unopened
-from living_reports.reading.trail import newest_version
+from living_reports.reading.history import newest_version
 from living_reports.store.base import Expected, Finding, Progress, Store
 
 Row = dict[str, Any]

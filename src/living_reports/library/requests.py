@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from living_reports.errors import InvalidInputError
-from living_reports.reading.requests import DiffReport, GetReport
+from living_reports.reading.requests import GetReport
 
 __all__ = [
     "BY_TOOL",
@@ -108,6 +108,25 @@ class AuditReport:
     action_type: str = ""
     verify: bool = False
     limit: int = 0
+    cursor: str = ""
+
+
+@dataclass(frozen=True)
+class DiffReport:
+    """Compare two versions of a report; see `library.diff`.
+
+    Attributes:
+        report: The report's selector.
+        since: The version to begin with, or the day or time at which it was current.
+        to_version: The version to end with; the current one by default.
+        format: `changes`, or `text` for a unified diff of the pages.
+        cursor: The `next_cursor` of the page before.
+    """
+
+    report: str
+    since: str | int = ""
+    to_version: int = 0
+    format: str = ""
     cursor: str = ""
 
 

@@ -1,7 +1,4 @@
-"""The requests that this package answers itself; `library.requests` lists all of them.
-
-A value that is empty or 0 is not stated.
-"""
+"""The request that `views` answers, and checks of arguments; `library.requests` lists all requests."""
 
 from __future__ import annotations
 
@@ -28,25 +25,6 @@ class GetReport:
     status: str = ""
     stale: bool = False
     max_chars: int = 0
-    cursor: str = ""
-
-
-@dataclass(frozen=True)
-class DiffReport:
-    """Compare two versions of a report; see `reading.differences`.
-
-    Attributes:
-        report: The report's selector.
-        since: The version to begin with, or the day or time at which it was current.
-        to_version: The version to end with; the current one by default.
-        format: `changes`, or `text` for a unified diff of the pages.
-        cursor: The `next_cursor` of the page before.
-    """
-
-    report: str
-    since: str | int = ""
-    to_version: int = 0
-    format: str = ""
     cursor: str = ""
 
 

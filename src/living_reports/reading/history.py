@@ -1,0 +1,353 @@
+"""Questions about the history of a report: filters of events, and the last change of a place.
+
+Rules:
+
+- Events come newest first. A filter is a predicate over one event and is given all that it needs to know
+  about the report.
+- A place is an address as a list of its parts: `title`, `metadata/tags`, `sections/<id>`,
+  `insights/<id>/citations`. One value of a list is named after its list: `metadata/tags/ops`, or a citation
+  by any of its fields, `insights/<id>/citations/https://example.org`.
+- A section or an insight may be named by its id, a prefix of its id, its title or a part of its summary;
+  alone, or in an address. Its name may come from the history if it is no longer in the report.
+- An event touched a place if its delta has an edit there or below, or an edit that added or removed what
+  contains the place. The fields that every version changes do not count.
+- A delta contains only the words that changed, and a text that is looked for may be longer. Therefore an
+  event mentions a text if an item contains the text more or less often after the event than before.
+  Versions are rebuilt backwards, each from the next one; if that fails, the words in the delta decide.
+- Case, Unicode form and surrounding space of texts are ignored. Ids and times are not texts.
+
+    >>> place = place_of("insights/5f9dabcd/citations", outline, events)
+    >>> last_change(place, events, short_ids(outline))["reason"]
+    'checked against the advisory'
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time
+from typing import Any, get_args
+
+from living_reports.errors import InvalidInputError, ItemNotFoundError, ReportError
+from living_reports.model.delta import DeltaError, Edit, apply, invert, is_bookkeeping, parts
+from living_reports.model.event import ActionType, Actor
+from living_reports.model.fields import DERIVED, ID_FIELDS, ITEMS, LABELS, NOT_WORDS
+from living_reports.model.report import Insight, Outline, Section
+from living_reports.model.selectors import find_insight, find_section, folded, quoted
+from living_reports.reading.compact import Row, brief_address, by_line
+from living_reports.store.base import Event
+
+EventFilter = Callable[[Event], bool]
+
+Place = list[str]
+"""The parts of an address."""
+
+_MIN_PREFIX = 4
+_FIELD_PARTS = 3
+"""The number of parts in the address of a field of an item; further parts name one of its values."""
+
+
+# --- Times, authors and types ------------------------------------------------------------
+
+
+def parse_since(since: str | int) -> int | datetime | None:
+    """Parse a version or a moment; `None` if it is not stated.
+
+    Raises:
+        InvalidInputError: It is neither a version nor an ISO date or time.
+    """
+    text = str(since).strip()
+    if text in ("", "0"):
+        return None
+    if text.isascii() and text.isdecimal() and len(text) < 8:
+        return int(text)
+    try:
+        return as_moment(text)
+    except ValueError:
+        raise InvalidInputError(
+            f"since is {quoted(text)}, neither a version nor a date.",
+            hint="Give a version such as 12, a day such as 2026-11-01, or an ISO time.",
+            path="since",
+        ) from None
+
+
+def as_moment(text: str) -> datetime:
+    """Parse an ISO day (as its beginning) or time, in UTC where it names no zone.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if len(text) == 10:
+        return datetime.combine(date.fromisoformat(text), time(), UTC)
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def is_after(event: Event, since: int | datetime) -> bool:
+    """Return True if the event came after the version, or not before the moment."""
+    if isinstance(since, int):
+        return event.version > since or not event.is_ours
+    try:
+        return as_moment(str(event.fields.get("ts"))) >= since
+    except ValueError:
+        return True  # another program's idea of a time
+
+
+def by_type(action_type: str) -> EventFilter:
+    """Return the filter for the events of one type.
+
+    Raises:
+        InvalidInputError: There is no such type.
+    """
+    known = get_args(ActionType)
+    if action_type not in known:
+        near = difflib.get_close_matches(action_type[:40].casefold(), known, 1)
+        raise InvalidInputError(
+            f"There is no action type {quoted(action_type)}.",
+            hint="Leave action_type out to see all events.",
+            path="action_type",
+            allowed=list(known),
+            did_you_mean=near[0] if near else None,
+        )
+    return lambda event: event.fields.get("action_type") == action_type
+
+
+def by_actor(actor: str) -> EventFilter:
+    """Return the filter for one kind of actor, else for the clients whose name contains the word."""
+    word = folded(actor)
+    if word in get_args(Actor):
+        return lambda event: event.fields.get("actor") == word
+    return lambda event: word in folded(str(event.payload.get("client", "")))
+
+
+def newest_version(events: Iterable[Event]) -> int:
+    """Return the version of the newest event; 0 if no event has one."""
+    return next((event.version for event in events if event.is_ours), 0)
+
+
+# --- Places ------------------------------------------------------------------------------
+
+
+def place_of(item: str, outline: Outline | None, events: Iterable[Event]) -> Place:
+    """Return the place that `item` names, with its whole id.
+
+    Args:
+        item: An address, or the selector of a section or an insight.
+        outline: The current report, if it can be read.
+        events: The history, for an item that the report does not have.
+
+    Raises:
+        ItemNotFoundError: No item has or had this name.
+        AmbiguousSelectorError: Several items match.
+    """
+    kinds, name, field, place = _parse_item(item)
+    near: list[Row] = []
+    for kind in kinds if outline is not None else ():
+        try:
+            return [kind, _item_id(outline, kind, name), *field]
+        except ItemNotFoundError as error:
+            near += error.details["near"]
+    if place:
+        return place
+    if removed := _removed_item(kinds, name, events):
+        return [*removed, *field]
+    raise ItemNotFoundError(
+        f"item: no section or insight matches {quoted(item)}, now or earlier.",
+        hint="Use its id, a prefix of its id, the title of a section, or an address such as title.",
+        path="item",
+        near=near,
+    )
+
+
+def _parse_item(item: str) -> tuple[Sequence[str], str, Place, Place]:
+    """Return the kinds of items that may be meant, the selector, the field, and a place outside of items."""
+    try:
+        path = parts(item.strip())
+    except DeltaError:
+        path = []
+    if not path or path[0] not in Outline.model_fields:
+        return ITEMS, item, [], []
+    if len(path) == 1 or path[0] not in ITEMS:
+        return ITEMS[:1], item, [], path  # a section may have such a title
+    rest = path[2:_FIELD_PARTS]
+    if len(path) > _FIELD_PARTS:
+        rest.append("/".join(path[_FIELD_PARTS:]))  # a link, escaped or not
+    return path[:1], path[1], rest, []
+
+
+def _item_id(outline: Outline | None, kind: str, name: str) -> str:
+    assert outline is not None
+    if kind == "sections":
+        return find_section(outline, name, "item").section_id
+    return find_insight(outline, name, "item", reading=True).insight_id
+
+
+def _removed_item(kinds: Sequence[str], name: str, events: Iterable[Event]) -> Place | None:
+    """Return the item that last had this id, title or summary."""
+    plain, words = name.strip().replace("-", "").casefold(), folded(name)
+    for event in events:
+        for path, edit in edits(event):
+            if len(path) < 2 or path[0] not in kinds:
+                continue
+            sides = [edit.get("old"), edit.get("new")] if len(path) == 2 or path[2:] == ["title"] else []
+            titles = {_title(side) for side in sides}
+            starts = len(plain) >= _MIN_PREFIX and path[1].replace("-", "").casefold().startswith(plain)
+            if starts or (words and words in titles):
+                return path[:2]
+    return None
+
+
+def _title(side: Any) -> str:
+    if isinstance(side, dict):
+        side = next((side[name] for name in LABELS if side.get(name)), None)
+    return folded(side) if isinstance(side, str) else ""
+
+
+def by_place(place: Place) -> EventFilter:
+    """Return the filter for the events that touched a place."""
+    return lambda event: next(_touched(event, place), None) is not None
+
+
+def last_change(place: Place, events: Iterable[Event], names: Mapping[str, str]) -> Row:
+    """Return the last change of a place as `{version, ts, actor, client, reason, at}`; empty if none.
+
+    `at` is the part of the place that changed, or the place itself if several parts changed.
+
+    Args:
+        place: The place.
+        events: The history, newest first.
+        names: The short ids of the report.
+    """
+    for event in events:
+        touched = list(_touched(event, place))
+        if touched and event.is_event:
+            own = [path for path in touched if DERIVED.isdisjoint(path[-1:])]
+            at = own[0] if len(own) == 1 and len(own[0]) > len(place) else place
+            return by_line(event) | {"at": brief_address(at, names)}
+    return {}
+
+
+def edits(event: Event) -> Iterator[tuple[Place, Edit]]:
+    """Yield the edits of an event with their places; invalid edits of other programs are skipped."""
+    for edit in event.delta:
+        if isinstance(edit, dict) and isinstance(edit.get("at"), str):
+            try:
+                yield parts(edit["at"]), edit
+            except DeltaError:
+                continue
+
+
+def ids_in(place: Place) -> list[str]:
+    """Return the ids that an event must mention to touch the place; empty for places outside of items."""
+    return [place[1]] if len(place) > 1 and place[0] in ITEMS else []
+
+
+def _touched(event: Event, place: Place) -> Iterator[Place]:
+    """Yield the places of the edits that touched the place."""
+    if not all(event.mentions(item_id) for item_id in ids_in(place)):
+        return  # saves parsing most events
+    for path, edit in edits(event):
+        if _touches(path, edit, place):
+            yield path
+
+
+def _touches(path: Place, edit: Edit, place: Place) -> bool:
+    if not path:
+        return _holds(edit.get("new"), place)
+    if path[: len(place)] == place:
+        return path == place or not is_bookkeeping(edit["at"])
+    if place[: len(path)] != path or (path[0] in ITEMS and len(path) == 1):
+        return False
+    return any(_has(value, place[len(path) :]) for value in _values(edit))
+
+
+def _values(edit: Edit) -> Iterator[Any]:
+    """Yield the values that an edit removed or added."""
+    yield from (edit[side] for side in ("old", "new") if side in edit)
+    splices = edit.get("splices")
+    for splice in splices if isinstance(splices, list) else ():
+        yield from splice[1:] if isinstance(splice, list) else ()
+
+
+def _holds(outline: Any, place: Place) -> bool:
+    """Return True if a whole outline, as JSON, has the place."""
+    if place[0] not in ITEMS or len(place) == 1:
+        return _has(outline, place)
+    rows = outline.get(place[0]) if isinstance(outline, dict) else None
+    id_field = ID_FIELDS[place[0]]
+    found = (row for row in rows or () if isinstance(row, dict) and row.get(id_field) == place[1])
+    return any(_has(row, place[2:]) for row in found)
+
+
+def _has(value: Any, rest: Place) -> bool:
+    """Return True if a value has something at the rest of a place."""
+    if not rest:
+        return value not in (None, "", [], {})
+    if isinstance(value, dict):
+        return _has(value.get(rest[0]), rest[1:])
+    if isinstance(value, list):
+        return any(rest[0] in (item.values() if isinstance(item, dict) else (item,)) for item in value)
+    return False
+
+
+# --- Texts -------------------------------------------------------------------------------
+
+
+class TextFilter:
+    """A filter for the events that added or removed a text. It expects the newest event first.
+
+    Args:
+        text: The text.
+        outline_at: Returns the outline of a version, or raises a `ReportError`.
+    """
+
+    def __init__(self, text: str, outline_at: Callable[[int], Outline]) -> None:
+        self._text = folded(text)
+        self._outline_at = outline_at
+        self._after: Outline | None = None
+
+    def __call__(self, event: Event) -> bool:
+        if not event.makes_version:
+            return False
+        try:
+            return self._is_changed_by(event)
+        except (ReportError, DeltaError):
+            return any(self._text in folded(words) for words in _all_texts(event.delta))
+
+    def _is_changed_by(self, event: Event) -> bool:
+        after = self._after
+        if after is None or after.outline_version != event.version:
+            after = self._outline_at(event.version)
+        before = None if event.is_whole else apply(after, invert(event.delta))
+        self._after = before
+        if before is None:
+            return any(self._count(item) for item in _items(after).values())
+        old, new = _items(before), _items(after)
+        return any(
+            self._count(old.get(key)) != self._count(new.get(key))
+            for key in old.keys() | new.keys()
+            if old.get(key) is not new.get(key)
+        )
+
+    def _count(self, item: Any) -> int:
+        if isinstance(item, Section | Insight):
+            item = item.model_dump(exclude=set(NOT_WORDS), exclude_none=True)
+        return sum(folded(words).count(self._text) for words in _all_texts(item))
+
+
+def _items(outline: Outline) -> dict[str, Any]:
+    """Return the items by id, and the other texts of the report under an empty id."""
+    items: dict[str, Any] = {"": [outline.title, outline.metadata, outline.model_extra]}
+    items |= {section.section_id: section for section in outline.sections}
+    return items | {insight.insight_id: insight for insight in outline.insights}
+
+
+def _all_texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _all_texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _all_texts(inner)
