@@ -1,7 +1,7 @@
-"""What a person sets: where the reports live, how long a call waits, which files it may cite, the token.
+"""The settings of a process: the folder of the reports, the lock time-out, citable folders, the token.
 
-Rules: an argument wins over the environment, the environment over the platform's place
-for user data. Nothing is created here. Nonsense is refused, never guessed at.
+An argument takes precedence over the environment, and the environment over the platform's folder for
+user data. Nothing is created here. An invalid value is refused, never guessed at.
 
     >>> load_settings("/srv/reports", {}).root
     PosixPath('/srv/reports')
@@ -29,16 +29,19 @@ MAX_LOCK_TIMEOUT_SECONDS = 86_400.0
 SOURCES_VARIABLE = "LIVING_REPORTS_SOURCES"
 TOKEN_VARIABLE = "LIVING_REPORTS_TOKEN"
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,1000}")
-"""What a bearer token is made of, and how long one is that nobody guesses."""
+"""The characters and the length of a bearer token that cannot be guessed."""
 
 MAX_TOKEN_FILE_CHARS = 2_000
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The directory that holds the reports, and how long a call waits for a report's lock.
+    """The settings of a process.
 
-    `sources` are the folders whose files reports may cite by their hash and show as images.
+    Attributes:
+        root: The folder of the reports.
+        lock_timeout_seconds: How long a call waits for the lock of a report.
+        sources: The folders whose files reports may cite by their hash and show as images.
     """
 
     root: Path
@@ -47,10 +50,10 @@ class Settings:
 
 
 def load_settings(root: str | Path = "", environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings for this process; an empty `root` or variable is not stated.
+    """Return the settings of this process; an empty `root` or variable counts as unset.
 
     Raises:
-        InvalidInputError: A value makes no sense. `path` is `--root` or the variable's name.
+        InvalidInputError: A value is invalid. `path` is `--root` or the variable's name.
     """
     return Settings(
         root=_root(str(root), environ),
@@ -65,9 +68,9 @@ def _root(argument: str, environ: Mapping[str, str]) -> Path:
         import platformdirs  # only here: most clients name a root
 
         return platformdirs.user_data_path("living-reports", appauthor=False)
-    hint = "Give the path of a directory; it is made when the first report is."
+    hint = "Give the path of a directory; it is created with the first report."
     if "\0" in text or "${" in text:
-        # A client that does not fill in "${…}" passes it on; a directory of that name helps nobody.
+        # A client that does not replace "${…}" passes it on; no user wants a directory of that name.
         raise InvalidInputError(f"{path} is not a usable path.", hint=hint, path=path)
     try:
         root = Path(text).expanduser().absolute()
@@ -96,28 +99,28 @@ def _lock_timeout(environ: Mapping[str, str]) -> float:
 
 
 def _sources(environ: Mapping[str, str]) -> tuple[Path, ...]:
-    """The folders named in the variable, each once; a list with nothing in it names none."""
+    """Return the folders in the variable, each once."""
     names = environ.get(SOURCES_VARIABLE, "").split(os.pathsep)
     return tuple(dict.fromkeys(_source(name.strip()) for name in names if name.strip()))
 
 
 def _source(name: str) -> Path:
-    """A folder of files that may be cited. One that is not there is a slip that nobody would notice."""
-    folder = Path(os.path.expanduser(name))  # an unknown home directory stays as it is: not absolute
+    """Return a folder of citable files; a missing one is refused, because it is probably a typing error."""
+    folder = Path(os.path.expanduser(name))  # an unknown home directory stays relative
     if "\0" in name or not folder.is_absolute() or not folder.is_dir():
         raise InvalidInputError(
-            f"{SOURCES_VARIABLE} names what is not the absolute path of a folder that is there.",
-            hint=f"Give such folders, with {os.pathsep!r} between them.",
+            f"{SOURCES_VARIABLE} must name existing folders by absolute paths.",
+            hint=f"Give the folders with {os.pathsep!r} between them.",
             path=SOURCES_VARIABLE,
         )
     return folder
 
 
 def load_token(file: str = "", environ: Mapping[str, str] = os.environ) -> str:
-    """The token that clients must send over HTTP; empty where none is stated.
+    """Return the token that clients must send over HTTP; empty if there is none.
 
     Raises:
-        InvalidInputError: It is no fit token, or its file cannot be read, or everybody can read it.
+        InvalidInputError: The token is invalid, or its file cannot be read or is open to every user.
     """
     path, text = (
         ("--token-file", _secret(file)) if file else (TOKEN_VARIABLE, environ.get(TOKEN_VARIABLE, ""))
@@ -127,8 +130,8 @@ def load_token(file: str = "", environ: Mapping[str, str] = os.environ) -> str:
         return ""
     if not TOKEN.fullmatch(token):
         raise InvalidInputError(
-            f"{path} holds no token.",
-            hint="Give one line of 16 letters and digits or more. This makes one: "
+            f"{path} has no valid token.",
+            hint="Give one line of at least 16 letters and digits. This command makes one: "
             'python3 -c "import secrets; print(secrets.token_urlsafe())"',
             path=path,
         )
@@ -136,26 +139,26 @@ def load_token(file: str = "", environ: Mapping[str, str] = os.environ) -> str:
 
 
 def _secret(name: str) -> str:
-    """The text of a file that is kept from the other users of this machine.
+    """Return the text of a file that other users of this machine cannot read.
 
-    A token that they can read keeps nobody out, so such a file is refused, as ssh refuses such a key. A
-    group may read it: that is how a service gets its secrets.
+    A token that every user can read protects nothing, so such a file is refused, as ssh refuses such a
+    key. A group may read the file, because services get their secrets that way.
     """
     try:
         with open(os.path.expanduser(name), encoding="utf-8") as file:
             mode = os.fstat(file.fileno()).st_mode
             text = file.read(MAX_TOKEN_FILE_CHARS)
     except (OSError, ValueError) as error:
-        problem = error.strerror if isinstance(error, OSError) else "it is no text"
+        problem = error.strerror if isinstance(error, OSError) else "it is not text"
         raise InvalidInputError(
             f"--token-file cannot be read: {problem}.",
-            hint="Give the path of a file that holds the token, and nothing else.",
+            hint="Give the path of a file that contains only the token.",
             path="--token-file",
         ) from error
     if os.name == "posix" and mode & (stat.S_IROTH | stat.S_IWOTH):
         raise InvalidInputError(
             "--token-file is open to every user of this machine.",
-            hint=f"Say `chmod 600 {name}`, and make a new token: the old one may be known.",
+            hint=f"Run `chmod 600 {name}`, and make a new token, because the old one may be known.",
             path="--token-file",
         )
     return text

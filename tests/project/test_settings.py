@@ -1,4 +1,4 @@
-"""What a person sets: by an argument, the environment, or else the platform."""
+"""The settings of a process: from an argument, the environment, or else the platform."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ def test_the_argument_wins_over_the_environment(tmp_path: Path) -> None:
     assert load_settings("", environ).root == Path("/elsewhere").absolute()
 
 
-def test_the_platform_knows_a_place_where_nothing_is_stated() -> None:
+def test_the_default_root_is_the_user_data_folder_of_the_platform() -> None:
     settings = load_settings(environ={"LIVING_REPORTS_ROOT": "", "LIVING_REPORTS_LOCK_TIMEOUT": " "})
     assert settings == Settings(platformdirs.user_data_path("living-reports", appauthor=False), 30.0)
 
 
-def test_a_root_is_absolute_and_knows_the_home_directory() -> None:
+def test_a_root_is_absolute_and_may_begin_with_the_home_directory() -> None:
     assert load_settings("reports", {}).root == Path.cwd() / "reports"
     assert load_settings("~/reports", {}).root == Path.home() / "reports"
 
@@ -34,7 +34,7 @@ def test_nothing_is_created(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["a\0b", "${user_config.root}", "~no-such-user-here/x", __file__])
-def test_a_root_that_makes_no_sense_is_refused(wrong: str) -> None:
+def test_a_root_that_is_invalid_is_refused(wrong: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         load_settings(wrong, {})
     assert caught.value.details["path"] == "--root"
@@ -48,7 +48,7 @@ def test_the_lock_timeout_is_a_number_of_seconds() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["soon", "0", "-1", "nan", "inf", "1e9", "30s"])
-def test_a_lock_timeout_that_makes_no_sense_is_refused(wrong: str) -> None:
+def test_a_lock_timeout_that_is_invalid_is_refused(wrong: str) -> None:
     with pytest.raises(InvalidInputError, match="LIVING_REPORTS_LOCK_TIMEOUT") as caught:
         load_settings("r", {"LIVING_REPORTS_LOCK_TIMEOUT": wrong})
     assert caught.value.hint
@@ -67,7 +67,7 @@ def test_sources_are_folders_in_a_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "wrong", ["docs", "/no/such/folder", __file__, "${user_config.sources}", "~no-such-user-here", "/\0"]
 )
-def test_sources_that_make_no_sense_are_refused(tmp_path: Path, wrong: str) -> None:
+def test_invalid_sources_are_refused(tmp_path: Path, wrong: str) -> None:
     for text in (wrong, f"{tmp_path}{os.pathsep}{wrong}"):
         with pytest.raises(InvalidInputError) as caught:
             load_settings("r", {"LIVING_REPORTS_SOURCES": text})
@@ -91,7 +91,7 @@ def test_a_token_is_read_from_a_file_or_the_environment(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "too-short", f"{TOKEN}\n{TOKEN}", f"{TOKEN} x", "ü" * 30, "x" * 3000])
-def test_a_token_that_is_none_is_refused(tmp_path: Path, wrong: str) -> None:
+def test_an_invalid_token_is_refused(tmp_path: Path, wrong: str) -> None:
     file = tmp_path / "token"
     file.write_text(wrong, encoding="utf-8")
     file.chmod(0o600)

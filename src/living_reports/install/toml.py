@@ -1,8 +1,8 @@
-"""Edit the text of a TOML file and keep its comments, order and formatting.
+r"""Edit the text of a TOML file and keep its comments, order and formatting.
 
 tomlkit makes the edits; the strict parser of the standard library checks the file before.
 
-    >>> print(put("# mine\\nmodel = 'o3'\\n", ["mcp_servers", "x", "command"], "y"), end="")
+    >>> print(put("# mine\nmodel = 'o3'\n", ["mcp_servers", "x", "command"], "y"), end="")
     # mine
     model = 'o3'
     <BLANKLINE>
