@@ -23,7 +23,7 @@ from living_reports.changes import Change, Outcome, parse_changes
 from living_reports.errors import ReportError, VersionConflictError
 from living_reports.model import splices
 from living_reports.model.delta import address, diff, is_bookkeeping, item_of, parts
-from living_reports.model.fields import ITEMS, ORDERS, PROSE
+from living_reports.model.fields import ID_FIELDS, ITEMS, ORDERS, PROSE
 from living_reports.model.merge import Conflict, three_way
 from living_reports.model.merge_values import merged_lines
 from living_reports.model.report import Outline, Section
@@ -252,9 +252,10 @@ def _places(record: Event, item_id: str) -> bool:
 
 
 def _text_at(outline: Outline, at: str) -> str:
-    _, section_id, name = parts(at)
-    section = next((one for one in outline.sections if one.section_id == section_id), None)
-    return str(getattr(section, name, None) or "")
+    kind, item_id, name = parts(at)
+    items = getattr(outline, kind)
+    item = next((one for one in items if getattr(one, ID_FIELDS[kind]) == item_id), None)
+    return str(getattr(item, name, None) or "")
 
 
 def _place(conflict: Conflict) -> str:
