@@ -23,7 +23,7 @@ from benchmarks.harness.show import (
     show_summary,
     show_table,
 )
-from living_reports.cli.terminal import Terminal, sign_of_life
+from living_reports.cli.terminal import Terminal, progress_indicator
 
 
 def load(name: str) -> ModuleType:
@@ -52,7 +52,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 def run(name: str, bench: Bench) -> list[Result]:
     """Run one benchmark and return its results."""
-    with sign_of_life(name) as say:
+    with progress_indicator(name) as say:
         results: list[Result] = []
         for result in load(name).run(bench):
             results.append(result)

@@ -11,7 +11,7 @@ import pytest
 
 from living_reports.cli import terminal
 from living_reports.cli.page import show_markdown
-from living_reports.cli.terminal import Terminal, cells, clean, cut, sign_of_life, size, wrap
+from living_reports.cli.terminal import Terminal, cells, clean, cut, progress_indicator, size, wrap
 
 
 class Screen(io.StringIO):
@@ -99,18 +99,18 @@ class Watched(Screen):
         return super().write(text)
 
 
-def test_a_sign_of_life_comes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_progress_indicator_comes_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched()
     monkeypatch.setattr(sys, "stderr", watched)
-    monkeypatch.setattr(terminal, "PATIENCE_SECONDS", 0)
-    with sign_of_life("verify Health"):
+    monkeypatch.setattr(terminal, "INDICATOR_DELAY_S", 0)
+    with progress_indicator("verify Health"):
         assert watched.written.wait(10)
     assert watched.getvalue().startswith("\rverify Health … ")
     assert watched.getvalue().endswith("\r\x1b[K")
 
 
-def test_no_sign_of_life_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
-    with sign_of_life("verify Health"):
+def test_no_progress_indicator_where_nobody_looks(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_indicator("verify Health"):
         pass
     assert capsys.readouterr().err == ""
 

@@ -219,7 +219,7 @@ def test_the_refusal_says_what_to_do(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["--host", "--token-file"])
 def test_options_of_http_say_nothing_to_stdio(tmp_path: Path, option: str) -> None:
-    assert f"{option} goes with --http alone." in refused(tmp_path, option, "localhost")
+    assert f"{option} only works with --http." in refused(tmp_path, option, "localhost")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX permissions")

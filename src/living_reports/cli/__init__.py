@@ -1,14 +1,14 @@
-"""The command `living-reports`: the tools' verbs for a person, the server, and the demo.
+"""The command `living-reports`: the tools for a person, the server, and the demo.
 
 Rules:
 
-- The words are the tools' words: `update_report(to_version=3)` is `revert --to-version 3`.
-- A person gets readable text; `--json` gives the library's answer, or its error, as one
-  line of JSON on stdout.
-- The exit code says what to do next: 0 done; 2 mend the command; 3 nothing answers to this
-  name; 4 the report has moved on; 5 the report stayed locked; 6 the files are damaged or
-  the disk refused; 1 anything else, and what `check` finds.
-- Imports are light: nothing is loaded that the command does not need.
+- Commands and options are named like the tools: `revert_report(to_version=3)` is `revert --to-version 3`.
+- The output is readable text; with `--json` it is the library's answer, or its error, as one line of JSON
+  on stdout.
+- The exit code tells what to do next: 0 done; 2 correct the command; 3 not found; 4 conflict with another
+  change; 5 the report stayed locked; 6 the files are damaged, or the disk refused; 1 anything else, and
+  findings of `check`.
+- Each command only loads what it needs.
 
     $ living-reports create "Log4j guidance" --section Summary --tag security
     $ living-reports get "Log4j guidance" --version 1 --json
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code.
 
     Raises:
-        SystemExit: The command line makes no sense (code 2), or asked for help (code 0).
+        SystemExit: The command line is invalid (code 2), or asks for help (code 0).
     """
     from living_reports.cli.parser import build_parser
 
@@ -40,10 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _command(options.command)(options)
         sys.stdout.flush()
     except ReportError as error:
-        _tell(error, as_json=getattr(options, "json", False))
+        _show_error(error, as_json=getattr(options, "json", False))
         return error.exit_code
     except BrokenPipeError:
-        # The reader (head, less) has gone: nothing is left to say, not even at exit.
+        # The reader (head, less) is gone: print nothing more, not even at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
@@ -67,7 +67,7 @@ def _command(name: str) -> Callable[[Namespace], int]:
     return run
 
 
-def _tell(error: ReportError, *, as_json: bool) -> None:
+def _show_error(error: ReportError, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(error.answer(), ensure_ascii=False, separators=(",", ":")), flush=True)
         return

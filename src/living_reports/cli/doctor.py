@@ -1,7 +1,7 @@
-"""`living-reports doctor`: a whole root checked, and mended where that needs no guessing.
+"""`living-reports doctor`: check all reports, and repair what can be repaired without guessing.
 
-Rules: what is wrong is said by report, the gravest first, each kind with what to do about it.
-The exit code is 6 where an error or a warning is left, else 0.
+Rules: findings are grouped by report, the worst first, with one piece of advice for each kind. The exit
+code is 6 where an error or a warning is left, else 0.
 
     >>> run(build_parser().parse_args(["doctor", "--repair"]))
     0
@@ -10,19 +10,17 @@ The exit code is 6 where an error or a warning is left, else 0.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any
 
+from living_reports.cli.commands import open_library
 from living_reports.cli.show import SHORT_ID, counted
-from living_reports.cli.terminal import Terminal, clean, one_line, sign_of_life
+from living_reports.cli.terminal import Terminal, clean, one_line, print_json, progress_indicator
 from living_reports.errors import CorruptReportError
-from living_reports.library import Library
 from living_reports.library.integrity import check_storage
-from living_reports.settings import load_settings
 
 Answer = dict[str, Any]
 Row = dict[str, Any]
@@ -34,29 +32,28 @@ _BAR_CELLS = 24
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check a root, and return the exit code.
+    """Check all reports, and return the exit code.
 
     Raises:
-        ReportError: The root cannot be read.
+        ReportError: The folder cannot be read.
     """
-    settings = load_settings(options.root)
-    storage = Library(settings.root, lock_timeout_seconds=settings.lock_timeout_seconds).storage
-    with sign_of_life("checking") as change_words:
-        say = progress_bar(change_words)
+    storage = open_library(options.root).storage
+    with progress_indicator("checking") as show_text:
+        say = progress_bar(show_text)
         answer = check_storage(storage, mend=options.repair, deep=options.deep, say=say)
     if options.json:
-        print(json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
+        print_json(answer)
     else:
         _show(Terminal(sys.stdout), answer)
     return 0 if answer["ok"] else CorruptReportError.exit_code
 
 
-def progress_bar(change_words: Callable[[str], None]) -> Callable[[str, int, int], None]:
-    """What shows progress as a bar: called with what is being done, how much is done, and of how much."""
+def progress_bar(show_text: Callable[[str], None]) -> Callable[[str, int, int], None]:
+    """Return a function that shows progress as a bar: the current step, the amount done, and the total."""
 
     def say(what: str, done: int, total: int) -> None:
         full = _BAR_CELLS * done // max(total, 1)
-        change_words(f"{what} {'█' * full}{'░' * (_BAR_CELLS - full)} {done:,}/{total:,}")
+        show_text(f"{what} {'█' * full}{'░' * (_BAR_CELLS - full)} {done:,}/{total:,}")
 
     return say
 
@@ -95,20 +92,20 @@ def _kinds(terminal: Terminal, rows: Iterable[Row]) -> None:
 
 
 def _by_report(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
-    """The findings of each report, those with the gravest first; those of the root itself last."""
+    """Yield the findings by report, the worst first; those of no report last."""
 
     def rank(row: Row) -> int:
         return _SEVERITIES.index(row["severity"])
 
-    gravest: dict[str, int] = {}
+    worst: dict[str, int] = {}
     for row in rows:
         report = row.get("report_id", "")
-        gravest[report] = min(rank(row), gravest.get(report, len(_SEVERITIES)))
+        worst[report] = min(rank(row), worst.get(report, len(_SEVERITIES)))
     ordered = sorted(
         rows,
         key=lambda row: (
             not row.get("report_id"),
-            gravest[row.get("report_id", "")],
+            worst[row.get("report_id", "")],
             row.get("report_id", ""),
             rank(row),
         ),
@@ -127,7 +124,7 @@ def _finding(terminal: Terminal, row: Row) -> None:
 
 
 def _advice(terminal: Terminal, rows: Sequence[Row]) -> None:
-    """Each piece of advice once, with the codes that it is about."""
+    """Write each piece of advice once, with its codes."""
     codes: dict[str, dict[str, None]] = {}
     for row in sorted(rows, key=lambda row: _SEVERITIES.index(row["severity"])):
         codes.setdefault(row["hint"], {})[row["code"]] = None

@@ -1,7 +1,7 @@
 """`living-reports install` and `living-reports uninstall`.
 
-Rules: the change to the client's file is shown as a unified diff, whether it is made or not, and
-where the old file is kept.
+Rules: the change of the client's file is shown as a unified diff, in a dry run too, with the place of the
+backup.
 
     >>> run(build_parser().parse_args(["install", "cursor", "--dry-run"]))
     0
@@ -58,13 +58,13 @@ def _show(terminal: Terminal, edited: Edited, options: argparse.Namespace) -> No
 
 
 def _where(edited: Edited) -> str:
-    """The file, and what it leads to where it is a link."""
+    """Return the file, and its target where it is a link."""
     real = os.path.realpath(edited.file)
     return str(edited.file) if real == str(edited.file) else f"{edited.file} -> {real}"
 
 
 def _difference(edited: Edited) -> Iterator[str]:
-    """The lines of a unified diff, without the two that name files."""
+    """Yield the lines of a unified diff, without the two that name files."""
     old, new = (data.decode("utf-8", "replace").splitlines() for data in (edited.old, edited.new))
     lines = difflib.unified_diff(old, new, lineterm="")
     yield from (clean(line) for number, line in enumerate(lines) if number >= 2)

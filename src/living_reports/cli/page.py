@@ -1,8 +1,8 @@
-"""A Markdown page at a terminal.
+"""Show a Markdown page at a terminal.
 
-Rules: piped or redirected, the Markdown goes out exactly as it is. On a terminal, headings
-stand out, prose is wrapped, tables are aligned, and fenced text is left alone. This is a
-way to show Markdown, not a parser of all of it: what is not known stays as written.
+Rules: piped or redirected, the Markdown is printed exactly as it is. On a terminal, headings are highlighted,
+prose is wrapped, tables are aligned, and fenced text is left alone. This is not a complete Markdown parser:
+unknown syntax stays as written.
 
     >>> show_markdown(Terminal(sys.stdout), "# Health\\n\\nAll **well**.")
     Health
@@ -25,7 +25,7 @@ _MARKS = re.compile(r"\*\*(?P<bold>[^*\n]+)\*\*|`(?P<code>[^`\n]+)`|<(?P<url>htt
 
 
 def show_markdown(terminal: Terminal, text: str) -> None:
-    """Print the page: as it is where it is not for a screen."""
+    """Print the page; unchanged where the stream is not a terminal."""
     if not terminal.is_tty:
         terminal.line(text.removesuffix("\n"))
         return

@@ -1,7 +1,12 @@
-"""The command line: every command, its arguments and their types.
+"""The command line: every command with its options.
 
-Rules: an option that names a tool's parameter has the parameter's name with hyphens. What
-is not given is not stated. Types are checked here, values by the library.
+Rules:
+
+- The options of the commands that call a tool are generated from the tool's schema: the parameter
+  `to_version` is the option `--to-version`, an array is an option that may be repeated, and descriptions
+  become help. `OPTIONS` holds the exceptions, and the help that schemas leave out to stay small.
+- An option that is not given is not stated in the request. Types are checked here, values by the library,
+  whose errors name the allowed ones.
 
     >>> build_parser().parse_args(["get", "Log4j guidance", "--version", "3"]).version
     3
@@ -10,336 +15,274 @@ is not given is not stated. Types are checked here, values by the library.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
 from living_reports import __version__
-from living_reports.render import FORMATS
+from living_reports.server.tools import BY_NAME, Schema
 
-ROOT_HELP = "where the reports are (default: LIVING_REPORTS_ROOT, else the user data folder)"
+ROOT_HELP = "folder of the reports (default: LIVING_REPORTS_ROOT, else the user data folder)"
 DEMO_ROOT = "living-reports-demo"
 CLIENTS = ["claude-desktop", "claude-code", "cursor", "vscode", "codex"]
-VIEWS = ["summary", "sections", "insights", "full", "markdown"]
 EPILOG = """\
 A report is named by its id, the beginning of its id, or its title; commands that only read
-also take a part of a title.
+also accept a part of the title.
 
-exit codes: 0 done, 1 check found errors or warnings, 2 mend the command, 3 no such thing,
-            4 somebody else changed the same, 5 the report stayed locked,
-            6 damaged files or a disk that refused
+exit codes: 0 done, 1 check found errors or warnings, 2 correct the command, 3 not found,
+            4 conflict with another change, 5 the report stayed locked,
+            6 damaged files, or the disk refused
 """
 
-Commands = argparse._SubParsersAction  # argparse has no public name for it
+Parser = argparse.ArgumentParser
+Options = dict[str, Any]
+
+TOOLS = {
+    "create": "create a report",
+    "update": "change a report; all changes apply, or none does",
+    "get": "read a report, as it is or as it was",
+    "list": "list the reports",
+    "revert": "go back to an earlier version, or take one change back",
+    "audit": "show who changed what, when and why, newest first",
+    "diff": "show what changed between two versions, who did it and why",
+    "check": "find what is stale, unproven or broken; exit code 1 if there is anything",
+    "render": "make a page: Markdown, or one HTML file",
+}
+"""The commands that call a tool."""
+
+OPTIONS: dict[str, Options] = {
+    "create.title": {"flag": "title", "nargs": "?"},
+    "create.sections": {"flag": "--section", "metavar": "TITLE", "help": "an empty section"},
+    "create.template": {
+        "metavar": "NAME",
+        "help": "blank (default), analyst, deep_dive, incident, status, decision, or one of your own",
+    },
+    "create.from_reports": {
+        "flag": "--from",
+        "metavar": "REPORT",
+        "help": "begin with a copy of this report",
+    },
+    "update.changes": {
+        "flag": "--changes",
+        "action": "store",
+        "default": None,
+        "metavar": "FILE",
+        "help": "update_report's changes, a JSON array; - is stdin",
+    },
+    "get.sections": {"flag": "--section", "help": "only this section"},
+    "get.insights": {"flag": "--insight", "help": "only this insight"},
+    "get.find": {"help": "only sections and insights that contain this text"},
+    "get.status": {"help": "status of the insights"},
+    "get.stale": {"help": "only insights that are due for review"},
+    "get.min_importance": {"help": "only insights of this importance or more"},
+    "list.query": {"flag": "query", "nargs": "?"},
+    "list.stale": {"help": "only reports with insights that are due for review"},
+    "list.cites": {"metavar": "SOURCE"},
+    "list.status": {"help": "default: active"},
+    "list.sort": {"help": "default: relevance with a query, else updated"},
+    "revert.to_version": {"help": "everything as it was at version N"},
+    "revert.undo": {"metavar": "CHANGE"},
+    "revert.item": {"help": "only this section with its insights, or this insight"},
+    "diff.to_version": {"help": "up to version N"},
+    "render.to_file": {"help": "into the report's folder; html and long pages always go there"},
+    "report": {"flag": "report"},
+    "tags": {"flag": "--tag"},
+    "version": {"help": "as it was at version N"},
+    "max_chars": {"help": "the longest answer, in characters"},
+    "limit": {"help": "at most N rows (default: 20)"},
+    "cursor": {"help": "continue where an earlier answer was cut"},
+    "reason": {"help": "reason of the change, kept in the audit trail"},
+    "request_id": {"metavar": "ID", "help": "makes a repeated command harmless"},
+    "expected_version": {
+        "help": "version that was read: later changes are merged, or the command is refused"
+    },
+    "dry_run": {"help": "show what would change, change nothing"},
+    "since": {"metavar": "VERSION|TIME"},
+    "action_type": {"metavar": "TYPE", "help": "create, evolve, revert, …"},
+}
+"""Exceptions for a parameter of one command, or of all: the flag, and arguments of `add_argument`."""
+
+LEFT_OUT = {"audit.verify"}
+"""Parameters that have a command of their own."""
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of the command `living-reports`."""
-    parser = argparse.ArgumentParser(
+def build_parser() -> Parser:
+    """Return the parser of the command `living-reports`."""
+    parser = Parser(
         prog="living-reports",
-        description="Reports that agents and people keep true for months.",
+        description="Reports that agents and people keep accurate for months.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"living-reports {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
-    for add in COMMANDS:
-        add(commands)
+
+    def add(name: str, summary: str) -> Parser:
+        description = f"{summary[0].upper()}{summary[1:]}."
+        return commands.add_parser(name, help=summary, description=description, allow_abbrev=False)
+
+    _serve(add("serve", "serve the tools over MCP, on stdin and stdout"))
+    for name, summary in TOOLS.items():
+        _tool(add(name, summary), name)
+    for name, summary, complete in OTHERS:
+        complete(add(name, summary))
     return parser
 
 
-def _command(
-    commands: Commands[argparse.ArgumentParser],
-    name: str,
-    summary: str,
-    root: str = "",
-    root_help: str = ROOT_HELP,
-    has_root: bool = True,
-) -> argparse.ArgumentParser:
-    description = f"{summary[0].upper()}{summary[1:]}."
-    parser = commands.add_parser(name, help=summary, description=description, allow_abbrev=False)
-    if has_root:
-        parser.add_argument("--root", default=root, metavar="DIR", help=root_help)
-    return parser
+# --- Commands that call a tool -------------------------------------------------------------
 
 
-def _json_flag(parser: argparse.ArgumentParser) -> None:
+def _tool(parser: Parser, name: str) -> None:
+    _root(parser)
+    [tool] = [tool for tool in BY_NAME if tool.startswith(f"{name}_")]
+    parser.set_defaults(tool=tool)
+    way = parser.add_mutually_exclusive_group(required=True) if name == "revert" else parser
+    for parameter, schema in BY_NAME[tool]["inputSchema"]["properties"].items():
+        if f"{name}.{parameter}" not in LEFT_OUT:
+            is_way = parameter in ("to_version", "undo")
+            _option(way if is_way else parser, parameter, schema, f"{name}.{parameter}")
+    if name == "create":
+        parser.add_argument(
+            "--json-input", metavar="FILE", help="create_report's arguments, a JSON object; - is stdin"
+        )
+    if name == "update":
+        parser.add_argument("--set-title", default="", metavar="TITLE")
+        parser.add_argument("--set-status", default="", metavar="STATUS", help="active, archived or deleted")
+        for flag in ("--add-tag", "--remove-tag"):
+            parser.add_argument(flag, action="append", default=[], metavar="TAG", help="may be repeated")
+    _json(parser)
+
+
+def _option(parser: argparse._ActionsContainer, name: str, schema: Schema, key: str) -> None:
+    """Add the option of one parameter of a tool."""
+    known: Options = {"help": schema.get("description")} | OPTIONS.get(name, {}) | OPTIONS.get(key, {})
+    flag: str = known.pop("flag", f"--{name.replace('_', '-')}")
+    match schema["type"]:
+        case "boolean":
+            options: Options = {"action": "store_true"}
+        case "integer":
+            options = {"type": int, "default": 0, "metavar": "N"}
+        case "array":
+            options = {"action": "append", "default": [], "metavar": flag.lstrip("-").upper()}
+            known["help"] = "; ".join(filter(None, [known.get("help"), "may be repeated"]))
+        case _:
+            options = {"default": ""}
+            if "enum" in schema:
+                options["metavar"] = f"{{{','.join(schema['enum'])}}}"
+    if known.get("action") == "store":
+        known["help"] = known["help"].removesuffix("; may be repeated")
+    if not flag.startswith("-"):
+        options = {name: value for name, value in options.items() if known.get("nargs") and name == "default"}
+        parser.add_argument(flag, **options, **known)
+    else:
+        parser.add_argument(flag, dest=name, **options | known)
+
+
+# --- Other commands ------------------------------------------------------------------------
+
+
+def _root(parser: Parser, default: str = "", text: str = ROOT_HELP) -> None:
+    parser.add_argument("--root", default=default, metavar="DIR", help=text)
+
+
+def _json(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="the whole answer as one line of JSON")
 
 
-def _paging(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--limit", type=int, default=0, metavar="N", help="at most so many (default: 20)")
-    parser.add_argument("--cursor", default="", help="go on where an earlier answer was cut")
-
-
-def _writing(parser: argparse.ArgumentParser, *, versioned: bool) -> None:
-    parser.add_argument("--reason", default="", help="why; kept in the audit trail")
-    parser.add_argument("--request-id", default="", metavar="ID", help="makes a repeated command harmless")
-    if versioned:
-        parser.add_argument(
-            "--expected-version",
-            type=int,
-            default=0,
-            metavar="N",
-            help="the version that was read: later changes are merged, or the command is refused",
-        )
-        parser.add_argument("--dry-run", action="store_true", help="say what would change, change nothing")
-    _json_flag(parser)
-
-
-def _serve(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "serve", "serve the tools over MCP, on stdin and stdout")
+def _serve(parser: Parser) -> None:
+    _root(parser)
     parser.add_argument("--http", type=int, metavar="PORT", help="serve streamable HTTP instead")
     parser.add_argument(
         "--host",
         default="",
         metavar="ADDRESS",
-        help="with --http: where to listen (default: 127.0.0.1; any other needs a token)",
+        help="with --http: the address to listen on (default: 127.0.0.1; any other needs a token)",
     )
     parser.add_argument(
         "--token-file",
         default="",
         metavar="FILE",
-        help="with --http: serve only those who send the token in it (default: LIVING_REPORTS_TOKEN)",
+        help="with --http: serve only clients that send the token in it (default: LIVING_REPORTS_TOKEN)",
     )
-    parser.add_argument("--as", dest="name", default="", metavar="NAME", help="whom changes are by")
+    parser.add_argument("--as", dest="name", default="", metavar="NAME", help="author name to record")
 
 
-def _create(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "create", "create a report")
-    parser.add_argument("title", nargs="?", default="", help="its title")
-    parser.add_argument(
-        "--section", action="append", default=[], metavar="TITLE", help="an empty section; may be repeated"
-    )
-    parser.add_argument("--tag", action="append", default=[], help="a tag; may be repeated")
-    parser.add_argument(
-        "--template",
-        default="",
-        metavar="NAME",
-        help="blank (default), analyst, deep_dive, incident, status, decision, or one of your own",
-    )
-    parser.add_argument(
-        "--from",
-        dest="from_reports",
-        action="append",
-        default=[],
-        metavar="REPORT",
-        help="begin with a copy of this report; repeated, with all of them",
-    )
-    parser.add_argument(
-        "--json-input", metavar="FILE", help="create_report's arguments, a JSON object; - is stdin"
-    )
-    _writing(parser, versioned=False)
-
-
-def _update(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "update", "change a report; all changes apply, or none does")
+def _report(parser: Parser) -> None:
+    _root(parser)
     parser.add_argument("report")
-    parser.add_argument("--changes", metavar="FILE", help="update_report's changes, a JSON array; - is stdin")
-    parser.add_argument("--set-title", default="", metavar="TITLE")
-    parser.add_argument("--set-status", default="", metavar="STATUS", help="active, archived or deleted")
-    parser.add_argument("--add-tag", action="append", default=[], metavar="TAG", help="may be repeated")
-    parser.add_argument("--remove-tag", action="append", default=[], metavar="TAG", help="may be repeated")
-    _writing(parser, versioned=True)
+    _json(parser)
 
 
-def _get(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "get", "read a report, as it is or as it was")
-    parser.add_argument("report")
-    parser.add_argument("--view", choices=VIEWS, help="default: markdown, or what the filters ask for")
-    parser.add_argument("--version", type=int, default=0, metavar="N", help="as it was at version N")
-    parser.add_argument(
-        "--section", action="append", default=[], metavar="NAME", help="only this section; may be repeated"
-    )
-    parser.add_argument(
-        "--insight", action="append", default=[], metavar="NAME", help="only this insight; may be repeated"
-    )
-    parser.add_argument("--find", default="", metavar="TEXT", help="only what contains this text")
-    parser.add_argument("--min-importance", type=int, default=0, metavar="N")
-    parser.add_argument("--status", default="", help="of the insights: active, archived, killed or all")
-    parser.add_argument("--stale", action="store_true", help="only insights that are due for review")
-    parser.add_argument("--max-chars", type=int, default=0, metavar="N", help="how long an answer may be")
-    parser.add_argument("--cursor", default="", help="go on where an earlier answer was cut")
-    _json_flag(parser)
-
-
-def _list(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "list", "list the reports")
-    parser.add_argument("query", nargs="?", default="", help='words to look for: word, "a phrase", begin*')
-    parser.add_argument("--tag", action="append", default=[], help="only with this tag; may be repeated")
-    parser.add_argument("--status", default="", help="active (default), archived, deleted or all")
-    parser.add_argument(
-        "--cites",
-        default="",
-        metavar="SOURCE",
-        help="that depend on this source: a part of a url, path, title",
-    )
-    parser.add_argument("--stale", action="store_true", help="with insights that are due for review")
-    parser.add_argument(
-        "--sort", default="", help="relevance (default with a query), updated, created or title"
-    )
-    _paging(parser)
-    _json_flag(parser)
-
-
-def _revert(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "revert", "go back to an earlier version, or take one change back")
-    parser.add_argument("report")
-    way = parser.add_mutually_exclusive_group(required=True)
-    way.add_argument("--to-version", type=int, default=0, metavar="N", help="all as it was at version N")
-    way.add_argument(
-        "--undo",
-        default="",
-        metavar="CHANGE",
-        help="take back this change alone: a version, a range such as 14-17, or an action id",
-    )
-    parser.add_argument(
-        "--item", default="", metavar="NAME", help="only this section with its insights, or this insight"
-    )
-    _writing(parser, versioned=True)
-
-
-def _audit(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "audit", "show who changed what, when and why, newest first")
-    parser.add_argument("report")
-    parser.add_argument("--since", default="", metavar="VERSION|TIME", help="after this version or time")
-    parser.add_argument(
-        "--item", default="", metavar="NAME", help="who last changed this, and what touched it"
-    )
-    parser.add_argument("--text", default="", help="only what brought or took this text")
-    parser.add_argument("--actor", default="", help="cli, agent, human, or a client's name")
-    parser.add_argument("--action-type", default="", metavar="TYPE", help="create, evolve, revert, …")
-    _paging(parser)
-    _json_flag(parser)
-
-
-def _diff(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "diff", "show what changed between two versions, who did it and why")
-    parser.add_argument("report")
-    parser.add_argument(
-        "--since",
-        default="",
-        metavar="VERSION|TIME",
-        help="after this version or time (default: the last change)",
-    )
-    parser.add_argument("--to-version", type=int, default=0, metavar="N", help="up to version N")
-    parser.add_argument("--format", default="", help="changes (default), or text: a unified diff")
-    parser.add_argument("--cursor", default="", help="go on where an earlier answer was cut")
-    _json_flag(parser)
-
-
-def _check(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "check", "find what is stale, unproven or broken; 1 if a report needs care")
-    parser.add_argument("report")
-    parser.add_argument("--on", default="", metavar="DAY", help="as of this day (default: today, in UTC)")
-    parser.add_argument("--cursor", default="", help="go on where an earlier answer was cut")
-    _json_flag(parser)
-
-
-def _render(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "render", "make a page: Markdown, or one HTML file")
-    parser.add_argument("report")
-    parser.add_argument("--format", default="", help=f"{', '.join(FORMATS)}; the first is the default")
-    parser.add_argument("--version", type=int, default=0, metavar="N", help="as it was at version N")
-    parser.add_argument(
-        "--to-file", action="store_true", help="into the report's folder; html and long pages always go there"
-    )
-    _json_flag(parser)
-
-
-def _verify(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "verify", "check the whole history of a report; 6 if anything is wrong")
-    parser.add_argument("report")
+def _verify(parser: Parser) -> None:
+    _report(parser)
     parser.add_argument(
         "--expect",
         default="",
         metavar="VERSION:HASH",
-        help="the head noted elsewhere when the report was at this version: it must still lead there",
+        help="a version and the head noted elsewhere at that version: the history must still lead there",
     )
-    _json_flag(parser)
 
 
-def _delete(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "delete", "move a report to the trash")
-    parser.add_argument("report")
-    parser.add_argument("--reason", default="", help="why; kept in the audit trail")
-    _json_flag(parser)
+def _delete(parser: Parser) -> None:
+    _report(parser)
+    parser.add_argument("--reason", default="", help="reason of the change, kept in the audit trail")
 
 
-def _restore(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "restore", "bring a report back from the trash")
-    parser.add_argument("report")
-    _json_flag(parser)
-
-
-def _import(commands: Commands[argparse.ArgumentParser]) -> None:
-    summary = "import another reports directory, an exported report, or Markdown with its git history"
-    parser = _command(commands, "import", summary)
+def _import(parser: Parser) -> None:
+    _root(parser)
     parser.add_argument(
-        "path", help="a directory with by_id/, a Markdown file or a folder of them, or what export wrote"
+        "path",
+        help="a directory with by_id/, a Markdown file or a folder of them, or a file that export wrote",
     )
-    _json_flag(parser)
+    _json(parser)
 
 
-def _export(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "export", "write a report and its whole history into one file")
-    parser.add_argument("report")
+def _export(parser: Parser) -> None:
+    _report(parser)
     parser.add_argument(
-        "--output", default="", metavar="FILE", help="a new file (default: REPORT-ID.report.tar, right here)"
+        "--output",
+        default="",
+        metavar="FILE",
+        help="a new file (default: REPORT-ID.report.tar in the current folder)",
     )
-    _json_flag(parser)
 
 
-def _doctor(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(
-        commands, "doctor", "check all reports, the index and the trash; 6 if anything is wrong"
-    )
+def _doctor(parser: Parser) -> None:
+    _root(parser)
     parser.add_argument(
-        "--repair", action="store_true", help="mend what can be mended without guessing, then check again"
+        "--repair", action="store_true", help="repair what can be repaired without guessing, then check again"
     )
     parser.add_argument("--deep", action="store_true", help="also read back every version of every report")
-    _json_flag(parser)
+    _json(parser)
 
 
-def _install(commands: Commands[argparse.ArgumentParser]) -> None:
-    parser = _command(commands, "install", "add this server to the configuration of an MCP client")
-    _editing(parser)
-
-
-def _uninstall(commands: Commands[argparse.ArgumentParser]) -> None:
-    summary = "take this server out of the configuration of an MCP client"
-    _editing(_command(commands, "uninstall", summary, has_root=False))
-
-
-def _editing(parser: argparse.ArgumentParser) -> None:
+def _client(parser: Parser) -> None:
     parser.add_argument("client", choices=CLIENTS, metavar="CLIENT", help=", ".join(CLIENTS))
     parser.add_argument("--dry-run", action="store_true", help="show what would change, change nothing")
 
 
-def _demo(commands: Commands[argparse.ArgumentParser]) -> None:
-    summary = "keep a report about this Python environment, through a real client and server"
-    _command(
-        commands, "demo", summary, root=DEMO_ROOT, root_help=f"its reports (default: {DEMO_ROOT}, right here)"
-    )
+def _install(parser: Parser) -> None:
+    _root(parser)
+    _client(parser)
 
 
-COMMANDS = (
-    _serve,
-    _create,
-    _update,
-    _get,
-    _list,
-    _revert,
-    _audit,
-    _diff,
-    _check,
-    _render,
-    _verify,
-    _delete,
-    _restore,
-    _import,
-    _export,
-    _doctor,
-    _install,
-    _uninstall,
-    _demo,
+def _demo(parser: Parser) -> None:
+    _root(parser, DEMO_ROOT, f"folder of its reports (default: {DEMO_ROOT} in the current folder)")
+
+
+OTHERS: tuple[tuple[str, str, Callable[[Parser], None]], ...] = (
+    ("verify", "check the whole history of a report; exit code 6 if anything is wrong", _verify),
+    ("delete", "move a report to the trash", _delete),
+    ("restore", "bring a report back from the trash", _report),
+    (
+        "import",
+        "import another reports directory, an exported report, or Markdown with its git history",
+        _import,
+    ),
+    ("export", "write a report and its whole history into one file", _export),
+    ("doctor", "check all reports, the catalogue and the trash; exit code 6 if anything is wrong", _doctor),
+    ("install", "add this server to the configuration of an MCP client", _install),
+    ("uninstall", "remove this server from the configuration of an MCP client", _client),
+    ("demo", "keep a report about this Python environment, through a real client and server", _demo),
 )
-"""What adds each command, in the order of the help."""
+"""The commands that call no tool: name, summary, and the function that adds the options."""

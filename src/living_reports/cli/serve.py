@@ -1,4 +1,4 @@
-"""`living-reports serve`: hands over to the server, having loaded nothing else."""
+"""`living-reports serve`: start the server; nothing else is loaded."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ LOCALHOST = "127.0.0.1"
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until the client goes away, or a signal ends it; 0 at a clean end.
+    """Serve until the client leaves or a signal arrives; return 0 at a clean end.
 
     Raises:
-        InvalidInputError: An option or a variable makes no sense.
+        InvalidInputError: An option or a variable is invalid.
         KeyboardInterrupt: SIGINT ended it.
     """
     from living_reports import server
 
     settings = load_settings(options.root)
     if options.http is None:
-        _refuse_options_of_http(options)
+        _refuse_http_options(options)
         server.serve_stdio(settings, name=options.name)
     else:
         token = load_token(options.token_file)
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _refuse_options_of_http(options: argparse.Namespace) -> None:
+def _refuse_http_options(options: argparse.Namespace) -> None:
     for path, value in (("--host", options.host), ("--token-file", options.token_file)):
         if value:
-            raise InvalidInputError(f"{path} goes with --http alone.", hint="Add --http PORT.", path=path)
+            raise InvalidInputError(f"{path} only works with --http.", hint="Add --http PORT.", path=path)

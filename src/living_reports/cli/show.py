@@ -1,7 +1,7 @@
-"""The library's answers as a person reads them.
+"""Show the library's answers to a person.
 
-Rules: what an answer says is shown, nothing is added to it; ids are cut to what a person
-types; what was cut is said, with the option that goes on.
+Rules: an answer is shown without additions; ids are cut to a length that a person types; where something was
+cut, the option that continues is named.
 
     >>> updated(Terminal(sys.stdout), {"title": "Health", "version": 4, "applied": 1, …})
     Health is now at version 4: 1 change
@@ -23,12 +23,12 @@ MOST_NAME_CELLS = 40
 
 
 def short_time(stamp: str) -> str:
-    """An ISO timestamp to the second, as it stands in UTC: `2026-11-23 10:00:00`."""
+    """Return an ISO timestamp to the second, in UTC: `2026-11-23 10:00:00`."""
     return stamp[:19].replace("T", " ")
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 change`, `2 changes`."""
+    """Return a number with its noun: `1 change`, `2 changes`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -36,7 +36,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def created(terminal: Terminal, answer: Answer) -> None:
-    """What `create_report` made, with the ids of what is in it."""
+    """Show the answer of `create_report`, with the ids of new items."""
     terminal.line(terminal.style("Created ", "green") + terminal.style(clean(answer["title"]), "bold"))
     terminal.fields([("report", answer["report_id"]), ("version", str(answer["version"]))])
     _new_items(terminal, answer.get("created", {}))
@@ -44,7 +44,7 @@ def created(terminal: Terminal, answer: Answer) -> None:
 
 
 def updated(terminal: Terminal, answer: Answer) -> None:
-    """What `update_report` or `revert_report` did, or would do."""
+    """Show the answer of `update_report` or `revert_report`."""
     title = terminal.style(one_line(answer["title"]), "bold")
     changes = counted(answer.get("applied", len(answer.get("changed", []))), "change")
     if answer.get("dry_run"):
@@ -67,13 +67,13 @@ def _versions(versions: Sequence[int]) -> str:
 
 
 def deleted(terminal: Terminal, answer: Answer) -> None:
-    """Where a report went."""
+    """Show the place of a report in the trash."""
     terminal.line(f"{terminal.style(one_line(answer['title']), 'bold')} is in the trash")
     terminal.fields([("path", answer["path"]), ("back", f"living-reports restore {answer['report_id']}")])
 
 
 def restored(terminal: Terminal, answer: Answer) -> None:
-    """A report that came back."""
+    """Show a restored report."""
     title = terminal.style(one_line(answer["title"]), "bold")
     terminal.line(f"{title} is back, at version {answer['version']}")
     terminal.fields([("report", answer["report_id"])])
@@ -81,7 +81,7 @@ def restored(terminal: Terminal, answer: Answer) -> None:
 
 
 def changed(terminal: Terminal, rows: Sequence[Mapping[str, Any]], indent: int = 2) -> None:
-    """The edits of a version, one a line: `~ title  "Old" → "New"`."""
+    """Show the edits of a version, one a line: `~ title  Old → New`."""
     places = [clean(row["at"]) or "the report" for row in rows[:MOST_CHANGED]]
     wide = max(map(cells, places), default=0)
     for row, place in zip(rows, places, strict=False):
@@ -94,7 +94,7 @@ def changed(terminal: Terminal, rows: Sequence[Mapping[str, Any]], indent: int =
 
 
 def mark_of(row: Mapping[str, Any]) -> tuple[str, str]:
-    """The sign of an edit and its colour: something came, changed or went."""
+    """Return the sign of an edit and its colour: added, changed or removed."""
     if "old" not in row:
         return "+", "green"
     return ("~", "yellow") if "new" in row else ("-", "red")
@@ -108,7 +108,7 @@ def _old_and_new(row: Mapping[str, Any], room: int) -> str:
 
 
 def value(data: Any) -> str:
-    """A value on one line: text as it is, an item by its title or summary, else JSON."""
+    """Return a value on one line: text as it is, an item by its title or summary, else JSON."""
     if isinstance(data, str):
         return one_line(data)
     if isinstance(data, dict) and (name := data.get("title") or data.get("summary")):
@@ -127,7 +127,7 @@ def _new_items(terminal: Terminal, items: Mapping[str, Sequence[Mapping[str, str
 
 
 def warnings(terminal: Terminal, answer: Answer) -> None:
-    """What has to be said beside the answer."""
+    """Show the warnings of an answer."""
     for warning in answer.get("warnings", []):
         text = warning if isinstance(warning, str) else value(warning)
         terminal.paragraph(text, "yellow", first="warning: ")
@@ -137,7 +137,7 @@ def warnings(terminal: Terminal, answer: Answer) -> None:
 
 
 def reports(terminal: Terminal, answer: Answer) -> None:
-    """The catalogue, one report a line."""
+    """Show the list of reports, one a line."""
     rows = [_report_row(entry) for entry in answer["reports"]]
     if not rows:
         terminal.line("No report matches.")
@@ -153,7 +153,7 @@ def reports(terminal: Terminal, answer: Answer) -> None:
 
 
 def _matches(terminal: Terminal, entries: Sequence[Mapping[str, Any]]) -> None:
-    """Each report with what in it fits, by the ids of its items."""
+    """Show each report with the items that match."""
     for entry in entries:
         report_id, version, _, _, title = _report_row(entry)
         head = terminal.style(report_id, "cyan") + f"  v{version}  "
@@ -181,7 +181,7 @@ def _report_row(entry: Mapping[str, Any]) -> list[str]:
 
 
 def events(terminal: Terminal, answer: Answer) -> None:
-    """The audit trail, newest first: who, when, why, and what."""
+    """Show the audit trail, newest first."""
     rows = answer["events"]
     if last := answer.get("last_change"):
         terminal.line(terminal.style("last changed ", "dim") + by_line(last))
@@ -203,18 +203,18 @@ def events(terminal: Terminal, answer: Answer) -> None:
 
 
 def by_line(row: Mapping[str, Any]) -> str:
-    """Who, when and why, on one line: `v3 2026-11-23 10:00:00 cli ann: New figures`."""
+    """Return author, time and reason on one line: `v3 2026-11-23 10:00:00 cli ann: New figures`."""
     who = f"{_version(row)} {short_time(row['ts'])} {row['actor']} {row.get('client', '')}".rstrip()
     return one_line(f"{who}: {row['reason']}" if row.get("reason") else who)
 
 
 def _version(row: Mapping[str, Any]) -> str:
-    """The version after an event; another program's need not say it."""
+    """Return the version after an event; events of other programs may have none."""
     return f"v{row['version']}" if "version" in row else "-"
 
 
 def verified(terminal: Terminal, answer: Answer) -> None:
-    """Whether the history is whole, and where it is not."""
+    """Show the result of a verification."""
     result = answer["verified"]
     number = counted(result["events"], "event")
     if result["ok"]:
@@ -230,7 +230,7 @@ def verified(terminal: Terminal, answer: Answer) -> None:
 
 
 def report(terminal: Terminal, answer: Answer) -> None:
-    """A report in any view; the markdown view as a page."""
+    """Show a report in any view; the markdown view as a page."""
     if (text := answer.get("text")) is not None:
         show_markdown(terminal, text)
     else:
@@ -261,7 +261,7 @@ def _items(terminal: Terminal, answer: Answer) -> None:
 
 
 def tree(terminal: Terminal, data: Any, indent: int) -> None:
-    """Any JSON data, indented, names dim, long text wrapped."""
+    """Show any JSON data, indented, with dim names and wrapped text."""
     if isinstance(data, dict):
         plain = [(name, item) for name, item in data.items() if not isinstance(item, dict | list)]
         terminal.fields([(name, _scalar(item)) for name, item in plain], indent)
@@ -283,7 +283,7 @@ def tree(terminal: Terminal, data: Any, indent: int) -> None:
 
 
 def _are_rows(data: Sequence[Any], width: int) -> bool:
-    """Whether these are flat objects that fit into the columns of a table whole."""
+    """Return True if these are flat objects that fit into a table uncut."""
     if not data or not all(isinstance(row, dict) for row in data):
         return False
     columns: dict[str, int] = {}
@@ -300,7 +300,7 @@ def _scalar(data: Any) -> str:
 
 
 def more(terminal: Terminal, answer: Answer) -> None:
-    """That an answer was cut, and the option that goes on."""
+    """Show that an answer was cut, and the option that continues."""
     if cursor := answer.get("next_cursor"):
         terminal.line(f"There is more: --cursor {cursor}", "dim")
 
@@ -309,7 +309,7 @@ def more(terminal: Terminal, answer: Answer) -> None:
 
 
 def refusal(terminal: Terminal, error: Mapping[str, Any]) -> None:
-    """Why a command was refused, what to do, and what there is instead."""
+    """Show an error: the message, the hint, and the details."""
     terminal.line(terminal.style(f"{error['code']}: ", "red", "bold") + clean(error["message"]))
     if error.get("hint"):
         terminal.paragraph(error["hint"], first="  ")
@@ -330,7 +330,7 @@ def refusal(terminal: Terminal, error: Mapping[str, Any]) -> None:
 
 
 def _conflicts(terminal: Terminal, conflicts: Sequence[Mapping[str, Any]]) -> None:
-    """What both changed, one place after the other: before, now, and as the command would have it."""
+    """Show the conflicting places: the value before, now, and as the command would have it."""
     for conflict in conflicts:
         terminal.line("  " + terminal.style(clean(str(conflict.get("at", ""))), "bold"))
         if by := conflict.get("by"):

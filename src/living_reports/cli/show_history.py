@@ -1,11 +1,11 @@
-"""What changed, what needs care, and pages, as a person reads them.
+"""Show differences, findings and pages to a person.
 
 Rules:
 
-- Changes are grouped by the section or insight they belong to, and in it by who made them,
-  when and why. An item is named by its title or summary where it still has one.
-- A unified diff is coloured on a terminal; piped, it is exactly the answer's text.
-- A finding comes with what to do about it.
+- Changes are grouped by section or insight, and within it by author, time and reason. An item is named by its
+  title or summary where it still has one.
+- A unified diff is coloured on a terminal; piped, it is exactly the text of the answer.
+- A finding is shown with its hint.
 
     >>> difference(Terminal(sys.stdout), {"title": "Health", "from_version": 2, "to_version": 3, …})
     Health: version 2 → 3
@@ -33,11 +33,11 @@ _SEVERITY_STYLES = {"error": "red", "warning": "yellow", "info": "cyan"}
 Row = Mapping[str, Any]
 
 
-# --- What changed -------------------------------------------------------------------------
+# --- Differences --------------------------------------------------------------------------
 
 
 def difference(terminal: Terminal, answer: Answer) -> None:
-    """What `diff_report` found, item by item, or as the unified diff that it is."""
+    """Show the answer of `diff_report`, item by item or as a unified diff."""
     if (text := answer.get("text")) is not None:
         _unified(terminal, text)
     else:
@@ -71,7 +71,7 @@ def _by_item(terminal: Terminal, rows: Sequence[Row], names: Mapping[str, str]) 
 
 
 def _item_of(at: str) -> str:
-    """The address of the section or insight that an address lies in; empty for the report itself."""
+    """Return the address of the section or insight that an address lies in; empty for the report itself."""
     kind, _, rest = at.partition("/")
     return f"{kind}/{rest.partition('/')[0]}" if kind in ITEMS and rest else ""
 
@@ -82,14 +82,14 @@ def _item_head(terminal: Terminal, item: str, rows: Sequence[Row], names: Mappin
     item_id = item.partition("/")[2]
     starts = (item_id[:length] for length in range(SHORT_ID, len(item_id) + 1))
     name = next((names[start] for start in starts if start in names), "")
-    if not name:  # it went: its row says what it was
+    if not name:  # a removed item: its row has the name
         name = next((value(row["old"]) for row in rows if row["at"] == item and "old" in row), "")
     return "  ".join(filter(None, [terminal.style(one_line(name), "bold"), terminal.style(item, "dim")]))
 
 
 def _edit(terminal: Terminal, row: Row, field: str) -> None:
     mark, style = mark_of(row)
-    if not field:  # the item as a whole; its head says what it is
+    if not field:  # the item as a whole
         terminal.line(f"    {mark} {'added' if mark == '+' else 'removed'}", style)
         return
     sides = {side: _side(row[side]) for side in ("old", "new") if side in row}
@@ -108,11 +108,11 @@ def _side(data: Any) -> str:
     return clean(data) if isinstance(data, str) else value(data)
 
 
-# --- What needs care ----------------------------------------------------------------------
+# --- Findings ----------------------------------------------------------------------------
 
 
 def findings(terminal: Terminal, answer: Answer) -> None:
-    """What `check_report` found, the gravest first, each with what to do about it."""
+    """Show the findings of `check_report`, the worst first, each with its hint."""
     rows = answer["findings"]
     title = terminal.style(one_line(answer["title"]), "bold")
     verdict = (
@@ -141,7 +141,7 @@ def _counts(rows: Sequence[Row]) -> str:
 
 
 def page(terminal: Terminal, answer: Answer) -> None:
-    """A page, or where its file is."""
+    """Show a page, or the place of its file."""
     if (text := answer.get("text")) is not None:
         show_markdown(terminal, text)
     else:

@@ -1,12 +1,11 @@
-"""Text for a person at a terminal: colour, columns, wrapping, and a sign of life.
+"""Text for a person at a terminal: colour, columns, wrapping, and a progress indicator.
 
 Rules:
 
-- Colour only where the stream is a terminal, `NO_COLOR` is unset and `TERM` is not `dumb`;
-  what is piped or redirected is plain text.
-- Nothing is wider than the terminal, nor than `MAX_WIDTH`; the widest column of a table gives
-  way. Widths count what a terminal shows: a CJK character takes two cells, a
-  combining mark none.
+- There is colour only where the stream is a terminal, `NO_COLOR` is unset and `TERM` is not `dumb`; piped or
+  redirected output is plain text.
+- Nothing is wider than the terminal, or than `MAX_WIDTH`; the widest column of a table is narrowed. Widths
+  count terminal cells: a CJK character takes two, a combining mark none.
 - Control characters of a report's text never reach the terminal.
 
     >>> terminal = Terminal(sys.stdout)
@@ -16,6 +15,7 @@ Rules:
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -26,18 +26,18 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
-from typing import TextIO
+from typing import Any, TextIO
 
 MAX_WIDTH = 100
 NARROWEST = 12
 CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
-PATIENCE_SECONDS = 1.0
+INDICATOR_DELAY_S = 1.0
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 class Terminal:
-    """Where a command writes what a person reads."""
+    """The stream that a command writes readable text to."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -46,28 +46,28 @@ class Terminal:
         self.width = min(shutil.get_terminal_size((MAX_WIDTH, 24)).columns, MAX_WIDTH)
 
     def style(self, text: str, *names: str) -> str:
-        """The text in these styles, or as it is where there is no colour."""
+        """Return the text in these styles, or as it is where there is no colour."""
         if not (self.colour and names and text):
             return text
         return f"\x1b[{';'.join(CODES[name] for name in names)}m{text}\x1b[0m"
 
     def line(self, text: str = "", *names: str) -> None:
-        """Write one line, cut at nothing."""
+        """Write one line, whatever its width."""
         print(self.style(text, *names) if names else text, file=self.stream)
 
     def heading(self, text: str) -> None:
-        """A line that a reader finds again when scrolling."""
+        """Write a heading, after an empty line."""
         self.line()
         self.line(clean(text), "bold")
 
     def paragraph(self, text: str, *names: str, first: str = "", rest: str | None = None) -> None:
-        """Wrapped text; `first` stands before the first line, `rest` before the others."""
+        """Write wrapped text; `first` precedes the first line, `rest` the others."""
         follow = " " * cells(first) if rest is None else rest
         for number, piece in enumerate(wrap(clean(text), self.width - cells(first))):
             self.line((follow if number else first) + self.style(piece, *names) if piece else first.rstrip())
 
     def fields(self, rows: Sequence[tuple[str, str]], indent: int = 2) -> None:
-        """Names in a dim column, values beside them."""
+        """Write names in a dim column, with values beside them."""
         wide = max((cells(name) for name, _ in rows), default=0)
         for name, value in rows:
             label = " " * indent + pad(clean(name), wide) + "  "
@@ -85,10 +85,15 @@ class Terminal:
         right: Sequence[int] = (),
         whole: bool = False,
     ) -> None:
-        """Aligned columns; the widest gives way where the line is too short.
+        """Write aligned columns; the widest one is narrowed where the line is too short.
 
-        `styles` names one style per column ("" for none), `right` the columns that are
-        aligned to the right. What does not fit is cut, or goes on below if it is to be `whole`.
+        Args:
+            rows: The cells.
+            heads: The column headings.
+            styles: One style per column ("" for none).
+            indent: The blanks before each line.
+            right: The columns that are aligned to the right.
+            whole: Wrap a cell that does not fit, instead of cutting it.
         """
         texts = [[one_line(cell) for cell in row] for row in rows]
         widths = self._widths([list(heads), *texts] if heads else texts, indent)
@@ -119,23 +124,23 @@ class Terminal:
 
 
 def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[Sequence[str]]:
-    """The row as lines of cells, each in as many lines as its words need."""
+    """Yield the row as lines of cells, with each cell wrapped."""
     columns = [wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
     yield from zip_longest(*columns, fillvalue="")
 
 
 def clean(text: str) -> str:
-    """The text without control characters; tabs become spaces."""
+    """Return the text without control characters; tabs become spaces."""
     return _CONTROL.sub("", text.replace("\t", "    "))
 
 
 def one_line(text: str) -> str:
-    """The text on one line, runs of blanks as one."""
+    """Return the text on one line, with runs of blanks as one."""
     return " ".join(clean(text).split())
 
 
 def cells(text: str) -> int:
-    """How many columns a terminal needs for the text."""
+    """Return the number of terminal cells that the text takes."""
     if text.isascii():
         return len(text)
     return sum(_cell(char) for char in text)
@@ -148,13 +153,13 @@ def _cell(char: str) -> int:
 
 
 def pad(text: str, width: int, right: bool = False) -> str:
-    """The text with blanks up to this width."""
+    """Return the text with blanks up to this width."""
     blanks = " " * max(width - cells(text), 0)
     return blanks + text if right else text + blanks
 
 
 def cut(text: str, width: int) -> str:
-    """The text, or its beginning and an ellipsis where it is too wide."""
+    """Return the text, or its beginning and an ellipsis where it is too wide."""
     if cells(text) <= width:
         return text
     kept, used = [], 1
@@ -167,7 +172,7 @@ def cut(text: str, width: int) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """The text in lines of at most this width where its words allow; line breaks stay."""
+    """Return the text in lines of at most this width where its words allow; line breaks stay."""
     lines = []
     for line in text.split("\n"):
         blanks = line[: len(line) - len(line.lstrip())]
@@ -183,7 +188,7 @@ def wrap(text: str, width: int) -> list[str]:
 
 
 def size(count: int) -> str:
-    """A number of bytes as a person says it: `1.2 MB`."""
+    """Return a number of bytes for a person: `1.2 MB`."""
     value = float(count)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 999.5 or unit == "GB":
@@ -192,11 +197,16 @@ def size(count: int) -> str:
     return f"{value:.0f} {unit}" if unit == "B" or value >= 99.5 else f"{value:.1f} {unit}"
 
 
+def print_json(answer: Any) -> None:
+    """Print an answer as one line of JSON."""
+    print(json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
+
+
 @contextmanager
-def sign_of_life(what: str) -> Iterator[Callable[[str], None]]:
+def progress_indicator(what: str) -> Iterator[Callable[[str], None]]:
     """Show on stderr how long the work has taken, once it takes over a second.
 
-    The block gets a function that changes the words. Nothing is shown where stderr is no terminal.
+    The block gets a function that changes the text. Nothing is shown where stderr is not a terminal.
     """
     words = [what]
     done = threading.Event()
@@ -213,7 +223,7 @@ def sign_of_life(what: str) -> Iterator[Callable[[str], None]]:
 
 def _tick(words: Sequence[str], done: threading.Event) -> None:
     began = time.monotonic()
-    if done.wait(PATIENCE_SECONDS):
+    if done.wait(INDICATOR_DELAY_S):
         return
     while not done.wait(0.2):
         what = cut(one_line(words[0]), MAX_WIDTH - 20)

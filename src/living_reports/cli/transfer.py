@@ -1,6 +1,6 @@
 """`living-reports import` and `living-reports export`.
 
-Rules: what was refused is said beside what was imported, and makes the exit code 1.
+Rules: refused reports are listed beside imported ones, and make the exit code 1.
 
     >>> run(build_parser().parse_args(["import", "docs"]))
     0
@@ -9,19 +9,16 @@ Rules: what was refused is said beside what was imported, and makes the exit cod
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
-from living_reports.cli.commands import author
+from living_reports.cli.commands import author, open_library
 from living_reports.cli.show import SHORT_ID, counted
-from living_reports.cli.terminal import Terminal, clean, one_line, sign_of_life, size
+from living_reports.cli.terminal import Terminal, clean, one_line, print_json, progress_indicator, size
 from living_reports.errors import ReportError
 from living_reports.interchange.exporting import export_report
 from living_reports.interchange.importing import import_reports
-from living_reports.library import Library
-from living_reports.settings import load_settings
 
 Answer = dict[str, Any]
 
@@ -32,18 +29,17 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ReportError: It was refused.
     """
-    settings = load_settings(options.root)
-    library = Library(settings.root, lock_timeout_seconds=settings.lock_timeout_seconds)
+    storage = open_library(options.root).storage
     is_import = options.command == "import"
-    with sign_of_life(options.command) as say:
+    with progress_indicator(options.command) as say:
         if is_import:
             path = Path(options.path).expanduser()
-            answer = import_reports(library.storage, path, author=author(), say=say)
+            answer = import_reports(storage, path, author=author(), say=say)
         else:
             output = Path(options.output).expanduser() if options.output else None
-            answer = export_report(library.storage, options.report, output)
+            answer = export_report(storage, options.report, output)
     if options.json:
-        print(json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
+        print_json(answer)
     elif is_import:
         _show_imported(Terminal(sys.stdout), answer)
     else:
