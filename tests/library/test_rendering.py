@@ -1,4 +1,4 @@
-"""`render_report`: which page comes as text and which as a file, and what the log says of it."""
+"""`render_report`: pages as text, pages as files, and their events."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def log(library: Library, report: str) -> list[Json]:
 # --- Text ---------------------------------------------------------------------------------
 
 
-def test_markdown_comes_as_text_and_writes_nothing(library: Library) -> None:
+def test_markdown_is_answered_as_text_and_writes_nothing(library: Library) -> None:
     report = create_report(library)
     answer = render(library)
     assert answer.pop("text").startswith("# Health\n")
@@ -115,14 +115,14 @@ def test_html_is_a_file_with_one_event_that_makes_no_version(library: Library) -
     assert library.audit_report(AuditReport(report, verify=True))["verified"]["ok"]
 
 
-def test_the_address_leads_to_the_file(tmp_path: Path) -> None:
+def test_the_uri_opens_the_file(tmp_path: Path) -> None:
     library = Library(tmp_path / "Berichte für #1")
     create_report(library)
     answer = render(library, format="html")
     assert Path(unquote(urlsplit(answer["uri"]).path)).read_bytes() == Path(answer["path"]).read_bytes()
 
 
-def test_markdown_goes_into_a_file_on_request(library: Library) -> None:
+def test_markdown_is_written_to_a_file_on_request(library: Library) -> None:
     report = create_report(library)
     answer = render(library, to_file=True)
     text = Path(answer["path"]).read_text(encoding="utf-8")
@@ -133,7 +133,7 @@ def test_markdown_goes_into_a_file_on_request(library: Library) -> None:
     assert page == render(library)["text"]
 
 
-def test_long_markdown_goes_into_a_file(library: Library) -> None:
+def test_long_markdown_is_written_to_a_file(library: Library) -> None:
     create_report(library, sections=[{"title": "Errors", "content": LONG}])
     answer = render(library)
     assert answer["bytes"] == Path(answer["path"]).stat().st_size > 20_000
@@ -147,7 +147,7 @@ def test_text_stays_within_the_limit_of_an_answer(library: Library) -> None:
     assert "path" in render(library)
 
 
-def test_the_same_version_is_rendered_over_its_file_and_others_beside_it(library: Library) -> None:
+def test_rendering_again_replaces_the_file_of_the_same_version_only(library: Library) -> None:
     report = create_report(library)
     first = render(library, format="html")
     Path(first["path"]).write_text("spoilt")
@@ -176,7 +176,7 @@ def test_images_come_from_allowed_folders_only(tmp_path: Path) -> None:
     assert "data:image" not in pages["without"]
 
 
-# --- Trouble ------------------------------------------------------------------------------
+# --- Errors -------------------------------------------------------------------------------
 
 
 def test_a_page_waits_for_the_lock(library: Library) -> None:
@@ -184,7 +184,7 @@ def test_a_page_waits_for_the_lock(library: Library) -> None:
     impatient = Library(library.storage.reports_root, lock_timeout_seconds=0.05)
 
     def hold_and_render(operation: str, details: tuple[Any, ...]) -> None:
-        """A second renderer, in the middle of the first one's work."""
+        """Render again while the first call is at work."""
         if operation == "create" and details[0].name == ".report-v1.html.tmp":
             durable.observer = None
             with ThreadPoolExecutor(1) as threads, pytest.raises(LockTimeoutError):
@@ -207,7 +207,7 @@ def test_a_page_waits_for_the_lock(library: Library) -> None:
         ("rename", ".report-v1.html.tmp", "unknown", 2),
     ],
 )
-def test_a_disk_that_refuses_leaves_no_half_page(
+def test_a_disk_error_leaves_no_partial_page(
     library: Library, operation: str, name: str, happened: str, events: int
 ) -> None:
     report = create_report(library)
@@ -258,11 +258,11 @@ def test_a_damaged_report_gives_text_but_no_file(library: Library) -> None:
     assert not (folder_of(library, report) / "render").exists()
 
 
-# --- Another writer's report --------------------------------------------------------------
+# --- Reports of other programs ------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stated", [0, 3])
-def test_a_report_of_another_writer_is_adopted_before_it_gets_a_file(library: Library, stated: int) -> None:
+def test_a_report_of_another_program_is_adopted_before_it_gets_a_file(library: Library, stated: int) -> None:
     report = create_report(library)
     folder = folder_of(library, report)
     outline = json.loads((folder / "outline.json").read_bytes())

@@ -1,4 +1,4 @@
-"""Blame on a real history agrees with what the revisions themselves say.
+"""The author of each change in a real history agrees with the revisions.
 
 The 333 revisions of a document that 67 people kept are replayed, each with its own author. Who
 last changed a section, and who wrote a line of it, is computed a second time from the revisions
@@ -25,7 +25,7 @@ POINTS = 3
 
 
 def replayed(library: Library, sent: list[Revision]) -> Iterator[tuple[int, str]]:
-    """Replay the revisions; at each of the points in time, the number of the revision and the report."""
+    """Replay the revisions; yield the revision number and the report at each point in time."""
     report = ""
     before: dict[str, str] = {}
     for number, revision in enumerate(sent, 1):
@@ -44,7 +44,7 @@ def replayed(library: Library, sent: list[Revision]) -> Iterator[tuple[int, str]
 
 
 class Blame:
-    """For each section, the revision that last changed it, and for each of its lines the one it is from."""
+    """The revision that last changed each section, and the revision of each of its lines."""
 
     def __init__(self) -> None:
         self.sections: dict[str, int] = {}
@@ -73,7 +73,7 @@ class Blame:
 
 
 def all_events(library: Library, report: str, item: str) -> tuple[Row, list[Row]]:
-    """The last change and all events of a section, over all pages."""
+    """Return the last change and all events of a section, from all pages."""
     events: list[Row] = []
     cursor = ""
     while True:
@@ -85,7 +85,7 @@ def all_events(library: Library, report: str, item: str) -> tuple[Row, list[Row]
 
 
 class Replayed(NamedTuple):
-    """The whole history in a library, and what it answered about each section at each point in time."""
+    """The whole history in a library, and its answers about each section at each point in time."""
 
     library: Library
     report: str
@@ -125,8 +125,8 @@ def test_blame_agrees_with_the_revisions_at_three_points_in_time(history: Replay
 
 
 @pytest.mark.parametrize("since", [111, 222, 300])
-def test_what_changed_since_then_is_by_who_changed_it_last(history: Replayed, since: int) -> None:
-    """Of every section whose text differs between two points, `by` is the last revision that touched it."""
+def test_the_author_of_a_difference_is_the_last_to_change_it(history: Replayed, since: int) -> None:
+    """`by` is the last revision that touched a section whose text differs."""
     blame = Blame()
     for number, revision in enumerate(history.sent, 1):
         blame.advance(number, revision["text"])

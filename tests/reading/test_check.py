@@ -1,4 +1,4 @@
-"""Each finding is found where it is, and only there; its hint is a change that mends it."""
+"""Each finding is reported where it applies, and only there; its hint is a change that fixes it."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def found(sections: list[dict[str, Any]], insights: list[dict[str, Any]]) -> lis
         ({"citations": [{"source": "url", "url": f"report://{uid(9)}/insights/{uid(3)}"}]}, None),
     ],
 )
-def test_what_is_found_about_an_insight(fields: dict[str, Any], code: str | None) -> None:
+def test_findings_about_an_insight(fields: dict[str, Any], code: str | None) -> None:
     expected = [(code, "insights/00000001")] if code else []
     assert found([section(16, 1)], [insight(1, **fields)]) == expected
 
 
-def test_what_is_found_about_sections() -> None:
+def test_findings_about_sections() -> None:
     sections = [
         section(16, content=None),
         section(17, content=" \n"),
@@ -92,7 +92,7 @@ def test_what_is_found_about_sections() -> None:
     ]
 
 
-def test_an_insight_in_no_section_is_an_orphan_whatever_its_status() -> None:
+def test_an_insight_in_no_section_is_orphaned_whatever_its_status() -> None:
     insights = [insight(1), insight(2), insight(3, status="killed")]
     assert found([section(16, 1)], insights) == [
         ("orphaned_insight", "insights/00000002"),
@@ -112,7 +112,7 @@ def test_findings_come_worst_first_then_as_in_the_document() -> None:
     assert list(counts(report, TODAY)) == ["bad_reference", "stale", "uncited", "empty_section"]
 
 
-def test_an_insight_that_two_sections_name_is_looked_at_once() -> None:
+def test_an_insight_in_two_sections_is_checked_once() -> None:
     assert found([section(16, 1), section(17, 1)], [insight(1, citations=[])]) == [
         ("uncited", "insights/00000001")
     ]
@@ -128,7 +128,7 @@ def test_hints_are_changes_with_ids_of_this_report() -> None:
     }
 
 
-def test_a_broken_citation_hint_names_exactly_that_citation() -> None:
+def test_the_hint_about_a_broken_citation_matches_only_that_citation() -> None:
     broken = {"source": "url", "title": "A page"}
     (finding,) = findings(outline([section(16, 1)], [insight(1, citations=[*CITED, broken])]), TODAY)
     removal, _, addition = finding["hint"].partition(", then ")
@@ -136,7 +136,7 @@ def test_a_broken_citation_hint_names_exactly_that_citation() -> None:
     assert json.loads(addition)["citation"] == {"url": "…"}
 
 
-def test_ids_that_share_their_start_are_told_apart() -> None:
+def test_ids_with_a_common_prefix_are_distinguished() -> None:
     one, other = (f"aaaaaaaa-0000-4000-8000-00000000000{n}" for n in (1, 2))
     bare: dict[str, Any] = {"citations": []}
     report = outline(
@@ -163,7 +163,7 @@ def test_times_are_compared_as_utc_days(review_by: Any, stale: bool) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "2026-13-01", "2026-1-1", "0001-01-01T00:00:00+14:00", 20261123, None])
-def test_what_is_no_day_is_none(value: Any) -> None:
+def test_an_invalid_day_is_none(value: Any) -> None:
     assert utc_day(value) is None
 
 
@@ -183,7 +183,7 @@ def moved(insights: list[dict[str, Any]], **versions: int) -> list[dict[str, str
     return findings(report, TODAY, {current[name]: version for name, version in versions.items()})
 
 
-def test_a_cited_report_that_has_moved_on_is_found_once_for_all_its_insights() -> None:
+def test_a_moved_source_is_reported_once_for_all_insights() -> None:
     insights = [insight(1, **citing(f"report://{HERE}/v/4")), insight(2, **citing(f"report://{HERE}/v/4"))]
     [finding] = moved(insights, here=6)
     assert (finding["code"], finding["severity"]) == ("source_moved", "info")
@@ -221,14 +221,14 @@ def test_which_citations_have_moved(fields: dict[str, Any], found: int) -> None:
     assert codes == ["source_moved"] * found
 
 
-def test_citing_the_newest_version_as_well_mends_it() -> None:
+def test_citing_the_newest_version_as_well_fixes_it() -> None:
     first = insight(1, **citing(f"report://{HERE}/v/4"))
     second = insight(2, **citing(f"report://{HERE}/v/4", f"report://{HERE}/v/6"))
     [finding] = moved([second, first], here=6)
     assert finding["at"] == "insights/00000001"
 
 
-def test_without_versions_nothing_is_said_of_other_reports() -> None:
+def test_without_versions_other_reports_are_not_checked() -> None:
     report = outline([section(16, 1)], [insight(1, **citing(f"report://{HERE}/v/4"))])
     assert findings(report, TODAY) == []
     assert cited_reports(report) == {HERE}
@@ -242,7 +242,7 @@ def documents(*hashes: str, path: str = "run.csv", **fields: Any) -> dict[str, A
     return {"citations": citations} | fields
 
 
-def test_a_document_that_has_changed_is_found_at_each_insight() -> None:
+def test_a_changed_document_is_reported_for_each_insight() -> None:
     report = outline([section(16, 1, 2)], [insight(n, **documents(ONE)) for n in (1, 2)])
     first, second = findings(report, TODAY, {}, {"run.csv": TWO})
     assert (first["at"], second["at"]) == ("insights/00000001", "insights/00000002")
@@ -282,7 +282,7 @@ def test_the_documents_that_are_cited_with_a_hash() -> None:
     assert cited_documents(outline([section(16, 1, 2)], insights)) == {"run.csv"}
 
 
-def test_a_sound_report_has_no_findings() -> None:
+def test_a_valid_report_has_no_findings() -> None:
     report = outline([section(16, 1)], [insight(1)])
     assert findings(report, TODAY) == []
     assert counts(report, TODAY) == {}

@@ -1,4 +1,4 @@
-"""A cursor goes on where it was made, refuses other arguments, and shows damage."""
+"""A cursor continues where it was made, refuses other arguments, and detects damage."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ ARGS = {"view": "sections", "find": "latency", "sections": ["a"], "stale": False
 
 
 @given(version=st.integers(1), position=st.lists(st.integers(0) | st.text(), max_size=6))
-def test_a_cursor_gives_back_what_it_was_made_of(version: int, position: list[int | str]) -> None:
+def test_a_cursor_round_trips(version: int, position: list[int | str]) -> None:
     assert cursor.decode(cursor.encode(version, ARGS, position), ARGS) == (version, position)
 
 
-def test_arguments_that_are_not_stated_do_not_count() -> None:
+def test_empty_arguments_are_ignored() -> None:
     text = cursor.encode(3, {"view": "full"}, [1])
     unstated: dict[str, object] = {
         "view": "full",
@@ -43,13 +43,13 @@ def test_a_cursor_refuses_other_arguments(other: dict[str, object]) -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", "abc", "é" * 8, "A" * 40, "next page", "A" * 10_000, "W10", "\ud800"]
 )
-def test_what_is_no_cursor_is_refused(text: str) -> None:
+def test_an_invalid_cursor_is_refused(text: str) -> None:
     with pytest.raises(InvalidInputError, match="not a cursor") as refused:
         cursor.decode(text, ARGS)
     assert refused.value.details == {"path": "cursor"}
 
 
-def test_each_single_changed_character_is_found() -> None:
+def test_every_changed_character_is_detected() -> None:
     text = cursor.encode(12, ARGS, [0, 4, 1200])
     for at, char in enumerate(text):
         changed = text[:at] + ("B" if char == "A" else "A") + text[at + 1 :]

@@ -1,4 +1,4 @@
-"""What diff_report answers: which versions, which rows in which order, by whom, and as text."""
+"""The answers of `diff_report`: versions, rows in order, authors, and text."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ ADOPTED = "7c1f0a52-3b0e-4d57-9a41-2f6f5f0b9d10"
 """The report in `data/igloo`, which another program wrote."""
 
 
-def compared(library: Library, **asked: Any) -> tuple[int, int]:
-    answer = library.diff_report(DiffReport("Health", **asked))
+def compared(library: Library, **arguments: Any) -> tuple[int, int]:
+    answer = library.diff_report(DiffReport("Health", **arguments))
     return answer["from_version"], answer["to_version"]
 
 
-def rows(library: Library, **asked: Any) -> list[Row]:
-    changed: list[Row] = library.diff_report(DiffReport("Health", **asked))["changed"]
+def rows(library: Library, **arguments: Any) -> list[Row]:
+    changed: list[Row] = library.diff_report(DiffReport("Health", **arguments))["changed"]
     return changed
 
 
@@ -58,7 +58,7 @@ def full_id(library: Library, name: str) -> str:
 
 @pytest.fixture
 def history(library: Library) -> Library:
-    """Ann's report; Ben corrects Errors in 2; Ann its insight in 3; Ben writes more on Errors in 4."""
+    """A report by Ann; Ben edits Errors in version 2, Ann its insight in 3, Ben Errors again in 4."""
     create_report(library)
     update_report(
         library,
@@ -73,7 +73,7 @@ def history(library: Library) -> Library:
     return library
 
 
-# --- Which versions -----------------------------------------------------------------------
+# --- Versions -----------------------------------------------------------------------------
 
 
 def test_it_compares_the_current_version_with_the_one_before(history: Library) -> None:
@@ -92,7 +92,7 @@ def test_since_a_moment_begins_with_the_version_that_was_current(history: Librar
         assert compared(history, since=since) == (0, 4)
 
 
-def test_before_the_creation_everything_came(history: Library) -> None:
+def test_from_before_the_creation_everything_is_added(history: Library) -> None:
     changed = rows(history, since="2020-01-01")
     came = {row["new"]: row["by"]["version"] for row in changed if "/" in row["at"]}
     assert came == {"active": 1, "Errors": 4, "Errors doubled in May": 3, "Latency": 1}
@@ -100,19 +100,19 @@ def test_before_the_creation_everything_came(history: Library) -> None:
     assert {row["at"]: row for row in changed}["title"]["new"] == "Health"
 
 
-def test_what_was_created_and_not_changed_since_has_one_version(library: Library) -> None:
+def test_an_unchanged_report_has_one_version(library: Library) -> None:
     create_report(library)
     assert compared(library) == (0, 1)
 
 
-def test_a_version_that_never_was_is_refused(history: Library) -> None:
+def test_an_unknown_version_is_refused(history: Library) -> None:
     wrong: list[dict[str, Any]] = [{"since": 9}, {"to_version": 9}, {"since": 1, "to_version": -1}]
-    for asked in wrong:
+    for arguments in wrong:
         with pytest.raises(NoSuchVersionError):
-            history.diff_report(DiffReport("Health", **asked))
+            history.diff_report(DiffReport("Health", **arguments))
 
 
-def test_backwards_is_refused_with_the_call_that_goes_forwards(history: Library) -> None:
+def test_a_backward_comparison_is_refused_with_the_forward_call(history: Library) -> None:
     with pytest.raises(InvalidInputError) as caught:
         history.diff_report(DiffReport("Health", since=4, to_version=2))
     assert caught.value.details["path"] == "to_version"
@@ -121,19 +121,19 @@ def test_backwards_is_refused_with_the_call_that_goes_forwards(history: Library)
         history.diff_report(DiffReport("Health", since="2999-01-01", to_version=2))
 
 
-@pytest.mark.parametrize("asked", [{"since": "last week"}, {"format": "html"}, {"cursor": "x"}])
-def test_an_argument_that_means_nothing_is_refused(history: Library, asked: Row) -> None:
+@pytest.mark.parametrize("arguments", [{"since": "last week"}, {"format": "html"}, {"cursor": "x"}])
+def test_an_invalid_argument_is_refused(history: Library, arguments: Row) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        history.diff_report(DiffReport("Health", **asked))
-    assert caught.value.details["path"] == next(iter(asked))
+        history.diff_report(DiffReport("Health", **arguments))
+    assert caught.value.details["path"] == next(iter(arguments))
 
 
-def test_the_same_version_twice_is_no_difference(history: Library) -> None:
+def test_a_version_does_not_differ_from_itself(history: Library) -> None:
     assert rows(history, since=4) == []
     assert history.diff_report(DiffReport("Health", since=4, format="text"))["text"] == ""
 
 
-def test_what_another_program_kept_is_known_from_its_last_version_on(tmp_path: Path) -> None:
+def test_an_adopted_report_is_known_from_its_last_version_on(tmp_path: Path) -> None:
     shutil.copytree(Path(__file__).parents[1] / "data" / "igloo", tmp_path / "igloo")
     library = Library(tmp_path / "igloo")
     kept = library.storage.read(ADOPTED).outline
@@ -141,19 +141,19 @@ def test_what_another_program_kept_is_known_from_its_last_version_on(tmp_path: P
     for _ in range(2):  # as it was found, and after the first change
         assert library.diff_report(DiffReport(ADOPTED, since="2026-03-03"))["from_version"] == version
         assert library.diff_report(DiffReport(ADOPTED, since=kept.created_at[:10]))["from_version"] == 0
-        for asked in ({"since": kept.updated_at}, {"to_version": version}):
+        for arguments in ({"since": kept.updated_at}, {"to_version": version}):
             with pytest.raises(NoSuchVersionError) as caught:
-                library.diff_report(DiffReport(ADOPTED, **asked))
+                library.diff_report(DiffReport(ADOPTED, **arguments))
             assert f"since={version}" in str(caught.value.hint)
         update_report(library, ADOPTED, set_title("Review"))
         version = kept.outline_version + 1
     assert [row["old"] for row in library.diff_report(DiffReport(ADOPTED))["changed"]] == [kept.title]
 
 
-# --- Which rows ---------------------------------------------------------------------------
+# --- Rows ---------------------------------------------------------------------------------
 
 
-def test_a_row_says_what_changed_by_whom_and_why(history: Library) -> None:
+def test_a_row_has_the_change_the_author_and_the_reason(history: Library) -> None:
     answer = history.diff_report(DiffReport("Health", since=1))
     assert list(answer) == ["report_id", "title", "from_version", "to_version", "changed"]
     prose, importance = answer["changed"]
@@ -177,13 +177,13 @@ def test_by_is_limited_to_the_range(history: Library) -> None:
     assert "Sundays" not in prose["new"]
 
 
-def test_what_was_changed_and_changed_back_is_no_difference(history: Library) -> None:
+def test_a_change_that_was_taken_back_is_no_difference(history: Library) -> None:
     update_report(history, "Health", set_title("Checkout"))
     update_report(history, "Checkout", set_title("Health"))
     assert rows(history, since=4) == []
 
 
-def test_rows_follow_the_report_and_what_went_stands_where_it_was(library: Library) -> None:
+def test_rows_follow_the_report_and_removed_items_keep_their_position(library: Library) -> None:
     titles = ("A", "B", "C", "D")
     sections = [{"title": t, "content": t, "insights": [{"summary": f"in {t}"}]} for t in titles]
     create_report(library, sections=sections)
@@ -202,7 +202,7 @@ def test_rows_follow_the_report_and_what_went_stands_where_it_was(library: Libra
     assert shown == [["ops"], "E", "aa", "B", "in B", 1, "dd"]
 
 
-def test_an_insight_that_moved_stands_in_its_new_section(library: Library) -> None:
+def test_a_moved_insight_is_listed_in_its_new_section(library: Library) -> None:
     create_report(library)
     insight = full_id(library, "Errors doubled in May")
     move = {"op": "move_insight", "insight": insight, "section": "Latency"}
@@ -214,7 +214,7 @@ def test_an_insight_that_moved_stands_in_its_new_section(library: Library) -> No
     assert set(kinds) == {"sections/content", "sections/insight_ids", "insights/importance"}
 
 
-def test_of_a_long_text_the_lines_that_differ_are_shown_around_the_difference(library: Library) -> None:
+def test_a_long_text_is_reduced_to_the_lines_that_differ(library: Library) -> None:
     line = "word " * 100
     create_report(library, sections=[{"title": "Errors", "content": f"one\n{line}12 %{line}\nthree"}])
     update_report(
@@ -255,7 +255,7 @@ def test_text_is_a_unified_diff_of_the_pages(history: Library) -> None:
     assert "-1. **[8/10]** Errors doubled in May [1]" in lines
 
 
-def test_text_shows_an_insight_that_is_no_longer_current(history: Library) -> None:
+def test_text_shows_an_insight_that_is_no_longer_active(history: Library) -> None:
     insight = full_id(history, "Errors doubled in May")
     update_report(history, "Health", {"op": "edit_insight", "insight": insight, "status": "killed"})
     assert "+1. **[9/10]** Errors doubled in May [1] *(killed)*" in (
@@ -273,10 +273,10 @@ def test_text_from_nothing_is_the_page(library: Library) -> None:
 # --- Pages --------------------------------------------------------------------------------
 
 
-def all_pages(library: Library, field: str, **asked: Any) -> list[Any]:
+def all_pages(library: Library, field: str, **arguments: Any) -> list[Any]:
     pages, cursor = [], ""
     while True:
-        answer = library.diff_report(DiffReport("Health", cursor=cursor, **asked))
+        answer = library.diff_report(DiffReport("Health", cursor=cursor, **arguments))
         assert len(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))) < 20_000
         assert (answer["from_version"], answer["to_version"]) == (1, 3)
         pages.append(answer[field])
@@ -305,7 +305,7 @@ def test_pages_of_rows_belong_to_one_comparison(long_history: Library) -> None:
     assert came == [f"{half} {n}" for half in range(2) for n in range(60)]
 
 
-def test_pages_of_a_text_join_to_the_whole(long_history: Library) -> None:
+def test_pages_of_a_text_can_be_joined(long_history: Library) -> None:
     pages = all_pages(long_history, "text", since=1, format="text")
     assert len(pages) > 1
     lines = "".join(pages).splitlines()
@@ -315,20 +315,20 @@ def test_pages_of_a_text_join_to_the_whole(long_history: Library) -> None:
 
 def test_a_cursor_refuses_other_arguments(long_history: Library) -> None:
     cursor = long_history.diff_report(DiffReport("Health", since=1))["next_cursor"]
-    for asked in ({"since": 2}, {"since": 1, "format": "text"}, {"since": 1, "to_version": 2}):
+    for arguments in ({"since": 2}, {"since": 1, "format": "text"}, {"since": 1, "to_version": 2}):
         with pytest.raises(InvalidInputError):
-            long_history.diff_report(DiffReport("Health", cursor=cursor, **asked))
+            long_history.diff_report(DiffReport("Health", cursor=cursor, **arguments))
 
 
-# --- Who last changed it ------------------------------------------------------------------
+# --- Last changes -------------------------------------------------------------------------
 
 
-def last(library: Library, item: str, **asked: Any) -> Row:
-    row: Row = library.audit_report(AuditReport("Health", item=item, **asked))["last_change"]
+def last(library: Library, item: str, **arguments: Any) -> Row:
+    row: Row = library.audit_report(AuditReport("Health", item=item, **arguments))["last_change"]
     return row
 
 
-def test_the_last_change_of_an_item_says_who_why_and_what(history: Library) -> None:
+def test_the_last_change_of_an_item_has_its_author_reason_and_place(history: Library) -> None:
     errors = full_id(history, "Errors")
     row = last(history, "Errors")
     assert list(row) == ["version", "ts", "actor", "client", "reason", "at"]
@@ -345,7 +345,7 @@ def test_filters_do_not_hide_the_last_change(history: Library) -> None:
     assert history.audit_report(AuditReport("Health", item="Errors", since=4))["last_change"]["version"] == 4
 
 
-def test_a_field_came_with_its_item(history: Library) -> None:
+def test_a_field_was_added_with_its_item(history: Library) -> None:
     update_report(history, "Health", {"op": "add_section", "title": "Costs", "content": "12 EUR"}, author=BEN)
     update_report(history, "Health", {"op": "edit_section", "section": "Costs", "title": "Cost"})
     assert last(history, "sections/Cost/content")["version"] == 5
@@ -388,7 +388,7 @@ def test_one_tag(history: Library) -> None:
     assert last(history, "metadata/tags")["version"] == 6
 
 
-def test_an_item_that_is_gone_was_last_changed_when_it_went(history: Library) -> None:
+def test_a_removed_item_was_last_changed_by_its_removal(history: Library) -> None:
     insight = full_id(history, "Errors doubled in May")
     update_report(
         history, "Health", {"op": "remove_section", "section": "Errors"}, author=BEN, reason="moved"
@@ -397,8 +397,8 @@ def test_an_item_that_is_gone_was_last_changed_when_it_went(history: Library) ->
         assert last(history, name)["reason"] == "moved"
 
 
-def test_a_time_alone_is_no_change_of_an_item(history: Library) -> None:
-    """Going back to version 1 only touches the times of what was changed and changed back since."""
+def test_a_changed_time_alone_does_not_count(history: Library) -> None:
+    """A revert to version 1 changes only the times of items whose content is the same again."""
     update_report(history, "Health", replace_content("p95 is 900 ms.", "Latency"))
     update_report(history, "Health", replace_content("p95 is 340 ms.", "Latency"))
     history.revert_report(RevertReport("Health", 1), author=ANN)

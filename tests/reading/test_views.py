@@ -1,4 +1,4 @@
-"""What a reader gets: each view, its filters, its size, and pages that lose and repeat nothing."""
+"""The views: content, filters, sizes, and pages that neither lose nor repeat anything."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_summary(report: Outline) -> None:
     }
 
 
-def test_summary_of_nothing() -> None:
+def test_summary_of_an_empty_report() -> None:
     assert view(outline([], [])) == {"sections": [], "top_insights": []}
 
 
@@ -172,7 +172,7 @@ def test_insights_are_ranked(report: Outline) -> None:
     ]
 
 
-def test_full_holds_everything(report: Outline) -> None:
+def test_full_contains_everything(report: Outline) -> None:
     odd = report.model_copy(update={"metadata": {"tags": ["q4"], "owner": "ada"}})
     odd = Outline.model_validate(outline_data(odd) | {"next_cursor": "kept", "order": [1]})
     data = outline_data(odd)
@@ -191,7 +191,7 @@ def test_markdown_is_the_rendered_page(report: Outline) -> None:
     assert view(report, view="markdown", status="all") == {"text": markdown(report, TODAY, status="all")}
 
 
-def test_markdown_of_one_section_has_nothing_of_the_others(report: Outline) -> None:
+def test_markdown_of_one_section_excludes_the_others(report: Outline) -> None:
     text = view(report, view="markdown", sections=["Part 16"])["text"]
     assert "## Part 16" in text
     assert "Finding 2" in text
@@ -199,7 +199,7 @@ def test_markdown_of_one_section_has_nothing_of_the_others(report: Outline) -> N
     assert "Finding 4" not in text
 
 
-# --- Which items -------------------------------------------------------------------------
+# --- Selection ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_markdown_of_one_section_has_nothing_of_the_others(report: Outline) -> N
         ({"view": "full", "status": "active"}, [0x10, 0x11, 0x12], [1, 2, 4]),
     ],
 )
-def test_what_is_asked_for(
+def test_selected_items(
     report: Outline, arguments: dict[str, Any], sections: list[int] | None, insights: list[int] | None
 ) -> None:
     answer = view(report, **arguments)
@@ -239,7 +239,7 @@ def test_what_is_asked_for(
     assert (ids(answer["insights"]) if "insights" in answer else None) == insights
 
 
-def test_sections_name_only_insights_that_are_shown(report: Outline) -> None:
+def test_sections_list_only_insights_that_are_shown(report: Outline) -> None:
     (item,) = view(report, view="sections", sections=["Part 16"], min_importance=7)["sections"]
     assert item["insight_ids"] == ["00000002"]
 
@@ -267,7 +267,7 @@ def test_values_out_of_range(
     assert details == extra
 
 
-def test_unknown_and_ambiguous_items_are_refused_with_their_place(report: Outline) -> None:
+def test_unknown_and_ambiguous_items_are_refused_with_their_path(report: Outline) -> None:
     with pytest.raises(ItemNotFoundError) as missing:
         view(report, sections=["Part 16", "Part 99"])
     with pytest.raises(AmbiguousSelectorError) as several:
@@ -275,7 +275,7 @@ def test_unknown_and_ambiguous_items_are_refused_with_their_place(report: Outlin
     assert (missing.value.details["path"], several.value.details["path"]) == ("sections[1]", "insights[0]")
 
 
-def test_ids_are_as_long_as_it_takes() -> None:
+def test_ids_are_as_long_as_needed() -> None:
     same = "aaaaaaaa-0000-4000-8000-00000000000"
     report = outline([section(1, section_id=same + "1")], [insight(2, insight_id=same + "2"), insight(3)])
     assert short_ids(report) == {same + "1": same + "1", same + "2": same + "2", uid(3): "00000003"}
@@ -312,7 +312,7 @@ def test_a_summary_of_twelve_sections_is_small() -> None:
 
 
 def pages(report: Outline, **arguments: Any) -> list[dict[str, Any]]:
-    """All pages of a view, each within its size; the next day begins between them."""
+    """Return all pages of a view, each within its size; the day changes between them."""
     limit = arguments.get("max_chars", 20_000)
     answers = [report_view(report, today=TODAY, **arguments)]
     while text := answers[-1].get("next_cursor"):
@@ -323,7 +323,7 @@ def pages(report: Outline, **arguments: Any) -> list[dict[str, Any]]:
 
 
 def joined(answers: list[dict[str, Any]]) -> dict[str, Any]:
-    """The pages put together again, as their reader would: by id, and by what `from` says."""
+    """Join the pages as a reader would: by id and by `from`."""
     whole: dict[str, Any] = {}
     for answer in answers:
         for key, value in answer.items():
@@ -353,23 +353,23 @@ def add_item(items: list[dict[str, Any]], item: dict[str, Any]) -> None:
 
 
 def join(held: Any, more: Any, path: list[str]) -> None:
-    """Put `more` behind `held`; `path` says where it begins, so whether its first entry goes on."""
+    """Append `more` to `held`; `path` is where it begins."""
     first, *inner = path
     if isinstance(held, list):
         assert int(first) == len(held) - bool(inner)
         if inner:
-            go_on(held, len(held) - 1, more.pop(0), inner)
+            append_to(held, len(held) - 1, more.pop(0), inner)
         held += more
         return
     for key, value in more.items():
         if key == first and inner:
-            go_on(held, key, value, inner)
+            append_to(held, key, value, inner)
         else:
             assert key not in held or key == "cut"
             held[key] = value
 
 
-def go_on(holder: Any, key: Any, value: Any, inner: list[str]) -> None:
+def append_to(holder: Any, key: Any, value: Any, inner: list[str]) -> None:
     if isinstance(value, str):
         assert int(inner[0]) == len(holder[key])
         holder[key] += value
@@ -406,10 +406,10 @@ def outlines(draw: st.DrawFn) -> Outline:
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(report=outlines(), limit=st.sampled_from([500, 600, 900, 1_500, 4_000]))
 def test_pages_together_are_the_whole(name: str, report: Outline, limit: int) -> None:
-    asked: dict[str, Any] = {"find": "a", "status": "all"} if name == "content" else {"view": name}
-    (whole,) = pages(report, max_chars=200_000, **asked)
+    arguments: dict[str, Any] = {"find": "a", "status": "all"} if name == "content" else {"view": name}
+    (whole,) = pages(report, max_chars=200_000, **arguments)
     whole = {key: value for key, value in whole.items() if key not in HEAD}
-    assert joined(pages(report, max_chars=limit, **asked)) == whole
+    assert joined(pages(report, max_chars=limit, **arguments)) == whole
 
 
 def test_an_item_that_fits_a_page_is_never_cut() -> None:
@@ -428,14 +428,14 @@ def test_a_long_content_is_cut_at_the_end_of_a_line() -> None:
     assert size(answers[0]) > 19_500
 
 
-def test_a_page_may_have_another_size_than_the_one_before() -> None:
+def test_max_chars_may_change_between_pages() -> None:
     report = usual_report(12)
     first = report_view(report, today=TODAY, view="sections", max_chars=4_000)
     rest = report_view(report, today=TODAY, view="sections", max_chars=200_000, cursor=first["next_cursor"])
     assert ids(first["sections"] + rest["sections"]) == list(range(0x10, 0x1C))
 
 
-def test_a_cursor_holds_its_version_and_refuses_another() -> None:
+def test_a_cursor_contains_its_version_and_refuses_another() -> None:
     report = usual_report(12)
     text = report_view(report, today=TODAY, view="sections", max_chars=4_000)["next_cursor"]
     assert cursor.decode(text, view_args(report.report_id, GetReport("Health", view="sections")))[0] == 4
@@ -447,7 +447,7 @@ def test_a_cursor_holds_its_version_and_refuses_another() -> None:
         report_view(report, today=TODAY, view="sections", find="word", cursor=text)
 
 
-def test_a_piece_that_cannot_be_cut_asks_for_more_room() -> None:
+def test_max_chars_below_an_indivisible_value_is_refused() -> None:
     report = outline([], [], metadata={"k" * 600: 1})
     with pytest.raises(InvalidInputError, match="too small") as refused:
         pages(report, view="full", max_chars=500)
@@ -493,11 +493,11 @@ AT = f"insights/{uid(1)}"
         ),
     ],
 )
-def test_an_edit_in_brief(edit: dict[str, Any], row: dict[str, Any] | None) -> None:
+def test_an_edit_as_a_row(edit: dict[str, Any], row: dict[str, Any] | None) -> None:
     assert brief_edits([edit]) == ([row] if row else [])
 
 
-def test_an_item_that_came_needs_one_row(report: Outline) -> None:
+def test_an_added_item_needs_one_row(report: Outline) -> None:
     data = outline_data(report)
     data["insights"].append(insight(9, created_at=CREATED, updated_at=CREATED))
     data["sections"][0]["insight_ids"].append(uid(9))
@@ -507,7 +507,7 @@ def test_an_item_that_came_needs_one_row(report: Outline) -> None:
     assert brief_edits(diff(new, report)) == [{"at": "insights/00000009", "old": "Finding 9"}]
 
 
-def test_an_insight_that_moved_is_seen_to_leave_and_to_come(report: Outline) -> None:
+def test_a_moved_insight_has_a_row_in_both_sections(report: Outline) -> None:
     data = outline_data(report)
     data["sections"][0]["insight_ids"] = [uid(1)]
     data["sections"][2]["insight_ids"] = [uid(2)]
@@ -517,7 +517,7 @@ def test_an_insight_that_moved_is_seen_to_leave_and_to_come(report: Outline) -> 
     ]
 
 
-def test_ids_in_a_delta_are_told_apart_or_named_by_the_caller() -> None:
+def test_ids_in_a_delta_are_distinguished_or_given_by_the_caller() -> None:
     one, other = ("aaaaaaaa-0000-4000-8000-00000000000" + n for n in "12")
     delta = [{"at": f"insights/{i}/importance", "old": 1, "new": 2} for i in (one, other)]
     assert [row["at"] for row in brief_edits(delta)] == [
@@ -535,7 +535,7 @@ def event(delta: Any, **payload: Any) -> AuditEvent:
     )  # fmt: skip
 
 
-def test_ids_of_any_shape_are_told_apart() -> None:
+def test_ids_of_any_shape_are_distinguished() -> None:
     delta = [{"at": f"insights/{i}/importance", "old": 1, "new": 2} for i in ("a" * 8, "a" * 9, "b")]
     assert [row["at"].split("/")[1] for row in brief_edits(delta)] == ["a" * 8, "a" * 9, "b"]
 
@@ -571,7 +571,7 @@ def test_the_row_of_an_edit_to_one_insight_is_short(delta: list[dict[str, Any]])
     assert row["changed"][0]["at"].startswith("insights/00000001")
 
 
-def test_the_row_of_a_large_change_counts_what_it_leaves_out() -> None:
+def test_the_row_of_a_large_change_counts_the_omitted_edits() -> None:
     delta = [{"at": f"insights/{uid(n)}", "new": insight(n, summary="s" * 500)} for n in range(500)]
     row = event_row(event(delta, reason="r" * 9_000, client="c" * 500))
     assert (len(row["changed"]), row["changed_more"]) == (8, 492)
@@ -594,7 +594,7 @@ def test_the_row_of_a_large_change_counts_what_it_leaves_out() -> None:
         },
     ],
 )
-def test_the_lines_of_another_writer_are_shown_as_far_as_they_can_be_read(payload: dict[str, Any]) -> None:
+def test_events_of_other_programs_are_shown_as_far_as_they_parse(payload: dict[str, Any]) -> None:
     other = event([]).model_copy(update={"payload": payload})
     assert list(event_row(other)) == ["ts", "actor", "action_type", "action_id"]
 

@@ -1,4 +1,4 @@
-"""A report as HTML: the page is read with a parser of its own, then what has to hold for any content."""
+"""The HTML format: its content, read with a separate parser, and its safety for any content."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def outline(*sections: dict[str, Any], insights: list[dict[str, Any]] | None = N
     return Outline.model_validate(data | head)
 
 
-class Page(HTMLParser):
-    """The elements of a page in order, each with the elements around it and the text inside."""
+class ParsedPage(HTMLParser):
+    """The elements of a page in order, each with its ancestors and its text."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -94,8 +94,8 @@ def render(report: Outline, **options: Any) -> str:
     return html(report, today=TODAY, head_sha256=HEAD, **options)
 
 
-def page(report: Outline, **options: Any) -> Page:
-    return Page(render(report, **options))
+def page(report: Outline, **options: Any) -> ParsedPage:
+    return ParsedPage(render(report, **options))
 
 
 CITED = {"source": "url", "url": "https://example.org/ci?a=1&b=2", "title": "CI", "accessed_at": "2026-11-20"}
@@ -136,7 +136,7 @@ REPORT = outline(
 # --- The page ----------------------------------------------------------------------------
 
 
-def test_the_page_is_whole_and_has_its_landmarks() -> None:
+def test_the_page_is_complete_and_has_landmarks() -> None:
     found = page(REPORT)
     assert not found.unbalanced
     assert found.all("html")[0]["lang"] == "en"
@@ -148,7 +148,7 @@ def test_the_page_is_whole_and_has_its_landmarks() -> None:
     assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:;")
 
 
-def test_ids_are_unique_and_every_anchor_leads_somewhere() -> None:
+def test_ids_are_unique_and_every_anchor_has_a_target() -> None:
     found = page(REPORT, status="all")
     ids = [element["id"] for element in found.elements if "id" in element]
     assert len(ids) == len(set(ids))
@@ -168,7 +168,7 @@ def test_the_contents_name_every_part_in_order() -> None:
     assert found.texts("span", class_="stale")[1] == "1 stale"
 
 
-def test_titles_that_bring_their_own_numbers_get_none() -> None:
+def test_titles_that_begin_with_numbers_get_no_other_numbers() -> None:
     assert not page(outline({"title": "1. One"}, {"title": "Two"})).all("span", class_="number")
 
 
@@ -202,7 +202,7 @@ def test_insights_are_ranked_badged_and_marked() -> None:
     assert rows[f"insight.{uid(4)[:8]}"] == "0Finding 4.as of 2026-10-01"
 
 
-def test_what_is_no_longer_current_is_shown_only_when_asked_for() -> None:
+def test_insights_that_are_not_active_are_shown_only_on_request() -> None:
     assert "Finding 3" not in render(REPORT)
     killed = page(REPORT, status="all").all("li", class_="killed")
     assert [" ".join(e["text"].split()) for e in killed] == ["7Finding 3.killed"]
@@ -233,7 +233,7 @@ def test_citations_are_numbered_listed_and_linked_both_ways() -> None:
     assert len(found.all("a", href=CITED["url"], rel="noopener noreferrer")) == 2
 
 
-def test_the_footer_says_which_version_this_is() -> None:
+def test_the_footer_identifies_the_version() -> None:
     assert page(REPORT).texts("dd") == [
         uid(0xFFFF),
         "4",
@@ -244,7 +244,7 @@ def test_the_footer_says_which_version_this_is() -> None:
     assert "Log head" not in html(REPORT, today=TODAY)
 
 
-def test_a_table_scrolls_in_a_box_that_the_keyboard_reaches() -> None:
+def test_a_table_scrolls_in_a_box_with_keyboard_focus() -> None:
     boxes = page(REPORT).all("div", class_="table")
     assert [(box["tabindex"], box["role"], box["aria-label"]) for box in boxes] == [
         ("0", "group", "Table")
@@ -260,11 +260,11 @@ def test_a_table_scrolls_in_a_box_that_the_keyboard_reaches() -> None:
     ]
 
 
-def test_plain_text_keeps_its_lines_and_is_not_read_as_markup() -> None:
+def test_plain_text_keeps_its_lines_and_is_not_parsed() -> None:
     assert page(REPORT).all("div", class_="plain")[0]["text"] == "a  <b>\n c"
 
 
-def test_small_things_people_write() -> None:
+def test_task_lists_addresses_and_other_common_markup() -> None:
     shown = Prose().block(CONTENT, "markdown", top=3)
     assert (
         '<a class="bare" href="https://example.org/x" rel="noopener noreferrer">https://example.org/x</a>.'
@@ -276,7 +276,7 @@ def test_small_things_people_write() -> None:
     assert "<p>a<br>b</p>" in Prose().block("a<br/>b", "markdown", top=3)
 
 
-def test_an_empty_report_is_a_title_and_a_footer() -> None:
+def test_an_empty_report_has_a_title_and_a_footer() -> None:
     found = page(outline(metadata={}))
     assert not found.unbalanced
     assert not found.all("nav")
@@ -291,7 +291,7 @@ def test_the_same_report_gives_the_same_page() -> None:
 # --- Images ------------------------------------------------------------------------------
 
 
-def test_a_local_image_is_embedded_and_others_are_named() -> None:
+def test_a_local_image_is_embedded_and_others_become_text() -> None:
     content = (
         '![the chart](img/my%20chart.png "T") ![far](https://example.org/a.png) ![gone](no.png) '
         '<img src="x.svg" alt="a drawing">'
@@ -308,7 +308,7 @@ def test_without_a_reader_no_image_is_read() -> None:
     assert not page(outline({"content": "![a](b.png)"})).all("img")
 
 
-def test_an_image_that_is_embedded_already_stays_if_it_is_one() -> None:
+def test_an_embedded_image_is_kept_if_it_is_an_image() -> None:
     def uri(kind: str, data: bytes) -> str:
         return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
@@ -319,13 +319,13 @@ def test_an_image_that_is_embedded_already_stays_if_it_is_one() -> None:
     assert sources == [uri("image/png", PNG)] * 2  # what it is, not what it is called
 
 
-def test_images_have_a_limit_for_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_images_of_a_page_have_a_size_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("living_reports.render.prose.MAX_IMAGES_BYTES", 2 * len(PNG))
     found = page(outline({"content": "![a](a)![b](b)![c](c)"}), images=lambda path: PNG)
     assert [e["alt"] for e in found.all("img")] == ["a", "b"]
 
 
-# --- Nothing harmful ---------------------------------------------------------------------
+# --- Safety ------------------------------------------------------------------------------
 
 ATTACKS = [
     "<script>alert(1)</script>",
@@ -436,8 +436,8 @@ ATTRIBUTES = {
 
 
 def harm(text: str) -> Iterator[str]:
-    """Whatever on this page could run, load or lead where it should not."""
-    found = Page(text)
+    """Return everything on a page that could run, load or link to something forbidden."""
+    found = ParsedPage(text)
     yield from (f"unbalanced: {tag}" for tag in found.unbalanced)
     for element in found.elements:
         attributes = {k: v for k, v in element.items() if k not in ("tag", "text", "around")}
@@ -458,7 +458,7 @@ def harm(text: str) -> Iterator[str]:
 
 
 def everywhere(text: str) -> Outline:
-    """A report that says this in every place that takes text."""
+    """Return a report with this text in every field that takes text."""
     fields = ("url", "title", "description", "provider", "page", "accessed_at", "path", "execution_id")
     citation = {"source": "url"} | dict.fromkeys(fields, text)
     web = {"source": "url", "url": f"https://ok.example/{text}"}
@@ -472,7 +472,7 @@ def everywhere(text: str) -> Outline:
     return outline(*sections, insights=insights, title=text, metadata={"tags": [text]}, updated_at=text)
 
 
-def test_the_check_for_harm_sees_it() -> None:
+def test_the_detector_finds_harmful_markup() -> None:
     bad = render(outline()).replace(
         "</main>", "<p onclick=x><a href='javascript:1'></a><svg></svg></p></main>"
     )
@@ -484,7 +484,7 @@ def test_no_attack_reaches_the_page(attack: str) -> None:
     assert list(harm(render(everywhere(attack), images=lambda path: None, status="all"))) == []
 
 
-def test_all_attacks_together_do_not_either() -> None:
+def test_no_combination_of_attacks_reaches_the_page() -> None:
     assert list(harm(render(everywhere("\n\n".join(ATTACKS))))) == []
 
 
@@ -501,14 +501,14 @@ BOMBS = {
 
 @pytest.mark.parametrize("content_format", ["markdown", "html"])
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_section_of_the_largest_size_cannot_hold_the_page_up(name: str, content_format: str) -> None:
+def test_a_section_of_the_maximum_size_renders_quickly(name: str, content_format: str) -> None:
     begun = thread_time()
     text = render(outline({"content": BOMBS[name], "content_format": content_format}))
     assert thread_time() - begun < 30
     assert len(text) < 10_000_000
 
 
-# --- How it looks ------------------------------------------------------------------------
+# --- Appearance --------------------------------------------------------------------------
 
 
 def luminance(colour: str) -> float:
@@ -533,7 +533,7 @@ PAIRS = [
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("pair", PAIRS, ids="-on-".join)
-def test_every_text_stands_out_from_its_ground(theme: str, pair: tuple[str, str]) -> None:
+def test_every_text_has_enough_contrast(theme: str, pair: tuple[str, str]) -> None:
     blocks = re.findall(r":root \{(.*?)\}", STYLE.read_text(encoding="utf-8"), re.DOTALL)
     colours = dict(re.findall(r"--([\w-]+): (#\w{6});", blocks[0 if theme == "light" else 1]))
     assert contrast(colours[pair[0]], colours[pair[1]]) >= 4.5
@@ -543,7 +543,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium on PATH")
-def test_a_browser_loads_it_without_a_request_or_a_complaint(tmp_path: Path) -> None:
+def test_a_browser_loads_it_without_requests_or_warnings(tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     file.write_text(render(everywhere("\n\n".join(ATTACKS))), encoding="utf-8")
     log = tmp_path / "net.json"

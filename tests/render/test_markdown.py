@@ -1,4 +1,4 @@
-"""A report as Markdown: the whole page once, then what has to hold whatever the prose is."""
+"""The Markdown format: one complete page, and the rules for any content."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_the_whole_page() -> None:
     assert markdown(report, TODAY) == markdown(report, TODAY)
 
 
-def test_other_insights_are_shown_when_asked_for_and_say_what_they_are() -> None:
+def test_other_insights_are_shown_on_request_with_their_status() -> None:
     report = outline([{"insight_ids": [uid(1), uid(2)]}], [insight(1, 5), insight(2, 9, status="killed")])
     assert "1. **[9/10]** Finding 2. *(killed)*\n2. **[5/10]** Finding 1." in markdown(
         report, TODAY, status="all"
@@ -97,13 +97,13 @@ def test_other_insights_are_shown_when_asked_for_and_say_what_they_are() -> None
         ("    ```\nindented", ""),
     ],
 )
-def test_a_fence_left_open_is_closed_before_the_next_heading(content: str, closing: str) -> None:
+def test_an_open_fence_is_closed_before_the_next_heading(content: str, closing: str) -> None:
     text = markdown(outline([{"content": content}, {"title": "Next"}]), TODAY)
     assert f"\n{content}\n{closing}\n\n## Next".replace("\n\n\n", "\n\n") in text
 
 
 @pytest.mark.parametrize(("content_format", "language"), [("html", "html"), ("plain", "text")])
-def test_what_is_not_markdown_is_shown_as_code(content_format: str, language: str) -> None:
+def test_other_content_is_shown_as_code(content_format: str, language: str) -> None:
     content = "<b>bold</b>\n```\n# no heading"
     text = markdown(outline([{"content": content, "content_format": content_format}]), TODAY)
     assert f"````{language}\n{content}\n````" in text
@@ -134,11 +134,11 @@ def test_a_source_in_one_line(citation: dict[str, str], line: str) -> None:
     assert text.endswith(f"## Sources\n\n{line}\n")
 
 
-def test_a_report_of_nothing_is_a_title() -> None:
+def test_an_empty_report_has_only_a_title() -> None:
     assert markdown(outline([]), TODAY).count("\n") == 3
 
 
-def test_front_matter_says_which_report_this_is() -> None:
+def test_front_matter_identifies_the_report() -> None:
     report = outline([]).model_copy(update={"title": 'A: "b" # \u2028\x7f 日本 🙂'})
     head, page = markdown(report, TODAY, as_file=True, head_sha256="ab" * 32).split("\n---\n\n")
     assert head.splitlines() == [

@@ -1,4 +1,4 @@
-"""A diff of two versions reads like a unified diff, and says all of what changed."""
+"""The unified diff of two versions is readable and complete."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ TODAY = date(2026, 11, 23)
 PAGE = "# Health\n\n*Version 3 · updated 2026-11-20*\n\n## Risks\n\n{}\n\n## Costs\n\n{}\n"
 
 
-def test_a_hunk_is_headed_by_its_section_and_shows_what_is_around() -> None:
+def test_a_hunk_names_its_section_and_shows_context() -> None:
     old, new = PAGE.format("One.\nTwo.\nThree.", "None."), PAGE.format("One.\n2.\nThree.", "None.")
     assert text_diff(old, new) == "@@ Risks @@\n\n One.\n-Two.\n+2.\n Three.\n\n"
 
 
-def test_the_marks_that_close_a_heading_are_no_part_of_it() -> None:
+def test_closing_marks_of_a_heading_are_ignored() -> None:
     page = "# Health\n\n## C# ##\n\n{}\n"
     assert text_diff(page.format("a"), page.format("b")).startswith("@@ C# @@\n")
 
 
-def test_blanks_that_came_at_the_end_of_a_line_are_shown() -> None:
+def test_added_trailing_spaces_are_shown() -> None:
     assert "-a\n+a  \n" in text_diff(PAGE.format("a", "x"), PAGE.format("a  ", "x"))
 
 
-def test_changes_far_apart_are_hunks_of_their_own() -> None:
+def test_distant_changes_are_separate_hunks() -> None:
     filler = "\n".join(f"line {n}" for n in range(9))
     diff = text_diff(PAGE.format(f"a\n{filler}", "x"), PAGE.format(f"b\n{filler}", "y"))
     assert [line for line in diff.splitlines() if line[:1] in "@-+" and line] == [
@@ -44,7 +44,7 @@ def test_changes_far_apart_are_hunks_of_their_own() -> None:
     ]
 
 
-def test_the_line_with_version_and_time_is_no_difference() -> None:
+def test_the_line_with_version_and_time_is_ignored() -> None:
     page = PAGE.format("One.", "None.")
     assert text_diff(page, page.replace("Version 3", "Version 4")) == ""
 
@@ -108,7 +108,7 @@ def test_an_insight_that_cites_another_source_is_a_change() -> None:
     assert "-1. **[8/10]** One [1]\n+1. **[8/10]** One [2]\n" in diff
 
 
-def test_numbers_in_prose_are_not_passed_over() -> None:
+def test_numbers_in_prose_are_compared() -> None:
     assert "-1. one\n+2. one\n" in text_diff(PAGE.format("1. one", "x"), PAGE.format("2. one", "x"))
     assert "-see [1]\n+see [2]\n" in text_diff(PAGE.format("see [1]", "x"), PAGE.format("see [2]", "x"))
 
@@ -117,12 +117,12 @@ NUMBERS = re.compile(r"^\d+\. |\[\d+\]")
 
 
 def compared(text: str) -> set[str]:
-    """The lines of a page without the numbers that follow from other lines, and without the version."""
+    """Return the lines of a page without the version and without numbers that depend on other lines."""
     return {NUMBERS.sub("", line.rstrip()) for line in text.splitlines() if not line.startswith("*Version ")}
 
 
 @given(st.data(), outlines())
-def test_it_names_every_line_that_came_and_went(data: st.DataObject, old: Outline) -> None:
+def test_every_added_and_removed_line_is_shown(data: st.DataObject, old: Outline) -> None:
     before, after = markdown(old, TODAY), markdown(data.draw(edited_outlines(old)), TODAY)
     lines = text_diff(before, after).splitlines()
     came = compared("\n".join(line[1:] for line in lines if line.startswith("+")))

@@ -51,8 +51,8 @@ def _cursor_version(request: GetReport, report_id: str) -> int:
     version, _ = cursors.decode(request.cursor, view_args(report_id, request))
     if request.version and request.version != version:
         raise InvalidInputError(
-            f"This cursor goes on in version {version}, not in {request.version}.",
-            hint="Leave the version out: the cursor holds it.",
+            f"This cursor continues in version {version}, not in {request.version}.",
+            hint="Leave the version out: the cursor contains it.",
             path="cursor",
         )
     return version

@@ -1,1 +1,1 @@
-"""Answers about reports: views, paging, differences, blame and checks."""
+"""Reading reports: views, differences, history and checks. Pure: it is given snapshots and events."""

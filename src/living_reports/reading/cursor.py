@@ -1,13 +1,12 @@
-"""Where a long answer goes on: an opaque text that holds a version and a position.
+"""Cursors: opaque texts that contain a version and the place where an answer was cut.
 
 Rules:
 
-- A cursor holds the version that the first page was made of, so that later pages belong to
-  the same text whatever has been written since.
-- It refuses other arguments than those of the first page. An argument that is not stated
-  (absent, `None`, `""`, `[]`, `0`, `False`) counts as absent.
-- It says where to go on and nothing else: there is no state behind it, and it does not expire.
-  A checksum finds a damaged one; it is not a secret.
+- A cursor contains the version of the first answer, so that all answers belong to the same text whatever is
+  written meanwhile.
+- It refuses arguments that differ from those of the first answer. An empty argument (absent, `None`, `""`,
+  `[]`, `0`, `False`) is the same as none.
+- The server keeps no state for it, and it does not expire. A checksum detects damage; it is not a secret.
 
     >>> text = encode(4, {"view": "full"}, [2, 0])
     >>> decode(text, {"view": "full", "find": ""})
@@ -26,43 +25,43 @@ from typing import Any
 from living_reports.errors import InvalidInputError
 
 MAX_CHARS = 4_000
-"""A longer text is no cursor of ours."""
+"""The maximum length of a cursor."""
 
 _CHECK_BYTES = 4
 
 
-def encode(version: int, args: Mapping[str, Any], position: Any) -> str:
-    """The cursor for a position (a JSON value) in the answer to these arguments."""
-    body = _json([version, _fingerprint(args), position])
+def encode(version: int, args: Mapping[str, Any], place: Any) -> str:
+    """Return the cursor for a place (a JSON value) in the answer to these arguments."""
+    body = _json([version, _fingerprint(args), place])
     return base64.urlsafe_b64encode(_check(body) + body).decode().rstrip("=")
 
 
 def decode(cursor: str, args: Mapping[str, Any]) -> tuple[int, Any]:
-    """The version and the position that the cursor holds.
+    """Return the version and the place that a cursor contains.
 
     Raises:
-        InvalidInputError: The cursor is damaged, or was made for other arguments.
+        InvalidInputError: The cursor is damaged or belongs to other arguments.
     """
-    version, fingerprint, position = _opened(cursor)
+    version, fingerprint, place = _parse(cursor)
     if fingerprint != _fingerprint(args):
         raise InvalidInputError(
             "This cursor belongs to a call with other arguments.",
-            hint="Repeat the arguments of the call that gave it, or leave the cursor out to start again.",
+            hint="Repeat the arguments of the call that returned it, or leave the cursor out to start again.",
             path="cursor",
         )
-    return version, position
+    return version, place
 
 
 def damaged() -> InvalidInputError:
-    """The error for a cursor that leads nowhere."""
+    """Return the error for an invalid cursor."""
     return InvalidInputError(
-        "This is not a cursor, or it was damaged on the way.",
-        hint="Pass next_cursor exactly as it was given, or leave the cursor out to start again.",
+        "This is not a cursor, or it is damaged.",
+        hint="Pass next_cursor exactly as it was returned, or leave the cursor out to start again.",
         path="cursor",
     )
 
 
-def _opened(cursor: str) -> tuple[int, str, Any]:
+def _parse(cursor: str) -> tuple[int, str, Any]:
     if len(cursor) > MAX_CHARS:
         raise damaged()
     try:
@@ -70,10 +69,10 @@ def _opened(cursor: str) -> tuple[int, str, Any]:
         check, body = data[:_CHECK_BYTES], data[_CHECK_BYTES:]
         if check != _check(body):
             raise damaged()
-        version, fingerprint, position = json.loads(body)
+        version, fingerprint, place = json.loads(body)
     except (binascii.Error, ValueError) as error:
         raise damaged() from error
-    return version, fingerprint, position
+    return version, fingerprint, place
 
 
 def _fingerprint(args: Mapping[str, Any]) -> str:

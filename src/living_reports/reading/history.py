@@ -307,6 +307,7 @@ class TextFilter:
         self._after: Outline | None = None
 
     def __call__(self, event: Event) -> bool:
+        """Return True if the event added or removed the text."""
         if not event.makes_version:
             return False
         try:

@@ -1,4 +1,4 @@
-"""The content of a report as HTML that is safe inside a page.
+r"""The content of a report as HTML that is safe inside a page.
 
 Rules:
 
@@ -11,7 +11,7 @@ Rules:
 - Both libraries are loaded with the first page, not at start-up.
 
     >>> Prose().block("# Hello <script>alert(1)</script>", "markdown", top=3)
-    '<h3 id="hello">Hello </h3>\\n'
+    '<h3 id="hello">Hello </h3>\n'
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A unified diff of the Markdown pages of two versions.
+r"""A unified diff of the Markdown pages of two versions.
 
 Rules:
 
@@ -9,7 +9,7 @@ Rules:
 - Ranks of insights and numbers of sources are ignored, because they follow from the lines above: a new
   insight at the top is one added line. Unchanged lines are shown as in the new version.
 
-    >>> print(text_diff("# Health\\n\\n## Risks\\n\\nOne.\\n", "# Health\\n\\n## Risks\\n\\nTwo.\\n"))
+    >>> print(text_diff("# Health\n\n## Risks\n\nOne.\n", "# Health\n\n## Risks\n\nTwo.\n"))
     @@ Risks @@
      ## Risks
     <BLANKLINE>
