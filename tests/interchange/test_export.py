@@ -217,10 +217,10 @@ def test_what_is_too_large_neither_leaves_nor_comes(
     library: Library, target: Library, report: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = export(library, report, tmp_path / "report.tar")
-    monkeypatch.setattr(transfer, "MAX_BYTES", len(data) - 1)
+    monkeypatch.setattr(transfer, "MAX_ARCHIVE_BYTES", len(data) - 1)
     with pytest.raises(TooLargeError):
         unpack(data)
-    monkeypatch.setattr(transfer, "MAX_BYTES", 1000)
+    monkeypatch.setattr(transfer, "MAX_ARCHIVE_BYTES", 1000)
     with pytest.raises(TooLargeError):
         export_report(library.storage, report, tmp_path / "again.tar")
 

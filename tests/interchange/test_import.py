@@ -450,7 +450,7 @@ def test_it_says_how_far_it_is(library: Library, repository: Repository) -> None
     repository.commit(TEXT)
     repository.commit(TEXT + "More.\n")
     said: list[str] = []
-    import_reports(library.storage, repository.path, author=CLI, say=said.append)
+    import_reports(library.storage, repository.path, author=CLI, announce=said.append)
     assert said == [
         "import guide.md (1 of 1)",
         "import guide.md: commit 1 of 2",

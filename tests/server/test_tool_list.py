@@ -15,9 +15,8 @@ from living_reports.changes.parse import CHANGE_FIELDS, OPS
 from living_reports.changes.report_templates import BUILT_IN
 from living_reports.changes.section_templates import SECTION_TEMPLATES
 from living_reports.library import Library
-from living_reports.library.catalogue import STATUSES
 from living_reports.library.diff import DIFF_FORMATS
-from living_reports.library.listing import SORTS
+from living_reports.library.listing import SORTS, STATUSES
 from living_reports.library.requests import BY_TOOL
 from living_reports.model.report import Citation
 from living_reports.reading.views import VIEWS

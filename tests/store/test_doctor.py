@@ -170,9 +170,9 @@ def test_a_root_may_be_reached_through_a_link(root: Path, tmp_path: Path) -> Non
 
 
 def test_progress_is_told_report_by_report(root: Path) -> None:
-    told: list[tuple[int, int]] = []
-    check_root(root, deep=True, progress=lambda done, total: told.append((done, total)))
-    assert told == [(1, 2), (2, 2)]
+    told: list[tuple[str, int, int]] = []
+    check_root(root, deep=True, progress=lambda *step: told.append(step))
+    assert told == [("checking", 1, 2), ("checking", 2, 2)]
 
 
 def test_a_commit_under_way_is_waited_for(root: Path) -> None:
@@ -378,11 +378,11 @@ Health  {REPORT[:8]}
 
 Other  {OTHER[:8]}
   warning  pending_mark  .pending/{OTHER}
-    A commit of this report was under way; the next list looks at it.
+    A commit of this report was interrupted; the next list settles it.
 
 What to do
-  chain_broken: The history was changed by something else than this program. Compare the folder with
-    a copy of your own (a backup, git, an export); nothing here can tell which of the two is true.
+  chain_broken: Something other than this program changed the history. Compare the folder with a
+    copy of your own (a backup, git, an export); this program cannot tell which of the two is true.
   pending_mark: doctor --repair settles it; so does opening the report or listing the root.
 """
     )

@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from living_reports.errors import InvalidInputError
 from living_reports.library import Library
 from living_reports.library.requests import GetReport
-from living_reports.model.report import Insight
+from living_reports.model.report import Insight, review_day
 from living_reports.reading.check import is_stale
 from living_reports.store.files.search.content import compared
 from living_reports.store.files.search.words import best_matches, folded, parse_query
-from living_reports.store.files.store import _review_day
 from support.library_reports import append_text, create_report, set_title, update_report
 from support.search import TODAY, Finder, create_with_text, sections_with_text
 
@@ -331,7 +330,7 @@ def test_overdue_means_the_same_as_in_a_check(due: Any, status: Any) -> None:
         summary="x",
         metadata=metadata,
     )
-    day = _review_day(insight)
+    day = review_day(insight)
     assert (day is not None and day < TODAY) == is_stale(insight, TODAY)
 
 

@@ -505,8 +505,8 @@ def test_very_many_reports_are_compared_beside_the_queries(
 ) -> None:
     for number in range(30):
         create_with_text(library, f"Report {number}", "apple")
-    monkeypatch.setattr("living_reports.store.files.search.search_index._COMPARING_SECONDS", 0.0)
-    monkeypatch.setattr("living_reports.store.files.search.search_index._COMPARED_AT_ONCE_SECONDS", 0.0)
+    monkeypatch.setattr("living_reports.store.files.search._COMPARING_SECONDS", 0.0)
+    monkeypatch.setattr("living_reports.store.files.search._COMPARED_AT_ONCE_SECONDS", 0.0)
     answer = finder.answer("apple")
     assert answer["total"] == 30
     assert len(answer["warnings"]) == 1
@@ -529,7 +529,7 @@ def test_reports_are_compared_in_batches(
 def test_folders_that_cannot_be_read_do_not_keep_a_list_going(
     library: Library, finder: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("living_reports.store.files.search.search_index._SLICE_SECONDS", 0.0)
+    monkeypatch.setattr("living_reports.store.files.search._SLICE_SECONDS", 0.0)
     create_with_text(library, "Report", "apple")
     for _ in range(3):
         folder = library.storage.by_id / str(uuid.uuid4())

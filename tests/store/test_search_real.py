@@ -18,7 +18,7 @@ import pytest
 
 from living_reports.model.report import Insight, Outline, Section, outline_bytes
 from living_reports.storage import GlobalStorage
-from living_reports.store.files.search import Query
+from living_reports.store.base import SearchQuery
 from support.histories import NAMESPACE, revisions
 from support.processes import require_success, start_python
 from support.search import Finder
@@ -112,7 +112,7 @@ def questions(texts: Texts) -> dict[str, set[str]]:
 
 
 def found(finder: Finder, query: str) -> set[str]:
-    page = finder.search.page(Query(query=query), limit=2 * ALL)
+    page = finder.storage.search(SearchQuery(text=query), limit=2 * ALL)
     titles = {row.entry.current_title for row in page.rows}
     assert len(titles) == page.total
     return titles

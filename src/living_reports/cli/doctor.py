@@ -39,8 +39,8 @@ def run(options: argparse.Namespace) -> int:
     """
     storage = open_library(options.root).storage
     with progress_indicator("checking") as show_text:
-        say = progress_bar(show_text)
-        answer = check_storage(storage, mend=options.repair, deep=options.deep, say=say)
+        progress = progress_bar(show_text)
+        answer = check_storage(storage, repair=options.repair, deep=options.deep, progress=progress)
     if options.json:
         print_json(answer)
     else:

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     with progress_indicator(options.command) as say:
         if is_import:
             path = Path(options.path).expanduser()
-            answer = import_reports(storage, path, author=author(), say=say)
+            answer = import_reports(storage, path, author=author(), announce=say)
         else:
             output = Path(options.output).expanduser() if options.output else None
             answer = export_report(storage, options.report, output)

@@ -1,10 +1,7 @@
-"""What all imports share: reading what is given, refusing what is there, and what is said afterwards.
+"""Shared by all imports: reading the source, refusing reports that exist, and the row of the answer.
 
-Rules: a report that is there already, here or in the trash, is never imported over. No refusal
-names a path that the caller did not give.
-
-    >>> require_new(storage, report_id)
-    InvalidInputError: Report 5f9d12ab-… is in the trash.
+>>> require_new(store, report_id)
+InvalidInputError: Report 5f9d12ab-… is in the trash.
 """
 
 from __future__ import annotations
@@ -18,44 +15,48 @@ from living_reports.store.base import Store
 Row = dict[str, Any]
 
 
-def require_new(storage: Store, report_id: str) -> None:
-    """Refuse a report that is there already.
+def require_new(store: Store, report_id: str) -> None:
+    """Refuse a report that exists already.
 
     Raises:
-        InvalidInputError: It is, here or in the trash.
+        InvalidInputError: It exists, here or in the trash.
     """
-    place = storage.locate(report_id)
+    place = store.locate(report_id)
     if not place:
         return
-    in_trash = place == "trash"
-    raise refused(
-        f"Report {report_id} is {'in the trash' if in_trash else 'there already'}.",
-        f"{'restore' if in_trash else 'get'} {report_id} shows what is there; nothing was changed.",
+    where, command = ("in the trash", "restore") if place == "trash" else ("there already", "get")
+    raise refusal(
+        f"Report {report_id} is {where}.",
+        f"{command} {report_id} shows what is there; nothing was changed.",
         report_id=report_id,
     )
 
 
-def row_of(storage: Store, report_id: str, is_created: bool) -> Row:
-    """Return the row of an imported report; one that was not created was brought in by another process."""
+def imported_row(store: Store, report_id: str, is_created: bool) -> Row:
+    """Return the row of an imported report.
+
+    Raises:
+        InvalidInputError: It was not created, because it exists already.
+    """
     if not is_created:
-        require_new(storage, report_id)
-    state = storage.read(report_id)
-    row: Row = {"report_id": report_id, "title": state.outline.title, "version": state.version}
-    return row | ({"warnings": list(state.warnings)} if state.warnings else {})
+        require_new(store, report_id)
+    snapshot = store.read(report_id)
+    row: Row = {"report_id": report_id, "title": snapshot.outline.title, "version": snapshot.version}
+    return row | ({"warnings": list(snapshot.warnings)} if snapshot.warnings else {})
 
 
-def refused(message: str, hint: str, **details: str) -> InvalidInputError:
-    """The refusal of what was given."""
+def refusal(message: str, hint: str, **details: str) -> InvalidInputError:
+    """Return the error for a source that cannot be imported."""
     return InvalidInputError(message, hint=hint, path="path", **details)
 
 
 def unreadable(name: str, error: OSError) -> InvalidInputError:
-    """The refusal of what the disk does not give."""
-    return refused(f"{name} cannot be read: {error.strerror}.", "Mend that, then import it again.")
+    """Return the error for a source that cannot be read."""
+    return refusal(f"{name} cannot be read: {error.strerror}.", "Repair that, then import it again.")
 
 
 def read_file(path: Path, limit: int) -> bytes:
-    """What a file holds; one byte too many where that is more than `limit` bytes.
+    """Return the first `limit + 1` bytes of a file.
 
     Raises:
         InvalidInputError: It cannot be read.

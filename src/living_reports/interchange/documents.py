@@ -1,15 +1,15 @@
-"""A Markdown document becomes a report, and each commit of it a version.
+"""Import of a Markdown document with its git history: each commit becomes a version of the report.
 
 Rules:
 
-- Its id follows from its first commit and its place in the repository, or else from its name and
-  its bytes: imported again, it is refused.
-- What an author wrote, when and why, is in the event's `imported`; the event's own time is that of
-  the import. A commit that alters nothing makes no version; one whose text cannot be read is
-  left out, and said.
-- What the file holds now is the newest version, whether it was committed or not.
+- The id of the report is derived from the document's first commit and its place in the repository, or
+  else from its name and its bytes. A document that is imported again is refused.
+- The author, time and message of a commit are stored in the event's `imported`; the event's own time is
+  the time of the import. A commit that changes nothing makes no version; one whose text cannot be read
+  is left out and reported.
+- The present content of the file is the newest version, whether it was committed or not.
 
-    >>> bring_document(storage, Path("guide.md"), "guide.md", Author("cli", "ann"), say)
+    >>> import_document(store, Path("guide.md"), "guide.md", Author("cli", "ann"), announce)
     {'report_id': '5f9d…', 'title': 'Guide', 'version': 12}
 """
 
@@ -24,7 +24,7 @@ from typing import Any
 
 from living_reports.changes import MAX_REPORT_BYTES, MAX_SECTION_BYTES
 from living_reports.errors import RequestError, TooLargeError
-from living_reports.interchange.arrival import read_file, refused, require_new, row_of
+from living_reports.interchange.arrival import imported_row, read_file, refusal, require_new
 from living_reports.interchange.headings import Document, read_document, with_document
 from living_reports.interchange.revisions import Revision, Texts, read_history, texts_in
 from living_reports.library.answers import MAX_REASON_CHARS, new_id, utc_now
@@ -38,32 +38,33 @@ _DOCUMENTS = uuid.UUID("8d4f0c5e-2b1a-5e6c-9f37-61a2c0d7b945")
 """The namespace of the ids of documents."""
 
 Row = dict[str, Any]
-Say = Callable[[str], None]
+Announce = Callable[[str], None]
+"""Called with a description of the current step."""
 
 
 @dataclass
 class _Import:
-    """A document on its way into a report."""
+    """The import of one document."""
 
     report_id: str
     file: Path
     name: str
     text: str
     author: Author
-    say: Say
+    announce: Announce
     left_out: list[str] = field(default_factory=list)
-    """Why commits make no version, one line each."""
+    """The reasons for which commits make no version, one line each."""
 
 
-def bring_document(storage: Store, file: Path, name: str, author: Author, say: Say) -> Row:
-    """Make a report of a file, with the history that git keeps of it.
+def import_document(store: Store, file: Path, name: str, author: Author, announce: Announce) -> Row:
+    """Create a report from a file and its git history.
 
     Args:
-        storage: Where to.
+        store: The target.
         file: The document.
-        name: What the caller calls it.
-        author: Whom the events are by.
-        say: Is told what is being done.
+        name: The caller's name for it.
+        author: The author of the events.
+        announce: Called with a description of each step.
 
     Raises:
         InvalidInputError: It is no text, or was imported before; or git stopped.
@@ -76,15 +77,14 @@ def bring_document(storage: Store, file: Path, name: str, author: Author, say: S
     _document(text, file.stem, name)
     history = read_history(file)
     report_id = _id_of(name, data, history.revisions)
-    require_new(storage, report_id)
-    task = _Import(report_id, file, name, text, author, say)
+    require_new(store, report_id)
+    task = _Import(report_id, file, name, text, author, announce)
     with ExitStack() as stack:
         texts = stack.enter_context(texts_in(file)) if history.revisions else None
         versions = _versions(task, _states(task, history.revisions, texts))
         outline, note = next(versions)
-        record = storage.create(outline, note, versions)
-    row = row_of(storage, report_id, record is not None)
-    return row | _warnings(task, history.problem)
+        event = store.create(outline, note, versions)
+    return imported_row(store, report_id, event is not None) | _warnings(task, history.problem)
 
 
 def _warnings(task: _Import, problem: str) -> Row:
@@ -95,33 +95,33 @@ def _warnings(task: _Import, problem: str) -> Row:
 
 
 def _id_of(name: str, data: bytes, revisions: Sequence[Revision]) -> str:
-    """What tells a document from all others: also from a copy of it, which shares its first commit."""
-    told = f"{revisions[0].commit} {revisions[-1].path}" if revisions else f"{sha256_hex(data)} {name}"
-    return str(uuid.uuid5(_DOCUMENTS, told))
+    """Return an id that no other document has, not even a copy of it, which shares its first commit."""
+    origin = f"{revisions[0].commit} {revisions[-1].path}" if revisions else f"{sha256_hex(data)} {name}"
+    return str(uuid.uuid5(_DOCUMENTS, origin))
 
 
 def _text(data: bytes, name: str) -> str:
-    """The bytes as text.
+    """Decode the bytes.
 
     Raises:
-        InvalidInputError, TooLargeError: They are none, or too many.
+        InvalidInputError, TooLargeError: They are no text, or too many.
     """
     if len(data) > MAX_REPORT_BYTES:
         raise _too_large(name, MAX_REPORT_BYTES)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise refused(f"{name} is not UTF-8: byte {error.start}.", "Save it as UTF-8.") from error
+        raise refusal(f"{name} is not UTF-8: byte {error.start}.", "Save it as UTF-8.") from error
     if "\0" in text:
-        raise refused(f"{name} is no text: it contains a NUL character.", "Give a Markdown file.")
+        raise refusal(f"{name} is no text: it contains a NUL character.", "Give a Markdown file.")
     return text
 
 
 def _document(text: str, stem: str, name: str) -> Document:
-    """The text as sections.
+    """Parse the text.
 
     Raises:
-        TooLargeError: One is over the limit.
+        TooLargeError: A section is over the limit.
     """
     document = read_document(text, stem)
     for title, content in document.sections:
@@ -138,13 +138,13 @@ def _too_large(name: str, limit: int) -> TooLargeError:
 def _states(
     task: _Import, revisions: Sequence[Revision], texts: Texts | None
 ) -> Iterator[tuple[Document, Revision | None]]:
-    """The document at each commit that can be read, and as it is now if that is something else."""
+    """Yield the document at each readable commit, and the present document if it differs from the last."""
     text: str | None = None
     for number, revision in enumerate(revisions, start=1):
-        task.say(f"import {task.name}: commit {number} of {len(revisions)}")
+        task.announce(f"import {task.name}: commit {number} of {len(revisions)}")
         data = texts.at(revision, MAX_REPORT_BYTES + 1) if texts else None
         if data is None:
-            continue  # removed here, and perhaps brought back later
+            continue  # the commit removed it; a later one may restore it
         try:
             text = _text(data, f"{revision.path} in {revision.commit[:10]}")
             yield _document(text, task.file.stem, task.name), revision
@@ -155,14 +155,14 @@ def _states(
 
 
 def _plain_lines(text: str) -> str:
-    """The text without what git may do to line ends when it writes a file."""
+    """Return the text with plain line ends: git may convert them when it writes a file."""
     return text.replace("\r\n", "\n")
 
 
 def _versions(
     task: _Import, states: Iterator[tuple[Document, Revision | None]]
 ) -> Iterator[tuple[Outline, Note]]:
-    """The outline and the note of each version: the states that differ from the one before."""
+    """Yield the outline and the note of each version: each state that differs from the previous one."""
     outline: Outline | None = None
     for document, revision in states:
         now = utc_now()
@@ -195,7 +195,7 @@ def _reason(task: _Import, revision: Revision | None, *, is_first: bool) -> str:
 
 
 def _provenance(task: _Import, revision: Revision | None) -> Row:
-    """What the event says of where a version comes from."""
+    """Return the value of `imported` in the event of a version."""
     if revision is None:
         return {"file": task.name}
     return {

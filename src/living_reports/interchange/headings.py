@@ -1,15 +1,15 @@
-"""A Markdown document as a report: its headings become sections.
+"""Conversion of a Markdown document to a report: headings become sections.
 
 Rules:
 
-- What CommonMark takes for a heading is one, written with number signs or underlined; what
-  looks like one inside a fence, a comment, a quote or a list is not. Front matter is text.
-- The first heading of level 1 is the report's title; every other one of level 1 or 2 begins a
-  section. Deeper headings stay in the content.
-- Text before the first section becomes a section of its own, `Introduction`, unless it is blank.
-- Nothing is lost or made up: the parts of a text, joined, are the text, byte for byte.
-- From one text of a document to the next, a section is known by its title; where several have
-  the same one, by their order.
+- Headings are those of CommonMark, with number signs or underlined; text that looks like a heading
+  inside a fence, a comment, a quote or a list is none. Front matter is text.
+- The first heading of level 1 is the title of the report; every other heading of level 1 or 2
+  begins a section. Deeper headings stay in the content.
+- Text before the first section becomes a section `Introduction`, unless it is blank.
+- Nothing is lost or added: the parts of a text, joined, are the text, byte for byte.
+- From one revision of a document to the next, a section is identified by its title; sections with
+  the same title are identified by their order.
 
     >>> document = read_document("# Health\\n\\nAll well.\\n\\n## Risks\\nNone.\\n", "health")
     >>> document.title, [title for title, _ in document.sections]
@@ -30,7 +30,7 @@ from living_reports.changes import MAX_TITLE_CHARS
 from living_reports.model.report import Outline, Section, normalised
 
 INTRODUCTIONS = ("Introduction", "Preface", "Before the first heading")
-"""What the text before the first section is called: the first of these that no section is called."""
+"""Titles for the text before the first section: the first of these that no section has is used."""
 UNTITLED = "Untitled"
 
 _DIVIDING = ("h1", "h2")
@@ -46,7 +46,7 @@ _blocks.core.ruler.enableOnly(["normalize", "block"])
 
 @dataclass(frozen=True)
 class Part:
-    """A heading as it is written, and the text up to the next one.
+    """A heading as written, and the text up to the next one.
 
     `level` is 1 or 2; 0 for the text before the first heading, which has no heading.
     """
@@ -59,14 +59,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Document:
-    """What becomes of a text: a report's title, and the title and content of each section."""
+    """A parsed document: the title of the report, and the title and content of each section."""
 
     title: str
     sections: tuple[tuple[str, str], ...]
 
 
 def split(text: str) -> list[Part]:
-    """The text in parts, in order."""
+    """Split a text into its parts."""
     front = _FRONT_MATTER.match(text)
     hidden = front.end() if front else int(text.startswith("\ufeff"))
     lines = _LINE.findall(text)
@@ -81,7 +81,7 @@ def split(text: str) -> list[Part]:
 
 
 def _headings(text: str) -> Iterator[tuple[int, int, int, str]]:
-    """The dividing headings: first line, line behind, level, title. Lines count from 0."""
+    """Yield the headings that divide: first line, line after it, level, title. Lines count from 0."""
     tokens = _blocks.parse(text)
     for token, inline in pairwise(tokens):
         if token.type == "heading_open" and token.level == 0 and token.tag in _DIVIDING and token.map:
@@ -89,14 +89,14 @@ def _headings(text: str) -> Iterator[tuple[int, int, int, str]]:
 
 
 def one_line(text: str) -> str:
-    """The text as a title: on one line, without control characters, within the limit of one."""
+    """Return the text as a title: on one line, without control characters, cut to the limit."""
     shown = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
     words = " ".join(shown.split())
     return words if len(words) <= MAX_TITLE_CHARS else words[: MAX_TITLE_CHARS - 1] + "…"
 
 
 def read_document(text: str, name: str) -> Document:
-    """The text as a report; `name` is its title where the text states none."""
+    """Parse a text; `name` is its title if the text states none."""
     parts = split(text)
     headed = [part for part in parts if part.level]
     titled = next((part for part in headed if part.level == 1), None)
@@ -119,9 +119,13 @@ def _stated_title(text: str) -> str:
 
 
 def with_document(outline: Outline, document: Document, *, now: str, new_id: Callable[[], str]) -> Outline:
-    """The outline with the document's title and sections; itself if it has them already.
+    """Return the outline with the document's title and sections; the same object if nothing changes.
 
-    `now` is ISO 8601 in UTC; `new_id` gives a fresh UUID each time.
+    Args:
+        outline: The previous version.
+        document: The document.
+        now: The time of the change, ISO 8601 in UTC.
+        new_id: Returns a new UUID.
     """
     titles = (section.title for section in outline.sections)
     known = dict(zip(_numbered(titles), outline.sections, strict=True))
@@ -144,7 +148,7 @@ def with_document(outline: Outline, document: Document, *, now: str, new_id: Cal
 
 
 def _numbered(titles: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Each title, and how many of the same came before it."""
+    """Yield each title with the number of equal titles before it."""
     seen: dict[str, int] = {}
     for title in titles:
         seen[title] = seen.get(title, -1) + 1

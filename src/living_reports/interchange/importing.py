@@ -1,11 +1,13 @@
-"""Reports that come from elsewhere: another root, an exported file, a Markdown document with its history.
+"""Import of reports: from another root, an exported file, or Markdown documents with their history.
 
 Rules:
 
-- What is imported is there whole, with all its versions, or not at all.
-- A report keeps its id. One that is there already is refused, and the others go on.
-- Another root's files are taken as they are, byte for byte; nothing is written there.
-- A folder is another root, one report's folder, or else a place with Markdown files in it.
+- A report is imported with all its versions, or not at all.
+- A report keeps its id. If it exists already, here or in the trash, it is refused, and the import
+  continues with the next one.
+- The files of another root are copied byte for byte; nothing is written there.
+- A folder is another root, the folder of one report, or else a folder with Markdown files.
+- Messages name no path that the caller did not give.
 
     >>> import_reports(open_store("reports"), Path("guide.md"), author=Author("cli", "ann"))
     {'imported': [{'report_id': '5f9d…', 'title': 'Guide', 'version': 12, 'from': 'guide.md'}]}
@@ -14,76 +16,77 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from living_reports.errors import ReportError
-from living_reports.interchange.arrival import read_file, refused, require_new, row_of, unreadable
-from living_reports.interchange.documents import Say, bring_document
+from living_reports.interchange.arrival import imported_row, read_file, refusal, require_new, unreadable
+from living_reports.interchange.documents import Announce, import_document
 from living_reports.model.event import Author
 from living_reports.model.report import parse_uuid
-from living_reports.store.base import Store
-from living_reports.store.files.transfer import MAX_BYTES, copied_files, is_archive, unpack
+from living_reports.store import read_report_folder
+from living_reports.store.base import MAX_ARCHIVE_BYTES, Store
 
 MARKDOWN = (".md", ".markdown", ".mdown")
-"""The endings of the files that are taken out of a folder; a single file may have any."""
+"""The suffixes of the files that are imported from a folder; a single file may have any suffix."""
+
+_TAR_MAGIC = slice(257, 262)
 
 Row = dict[str, Any]
+_Source = tuple[str, Callable[[], Row]]
+"""The name of a source for a person, and the function that imports it."""
 
 
-@dataclass(frozen=True)
-class _Source:
-    """One thing to import: what a person calls it, and what brings it in."""
-
-    name: str
-    bring: Callable[[], Row]
-
-
-def import_reports(storage: Store, path: Path, *, author: Author, say: Say = lambda words: None) -> Row:
-    """Import what is at a path. What cannot be imported from a folder is listed, and the rest goes on.
+def import_reports(
+    store: Store, path: Path, *, author: Author, announce: Announce = lambda step: None
+) -> Row:
+    """Import everything at a path. Reports of a folder that cannot be imported are listed.
 
     Args:
-        storage: Where to.
-        path: Another root, a report's folder, an exported file, a Markdown file, or a folder of those.
-        author: Whom the events of documents are by.
-        say: Is told what is being done.
+        store: The target.
+        path: Another root, the folder of a report, an exported file, a Markdown file, or a folder of those.
+        author: The author of the events of documents.
+        announce: Called with a description of each step.
 
     Returns:
         `imported[{report_id, title, version, from, warnings[]}]` and `refused[{from, code, message, hint}]`.
 
     Raises:
-        ReportError: There is nothing at the path, or it is one thing that cannot be imported.
+        ReportError: There is nothing to import, or only one report, which cannot be imported.
     """
-    sources = _sources(storage, path, author, say)
+    sources = _find_sources(store, path, author, announce)
     answer: dict[str, list[Row]] = {"imported": [], "refused": []}
-    for number, source in enumerate(sources, start=1):
-        say(f"import {source.name} ({number} of {len(sources)})")
+    for number, (name, import_source) in enumerate(sources, start=1):
+        announce(f"import {name} ({number} of {len(sources)})")
         try:
-            answer["imported"].append(source.bring() | {"from": source.name})
+            answer["imported"].append(import_source() | {"from": name})
         except ReportError as error:
             if len(sources) == 1:
                 raise
-            answer["refused"].append({"from": source.name} | error.answer()["error"])
+            answer["refused"].append({"from": name} | error.answer()["error"])
     return {key: rows for key, rows in answer.items() if rows}
 
 
-def _sources(storage: Store, path: Path, author: Author, say: Say) -> list[_Source]:
+def _find_sources(store: Store, path: Path, author: Author, announce: Announce) -> list[_Source]:
+    def document(file: Path, root: Path) -> _Source:
+        name = file.relative_to(root).as_posix()
+        return name, lambda: import_document(store, file, name, author, announce)
+
     try:
         if path.is_file():
-            return [_file_source(storage, path, author, say)]
+            is_archive = read_file(path, 512)[_TAR_MAGIC] == b"ustar"
+            return [_archive(store, path) if is_archive else document(path, path.parent)]
         if not path.is_dir():
-            raise refused(f"{path.name or path} is not there.", "Give a file or a folder.")
-        if path.resolve() == Path(storage.location).resolve():
-            raise refused("This is the root itself.", "Its reports need no import: list shows them.")
+            raise refusal(f"{path.name or path} does not exist.", "Give a file or a folder.")
+        if path.resolve() == Path(store.location).resolve():
+            raise refusal("This is the root itself.", "Its reports need no import: list shows them.")
         folders = [path] if (path / "outline.json").is_file() else _report_folders(path)
-        sources = [_folder_source(storage, folder) for folder in folders]
-        if not sources:
-            sources = [_document_source(storage, file, path, author, say) for file in _documents(path)]
+        sources = [_folder(store, folder) for folder in folders]
+        sources = sources or [document(file, path) for file in _documents(path)]
     except OSError as error:
         raise unreadable(path.name, error) from error
     if not sources:
-        raise refused(
+        raise refusal(
             f"There is nothing to import in {path.name or path}.",
             "Give a reports directory (the one with by_id), a Markdown file or a folder of them, or a file "
             "that export wrote.",
@@ -94,11 +97,7 @@ def _sources(storage: Store, path: Path, author: Author, say: Say) -> list[_Sour
 def _report_folders(path: Path) -> list[Path]:
     by_id = path / "by_id"
     folders = sorted(by_id.iterdir()) if by_id.is_dir() else []
-    return [folder for folder in folders if _is_id(folder.name) and _is_own(folder)]
-
-
-def _is_own(folder: Path) -> bool:
-    return folder.is_dir() and not folder.is_symlink()
+    return [each for each in folders if _is_id(each.name) and each.is_dir() and not each.is_symlink()]
 
 
 def _is_id(name: str) -> bool:
@@ -109,7 +108,7 @@ def _is_id(name: str) -> bool:
 
 
 def _documents(path: Path) -> list[Path]:
-    """The Markdown files below a folder; hidden ones and links are passed over."""
+    """Return the Markdown files below a folder; hidden files and links are skipped."""
     found = sorted(file for file in path.rglob("*") if file.suffix.lower() in MARKDOWN)
     return [
         file
@@ -120,38 +119,25 @@ def _documents(path: Path) -> list[Path]:
     ]
 
 
-def _file_source(storage: Store, path: Path, author: Author, say: Say) -> _Source:
-    with path.open("rb") as file:
-        if is_archive(file.read(512)):
-            return _Source(path.name, lambda: _bring_archive(storage, path))
-    return _document_source(storage, path, path.parent, author, say)
+def _archive(store: Store, path: Path) -> _Source:
+    def import_archive() -> Row:
+        report_id, is_created = store.import_(read_file(path, MAX_ARCHIVE_BYTES))
+        return imported_row(store, report_id, is_created)
+
+    return path.name, import_archive
 
 
-def _folder_source(storage: Store, folder: Path) -> _Source:
-    return _Source(folder.name, lambda: _bring_folder(storage, folder))
+def _folder(store: Store, folder: Path) -> _Source:
+    def import_folder() -> Row:
+        if not _is_id(folder.name):
+            message = f"The folder {folder.name} is not named after the id of a report."
+            raise refusal(message, "Rename it to the id of the report.")
+        report_id = parse_uuid(folder.name)
+        require_new(store, report_id)
+        try:
+            files = read_report_folder(folder)
+        except OSError as error:
+            raise unreadable(folder.name, error) from error
+        return imported_row(store, report_id, store.import_files(report_id, files))
 
-
-def _document_source(storage: Store, file: Path, above: Path, author: Author, say: Say) -> _Source:
-    name = file.relative_to(above).as_posix()
-    return _Source(name, lambda: bring_document(storage, file, name, author, say))
-
-
-# --- Reports ------------------------------------------------------------------------------
-
-
-def _bring_archive(storage: Store, path: Path) -> Row:
-    report_id, files = unpack(read_file(path, MAX_BYTES))
-    require_new(storage, report_id)
-    return row_of(storage, report_id, storage.import_(report_id, files))
-
-
-def _bring_folder(storage: Store, folder: Path) -> Row:
-    if not _is_id(folder.name):
-        raise refused(f"The folder {folder.name} is not named by a report's id.", "Give it its name back.")
-    report_id = parse_uuid(folder.name)
-    require_new(storage, report_id)
-    try:
-        files = copied_files(folder)
-    except OSError as error:
-        raise unreadable(folder.name, error) from error
-    return row_of(storage, report_id, storage.import_(report_id, files))
+    return folder.name, import_folder

@@ -1,12 +1,12 @@
-"""The history that git keeps of one file.
+"""The git history of one file.
 
 Rules:
 
-- Only reads, and only through the command `git`, without a shell. Nothing that a repository's
-  configuration could make git run is asked for: no hooks, filters, text conversions, signatures.
-- Renames are followed. Oldest first, and a branch's commits stay together: a commit that was
-  merged is a revision of its own; a merge is one where its text is none of its parents'.
-- Where there is no git, no repository or no commit of the file, there is no history.
+- The repository is only read, and only through the command `git`, without a shell. Nothing runs that
+  the configuration of a repository may define: no hooks, filters, text conversions or signatures.
+- Renames are followed. Revisions are sorted oldest first, and the commits of a branch stay together:
+  a merged commit is a revision of its own; a merge is one only if its text is none of its parents'.
+- Without git, a repository or a commit of the file, the history is empty.
 
     >>> [(each.commit[:7], each.author) for each in read_history(Path("guide.md")).revisions]
     [('0aba5ee', 'Ann'), ('6bccf9d', 'Ben')]
@@ -38,7 +38,7 @@ _CONFIG = ("-c", "core.fsmonitor=false", "-c", "core.hooksPath=" + os.devnull, "
 
 @dataclass(frozen=True)
 class Revision:
-    """One commit of the file: who made it, when (ISO 8601, UTC), why, and what the file was called."""
+    """One commit of the file: its author, time (ISO 8601, UTC), message, and the path of the file in it."""
 
     commit: str
     author: str
@@ -49,25 +49,30 @@ class Revision:
 
 @dataclass(frozen=True)
 class History:
-    """The commits of a file, oldest first. `problem` says why there are none where there should be some."""
+    """The commits of a file, oldest first. `problem` is the reason if they could not be read."""
 
     revisions: Sequence[Revision] = ()
     problem: str = ""
 
 
 def read_history(file: Path) -> History:
-    """The commits that changed a file."""
+    """Return the commits that changed a file."""
     git = shutil.which("git")
     if git is None or not _is_in_repository(file):
         return History()
-    asked = [git, *_CONFIG, *_LOG.split(), "--", file.name]
+    command = [git, *_CONFIG, *_LOG.split(), "--", file.name]
     done = subprocess.run(
-        asked, cwd=file.parent, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, check=False
+        command,
+        cwd=file.parent,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
     )
     if done.returncode:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        no_commit = any("does not have any commits" in line for line in said)
-        return History(problem="" if no_commit else (said or ["git gave no reason"])[0])
+        errors = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        no_commit = any("does not have any commits" in line for line in errors)
+        return History(problem="" if no_commit else (errors or ["git gave no reason"])[0])
     return History(list(_parsed(done.stdout.decode("utf-8", "replace")))[::-1])
 
 
@@ -76,7 +81,7 @@ def _is_in_repository(file: Path) -> bool:
 
 
 def _environment() -> dict[str, str]:
-    """No variable that points git elsewhere; nothing that asks, fetches, writes or expands."""
+    """Return an environment in which git stays in this repository and never prompts, fetches or writes."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return kept | {
         "GIT_OPTIONAL_LOCKS": "0",
@@ -88,7 +93,7 @@ def _environment() -> dict[str, str]:
 
 
 def _parsed(log: str) -> Iterator[Revision]:
-    """The commits in what `git log` printed: four fields, then what the file was called."""
+    """Parse the output of `git log`: four fields for each commit, then the path of the file."""
     fields = log.split("\0")
     at = 0
     while at + _FIELDS <= len(fields):
@@ -105,21 +110,21 @@ def _parsed(log: str) -> Iterator[Revision]:
 def _in_utc(at: str) -> str:
     try:
         return datetime.fromisoformat(at).astimezone(UTC).isoformat()
-    except (ValueError, OverflowError):  # git takes dates that are none
+    except (ValueError, OverflowError):  # git accepts invalid dates
         return at
 
 
 @contextmanager
 def texts_in(file: Path) -> Iterator[Texts]:
-    """What reads the file's bytes out of the repository that it is in; one process for all of them.
+    """Open a reader of the file's revisions; one git process serves all of them.
 
     Raises:
         InvalidInputError: git stopped answering.
     """
-    asked = [shutil.which("git") or "git", *_CONFIG, "cat-file", "--batch"]
+    command = [shutil.which("git") or "git", *_CONFIG, "cat-file", "--batch"]
     try:
         with subprocess.Popen(
-            asked,
+            command,
             cwd=file.parent,
             env=_environment(),
             stdin=subprocess.PIPE,
@@ -142,24 +147,24 @@ def _stopped() -> InvalidInputError:
 
 
 class Texts:
-    """The bytes of a file at each revision."""
+    """The bytes of a file at each revision, read from `git cat-file --batch`."""
 
-    def __init__(self, questions: IO[bytes], answers: IO[bytes]) -> None:
-        self._questions = questions
-        self._answers = answers
+    def __init__(self, requests: IO[bytes], responses: IO[bytes]) -> None:
+        self._requests = requests
+        self._responses = responses
 
     def at(self, revision: Revision, limit: int) -> bytes | None:
-        """The file as the commit left it, at most `limit` bytes of it; `None` where the commit removed it.
+        """Return the first `limit` bytes of the file after a commit; `None` if the commit removed it.
 
         Raises:
             InvalidInputError: git stopped answering.
         """
         if "\n" in revision.path:
-            return None  # cannot be asked for
+            return None  # the batch protocol cannot name it
         try:
-            self._questions.write(f"{revision.commit}:{revision.path}\n".encode())
-            self._questions.flush()
-            words = self._answers.readline().split()
+            self._requests.write(f"{revision.commit}:{revision.path}\n".encode())
+            self._requests.flush()
+            words = self._responses.readline().split()
             if words[-1:] == [b"missing"]:
                 return None
             data = self._read(int(words[-1]), limit)
@@ -168,8 +173,8 @@ class Texts:
         return data if words[1:2] == [b"blob"] else None
 
     def _read(self, size: int, limit: int) -> bytes:
-        data = self._answers.read(min(size, limit))
+        data = self._responses.read(min(size, limit))
         rest = size - len(data) + 1  # git ends its answer with a line break
-        while rest > 0 and (passed := self._answers.read(min(rest, _CHUNK))):
-            rest -= len(passed)
+        while rest > 0 and (skipped := self._responses.read(min(rest, _CHUNK))):
+            rest -= len(skipped)
         return data

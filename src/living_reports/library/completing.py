@@ -1,12 +1,12 @@
-"""What a person may be about to type: titles of reports, their sections, versions, templates.
+"""Completion of a text that a person is typing: titles of reports, their sections, versions, templates.
 
 Rules:
 
-- What begins with the typed text comes before what contains it. Case does not matter.
-- Each value names one thing: a title that several reports have is offered as their ids.
-- Reports come as `list_reports` shows them, the newest first, without deleted ones; versions the
+- Values that begin with the text come before values that contain it. Case is ignored.
+- Each value is unambiguous: if several reports have the same title, their ids are offered.
+- Reports are sorted like in `list_reports`, the newest first, without deleted ones; versions the
   newest first; sections in their order.
-- At most `MAX_VALUES` values, and how many there are; versions of the last `_EVENTS` events.
+- At most `MAX_VALUES` values are returned, and their number; versions of the last `_EVENTS` events.
 
     >>> complete(context, "report", "hea")
     {'values': ['Health of the platform'], 'total': 1}
@@ -28,35 +28,39 @@ from living_reports.store.base import Store
 MAX_VALUES = 100
 
 _EVENTS = 1_000
-"""Among how many of the newest events versions are looked for."""
+"""The number of the newest events in which versions are searched."""
 
 Row = dict[str, Any]
 
 
 def complete(context: Context, kind: str, text: str, report: str = "") -> Row:
-    """Values of a kind (`report`, `section`, `version`, `template`) for a typed text.
+    """Return the values of a kind that match a typed text.
 
-    `report` names the report whose sections and versions are meant; none answers to it: no values.
+    Args:
+        context: The context.
+        kind: report, section, version or template.
+        text: The typed text.
+        report: The report of the sections or versions. If none matches, there are no values.
 
     Raises:
         CorruptReportError, LockTimeoutError: The report cannot be read.
     """
     try:
-        values = list(_fitting(_KINDS[kind](context.storage, report), text))
+        values = _matching(_KINDS[kind](context.storage, report), text)
     except NotFoundError:
         values = []
     return {"values": values[:MAX_VALUES], "total": len(values)}
 
 
-def _fitting(values: Iterable[str], text: str) -> list[str]:
-    """The values that contain the text, those that begin with it first."""
+def _matching(values: Iterable[str], text: str) -> list[str]:
+    """Return the values that contain the text, those that begin with it first."""
     wanted = folded(text)
     found = [value for value in values if wanted in folded(value)]
     return sorted(found, key=lambda value: not folded(value).startswith(wanted))
 
 
-def _reports(storage: Store, _: str) -> Iterable[str]:
-    entries = [entry for entry in storage.entries() if entry.status != "deleted"]
+def _reports(store: Store, _: str) -> Iterable[str]:
+    entries = [entry for entry in store.entries() if entry.status != "deleted"]
     entries.sort(key=lambda entry: (entry.status == "active", entry.updated_at), reverse=True)
     titles = Counter(folded(entry.current_title) for entry in entries)
     for entry in entries:
@@ -64,22 +68,22 @@ def _reports(storage: Store, _: str) -> Iterable[str]:
         yield entry.current_title if is_unique else entry.report_id
 
 
-def _sections(storage: Store, report: str) -> Iterable[str]:
-    outline = storage.read(find_report(storage, report, writing=False)).outline
+def _sections(store: Store, report: str) -> Iterable[str]:
+    outline = store.read(find_report(store, report, writing=False)).outline
     titles = Counter(folded(section.title) for section in outline.sections)
     for section in outline.sections:
         yield section.title if titles[folded(section.title)] == 1 else section.section_id
 
 
-def _versions(storage: Store, report: str) -> Iterable[str]:
-    report_id = find_report(storage, report, writing=False)
-    newest = islice(storage.events(report_id), _EVENTS)
+def _versions(store: Store, report: str) -> Iterable[str]:
+    report_id = find_report(store, report, writing=False)
+    newest = islice(store.events(report_id), _EVENTS)
     made = [str(record.version) for record in newest if record.makes_version]
-    return made or [str(storage.read(report_id).version)]
+    return made or [str(store.read(report_id).version)]
 
 
-def _templates(storage: Store, _: str) -> Iterable[str]:
-    return dict.fromkeys((*BUILT_IN, *sorted(storage.templates())))
+def _templates(store: Store, _: str) -> Iterable[str]:
+    return dict.fromkeys((*BUILT_IN, *sorted(store.templates())))
 
 
 _KINDS: dict[str, Callable[[Store, str], Iterable[str]]] = {

@@ -355,6 +355,11 @@ class IndexEntry(Model):
     path: str
 
 
+def review_day(insight: Insight) -> date | None:
+    """Return the last day on which an active insight holds without a review; `None` if it states none."""
+    return utc_day(insight.metadata.get("review_by")) if insight.status == "active" else None
+
+
 def utc_day(value: Any) -> date | None:
     """The UTC day of an ISO 8601 day or time; `None` if it cannot be read."""
     return _day_of(value) if isinstance(value, str) else None

@@ -29,7 +29,7 @@ from typing import Any, Literal, NamedTuple
 
 from living_reports.model.fields import DAYS
 from living_reports.model.references import cited_version, is_report_address, report_address, report_of
-from living_reports.model.report import Citation, Insight, Outline, Section, utc_day
+from living_reports.model.report import Citation, Insight, Outline, Section, review_day, utc_day
 from living_reports.model.selectors import folded
 from living_reports.reading.compact import cut, short_ids
 
@@ -125,10 +125,7 @@ def cited_documents(outline: Outline) -> set[str]:
 
 def is_stale(insight: Insight, today: date) -> bool:
     """Return True if the `review_by` of an active insight has passed; an unreadable one has not."""
-    due = insight.metadata.get("review_by")
-    if not due or insight.status != "active":
-        return False
-    day = utc_day(due)
+    day = review_day(insight)
     return day is not None and day < today
 
 

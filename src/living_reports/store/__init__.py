@@ -1,6 +1,8 @@
 """The places where reports are kept: the protocol in `base`, and the stores that satisfy it.
 
-`files` keeps each report in a folder of its own. It is the store for one machine.
+`files` keeps each report in a folder of its own. It is the store for one machine. Two functions for files
+outside any store come from there, too: `read_report_folder`, which reads a report of another root without
+opening it, and `write_new_file`, which writes a file durably or not at all.
 """
 
 from __future__ import annotations
@@ -10,7 +12,11 @@ from urllib.parse import unquote, urlsplit
 
 from living_reports.errors import InvalidInputError
 from living_reports.store.base import Store
+from living_reports.store.files.durable import write_new as write_new_file
 from living_reports.store.files.store import FolderStore
+from living_reports.store.files.transfer import read_report_folder
+
+__all__ = ["open_store", "read_report_folder", "write_new_file"]
 
 DEFAULT_LOCK_TIMEOUT_S = 30.0
 

@@ -44,6 +44,9 @@ Expected = tuple[int, str]
 
 Severity = Literal["error", "warning", "info"]
 
+MAX_ARCHIVE_BYTES = 512 * 1024 * 1024
+"""The maximum size of a report, with all its files, that can be exported or imported."""
+
 
 def utc_now() -> str:
     """Return the current time in the form that events and items carry."""
@@ -432,15 +435,26 @@ class Store(Protocol):
             TooLargeError: It is too much for one archive.
         """
 
-    def import_(self, report_id: str, parts: Mapping[str, bytes]) -> bool:
-        """Create a report from its exported form, byte for byte, once all of it has been verified.
+    def import_(self, archive: bytes) -> tuple[str, bool]:
+        """Create a report from an archive of any store, byte for byte, once all of it has been verified.
+
+        Returns:
+            The id of the report, and whether it was created: False if there is one of this id.
+
+        Raises:
+            InvalidInputError: This is no archive.
+            CorruptReportError: It does not hold one whole, sound report.
+        """
+
+    def import_files(self, report_id: str, files: Mapping[str, bytes]) -> bool:
+        """Create a report from the files of a folder, such as one of igloo-mcp, once all are verified.
 
         Args:
             report_id: The report.
-            parts: The parts of an archive by name, from whichever store: `outline.json`, `audit.jsonl`, ...
+            files: The content of each file by its path in the folder: `outline.json`, `audit.jsonl`, ...
 
         Returns:
-            Whether it was created: False if there is a report of this id.
+            Whether it was created: False if there is one of this id.
 
         Raises:
             CorruptReportError: This is not the whole, sound report of this id.

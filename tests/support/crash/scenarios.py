@@ -228,7 +228,7 @@ def render(library: Library) -> object:
 
 
 def mend(library: Library) -> object:
-    return check_storage(library.storage, mend=True)
+    return check_storage(library.storage, repair=True)
 
 
 def read(library: Library) -> object:

@@ -388,7 +388,7 @@ class ReportIndex:
         folders = set(_folder_names(by_id))
         self.unfinished = _unfinished_in(folders)
         self._entries.remove(self._entries.keys() - folders)
-        wrong = set(filter(_is_report_name, folders - self._entries.keys()))
+        wrong = set(filter(is_report_name, folders - self._entries.keys()))
         if boot:
             self._mark_unfinished(wrong | self._entries.keys())
             wrong |= {name for name in self._entries if not self._is_up_to_date(name)}
@@ -481,7 +481,7 @@ class ReportIndex:
         if not self._is_due:
             return
         self._is_due = False
-        self._tried_bytes = _size_and_inode(self.index_path)[0]
+        self._tried_bytes = size_and_inode(self.index_path)[0]
         try:
             self.compact()
         except (OSError, LockTimeoutError) as error:
@@ -505,14 +505,14 @@ class ReportIndex:
         """Make the index anew from the folders in `by_id`. Unreadable reports are left out."""
         is_made = False
         while not is_made:
-            seen, inode = _size_and_inode(self.index_path)
+            seen, inode = size_and_inode(self.index_path)
             is_made = self._swap(b"".join(self._lines_on_disk()), seen, inode)
         with self._mutex:
             self._forget()
 
     def _lines_on_disk(self) -> Iterator[bytes]:
         by_id = self.root / "by_id"
-        for name in sorted(filter(_is_report_name, _folder_names(by_id))) if by_id.is_dir() else ():
+        for name in sorted(filter(is_report_name, _folder_names(by_id))) if by_id.is_dir() else ():
             entry = entry_on_disk(by_id / name, name, f"by_id/{name}")
             if entry is not None:
                 yield entry_line(entry)
@@ -536,7 +536,7 @@ class ReportIndex:
 
     def _after(self, offset: int, inode: int) -> bytes | None:
         """What was appended after `offset`; `None` if the file is another one by now."""
-        if _size_and_inode(self.index_path)[1] != inode:
+        if size_and_inode(self.index_path)[1] != inode:
             return None
         try:
             return self.index_path.read_bytes()[offset:]
@@ -567,7 +567,7 @@ class ReportIndex:
     def marked(self) -> list[str]:
         """The reports whose entries cannot be believed before a look at them."""
         try:
-            return sorted(name for name in os.listdir(self._pending) if _is_report_name(name))
+            return sorted(name for name in os.listdir(self._pending) if is_report_name(name))
         except FileNotFoundError:
             return []
 
@@ -594,7 +594,8 @@ def _doublings(size: int) -> int:
     return (size // _COMPACT_ABOVE_BYTES).bit_length()
 
 
-def _size_and_inode(path: Path) -> tuple[int, int]:
+def size_and_inode(path: Path) -> tuple[int, int]:
+    """Return the size and the inode number of a file; 0 and -1 if it does not exist."""
     try:
         stat = path.stat()
     except FileNotFoundError:
@@ -608,7 +609,8 @@ def _folder_names(by_id: Path) -> list[str]:
         return [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
 
 
-def _is_report_name(name: str) -> bool:
+def is_report_name(name: str) -> bool:
+    """Return whether a folder has the name of a report: a UUID in its canonical form."""
     try:
         return parse_uuid(name) == name
     except ValueError:

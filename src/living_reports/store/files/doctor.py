@@ -1,55 +1,62 @@
-"""Is everything under a root as it should be? Every report, the trash, the index, the leftovers.
+"""Check of a whole root (every report, the trash, the catalogue, leftover files), and its repair.
 
-Rules:
+Rules for a check:
 
-- Pure reading: nothing is mended, made or removed here, and no lock file is made.
-- Files are judged as they are found, each report's under its lock: what a writer is just doing is no
-  finding. An `error` is damage: what was promised does not hold. A
-  `warning` is settled by the next one who opens the report or lists the root (a crash left a
-  commit to finish, an index entry to correct, a file to remove). An `info` is worth knowing.
+- It only reads: nothing is repaired, created or removed, and no lock file is created.
+- Files are judged as found, those of each report under its lock, so that the work of a running
+  writer is no finding. An `error` is damage: a promise does not hold. A `warning` is settled by
+  opening the report or listing the root (after a crash: a commit to finish, a catalogue entry to
+  correct, a file to remove). An `info` is harmless.
 - `deep` also replays every version of every report and compares each with its hash.
 
-    >>> [finding.code for finding in check_root(Path("reports"), deep=True)]
+Rules for a repair:
+
+- The content of a report is decided by opening it, by the rules of `recovery`. What opening cannot
+  settle (an altered log, a damaged outline) stays as it is.
+- Removed are only files that a crash left and that no process can be using: the lock of their
+  writer is free, or they are older than any writer waits.
+- Files of other programs, and files that recovery set aside, stay where they are.
+- What cannot be done now (a busy report, a disk error) is logged, and the next check finds it.
+
+    >>> repair(store, check_root(store.reports_root))
+    >>> [finding.code for finding in check_root(store.reports_root, deep=True)]
     []
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import ValidationError
 
 from living_reports.errors import LockTimeoutError, ReportError
-from living_reports.model.delta import DeltaError, apply
-from living_reports.model.report import (
-    IndexEntry,
-    Outline,
-    outline_bytes,
-    parse_outline,
-    parse_uuid,
-    sha256_hex,
-)
-from living_reports.store.base import Finding, Severity
-from living_reports.store.files import durable
-from living_reports.store.files.catalogue import entry_on_disk
+from living_reports.model.report import IndexEntry, Outline, parse_outline, parse_uuid
+from living_reports.store.base import Finding, Progress, Severity, Snapshot
+from living_reports.store.files import durable, recovery
+from living_reports.store.files.catalogue import Listing, ReportIndex, entry_on_disk
 from living_reports.store.files.folder import ReportFolder, backup_names
+from living_reports.store.files.lock import hold
 from living_reports.store.files.log import Record
 from living_reports.store.files.recovery import Confirm, Damaged, Foreign, diagnose
-from living_reports.store.files.verify import MAX_FINDINGS, findings_in
+from living_reports.store.files.verify import MAX_FINDINGS, find_problems, replay
 
-Progress = Callable[[int, int], None]
+logger = logging.getLogger(__name__)
 
 _BUSY_SECONDS = 5.0
-_MOVES_FOLLOWED = 3
-_MENDED = frozenset({"outline_mismatch", "outline_missing", "torn_line"})
-"""What `verify` finds while a commit waits to be finished, or a person's edit to be taken in."""
+_ATTEMPTS = 3
+"""The number of times that a report is followed to another folder."""
+_SETTLED_BY_OPENING = frozenset({"outline_mismatch", "outline_missing", "torn_line"})
+"""Problems that `verify` finds while a commit is unfinished, or a person's edit is not merged yet."""
 
 _OURS_IN_ROOT = re.compile(
     r"^(index\.jsonl|\.index\.lock|by_id|templates|\.trash|\.pending|\.search\..*|\.git.*)$"
@@ -57,12 +64,13 @@ _OURS_IN_ROOT = re.compile(
 _OURS_IN_REPORT = re.compile(r"^(outline\.json|audit\.jsonl|backups|render|\.head|\.lock)$")
 _FOLDERS_IN_ROOT = frozenset({"by_id", ".trash", ".pending"})
 _PLACES = ("by_id", ".trash")
-"""Where reports are, in this order: one that is deleted meanwhile is found in the second."""
+"""The folders of reports, in this order: a report that is deleted during the check is found in the second."""
 _SET_ASIDE = re.compile(r"^(audit\.torn|outline\..*aside\.json)$")
 _LEFT_IN_ROOT = re.compile(r"^\.index\..*\.tmp$")
 _LEFT_IN_REPORT = re.compile(r"^\.outline\..*\.tmp$")
 _LEFT_IN_BACKUPS = re.compile(r"^\.outline\.json\..*\.tmp$")
 _LEFT_IN_BY_ID = re.compile(r"^\.new-")
+_NOT_OURS = "It does not belong to this program."
 
 
 def check_root(root: Path, *, deep: bool = False, progress: Progress | None = None) -> list[Finding]:
@@ -71,31 +79,30 @@ def check_root(root: Path, *, deep: bool = False, progress: Progress | None = No
     Args:
         root: A reports directory; one that is not there has no findings.
         deep: Replay every version, too.
-        progress: Called with the reports done and their number, after each report.
+        progress: Called after each report.
 
     Raises:
         OSError: A folder of the root cannot be read.
     """
-    root = root.resolve()  # a root may be reached through a link, what is in it may not
+    root = root.resolve()  # the root itself may be reached through a link, its folders may not
     findings = list(_root_findings(root))
     total = sum(len(_report_folders(root / place)) for place in _PLACES)
     folders = chain.from_iterable(_report_folders(root / place) for place in _PLACES)
     for done, folder in enumerate(folders, start=1):
-        findings += check_report(root, folder, deep=deep)
+        findings += _check_report(root, folder, deep)
         if progress is not None:
-            progress(done, max(done, total))
+            progress("checking", done, max(done, total))
     return findings
 
 
-def check_report(root: Path, folder: Path, *, deep: bool = False) -> list[Finding]:
-    """Check one report's folder, in `by_id` or in the trash; one that moved away has no findings."""
-    storage = ReportFolder(folder, lock_timeout_seconds=_BUSY_SECONDS)
-    report = _Report(root, folder, _id_of(folder.name))
+def _check_report(root: Path, folder: Path, deep: bool) -> list[Finding]:
+    """Check the folder of a report, in `by_id` or in the trash; one that moved away has no findings."""
+    report = _Report(root, ReportFolder(folder, lock_timeout_seconds=_BUSY_SECONDS), _id_of(folder.name))
     try:
-        with storage.reading() if storage.lock_path.exists() else nullcontext():
-            return list(_report_findings(report, storage, deep))
+        with _locked_if_possible(report.files):
+            return list(_report_findings(report, deep))
     except LockTimeoutError:
-        return [report.finding("busy", "warning", "Another process holds it: look again later.")]
+        return [report.finding("busy", "warning", "Another process holds it: check again later.")]
     except OSError as error:
         if not folder.exists():
             return []
@@ -103,13 +110,22 @@ def check_report(root: Path, folder: Path, *, deep: bool = False) -> list[Findin
         return [report.finding("unreadable", "error", f"It cannot be read: {why}.")]
 
 
+def _locked_if_possible(files: ReportFolder) -> AbstractContextManager[object]:
+    """Hold the report if it has a lock file: a check creates none."""
+    return files.reading() if files.lock_path.exists() else nullcontext()
+
+
 @dataclass(frozen=True)
 class _Report:
     """The report that findings are about."""
 
     root: Path
-    folder: Path
+    files: ReportFolder
     report_id: str
+
+    @property
+    def folder(self) -> Path:
+        return self.files.report_dir
 
     def finding(self, code: str, severity: Severity, message: str, name: str = "", line: int = 0) -> Finding:
         file = (self.folder / name).relative_to(self.root).as_posix()
@@ -122,15 +138,15 @@ class _Report:
 def _root_findings(root: Path) -> Iterator[Finding]:
     for name in _names(root):
         if _LEFT_IN_ROOT.match(name):
-            yield _about_root(name, "leftover", "warning", "A compaction of the index left it.")
+            yield _about_root(name, "leftover", "warning", "An interrupted compaction left it.")
         elif name in _FOLDERS_IN_ROOT and not durable.is_real_folder(root / name):
-            yield _about_root(name, "symlink", "error", "It is no folder of its own; nothing in it is read.")
+            yield _about_root(name, "symlink", "error", "It is not a real folder; nothing in it is read.")
         elif not _OURS_IN_ROOT.match(name):
-            yield _about_root(name, "stray_file", "info", "It is none of ours.")
+            yield _about_root(name, "stray_file", "info", _NOT_OURS)
     yield from _mark_findings(root)
     yield from _by_id_findings(root)
     yield from _trash_findings(root)
-    yield from _index_findings(root)
+    yield from _catalogue_findings(root)
 
 
 def _about_root(name: str, code: str, severity: Severity, message: str) -> Finding:
@@ -140,21 +156,21 @@ def _about_root(name: str, code: str, severity: Severity, message: str) -> Findi
 def _mark_findings(root: Path) -> Iterator[Finding]:
     for name in _names(root / ".pending"):
         if _id_of(name) != name:
-            yield _about_root(f".pending/{name}", "stray_file", "info", "It is none of ours.")
+            yield _about_root(f".pending/{name}", "stray_file", "info", _NOT_OURS)
         elif _is_left(root / ".pending" / name, partial(_folders_of, root, name)):
-            message = "A commit of this report was under way; the next list looks at it."
+            message = "A commit of this report was interrupted; the next list settles it."
             yield Finding(name, f".pending/{name}", 0, "pending_mark", "warning", message)
 
 
 def _folders_of(root: Path, report_id: str) -> list[Path]:
-    """Where a report is, or is being made."""
+    """Return the folders in which a report is, or is being created."""
     patterns = (f"by_id/{report_id}", f"by_id/.new-{report_id}-*", f".trash/{report_id}_*")
     return [folder for pattern in patterns for folder in root.glob(pattern)]
 
 
 def _is_left(path: Path, places: Callable[[], list[Path]]) -> bool:
-    """True if it is there, and nobody who holds one of these folders is about to take it away."""
-    for _ in range(_MOVES_FOLLOWED):
+    """Return whether a file exists, and no process that holds one of these folders may remove it."""
+    for _ in range(_ATTEMPTS):
         try:
             for folder in places():
                 if (folder / ".lock").exists():
@@ -164,7 +180,7 @@ def _is_left(path: Path, places: Callable[[], list[Path]]) -> bool:
         except LockTimeoutError:
             return False
         except FileNotFoundError:
-            continue  # it moved to another of its places
+            continue  # the report moved to another of its folders
     return path.exists()
 
 
@@ -173,7 +189,7 @@ def _by_id_findings(root: Path) -> Iterator[Finding]:
         path, file = root / "by_id" / name, f"by_id/{name}"
         if _LEFT_IN_BY_ID.match(name):
             if _is_left(path, partial(list, [path])):
-                yield _about_root(file, "leftover", "warning", "A creation that was never finished left it.")
+                yield _about_root(file, "leftover", "warning", "An interrupted creation left it.")
         elif path.is_symlink():
             yield _about_root(file, "symlink", "error", "It is a symbolic link; nothing is read through it.")
         elif _is_no_report(path) or _id_of(name) != name:
@@ -200,7 +216,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _id_of(name: str) -> str:
-    """The id that a folder's name begins with (in the trash, a time follows); empty if none."""
+    """Return the id at the beginning of a folder's name (in the trash, a time follows); empty if none."""
     try:
         report_id = parse_uuid(name.partition("_")[0])
     except ValueError:
@@ -208,11 +224,11 @@ def _id_of(name: str) -> str:
     return report_id if name.startswith(report_id) else ""
 
 
-# --- The index ----------------------------------------------------------------------------
+# --- The catalogue ------------------------------------------------------------------------
 
 
-class _Index:
-    """The lines of `index.jsonl`, read again where the file has changed since."""
+class _Catalogue:
+    """The lines of `index.jsonl`, read again when the file has changed."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -240,65 +256,64 @@ class _Index:
             self.entries[entry.report_id] = line, entry
 
 
-def _index_findings(root: Path) -> Iterator[Finding]:
-    index = _Index(root / "index.jsonl")
-    for line in index.bad_lines:
-        message = "The line is not an entry: a crash may tear one. It is passed over."
+def _catalogue_findings(root: Path) -> Iterator[Finding]:
+    catalogue = _Catalogue(root / "index.jsonl")
+    for line in catalogue.bad_lines:
+        message = "The line is not an entry: a crash may have torn it. It is skipped."
         yield Finding("", "index.jsonl", line, "bad_entry", "info", message)
     for folder in _report_folders(root / "by_id"):
-        if finding := _entry_finding(folder, index) and _entry_finding_if_still(folder, index):
+        if finding := _entry_finding(folder, catalogue) and _entry_finding_under_lock(folder, catalogue):
             yield finding
-    for report_id, (line, entry) in index.entries.items():
+    for report_id, (line, entry) in catalogue.entries.items():
         if entry.path == f"by_id/{report_id}" and not (root / entry.path).exists():
-            message = "The index names a report that is not there; it is not shown."
+            message = "The catalogue names a report that does not exist; it is not shown."
             yield Finding(report_id, "index.jsonl", line, "entry_without_report", "info", message)
 
 
-def _entry_finding_if_still(folder: Path, index: _Index) -> Finding | None:
-    """Look again when no writer is between its outline and its entry."""
-    storage = ReportFolder(folder, lock_timeout_seconds=_BUSY_SECONDS)
+def _entry_finding_under_lock(folder: Path, catalogue: _Catalogue) -> Finding | None:
+    """Compare again when no writer is between its outline and its entry."""
     try:
-        with storage.reading() if storage.lock_path.exists() else nullcontext():
-            index.follow()
-            return _entry_finding(folder, index)
+        with _locked_if_possible(ReportFolder(folder, lock_timeout_seconds=_BUSY_SECONDS)):
+            catalogue.follow()
+            return _entry_finding(folder, catalogue)
     except (LockTimeoutError, FileNotFoundError):
-        return None  # the first is said of the report itself
+        return None  # a time-out is a finding of the report itself
 
 
-def _entry_finding(folder: Path, index: _Index) -> Finding | None:
+def _entry_finding(folder: Path, catalogue: _Catalogue) -> Finding | None:
     actual = entry_on_disk(folder, folder.name, f"by_id/{folder.name}")
-    line, entry = index.entries.get(folder.name, (0, None))
+    line, entry = catalogue.entries.get(folder.name, (0, None))
     if actual is None or actual == entry:
         return None
-    code = "entry_missing" if entry is None else "entry_stale"
-    message = "The index does not list it." if entry is None else "The index does not list it as it is."
-    return Finding(folder.name, "index.jsonl", line, code, "warning", message)
+    code, state = ("entry_missing", "missing") if entry is None else ("entry_stale", "outdated")
+    return Finding(folder.name, "index.jsonl", line, code, "warning", f"Its catalogue entry is {state}.")
 
 
 # --- A report -----------------------------------------------------------------------------
 
 
-def _report_findings(report: _Report, storage: ReportFolder, deep: bool) -> Iterator[Finding]:
+def _report_findings(report: _Report, deep: bool) -> Iterator[Finding]:
     yield from _file_findings(report)
-    if not storage.exists():
-        os.stat(report.folder)  # one that moved away is not an empty one
-        yield report.finding("empty_folder", "warning", "It holds neither an outline nor a history.")
+    if not report.files.exists():
+        os.stat(report.folder)  # raises an error if the folder moved away
+        yield report.finding("empty_folder", "warning", "It contains neither an outline nor a history.")
         return
-    if report.folder.parent.name == "by_id" and (last := storage.log.last_ours()) and last.is_deletion:
-        message = "It was deleted; the next one who looks at it moves it into the trash."
+    if report.folder.parent.name == "by_id" and (last := report.files.log.last_ours()) and last.is_deletion:
+        message = "It was deleted; the next process that opens it moves it into the trash."
         yield report.finding("deletion_unfinished", "warning", message)
-    findings = list(_state_findings(report, storage))
+    findings = list(_state_findings(report))
     is_damaged = any(finding.severity == "error" for finding in findings)
     yield from findings
-    for found in findings_in(storage)[:MAX_FINDINGS]:
-        severity: Severity = "warning" if found.code in _MENDED and not is_damaged else "error"
-        yield report.finding(found.code, severity, found.message, found.file, found.line)
+    for problem in find_problems(report.files)[:MAX_FINDINGS]:
+        is_minor = problem.code in _SETTLED_BY_OPENING and not is_damaged
+        severity: Severity = "warning" if is_minor else "error"
+        yield report.finding(problem.code, severity, problem.message, problem.file, problem.line)
     if deep:
-        yield from _version_findings(report, storage)
+        yield from _version_findings(report)
 
 
-def left_in_backups(folder: Path) -> list[str]:
-    """The files in a folder of backups that a crash kept from being finished."""
+def _left_in_backups(folder: Path) -> list[str]:
+    """Return the unfinished files in a folder of backups."""
     return list(filter(_LEFT_IN_BACKUPS.match, _names(folder)))
 
 
@@ -307,27 +322,27 @@ def _file_findings(report: _Report) -> Iterator[Finding]:
         if (report.folder / name).is_symlink():
             yield report.finding("symlink", "error", "It is a symbolic link: its bytes are elsewhere.", name)
         elif _SET_ASIDE.match(name):
-            yield report.finding("set_aside", "info", "Recovery kept it; remove it at will.", name)
+            yield report.finding("set_aside", "info", "Recovery kept it; it may be removed.", name)
         elif _LEFT_IN_REPORT.match(name):
-            yield report.finding("leftover", "warning", "A commit that never came to be left it.", name)
+            yield report.finding("leftover", "warning", "An interrupted commit left it.", name)
         elif not _OURS_IN_REPORT.match(name):
-            yield report.finding("stray_file", "warning", "It is none of ours.", name)
+            yield report.finding("stray_file", "warning", _NOT_OURS, name)
     backups = report.folder / "backups"
-    ours = set(backup_names(backups))
+    unfinished, finished = set(_left_in_backups(backups)), set(backup_names(backups))
     for name in _names(backups):
         place = f"backups/{name}"
-        if _LEFT_IN_BACKUPS.match(name):
-            yield report.finding("leftover", "warning", "A backup that was never finished.", place)
-        elif name not in ours:
-            yield report.finding("stray_file", "info", "It is not a backup of ours.", place)
+        if name in unfinished:
+            yield report.finding("leftover", "warning", "It is an unfinished backup.", place)
+        elif name not in finished:
+            yield report.finding("stray_file", "info", "It is not a backup of this program.", place)
 
 
-def _state_findings(report: _Report, storage: ReportFolder) -> Iterator[Finding]:
-    """What opening the report would have to do first."""
-    found = storage.look()
+def _state_findings(report: _Report) -> Iterator[Finding]:
+    """Yield the work that opening the report would do first."""
+    found = report.files.look()
     if found.is_settled:
         return
-    case = diagnose(storage, found, lambda outline: outline.report_id == report.report_id)
+    case = diagnose(report.files, found, lambda outline: outline.report_id == report.report_id)
     match case:
         case Damaged():
             yield report.finding("damaged", "error", f"It is damaged: {case.damage}.")
@@ -335,46 +350,123 @@ def _state_findings(report: _Report, storage: ReportFolder) -> Iterator[Finding]
             message = "Another program wrote it; the first change made here adopts it."
             yield report.finding("foreign", "info", message)
         case Confirm():
-            message = "Its last event is in place, but may not be on the disk; opening it sees to that."
+            message = "Its last event is written, but may not be synced; opening it does that."
             yield report.finding("unsettled", "info", message)
         case _:
-            message = f"Opening it has something to do first ({type(case).__name__})."
+            message = f"Opening it does some work first ({type(case).__name__})."
             yield report.finding("unsettled", "warning", message)
 
 
-def _version_findings(report: _Report, storage: ReportFolder) -> Iterator[Finding]:
-    """Replay the log; where that fails, the version must still be readable as a reader would read it."""
+def _version_findings(report: _Report) -> Iterator[Finding]:
+    """Replay the log; if that fails, the version must still be readable in the way of a reader."""
     outline: Outline | None = None
-    for line, record in enumerate(storage.log.forwards(), start=1):
+    for line, record in enumerate(report.files.log.forwards(), start=1):
         if not record.makes_version:
             continue
-        outline = _next_version(outline, record) or _read_back(storage, record)
+        outline = replay(outline, record) or _read_version(report.files, record)
         if outline is None:
-            message = f"Version {record.version} cannot be read back."
+            message = f"Version {record.version} cannot be reconstructed."
             yield report.finding("version_lost", "error", message, "audit.jsonl", line)
 
 
-def _next_version(outline: Outline | None, record: Record) -> Outline | None:
-    if outline is None and not record.is_whole:
-        return None
+def _read_version(files: ReportFolder, record: Record) -> Outline | None:
     try:
-        new = apply(None if record.is_whole else outline, record.delta)
-    except (DeltaError, ValueError):
-        return None
-    return new if sha256_hex(outline_bytes(new)) == record.outline_sha256 else None
-
-
-def _read_back(storage: ReportFolder, record: Record) -> Outline | None:
-    try:
-        return storage.history.outline_at(record.version, _outline_in_place(storage))
+        return files.history.outline_at(record.version, _current_outline(files))
     except ReportError:
         return None
 
 
-def _outline_in_place(storage: ReportFolder) -> Outline | None:
-    """The outline on disk, if it is the one that the last event left."""
-    found = storage.look()
-    last = storage.log.last_ours()
+def _current_outline(files: ReportFolder) -> Outline | None:
+    """Return the outline on disk, if it has the hash that the last event names."""
+    found = files.look()
+    last = files.log.last_ours()
     if found.outline is None or last is None or found.sha256 != last.outline_sha256:
         return None
     return parse_outline(found.outline)
+
+
+# --- Repair -------------------------------------------------------------------------------
+
+
+class Root(Protocol):
+    """The part of the folder store that a repair uses."""
+
+    reports_root: Path
+    by_id: Path
+    trash_dir: Path
+    index: ReportIndex
+    lock_timeout_seconds: float
+
+    def get_report_storage(self, report_id: str) -> ReportFolder:
+        """Return the folder of a report."""
+
+    def read(self, report_id: str) -> Snapshot:
+        """Read a report after any recovery, and correct its catalogue entry."""
+
+    def sweep(self) -> None:
+        """Remove what crashed creations left."""
+
+    def settle_index(self) -> Listing | None:
+        """Read every report whose catalogue entry may be wrong."""
+
+
+def repair(root: Root, findings: Sequence[Finding], progress: Progress | None = None) -> None:
+    """Repair what the findings name. Another check tells what is left.
+
+    Args:
+        root: The root that was checked.
+        findings: The findings of the check.
+        progress: Called after each folder.
+
+    Raises:
+        OSError: A folder of the root cannot be read.
+    """
+    root.index.remove_leftovers()
+    root.sweep()
+    root.index.entries()  # read now, so that opening a report compares it with its entry
+    folders = _folders_in(root, findings)
+    for done, folder in enumerate(folders, start=1):
+        try:
+            _open(root, folder)
+        except (ReportError, OSError) as error:
+            logger.info("%s is not repaired: %s", folder.name, error)
+        if progress is not None:
+            progress("repairing", done, len(folders))
+    root.settle_index()
+
+
+def _folders_in(root: Root, findings: Sequence[Finding]) -> list[Path]:
+    """Return the folders of the reports that findings are about, each once."""
+    folders = {}
+    for finding in findings:
+        if finding.report and finding.file.startswith(".trash/"):
+            folders[root.trash_dir / finding.file.split("/")[1]] = True
+        elif finding.report:
+            folders[root.by_id / finding.report] = True
+    return list(filter(durable.is_real_folder, folders))
+
+
+def _open(root: Root, folder: Path) -> None:
+    """Let the report recover, which also finishes a move into the trash and corrects its entry."""
+    in_trash = folder.parent == root.trash_dir
+    files = ReportFolder(folder) if in_trash else root.get_report_storage(folder.name)
+    if files.exists():
+        if names := _left_in_backups(files.backups_dir):
+            with files.lock():
+                for name in names:
+                    durable.remove(files.backups_dir / name)
+        if in_trash:
+            recovery.read(files)
+        else:
+            root.read(folder.name)
+    elif not in_trash:
+        _remove_empty(folder, root.lock_timeout_seconds)
+
+
+def _remove_empty(folder: Path, age_seconds: float) -> None:
+    """Remove a folder that a first write created and never filled, if it contains nothing at all."""
+    if time.time() - folder.lstat().st_mtime < age_seconds or set(os.listdir(folder)) - {".lock"}:
+        return
+    with hold(folder / ".lock", 0.0):
+        if set(os.listdir(folder)) == {".lock"}:
+            durable.remove_folder(folder)

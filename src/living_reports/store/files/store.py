@@ -29,7 +29,7 @@ import time
 import uuid
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
@@ -45,12 +45,10 @@ from living_reports.model.delta import DeltaError, apply
 from living_reports.model.event import AuditEvent, Author
 from living_reports.model.report import (
     IndexEntry,
-    Insight,
     Outline,
     parse_outline,
     parse_uuid,
     sha256_hex,
-    utc_day,
 )
 from living_reports.store.base import (
     Event,
@@ -62,14 +60,13 @@ from living_reports.store.base import (
     Progress,
     SearchPage,
     SearchQuery,
-    SearchRow,
     Snapshot,
     StoredFile,
 )
 from living_reports.store.files import durable, recovery
-from living_reports.store.files.catalogue import Listing, ReportIndex, entry_of, entry_on_disk, version_in
+from living_reports.store.files.catalogue import Listing, ReportIndex, entry_of, entry_on_disk
 from living_reports.store.files.commit import append_event, commit, mark, secure_name
-from living_reports.store.files.doctor import check_root
+from living_reports.store.files.doctor import check_root, repair
 from living_reports.store.files.folder import (
     Memory,
     ReportFolder,
@@ -82,8 +79,7 @@ from living_reports.store.files.folder import (
 from living_reports.store.files.lock import DEFAULT_TIMEOUT_SECONDS, hold
 from living_reports.store.files.log import Record, line_filter
 from living_reports.store.files.recovery import UNLOCKED_ATTEMPTS
-from living_reports.store.files.repair import repair
-from living_reports.store.files.transfer import arrived, exported_files, pack
+from living_reports.store.files.transfer import exported_files, pack, unpack, verified_outline
 from living_reports.store.files.verify import verify
 
 if TYPE_CHECKING:
@@ -361,16 +357,23 @@ class FolderStore:
         newest = self._make(parse_uuid(outline.report_id), note.action_id[:8], fill)
         return made[0] if newest is not None else None
 
-    def import_(self, report_id: str, parts: Mapping[str, bytes]) -> bool:
-        """Create a report from its exported form; see `store.base.Store.import_`.
+    def import_(self, archive: bytes) -> tuple[str, bool]:
+        """Create a report from an archive; see `store.base.Store.import_`."""
+        report_id, files = unpack(archive)
+        return report_id, self.import_files(report_id, files)
 
-        The report gets its name only when all of it has proved to be what its log says.
+    def import_files(self, report_id: str, files: Mapping[str, bytes]) -> bool:
+        """Create a report from the files of its folder; see `store.base.Store.import_files`.
+
+        The report gets its name only when all of it is verified.
         """
         report_id = parse_uuid(report_id)
+        if self.locate(report_id):
+            return False
 
         def fill(report: ReportStorage) -> Outline:
-            _write_files(report.report_dir, parts)
-            return arrived(report, report_id)
+            _write_files(report.report_dir, files)
+            return verified_outline(report, report_id)
 
         return self._make(report_id, uuid.uuid4().hex[:8], fill) is not None
 
@@ -643,52 +646,19 @@ class FolderStore:
 
     def search(self, query: SearchQuery, after: PageKey | None = None, limit: int = 20) -> SearchPage:
         """Return one page of the reports that fit; see `store.base.Store.search`."""
-        from living_reports.store.files.search import Query, SearchIndex  # loads SQLite
+        from living_reports.store.files.search import SearchIndex  # loads SQLite
 
-        asked = Query(
-            query=query.text,
-            tags=query.tags,
-            status=query.status,
-            cites=query.cites,
-            stale_on=query.stale_on,
-            sort=query.sort,
-            begun=query.begun,
-            earlier=self._updated_by,
-        )
         with _disk_errors():
             self._require_folder()
             if self._search is None:
-                beside = self.with_timeout(
-                    self.lock_timeout_seconds
-                )  # not `self`: a cycle would keep files open
-                self._search = SearchIndex(beside, _review_day)
-            page = self._search.page(asked, after, limit)
-            rows = [
-                SearchRow(
-                    found.entry,
-                    version_in(self.reports_root / found.entry.path / "outline.json"),
-                    found.matches,
-                    found.key,
-                )
-                for found in page.rows
-            ]
-        return SearchPage(rows, page.total, page.next_key, page.is_behind)
+                # Not `self`: a reference cycle would keep the database open.
+                self._search = SearchIndex(self.with_timeout(self.lock_timeout_seconds))
+            return self._search.page(query, after, limit)
 
     def _require_folder(self) -> None:
         """Refuse a root that is something else than a folder; one that is not there yet is fine."""
         if self.reports_root.exists() and not self.reports_root.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "the root is not a folder")
-
-    def _updated_by(self, report_id: str, moment: str) -> str:
-        """Return when a report had last been changed at a moment (ISO 8601 in UTC); `""` if it came later."""
-        for record in self.events(report_id):
-            if record.is_whole:  # a creation, or another program's report as it was adopted
-                outline = record.delta[0].get("new")
-                ts = str(outline.get("updated_at", "")) if isinstance(outline, dict) else ""
-                return ts if ts <= moment else ""
-            if record.makes_version and (ts := record.event.ts) <= moment:
-                return ts
-        return ""
 
     @contextmanager
     def _found(self, report_id: str) -> Iterator[None]:
@@ -794,16 +764,14 @@ class FolderStore:
                 return verify(report, expected, progress)
 
     def check(self, *, deep: bool = False, progress: Progress | None = None) -> list[Finding]:
-        """Check every report, the trash, the index and the leftovers; see `doctor.check_root`."""
-        step = partial(progress, "checking") if progress is not None else None
+        """Check every report, the trash, the catalogue and leftover files; see `doctor.check_root`."""
         with _disk_errors():
-            return check_root(self.reports_root, deep=deep, progress=step)
+            return check_root(self.reports_root, deep=deep, progress=progress)
 
     def repair(self, findings: Sequence[Finding], progress: Progress | None = None) -> None:
-        """Repair what the findings name, where nothing has to be guessed; see `repair.repair`."""
-        step = partial(progress, "repairing") if progress is not None else None
+        """Repair what the findings name, where nothing has to be guessed; see `doctor.repair`."""
         with _disk_errors():
-            repair(self, findings, step)
+            repair(self, findings, progress)
 
     # --- Trash ----------------------------------------------------------------------------
 
@@ -1009,8 +977,3 @@ def _stamp(path: Path) -> Hashable:
     except OSError:
         return None
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
-
-
-def _review_day(insight: Insight) -> date | None:
-    """Return the last day on which an active insight is not stale."""
-    return utc_day(insight.metadata.get("review_by")) if insight.status == "active" else None

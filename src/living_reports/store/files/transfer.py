@@ -1,14 +1,14 @@
-"""A report on its way to another root: what is taken along, the file it travels in, and the check on arrival.
+"""Export and import of reports: the files of a report, its archive, and the verification of both.
 
 Rules:
 
-- The file is a tar archive of one folder, named by the report's id: `outline.json`,
-  `audit.jsonl`, `.head`, and the backups that the log cannot make again. The same report always
-  gives the same bytes. Unpacked by hand into `by_id/`, it is the report.
-- Only what `pack` writes is unpacked: each header must be, byte for byte, the one that `pack`
-  gives to this name and size. So there is no link, no other path, no other kind of entry.
-- What arrives is checked whole before anybody sees it: the chain, whose report each line says it
-  is, and every version by its hash. A chain cannot show that all of it was rewritten.
+- An archive is a tar file of one folder, named by the id of the report: `outline.json`,
+  `audit.jsonl`, `.head`, and the backups that cannot be rebuilt from the log. The same report
+  always gives the same bytes. Unpacked by hand into `by_id/`, it is the report.
+- Only the output of `pack` is unpacked: each header must be, byte for byte, the one that `pack`
+  writes for this name and size. So there is no link, no other path, and no other kind of entry.
+- An imported report is verified completely before it becomes visible: the chain, the report id in
+  each line, and every version by its hash. A chain cannot show that all of it was rewritten.
 
     >>> data = pack(report_id, {"outline.json": outline, "audit.jsonl": log})
     >>> unpack(data) == (report_id, {"outline.json": outline, "audit.jsonl": log})
@@ -25,20 +25,16 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from living_reports.errors import CorruptReportError, InvalidInputError, TooLargeError
-from living_reports.model.delta import DeltaError, apply
-from living_reports.model.report import Outline, outline_bytes, parse_outline, parse_uuid, sha256_hex
+from living_reports.model.report import Outline, parse_outline, parse_uuid, sha256_hex
+from living_reports.store.base import MAX_ARCHIVE_BYTES
 from living_reports.store.files.commit import head_of
 from living_reports.store.files.folder import ReportFolder, backup_names
 from living_reports.store.files.log import Record
-from living_reports.store.files.verify import verify
-
-MAX_BYTES = 512 * 1024 * 1024
-"""What a report may come to, all its files together, to travel."""
+from living_reports.store.files.verify import replay, verify
 
 _PAUSE_SECONDS = 0.005
 _BLOCK = 512
 _RECORD = 20 * _BLOCK
-_MAGIC = b"ustar\x0000"
 _NAME = re.compile(
     r"([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
     r"/(outline\.json|audit\.jsonl|\.head|backups/outline\.json\.\d{8}T\d{6}_\d{6}\.bak)"
@@ -56,69 +52,71 @@ _TYPES: dict[str, type] = {
     "warnings": list,
     "delta": list,
 }
-"""What the fields of a payload are that storage and library rely on."""
+"""The types of the payload fields that store and library rely on."""
 _UNFINISHED = re.compile(r"\.lock|\.outline\..*\.tmp")
 
 
-# --- What is taken along ------------------------------------------------------------------
+# --- The files of a report ----------------------------------------------------------------
 
 
-def exported_files(storage: ReportFolder, *, attempts: int = 1) -> dict[str, bytes]:
-    """The files that make up a report and its history. Takes a held lock, a settled report.
+def exported_files(report: ReportFolder, *, attempts: int = 1) -> dict[str, bytes]:
+    """Return the files that make up a settled report and its history. Takes a held lock.
 
     Args:
-        storage: The report.
-        attempts: How often to look where the lock cannot be held, so that another may be writing.
+        report: The report.
+        attempts: The number of attempts; more than one if the lock cannot be held, so that another
+            process may be writing.
 
     Raises:
-        CorruptReportError: What is there is not what the log says, so nobody could import it.
-        TooLargeError: It is too much for one file.
+        CorruptReportError: The files differ from the log, so that no store could import them.
+        TooLargeError: They are too much for one archive.
     """
     for _ in range(attempts - 1):
         try:
-            return _files_of_one_moment(storage)
+            return _consistent_files(report)
         except (CorruptReportError, FileNotFoundError):
             time.sleep(_PAUSE_SECONDS)
-    return _files_of_one_moment(storage)
+    return _consistent_files(report)
 
 
-def _files_of_one_moment(storage: ReportFolder) -> dict[str, bytes]:
-    length = storage.log.size()
-    _require_verified(storage)
-    _require_size(_sizes(storage.report_dir))
-    files = {"outline.json": storage.outline_path.read_bytes()}
-    if not storage.audit_path.exists():  # another program's folder may lack it
+def _consistent_files(report: ReportFolder) -> dict[str, bytes]:
+    length = report.log.size()
+    _require_verified(report)
+    _require_size(_total_size(report.report_dir))
+    files = {"outline.json": report.outline_path.read_bytes()}
+    if not report.audit_path.exists():  # the folder of another program may lack it
         return files
-    files["audit.jsonl"] = storage.audit_path.read_bytes()
-    if (last := storage.log.last_ours()) is not None:
+    files["audit.jsonl"] = report.audit_path.read_bytes()
+    if (last := report.log.last_ours()) is not None:
         files[".head"] = head_of(last)
-    known = {record.outline_sha256 for record in storage.log.forwards() if record.makes_version}
-    for name in backup_names(storage.backups_dir):
-        data = (storage.backups_dir / name).read_bytes()
+    known = {record.outline_sha256 for record in report.log.forwards() if record.makes_version}
+    for name in backup_names(report.backups_dir):
+        data = (report.backups_dir / name).read_bytes()
         if sha256_hex(data) not in known:
             files[f"backups/{name}"] = data
-    if storage.log.size() != length:
-        raise _unsound("it was written meanwhile")
+    if report.log.size() != length:
+        raise _incomplete("it was written while it was read")
     return files
 
 
-def copied_files(folder: Path) -> dict[str, bytes]:
-    """Every file of another root's report by its path in there, but locks, temporary files and links.
+def read_report_folder(folder: Path) -> dict[str, bytes]:
+    """Return the files in a report's folder of another root by their paths there.
 
-    Its lock is held meanwhile if it has one; nothing is written there.
+    Locks, temporary files and links are left out. The report is locked meanwhile if it has a lock file.
+    Nothing is written or recovered.
 
     Raises:
-        TooLargeError: They are too much to be held at once.
-        LockTimeoutError: Another writer kept the report.
+        TooLargeError: The files are too much to be held in memory.
+        LockTimeoutError: Another writer held the report for too long.
         OSError: A file cannot be read.
     """
-    storage = ReportFolder(folder)
-    with storage.reading() if storage.lock_path.exists() else nullcontext():
-        _require_size(_sizes(folder))
-        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(folder)}
+    report = ReportFolder(folder)
+    with report.reading() if report.lock_path.exists() else nullcontext():
+        _require_size(_total_size(folder))
+        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files_in(folder)}
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _files_in(folder: Path) -> Iterator[Path]:
     for above, _, names in os.walk(folder):  # links to folders are not followed
         for name in names:
             path = Path(above, name)
@@ -126,24 +124,24 @@ def _files(folder: Path) -> Iterator[Path]:
                 yield path
 
 
-def _sizes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in _files(folder))
+def _total_size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in _files_in(folder))
 
 
 def _require_size(size: int) -> None:
-    if size > MAX_BYTES:
+    if size > MAX_ARCHIVE_BYTES:
         raise TooLargeError(
-            f"The report's files have {size:,} bytes; the limit is {MAX_BYTES:,}.",
+            f"The report's files have {size:,} bytes; the limit is {MAX_ARCHIVE_BYTES:,}.",
             hint="Copy the report's folder itself into by_id of the other root.",
-            limit=MAX_BYTES,
+            limit=MAX_ARCHIVE_BYTES,
         )
 
 
-# --- The file -----------------------------------------------------------------------------
+# --- The archive --------------------------------------------------------------------------
 
 
 def pack(report_id: str, files: Mapping[str, bytes]) -> bytes:
-    """The files of a report as one archive."""
+    """Return the files of a report as one archive."""
     blocks = []
     for name, data in files.items():
         blocks += [_header(f"{report_id}/{name}", len(data)), data, bytes(-len(data) % _BLOCK)]
@@ -153,24 +151,20 @@ def pack(report_id: str, files: Mapping[str, bytes]) -> bytes:
 
 
 def _header(name: str, size: int) -> bytes:
-    """The header of a plain file (POSIX ustar) that belongs to nobody and has no time."""
-    fields = [name.encode().ljust(100, b"\0"), b"0000644\0", b"0000000\0", b"0000000\0"]
-    fields += [b"%011o\0" % size, b"%011o\0" % 0, b" " * 8, b"0", bytes(100), _MAGIC]
-    header = b"".join(fields).ljust(_BLOCK, b"\0")
-    return header[:148] + b"%06o\0 " % sum(header) + header[156:]
+    """Return the header of a plain file without owner and time."""
+    from tarfile import USTAR_FORMAT, TarInfo  # here: most servers never export anything
 
-
-def is_archive(beginning: bytes) -> bool:
-    """True if a file that begins so (512 bytes are enough) is a tar archive."""
-    return beginning[257:262] == _MAGIC[:5]
+    member = TarInfo(name)  # mode 0644, all else 0 or empty
+    member.size = size
+    return member.tobuf(USTAR_FORMAT)
 
 
 def unpack(data: bytes) -> tuple[str, dict[str, bytes]]:
-    """The id of a report and its files, out of an archive that `pack` made.
+    """Return the id of a report and its files from an archive that `pack` made.
 
     Raises:
-        InvalidInputError: It is no such archive.
-        TooLargeError: It is larger than one may be.
+        InvalidInputError: This is no such archive.
+        TooLargeError: It is too large.
     """
     _require_size(len(data))
     files: dict[str, bytes] = {}
@@ -180,12 +174,12 @@ def unpack(data: bytes) -> tuple[str, dict[str, bytes]]:
         report_id, name, size = _read_header(header)
         offset += _BLOCK
         if name in files or offset + size > len(data):
-            raise _no_archive(f"{name} comes twice or is cut off")
+            raise _no_archive(f"{name} occurs twice or is cut off")
         ids.add(report_id)
         files[name] = data[offset : offset + size]
         offset += size + -size % _BLOCK
     if len(ids) != 1 or "outline.json" not in files:
-        raise _no_archive("it holds no report, or more than one")
+        raise _no_archive("it contains no report, or more than one")
     [report_id] = ids
     if pack(report_id, files) != data:
         raise _no_archive("it is cut off, or something was added to it")
@@ -193,12 +187,12 @@ def unpack(data: bytes) -> tuple[str, dict[str, bytes]]:
 
 
 def _read_header(header: bytes) -> tuple[str, str, int]:
-    """The report's id, the name of the file in its folder, and its size."""
+    """Return the id of the report, the name of the file in its folder, and its size."""
     path = header[:100].rstrip(b"\0").decode("ascii", "replace")
     match = _NAME.fullmatch(path)
     digits = header[124:135]
     if match is None or not re.fullmatch(rb"[0-7]{11}", digits):
-        raise _no_archive("it holds what is no file of a report")
+        raise _no_archive("it contains something else than the files of a report")
     size = int(digits, 8)
     if header != _header(path, size):
         raise _no_archive(f"the entry {match[2]} is not as export writes it")
@@ -208,77 +202,65 @@ def _read_header(header: bytes) -> tuple[str, str, int]:
 def _no_archive(why: str) -> InvalidInputError:
     return InvalidInputError(
         f"This is not a file that export wrote: {why}.",
-        hint="Import the file as it was exported; a report's folder is put into by_id by hand.",
+        hint="Import the file exactly as it was exported; a report's folder is put into by_id by hand.",
         path="path",
     )
 
 
-# --- On arrival ---------------------------------------------------------------------------
+# --- Verification of imported files -------------------------------------------------------
 
 
-def arrived(storage: ReportFolder, report_id: str) -> Outline:
-    """The outline of a report that came from elsewhere, once all of it has proved sound.
+def verified_outline(report: ReportFolder, report_id: str) -> Outline:
+    """Return the outline of imported files once all of them are verified.
 
     Raises:
-        CorruptReportError: Something is not what the log says; the message says what.
+        CorruptReportError: Something differs from the log; the message says what.
     """
-    _require_verified(storage)
+    _require_verified(report)
     try:
-        outline = parse_outline(storage.outline_path.read_bytes())
+        outline = parse_outline(report.outline_path.read_bytes())
     except (OSError, ValueError) as error:
-        raise _unsound("outline.json is missing or not a valid outline") from error
+        raise _incomplete("outline.json is missing or not a valid outline") from error
     if parse_uuid(outline.report_id) != report_id:
-        raise _unsound(f"outline.json belongs to report {outline.report_id}")
-    if storage.log.last_ours() is None:
-        return outline  # another program's: adopted as it is, with its first change
+        raise _incomplete(f"outline.json belongs to report {outline.report_id}")
+    if report.log.last_ours() is None:
+        return outline  # written by another program: adopted with its first change
     before: Outline | None = None
-    for line, record in enumerate(storage.log.forwards(), start=1):
+    for line, record in enumerate(report.log.forwards(), start=1):
         _require_own_line(record, report_id, line)
         if record.makes_version:
-            before = _replayed(before, record)
+            before = replay(before, record)
+            if before is None:
+                raise _incomplete(f"version {record.version} cannot be reconstructed from the log")
     return outline
 
 
-def _require_verified(storage: ReportFolder) -> None:
-    """Refuse files that are not what the log says; another program's log says nothing of them."""
-    if not storage.outline_path.exists():
-        raise _unsound("outline.json is missing")
-    if storage.log.last_ours() is None:
+def _require_verified(report: ReportFolder) -> None:
+    """Refuse files that differ from the log; the log of another program cannot be compared."""
+    if not report.outline_path.exists():
+        raise _incomplete("outline.json is missing")
+    if report.log.last_ours() is None:
         return
-    if findings := verify(storage)["findings"]:
+    if findings := verify(report)["findings"]:
         first = findings[0]
         where = f"line {first['line']} of audit.jsonl: " if first["line"] else ""
-        raise _unsound(f"{where}{first['message'].rstrip('.')}")
+        raise _incomplete(f"{where}{first['message'].rstrip('.')}")
 
 
 def _require_own_line(record: Record, report_id: str, line: int) -> None:
-    if record.is_ours and record.is_event and parse_uuid(record.event.report_id) != report_id:
-        raise _unsound(f"line {line} of audit.jsonl belongs to report {record.event.report_id}")
     if not record.is_ours:
         return
+    if record.is_event and parse_uuid(record.event.report_id) != report_id:
+        raise _incomplete(f"line {line} of audit.jsonl belongs to report {record.event.report_id}")
     fields = record.payload
     is_typed = all(isinstance(fields[name], kind) for name, kind in _TYPES.items() if name in fields)
     if not is_typed or not all(isinstance(edit, dict) for edit in record.delta):
-        raise _unsound(f"line {line} of audit.jsonl is not an event as it is written here")
+        raise _incomplete(f"line {line} of audit.jsonl is not an event as this program writes it")
 
 
-def _replayed(before: Outline | None, record: Record) -> Outline:
-    """The outline after an event, which must be what its hash says."""
-    problem = f"version {record.version} cannot be read back from the log"
-    if before is None and not record.is_whole:
-        raise _unsound(problem)
-    try:
-        outline = apply(None if record.is_whole else before, record.delta)
-    except (DeltaError, ValueError) as error:
-        raise _unsound(problem) from error
-    if sha256_hex(outline_bytes(outline)) != record.outline_sha256:
-        raise _unsound(problem)
-    return outline
-
-
-def _unsound(why: str) -> CorruptReportError:
+def _incomplete(why: str) -> CorruptReportError:
     return CorruptReportError(
-        f"The report is not whole: {why}.",
-        hint="verify, asked where the report was made, says what is wrong; a damaged report does not travel.",
+        f"The report is incomplete or damaged: {why}.",
+        hint="Run verify where the report was made to see what is wrong; a damaged report cannot be copied.",
         damaged=why,
     )

@@ -1,19 +1,172 @@
-"""Finding reports: full text, sources, overdue reviews, tags and order, over all of a root.
+"""Search over all reports of a root: full text, sources, overdue reviews, tags and order.
 
-Everything here is derived from `index.jsonl` and the outlines, kept in `.search.sqlite`, and can
-be deleted at any time. Imported only when something is listed: SQLite is not loaded before.
+Rules:
 
-Read in this order: `words` (queries and snippets), `content` (what an outline has to find),
-`database` (the file), `folders` (which came and went), `follower` (keeping it in step), `queries`
-(a page), `search_index`.
+- Everything here is derived from the catalogue and the outlines, is kept in `.search.sqlite`, and
+  can be deleted at any time. A damaged database is removed and rebuilt; if none can be written,
+  one in memory is used.
+- A page includes everything that any process committed before the call. If that is not possible in
+  reasonable time (after a start of the machine very many reports are still being compared with their
+  files, the disk is full, or another process holds the database), the page says that it `is_behind`.
+- Reading an empty or missing root leaves it so.
+- This package is imported when something is listed for the first time, because it loads SQLite.
 
-    >>> search = SearchIndex(storage, review_day)
-    >>> page = search.page(Query(query="log4j", stale_on=date(2026, 11, 23)))
+Read in this order: `words` (queries and snippets), `content` (the searchable content of an outline),
+`database` (the file), `follower` (keeping it in step), `queries` (a page), and this module.
+
+    >>> search = SearchIndex(root)
+    >>> page = search.page(SearchQuery(text="log4j", stale_on=date(2026, 11, 23)))
     >>> [row.entry.current_title for row in page.rows]
     ['Health of the environment']
 """
 
-from living_reports.store.files.search.queries import Key, Page, Query, Row
-from living_reports.store.files.search.search_index import SearchIndex
+from __future__ import annotations
 
-__all__ = ["Key", "Page", "Query", "Row", "SearchIndex"]
+import logging
+import math
+import sqlite3
+import threading
+import time
+from dataclasses import replace
+
+from living_reports.errors import LockTimeoutError
+from living_reports.model.report import IndexEntry
+from living_reports.store.base import PageKey, SearchPage, SearchQuery
+from living_reports.store.files.catalogue import Listing, version_in
+from living_reports.store.files.log import AuditLog
+from living_reports.store.files.search.database import (
+    Database,
+    Handle,
+    MovedError,
+    is_damage,
+    is_temporary,
+    reading,
+)
+from living_reports.store.files.search.follower import Follower, Names, Root
+from living_reports.store.files.search.queries import Request, fetch
+
+__all__ = ["SearchIndex"]
+
+logger = logging.getLogger(__name__)
+
+_SLICE_SECONDS = 0.25
+_COMPARING_SECONDS = 0.25
+_COMPARED_AT_ONCE_SECONDS = 0.05
+_ATTEMPTS = 4
+
+
+class SearchIndex:
+    """Search over the reports of a root."""
+
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._database = Database(root.reports_root)
+        self._follower = Follower(root)
+        self._comparing: threading.Thread | None = None
+
+    def page(self, query: SearchQuery, after: PageKey | None = None, limit: int = 20) -> SearchPage:
+        """Return one page of the reports that match.
+
+        Args:
+            query: The conditions and the order.
+            after: The `next_key` of the previous page.
+            limit: The maximum number of rows.
+
+        Raises:
+            sqlite3.Error: Not even a database in memory can be used.
+        """
+        if not (self._root.by_id.exists() or self._root.index_path.exists()):
+            return SearchPage()
+        request = Request(query, after, limit, self._updated_by)
+        listing = self._root.settle_index()
+        for attempt in range(_ATTEMPTS):
+            identity = self._database.identity()
+            try:
+                return self._page(request, listing)
+            except MovedError:
+                continue
+            except (OSError, LockTimeoutError) as error:
+                logger.info("searching in memory: %s", type(error).__name__)
+                self._database.use_memory()
+            except sqlite3.DatabaseError as error:
+                logger.info("the search database cannot be used: %s", error)
+                if not is_damage(error) or attempt >= _ATTEMPTS - 2:
+                    self._database.use_memory()
+                else:
+                    self._database.discard(identity)
+        return self._page(request, listing)
+
+    def _page(self, request: Request, listing: Listing | None) -> SearchPage:
+        names = Names(self._root.by_id, listing)
+        with self._database.borrow() as handle:
+            is_current = self._catch_up(handle, names, texts=request.needs_texts)
+            with reading(handle.connection):
+                page = fetch(handle.connection, request)
+        rows = [replace(row, version=self._version_of(row.entry)) for row in page.rows]
+        return replace(page, rows=rows, is_behind=not is_current)
+
+    def _version_of(self, entry: IndexEntry) -> int:
+        return version_in(self._root.reports_root / entry.path / "outline.json")
+
+    def _updated_by(self, report_id: str, time_text: str) -> str:
+        """Return the `updated_at` of a report at a time (ISO 8601 in UTC); empty if it did not exist yet."""
+        for event in AuditLog(self._root.by_id / report_id / "audit.jsonl").backwards():
+            if event.is_whole:  # a creation, or the adoption of another program's report
+                outline = event.delta[0].get("new")
+                ts = str(outline.get("updated_at", "")) if isinstance(outline, dict) else ""
+                return ts if ts <= time_text else ""
+            if event.makes_version and (ts := event.event.ts) <= time_text:
+                return ts
+        return ""
+
+    # --- Catching up ----------------------------------------------------------------------
+
+    def _catch_up(self, handle: Handle, names: Names, *, texts: bool) -> bool:
+        """Read what changed, and compare all reports with their files if that was not done yet.
+
+        Returns:
+            Whether the database is up to date.
+        """
+        try:
+            self._follow(handle, names, texts=texts)
+            if self._follower.is_compared(handle.connection):
+                return True
+            if self._comparing is None or handle.identity is None:
+                self._compare(handle, time.monotonic() + _COMPARING_SECONDS)
+                self._follow(handle, names, texts=texts)
+            if self._follower.is_compared(handle.connection):
+                return True
+            if self._comparing is None and handle.identity is not None:
+                self._comparing = threading.Thread(
+                    target=self._finish_comparing, name="search-comparison", daemon=True
+                )
+                self._comparing.start()
+        except LockTimeoutError:
+            logger.info("another process holds the search database")
+        except sqlite3.OperationalError as error:
+            if not is_temporary(error):
+                raise
+        return False
+
+    def _follow(self, handle: Handle, names: Names, *, texts: bool) -> None:
+        """Read what changed, in slices so that other processes get their turn."""
+        advanced = True
+        while advanced and self._follower.is_behind(handle.connection, names, texts=texts):
+            with self._database.writing(handle) as connection:
+                advanced = self._follower.step(connection, names, texts=texts, seconds=_SLICE_SECONDS)
+            self._follower.remember(names)
+
+    def _compare(self, handle: Handle, deadline: float) -> None:
+        while not self._follower.is_compared(handle.connection) and time.monotonic() < deadline:
+            with self._database.writing(handle) as connection:
+                self._follower.compare(connection, seconds=_COMPARED_AT_ONCE_SECONDS)
+
+    def _finish_comparing(self) -> None:
+        """Finish a long comparison in the background; until then, queries say that they may be behind."""
+        try:
+            with self._database.borrow() as handle:
+                self._compare(handle, math.inf)
+        except (sqlite3.Error, OSError, MovedError, LockTimeoutError) as error:
+            logger.info("a later query continues the comparison: %s", error)
+        finally:
+            self._comparing = None

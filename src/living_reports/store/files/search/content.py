@@ -1,13 +1,13 @@
-"""What can be found in an outline: its texts, the sources that it depends on, the reviews due.
+"""The searchable content of an outline: its texts, the sources that it depends on, and the reviews due.
 
 Rules:
 
-- A section is found by its title, content and notes, an insight by its summary and citations.
-- An item depends on a source if a citation of it names it (url, path, endpoint, title, the ids
-  of a query) or a link in its prose leads there. Case, `http://`, `https://` and a trailing
-  slash do not matter.
+- The text of a section is its title, content and notes; the text of an insight is its summary and
+  citations.
+- An item depends on a source if one of its citations names it (url, path, endpoint, title, the ids
+  of a query) or if its prose links to it. Case, `http://`, `https://` and a trailing slash are ignored.
 
-    >>> content_of(outline, review_day).texts[0]
+    >>> content_of(outline).texts[0]
     Text(kind='section_id', item_id='ab…', text='Risks\nWhat could go wrong.')
 """
 
@@ -15,15 +15,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from living_reports.model.fields import PROSE, SEARCHED, SOURCES
-from living_reports.model.report import Citation, Insight, Outline, Section
-
-ReviewDay = Callable[[Insight], date | None]
-"""The last day on which an insight holds without a review; `None` where there is none."""
+from living_reports.model.report import Citation, Insight, Outline, Section, review_day
 
 _TAG = re.compile(r"<[^<>]*>")
 _LINKS = {
@@ -32,11 +29,11 @@ _LINKS = {
     "=": re.compile(r"""(?:href|src)\s*=\s*["']([^"']+)["']""", re.IGNORECASE),
     "://": re.compile(r"""(https?://[^\s<>"'`|\\]*[^\s<>"'`|\\.,;:!?)\]}*_])""", re.IGNORECASE),
 }
-"""What leads somewhere in Markdown, HTML and plain text, by what has to be there for it."""
+"""Patterns of links in Markdown, HTML and plain text, by a string that must be present for a match."""
 
 
 class Text(NamedTuple):
-    """What full-text search sees of one item; `kind` is `section_id` or `insight_id`."""
+    """The searchable text of an item; `kind` is `section_id` or `insight_id`."""
 
     kind: str
     item_id: str
@@ -44,7 +41,7 @@ class Text(NamedTuple):
 
 
 class Review(NamedTuple):
-    """An active insight that says until when it holds."""
+    """The day until which an active insight holds without a review."""
 
     insight_id: str
     day: str
@@ -52,15 +49,15 @@ class Review(NamedTuple):
 
 
 class Content(NamedTuple):
-    """Everything in an outline that can be found."""
+    """Everything searchable in an outline."""
 
     texts: list[Text]
     sources: list[Text]
     reviews: list[Review]
 
 
-def content_of(outline: Outline, review_day: ReviewDay) -> Content:
-    """Take out of an outline what can be found in it."""
+def content_of(outline: Outline) -> Content:
+    """Return the searchable content of an outline."""
     texts = [Text("section_id", section.section_id, _section_text(section)) for section in outline.sections]
     texts += [Text("insight_id", insight.insight_id, _insight_text(insight)) for insight in outline.insights]
     days = [(insight, review_day(insight)) for insight in outline.insights]
@@ -108,7 +105,7 @@ def _lines(values: Iterable[str]) -> str:
 
 
 def compared(source: str) -> str:
-    """A source, or several on lines of their own, as they are compared."""
+    """Return sources, one on each line, in the form in which they are compared."""
     plain = unicodedata.normalize("NFC", source).casefold()
     return "\n".join(
         line.strip().removeprefix("https://").removeprefix("http://").rstrip("/")
@@ -117,12 +114,12 @@ def compared(source: str) -> str:
 
 
 def lines_with(sources: str, wanted: str) -> list[str]:
-    """The sources, as written, that contain what is wanted (in compared form)."""
+    """Return the sources, as written, that contain `wanted` (in compared form)."""
     return [line for line in sources.split("\n") if wanted in compared(line)]
 
 
 def moment(time_text: str) -> str:
-    """An ISO time in the form in which times sort as texts; what is none sorts as it is."""
+    """Return an ISO time in a form that sorts as text; any other text is returned unchanged."""
     if len(time_text) == len("2026-11-23T10:00:00.123456+00:00") and time_text.endswith("+00:00"):
         return time_text
     try:

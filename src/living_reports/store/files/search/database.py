@@ -1,13 +1,13 @@
-"""The file `.search.sqlite`: derived from the reports, and thrown away where it is not right.
+"""The file `.search.sqlite`: derived from the reports, and rebuilt if it is damaged.
 
 Rules:
 
-- It is SQLite's own file: SQLite writes it (WAL mode), not `durable`. Nothing but queries
-  depends on it; no writer of a report ever waits for it.
-- `.search.lock` is held while the file is made, opened or written. So a file that was removed,
-  damaged, or made by another version is replaced while nobody is half-way into it.
-- A connection belongs to one file. When the path names another one, it is closed.
-- In a root that cannot be written the database lives in memory, one for the process.
+- SQLite writes this file (WAL mode), not `durable`. Only queries depend on it; no writer of a
+  report ever waits for it.
+- `.search.lock` is held while the file is created, opened or written, so that a removed, damaged
+  or outdated file is never replaced while another process is writing to it.
+- A connection belongs to one file. It is closed when the path names another file.
+- If the root is not writable, the database is kept in memory, one for the process.
 
     >>> with Database(root).borrow() as handle:
     ...     handle.connection.execute("SELECT count(*) FROM reports").fetchone()
@@ -67,18 +67,18 @@ Identity = tuple[int, int]
 
 
 class MovedError(Exception):
-    """The path names another database by now."""
+    """The path now names another database."""
 
 
 class Handle(NamedTuple):
-    """A connection, and the file that it belongs to; `None` for memory."""
+    """A connection and the identity of its file; `None` for a database in memory."""
 
     connection: sqlite3.Connection
     identity: Identity | None
 
 
 class Database:
-    """The search database of the root; see the module."""
+    """The search database of a root; see the module."""
 
     def __init__(self, root: Path) -> None:
         self._path = root / ".search.sqlite"
@@ -90,10 +90,10 @@ class Database:
 
     @contextmanager
     def borrow(self) -> Iterator[Handle]:
-        """A connection for the block; it is not given back after an error.
+        """Lend a connection for the block. After an error it is closed.
 
         Raises:
-            sqlite3.Error: The file cannot be used; see `Database.mend`.
+            sqlite3.Error: The file cannot be used.
             OSError: The root cannot be written.
         """
         if self._memory is not None:
@@ -111,11 +111,11 @@ class Database:
 
     @contextmanager
     def writing(self, handle: Handle) -> Iterator[sqlite3.Connection]:
-        """One transaction, whole or not at all; other processes wait for their turn in order.
+        """Run the block in one transaction; other processes queue for their turn.
 
         Raises:
             MovedError: The handle's file was replaced.
-            LockTimeoutError: Others kept writing for the whole time-out.
+            LockTimeoutError: Other processes were writing for the whole time-out.
         """
         if handle.identity is None:
             with _transaction(handle.connection):
@@ -128,7 +128,7 @@ class Database:
                 yield handle.connection
 
     def use_memory(self) -> None:
-        """From now on, do without the file."""
+        """Switch to a database in memory."""
         with self._mutex:
             if self._memory is None:
                 connection = _connect(":memory:")
@@ -137,13 +137,13 @@ class Database:
                 weakref.finalize(self, connection.close)
 
     def discard(self, identity: Identity | None) -> None:
-        """Remove a damaged file, unless another one has taken its place already."""
+        """Remove a damaged file, unless it was already replaced."""
         with hold(self._lock_path, LOCK_TIMEOUT_SECONDS):
             if identity is None or _identity(self._path) == identity:
                 self._remove()
 
     def identity(self) -> Identity | None:
-        """Which file the path names now."""
+        """Return the identity of the file that the path names now."""
         return _identity(self._path)
 
     def _take(self) -> Handle | None:
@@ -167,7 +167,7 @@ class Database:
             return Handle(connection, _identity(self._path))
 
     def _existing(self) -> sqlite3.Connection | None:
-        """A connection to the file, if it is there and of this version."""
+        """Return a connection to the file, if it exists and has the current schema version."""
         if not self._path.exists():
             return None
         connection = _connect(str(self._path))
@@ -192,13 +192,13 @@ class Database:
         return connection
 
     def _remove(self) -> None:
-        """The file first: whoever has it open keeps what it was, and sees that it is gone."""
+        """Remove the file first: processes that have it open keep its content, and see that it is gone."""
         for suffix in ("", "-wal", "-shm", "-journal"):
             durable.remove(self._path.with_name(self._path.name + suffix))
 
 
 def is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Whether the error says that the file is not (any more) what it should be."""
+    """Return whether the error says that the file is damaged."""
     return not isinstance(error, sqlite3.OperationalError) or _primary_code(error) in (
         sqlite3.SQLITE_ERROR,  # a table is missing
         sqlite3.SQLITE_CORRUPT,
@@ -207,8 +207,8 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
     )
 
 
-def is_passing(error: sqlite3.DatabaseError) -> bool:
-    """Whether nothing can be taken in for now, but what is there can be read."""
+def is_temporary(error: sqlite3.DatabaseError) -> bool:
+    """Return whether the database cannot be written for now but can be read."""
     return _primary_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL)
 
 
@@ -218,7 +218,7 @@ def _primary_code(error: sqlite3.DatabaseError) -> int:
 
 def _connect(path: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    # NORMAL: a power cut loses the last transactions, which are taken in again, and damages nothing.
+    # NORMAL: a power cut loses the last transactions, which are repeated, and damages nothing.
     connection.executescript(
         "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -8000"
     )
@@ -238,7 +238,7 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 @contextmanager
 def reading(connection: sqlite3.Connection) -> Iterator[None]:
-    """The same state of the database for all queries of the block."""
+    """Let all queries of the block see the same state of the database."""
     connection.execute("BEGIN")
     try:
         yield

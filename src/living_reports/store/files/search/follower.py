@@ -1,18 +1,20 @@
-"""Bringing the search database in step with the reports.
+"""Synchronises the search database with the reports.
 
 Rules:
 
-- What changed is told by the tail of `index.jsonl`, from the byte up to which the database has
-  taken it in. An entry is taken as it stands; the texts are read from `outline.json`, which is
-  replaced whole, so no report's lock is needed for it.
-- An entry older than what is known is not believed: its report is looked at under its lock.
-- When `by_id` changed, its names are compared with the reports known: those that went are
-  forgotten, those that came are read; see `folders`.
-- After a start of the machine every report is compared with its files, because the index is
-  never synced. That is done in slices.
-- Every step is one transaction and may be cut short: what is left is done by the next one.
+- The tail of the catalogue tells which reports changed, from the byte up to which the database has
+  read it. An entry is taken as it is; the texts are read from `outline.json`, which is replaced
+  atomically, so no lock of a report is needed.
+- An entry older than the known one is not trusted: its report is read under its lock.
+- When `by_id` changed, its names are compared with the known reports: missing ones are removed, new
+  ones are read. Among very many reports, reading all known ids from the database takes most of that
+  time. So a process remembers the sum of the names at its last comparison. As long as no report was
+  removed since, and the names are those and the reports added since, nothing else came or went.
+- After a start of the machine every report is compared with its files, because the catalogue is
+  never synced. This is done in slices.
+- Every step is one transaction and may be cut short: the next step continues.
 
-    >>> follower = Follower(storage, review_day)
+    >>> follower = Follower(root)
     >>> while follower.is_behind(connection, names, texts=True):
     ...     follower.step(connection, names, texts=True, seconds=0.25)
 """
@@ -26,9 +28,9 @@ import re
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pydantic import ValidationError
 
@@ -36,31 +38,112 @@ from living_reports.errors import ReportError
 from living_reports.model.report import IndexEntry, Outline, parse_outline, parse_uuid
 from living_reports.model.selectors import folded
 from living_reports.store.files import recovery
-from living_reports.store.files.catalogue import boot_id, entry_of
-from living_reports.store.files.folder import ReportFolder
+from living_reports.store.files.catalogue import (
+    Listing,
+    ReportIndex,
+    boot_id,
+    entry_of,
+    is_report_name,
+    list_names,
+    size_and_inode,
+)
+from living_reports.store.files.folder import Memory, ReportFolder
 from living_reports.store.files.log import AuditLog
-from living_reports.store.files.search.content import ReviewDay, compared, content_of, moment
-from living_reports.store.files.search.folders import Compared, Names, Root, Sum
+from living_reports.store.files.search.content import compared, content_of, moment
 from living_reports.store.files.search.words import opening, searchable
 
 logger = logging.getLogger(__name__)
 
 _LOCK_SECONDS = 2.0
 _BATCH = 1000
-"""So many reports are looked at in a step at most, however many there are and however fast it goes."""
+"""The maximum number of reports that one step reads."""
 _MARK_BYTES = 256
 _KEY_CHARS = 60
-"""How much of a title the order goes by, so that a cursor stays short."""
+"""The number of characters of a title that the order uses, so that a cursor stays short."""
+_NEVER = -2
+"""The stamp of no listing."""
 
 _HEAD_BYTES = 4096
 _HEAD = re.compile(rb'^  "(updated_at|outline_version)": "?([^",\n]*)', re.MULTILINE)
 
 SETTLED, TEXTS_TO_READ, DOUBTFUL = 0, 1, 2
-"""What is to be done about a report: nothing; read its texts; look at it under its lock."""
+"""The work left for a report: none; read its texts; read it under its lock."""
 
 
-class State(NamedTuple):
-    """How far the database has come."""
+class Root(Protocol):
+    """The part of the folder store that the search uses."""
+
+    reports_root: Path
+    by_id: Path
+    index_path: Path
+    index: ReportIndex
+    memory: Memory
+
+    def settle_index(self) -> Listing | None:
+        """Read every report whose catalogue entry may be wrong."""
+
+
+class _Sum(NamedTuple):
+    """An order-independent sum of a set of names; valid in this process only."""
+
+    number: int = 0
+    hashes: int = 0
+
+    def plus(self, names: Iterable[str]) -> _Sum:
+        """Return the sum with these names added."""
+        hashes = list(map(hash, names))
+        return _Sum(self.number + len(hashes), self.hashes + sum(hashes))
+
+
+class _Comparison(NamedTuple):
+    """A comparison of the names with the known reports.
+
+    Attributes:
+        removed: The state's value for the reports removed so far.
+        last: The last row.
+        names: The sum of all names in the folder.
+        others: Names of reports that could not be read.
+    """
+
+    removed: int
+    last: int
+    names: _Sum
+    others: list[str]
+
+
+class Names:
+    """The names in `by_id`, as one call with one database sees them.
+
+    Attributes:
+        tried: Unknown names that this call tried to read: an unreadable report is not tried twice.
+        compared: The stamp up to which this call compared them.
+        comparison: The result, to be remembered once it is committed.
+    """
+
+    def __init__(self, by_id: Path, listing: Listing | None = None) -> None:
+        self._by_id = by_id
+        self._listing = listing
+        self.tried: set[str] = set()
+        self.compared = _NEVER
+        self.comparison: _Comparison | None = None
+
+    def stamp(self) -> int:
+        """Return a value that changes when a folder comes or goes; -1 if there is no `by_id`."""
+        try:
+            return self._by_id.stat().st_mtime_ns
+        except FileNotFoundError:
+            return -1
+
+    def listing(self) -> Listing:
+        """Return the names; a listing of this call is reused while the stamp is the same."""
+        stamp = self.stamp()
+        if self._listing is None or self._listing.stamp != stamp:
+            self._listing = list_names(self._by_id) if stamp >= 0 else Listing(stamp, [], is_final=True)
+        return self._listing
+
+
+class _SyncState(NamedTuple):
+    """The row of the table `state`: the point up to which the database is synchronised."""
 
     inode: int
     offset: int
@@ -69,10 +152,10 @@ class State(NamedTuple):
     boot: str
     comparing: str
     compared: int
-    forgotten: int
+    removed: int
 
 
-class _Known(NamedTuple):
+class _KnownReport(NamedTuple):
     row: int
     entry: str
     updated: str
@@ -81,59 +164,58 @@ class _Known(NamedTuple):
 
 
 class Follower:
-    """What keeps a search database in step with the reports of a root."""
+    """Keeps a search database in step with the reports of a root."""
 
-    def __init__(self, storage: Root, review_day: ReviewDay) -> None:
-        self._storage = storage
-        self._index_path = storage.index_path
-        self._by_id = storage.by_id
-        self._review_day = review_day
-        self._compared: Compared | None = None
+    def __init__(self, root: Root) -> None:
+        self._root = root
+        self._index_path = root.index_path
+        self._by_id = root.by_id
+        self._last_comparison: _Comparison | None = None
 
     def is_behind(self, connection: sqlite3.Connection, names: Names, *, texts: bool) -> bool:
-        """Whether there may be something to take in, for a call that sees these names."""
+        """Return whether there may be something to read, for a call that sees these names."""
         state = _state(connection)
         return (
-            _size_and_inode(self._index_path) != (state.offset, state.inode)
+            size_and_inode(self._index_path) != (state.offset, state.inode)
             or names.stamp() not in (state.names, names.compared)
             or _has_todo(connection, TEXTS_TO_READ if texts else DOUBTFUL)
         )
 
     def is_compared(self, connection: sqlite3.Connection) -> bool:
-        """Whether everything was compared with the files since the machine started."""
+        """Return whether everything was compared with the files since the machine started."""
         return _state(connection).boot == boot_id()
 
     def step(self, connection: sqlite3.Connection, names: Names, *, texts: bool, seconds: float) -> bool:
-        """Take in what can be taken in within about this time; in a transaction of the caller.
+        """Read what changed, for about this time. Runs in a transaction of the caller.
 
-        Once that is committed, `remember` the names.
+        Once the transaction is committed, call `remember` with the names.
 
         Returns:
-            Whether that brought anything forward.
+            Whether it made progress.
         """
         deadline = time.monotonic() + seconds
-        moved = self._take_index(connection)
-        moved |= self._compare_names(connection, names, deadline)
-        moved |= self._read_todo(connection, TEXTS_TO_READ if texts else DOUBTFUL, deadline)
-        return moved
+        advanced = self._read_index(connection)
+        advanced |= self._compare_names(connection, names, deadline)
+        advanced |= self._read_todo(connection, TEXTS_TO_READ if texts else DOUBTFUL, deadline)
+        return advanced
 
     def remember(self, names: Names) -> None:
-        """What a call found the names to be is committed by now."""
-        self._compared = names.comparison or self._compared
+        """Remember the comparison of a call, which is now committed."""
+        self._last_comparison = names.comparison or self._last_comparison
 
     def compare(self, connection: sqlite3.Connection, *, seconds: float) -> None:
-        """Compare the next reports with their files for about this time; in a transaction of the caller."""
+        """Compare the next reports with their files for about this time, in a transaction of the caller."""
         self._compare_files(connection, time.monotonic() + seconds)
 
-    # --- The index ------------------------------------------------------------------------
+    # --- The catalogue --------------------------------------------------------------------
 
-    def _take_index(self, connection: sqlite3.Connection) -> bool:
+    def _read_index(self, connection: sqlite3.Connection) -> bool:
         state = _state(connection)
         try:
             with self._index_path.open("rb") as file:
                 inode = os.fstat(file.fileno()).st_ino
                 start = state.offset
-                if inode != state.inode or not _goes_on(file.fileno(), state):
+                if inode != state.inode or not _is_same_file(file.fileno(), state):
                     start, state = 0, state._replace(mark=b"")
                 file.seek(start)
                 data = file.read()
@@ -141,17 +223,17 @@ class Follower:
             inode, start, data = -1, 0, b""
         whole = data[: data.rfind(b"\n") + 1]
         for entry in _newest(whole):
-            self._take_entry(connection, entry)
+            self._apply_entry(connection, entry)
         mark = (state.mark + whole)[-_MARK_BYTES:]
         offset = start + len(whole)
         connection.execute("UPDATE state SET inode = ?, offset = ?, mark = ?", (inode, offset, mark))
         return bool(whole)
 
-    def _take_entry(self, connection: sqlite3.Connection, entry: IndexEntry) -> None:
+    def _apply_entry(self, connection: sqlite3.Connection, entry: IndexEntry) -> None:
         known = _find(connection, entry.report_id)
         if entry.path.startswith(".trash"):
             if known is not None:
-                _forget(connection, known.row)
+                _remove(connection, known.row)
         elif known is None:
             _save_entry(connection, None, entry, TEXTS_TO_READ, "")
         elif entry.model_dump_json() == known.entry:
@@ -168,37 +250,37 @@ class Follower:
         if names.stamp() in (_state(connection).names, names.compared):
             return False
         listing = names.listing()
-        total = Sum().plus(listing.names)
-        others, gone, is_exact = self._others(connection, total), list[_Known](), True
+        total = _Sum().plus(listing.names)
+        others, gone, is_exact = self._others(connection, total), list[_KnownReport](), True
         if others is None:
             missing, others = _differences(connection, listing.names)
             gone = [known for name, known in missing if not os.path.lexists(self._by_id / name)]
-            is_exact = len(gone) == len(missing)  # else the index told of some that came after the listing
+            is_exact = len(gone) == len(missing)  # else the catalogue named reports newer than the listing
         for known in gone:
-            _forget(connection, known.row)
-        moved = bool(gone)
+            _remove(connection, known.row)
+        advanced = bool(gone)
         for name in [name for name in others if name not in names.tried]:
             names.tried.add(name)
-            moved |= self._adopt(connection, name)
+            advanced |= self._add(connection, name)
             if time.monotonic() > deadline:
                 return True
         if is_exact:
             others = [name for name in others if _find(connection, name) is None]
-            names.comparison = Compared(_state(connection).forgotten, _last_row(connection), total, others)
+            names.comparison = _Comparison(_state(connection).removed, _last_row(connection), total, others)
         names.compared = listing.stamp
         if listing.is_final:
             connection.execute("UPDATE state SET names = ?", (listing.stamp,))
-        return moved
+        return advanced
 
-    def _others(self, connection: sqlite3.Connection, total: Sum) -> list[str] | None:
-        """The folders that were no reports, if nothing came or went that is not known; else `None`."""
-        last = self._compared
-        if last is None or last.forgotten != _state(connection).forgotten:
+    def _others(self, connection: sqlite3.Connection, total: _Sum) -> list[str] | None:
+        """Return the folders that were no reports; `None` if an unknown folder came or a known one went."""
+        last = self._last_comparison
+        if last is None or last.removed != _state(connection).removed:
             return None
         added = connection.execute("SELECT report_id FROM reports WHERE id > ?", (last.last,))
         return last.others if last.names.plus(name for (name,) in added) == total else None
 
-    def _adopt(self, connection: sqlite3.Connection, report_id: str) -> bool:
+    def _add(self, connection: sqlite3.Connection, report_id: str) -> bool:
         if _find(connection, report_id) is not None:
             return False
         outline, stamp = self._read(report_id)
@@ -207,7 +289,7 @@ class Follower:
         return outline is not None
 
     def _compare_files(self, connection: sqlite3.Connection, deadline: float) -> None:
-        """Compare the next reports with their files, as far as the time goes."""
+        """Compare the next reports with their files until the deadline."""
         boot, state = boot_id(), _state(connection)
         last = state.compared if state.comparing == boot else 0
         rows = connection.execute(
@@ -233,7 +315,7 @@ class Follower:
             _set_todo(connection, row, DOUBTFUL)
 
     def _agrees(self, report_id: str, entry: str) -> bool:
-        """Whether outline, log and entry of a report say that they are of the same version."""
+        """Return whether outline, log and entry of a report name the same version."""
         folder = self._by_id / report_id
         try:
             with (folder / "outline.json").open("rb") as file:
@@ -249,56 +331,56 @@ class Follower:
 
     def _read_todo(self, connection: sqlite3.Connection, least: int, deadline: float) -> bool:
         found = "FROM reports WHERE todo > 0 AND todo >= ? ORDER BY todo DESC LIMIT ?"
-        # By rows within that: FTS5 writes out what it has gathered whenever a lower row comes.
+        # By rows within that: FTS5 flushes its buffer whenever a lower row comes.
         rows = connection.execute(
             f"SELECT * FROM (SELECT id, report_id, entry, todo {found}) ORDER BY todo DESC, id",
             (least, _BATCH),
         ).fetchall()
-        vouched = self.is_compared(connection)  # else the log may be ahead of the outline
+        is_compared = self.is_compared(connection)  # else the log may be ahead of the outline
         for row, report_id, entry, todo in rows:
-            outline, stamp = self._look(report_id, entry) if todo == DOUBTFUL else self._read(report_id)
+            is_doubtful = todo == DOUBTFUL
+            outline, stamp = self._read_locked(report_id, entry) if is_doubtful else self._read(report_id)
             if outline is None:
-                _set_todo(connection, row, SETTLED)  # until something happens to it again
+                _set_todo(connection, row, SETTLED)  # until it changes again
             else:
-                self._save(connection, row, outline, report_id, stamp if vouched or todo == DOUBTFUL else "")
+                self._save(connection, row, outline, report_id, stamp if is_compared or is_doubtful else "")
             if time.monotonic() > deadline:
                 break
         return bool(rows)
 
     def _read(self, report_id: str) -> tuple[Outline | None, str]:
-        """The outline as it lies there, and the stamp of the files."""
+        """Return the outline without taking the lock, and the stamp of the files."""
         stamp = self._stamp(report_id)  # first: a later one could be of a version not yet read
         try:
             outline = parse_outline((self._by_id / report_id / "outline.json").read_bytes())
         except (OSError, ValueError):
-            return self._look(report_id)
+            return self._read_locked(report_id)
         return (outline, stamp) if _is_named(outline, report_id) else (None, "")
 
-    def _look(self, report_id: str, entry: str = "") -> tuple[Outline | None, str]:
-        """The report under its lock, recovered where a crash or a person left something to do.
+    def _read_locked(self, report_id: str, entry: str = "") -> tuple[Outline | None, str]:
+        """Return the outline, read under the lock after any recovery, and the stamp of the files.
 
-        Where it is not what `entry` says of it, the index is told.
+        The catalogue is corrected if the report differs from `entry`.
         """
-        folder = self._by_id / report_id
-        storage = ReportFolder(
-            folder,
+        report = ReportFolder(
+            self._by_id / report_id,
             lock_timeout_seconds=_LOCK_SECONDS,
-            index=self._storage.index,
-            memory=self._storage.memory,
+            index=self._root.index,
+            memory=self._root.memory,
         )
         try:
-            with storage.reading():
-                outline = recovery.read(storage).outline
+            with report.reading():
+                outline = recovery.read(report).outline
                 stamp = self._stamp(report_id)
                 if entry and _entry(outline, report_id).model_dump_json() != entry:
-                    storage.announce(outline)
+                    report.announce(outline)
         except (ReportError, OSError, ValueError) as error:
             logger.info("report %s cannot be searched: %s", report_id, type(error).__name__)
             return None, ""
         return (outline, stamp) if _is_named(outline, report_id) else (None, "")
 
     def _stamp(self, report_id: str) -> str:
-        """What tells whether a report's files are those that were read."""
+        """Return a value that changes when the files of a report change."""
         folder = f"{self._by_id}{os.sep}{report_id}{os.sep}"
         try:
             log = os.stat(folder + "audit.jsonl").st_size
@@ -313,10 +395,10 @@ class Follower:
     def _save(
         self, connection: sqlite3.Connection, row: int | None, outline: Outline, report_id: str, stamp: str
     ) -> None:
-        """Put everything that can be found in a report into the database."""
+        """Save all searchable content of a report in the database."""
         row = _save_entry(connection, row, _entry(outline, report_id), SETTLED, stamp)
-        content = content_of(outline, self._review_day)
-        _forget_content(connection, row)
+        content = content_of(outline)
+        _remove_content(connection, row)
         connection.execute(
             "INSERT INTO texts (rowid, title, text) VALUES (?, ?, ?)",
             (row, searchable(outline.title), searchable(*(text.text for text in content.texts))),
@@ -344,32 +426,17 @@ def _is_named(outline: Outline, report_id: str) -> bool:
     return parse_uuid(outline.report_id) == report_id
 
 
-def _is_report_name(name: str) -> bool:
-    try:
-        return parse_uuid(name) == name
-    except ValueError:
-        return False
+# --- The file of the catalogue ------------------------------------------------------------
 
 
-# --- The file of the index ----------------------------------------------------------------
-
-
-def _size_and_inode(path: Path) -> tuple[int, int]:
-    try:
-        stat = path.stat()
-    except FileNotFoundError:
-        return 0, -1
-    return stat.st_size, stat.st_ino
-
-
-def _goes_on(fd: int, state: State) -> bool:
-    """Whether the file is the one that was followed: what lies before the offset is the same."""
+def _is_same_file(fd: int, state: _SyncState) -> bool:
+    """Return whether this is the file that was read before: the bytes before the offset are the same."""
     os.lseek(fd, state.offset - len(state.mark), os.SEEK_SET)
     return os.read(fd, len(state.mark)) == state.mark
 
 
 def _newest(lines: bytes) -> Iterator[IndexEntry]:
-    """The last word on each report; lines that are torn or not entries are passed over."""
+    """Yield the last entry of each report; torn lines and lines that are no entries are skipped."""
     newest: dict[str, IndexEntry] = {}
     for line in lines.splitlines():
         try:
@@ -384,8 +451,8 @@ def _newest(lines: bytes) -> Iterator[IndexEntry]:
 # --- The tables ---------------------------------------------------------------------------
 
 
-def _state(connection: sqlite3.Connection) -> State:
-    return State(*connection.execute("SELECT * FROM state").fetchone())
+def _state(connection: sqlite3.Connection) -> _SyncState:
+    return _SyncState(*connection.execute("SELECT * FROM state").fetchone())
 
 
 def _has_todo(connection: sqlite3.Connection, least: int) -> bool:
@@ -395,13 +462,13 @@ def _has_todo(connection: sqlite3.Connection, least: int) -> bool:
 
 def _differences(
     connection: sqlite3.Connection, names: list[str]
-) -> tuple[list[tuple[str, _Known]], list[str]]:
-    """The reports known that are not among the names, and the names like a report's that are not known."""
-    # As one text: to fetch a hundred thousand rows takes four times as long.
+) -> tuple[list[tuple[str, _KnownReport]], list[str]]:
+    """Return the known reports that are not among the names, and the names of unknown reports."""
+    # As one text: fetching a hundred thousand rows takes four times as long.
     (text,) = connection.execute("SELECT group_concat(report_id, '/') FROM reports").fetchone()
     known = set(text.split("/")) if text else set()
     missing = [(name, row) for name in known.difference(names) if (row := _find(connection, name))]
-    return missing, sorted(name for name in names if name not in known and _is_report_name(name))
+    return missing, sorted(name for name in names if name not in known and is_report_name(name))
 
 
 def _last_row(connection: sqlite3.Connection) -> int:
@@ -409,10 +476,10 @@ def _last_row(connection: sqlite3.Connection) -> int:
     return last or 0
 
 
-def _find(connection: sqlite3.Connection, report_id: str) -> _Known | None:
+def _find(connection: sqlite3.Connection, report_id: str) -> _KnownReport | None:
     query = "SELECT id, entry, updated, todo, stamp FROM reports WHERE report_id = ?"
     row = connection.execute(query, (report_id,)).fetchone()
-    return _Known(*row) if row else None
+    return _KnownReport(*row) if row else None
 
 
 def _set_todo(connection: sqlite3.Connection, row: int, todo: int) -> None:
@@ -422,7 +489,7 @@ def _set_todo(connection: sqlite3.Connection, row: int, todo: int) -> None:
 def _save_entry(
     connection: sqlite3.Connection, row: int | None, entry: IndexEntry, todo: int, stamp: str
 ) -> int:
-    """Insert or replace what the list shows of a report; returns its row."""
+    """Insert or replace the catalogue entry of a report, and return its row."""
     values = (
         entry.model_dump_json(),
         entry.status,
@@ -445,14 +512,14 @@ def _save_entry(
     return row
 
 
-def _forget(connection: sqlite3.Connection, row: int) -> None:
-    _forget_content(connection, row)
+def _remove(connection: sqlite3.Connection, row: int) -> None:
+    _remove_content(connection, row)
     connection.execute("DELETE FROM tags WHERE report = ?", (row,))
     connection.execute("DELETE FROM reports WHERE id = ?", (row,))
     connection.execute("UPDATE state SET forgotten = random()")
 
 
-def _forget_content(connection: sqlite3.Connection, row: int) -> None:
+def _remove_content(connection: sqlite3.Connection, row: int) -> None:
     connection.execute("DELETE FROM texts WHERE rowid = ?", (row,))
     for table in ("items", "sources", "reviews"):
         connection.execute(f"DELETE FROM {table} WHERE report = ?", (row,))

@@ -1,11 +1,11 @@
-"""What is asked of the search database: one page of reports, and what in them fits.
+"""Queries to the search database: one page of reports, and the items in them that match.
 
-Rules: a page goes on behind the last row it showed, by the same order, so that reports that come
-and go meanwhile neither repeat a row nor hide one; a report that is changed meanwhile stays where
-it stood when the listing began. By relevance it goes on by count, because the
-weight of a word changes with every report.
+Rules: a page continues after the last row of the previous one, in the same order, so that reports
+that come and go in between neither repeat a row nor hide one. A report that is changed in between
+keeps the place that it had when the first page was made. Pages by relevance continue by count,
+because the weight of a word changes with every report.
 
-    >>> fetch(connection, Query(tags=("risk",), sort="title"), after=None, limit=20).total
+    >>> fetch(connection, Request(SearchQuery(tags=("risk",), sort="title"), None, 20, updated_by)).total
     3
 """
 
@@ -16,331 +16,282 @@ import json
 import sqlite3
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from living_reports.model.report import IndexEntry
 from living_reports.model.selectors import folded
+from living_reports.store.base import PageKey, SearchPage, SearchQuery, SearchRow
 from living_reports.store.files.search.content import compared, lines_with, moment
 from living_reports.store.files.search.words import SNIPPET_CHARS, Words, best_matches, parse_query
 
 MAX_MATCHES = 3
 MAX_DEPENDENTS = 10
-"""How many items of a report are shown for `cites` and `stale`."""
+"""The number of items of a report that are shown for `cites` and `stale_on`."""
 
 STATUSES = ("active", "archived", "deleted")
 TITLE_WEIGHT = 10.0
 _FEW = 1000
-"""So many reports are sorted faster than they are found in sorted order."""
+"""Up to this many reports, sorting them is faster than reading an index in order."""
 
-_FROM_TAG = "FROM tags o"
 _COLUMNS = {"updated": "updated", "created": "created", "title": "folded"}
 
-Key = list[Any]
 Match = dict[str, str]
 
+UpdatedBy = Callable[[str, str], str]
+"""Returns the `updated_at` that a report (by id) had at a time; empty if it did not exist yet."""
 
-@dataclass(frozen=True)
-class Query:
-    """What a report has to be to be listed, and in which order; what is empty is not asked for.
 
-    Attributes:
-        query: Full text; see `words`.
-        tags: Tags that it has, all of them.
-        status: active, archived, deleted or all.
-        cites: A part of a source that it depends on; see `content`.
-        stale_on: A day on which the review of one of its insights is overdue.
-        sort: relevance, updated, created (both newest first) or title; empty: relevance with a
-            query, else updated.
-        begun: For the pages after the first by `updated`: the newest `updated_at` of the first.
-        earlier: What `updated_at` a report (by id) had at a time; empty if it was not there yet.
+class Request:
+    """A request for one page of a search, with the values that the SQL needs.
+
+    Args:
+        query: The conditions and the order.
+        after: The key after which the page begins.
+        limit: The maximum number of rows.
+        updated_by: See `UpdatedBy`.
     """
 
-    query: str = ""
-    tags: Sequence[str] = ()
-    status: str = "active"
-    cites: str = ""
-    stale_on: date | None = None
-    sort: str = ""
-    begun: str = ""
-    earlier: Callable[[str, str], str] | None = field(default=None, compare=False)
-
-    @property
-    def order(self) -> str:
-        """The order that is meant."""
-        return self.sort or ("relevance" if self.query.strip() else "updated")
-
-    @property
-    def needs_texts(self) -> bool:
-        """Whether the entries of the index do not suffice to answer it."""
-        return bool(self.query.strip() or self.source or self.stale_on)
-
-    @cached_property
-    def wanted_tags(self) -> list[str]:
-        """The tags, in compared form."""
-        return sorted({folded(tag) for tag in self.tags} - {""})
+    def __init__(self, query: SearchQuery, after: PageKey | None, limit: int, updated_by: UpdatedBy) -> None:
+        self.query = query
+        self.after = after
+        self.limit = limit
+        self.updated_by = updated_by
+        self.order = query.sort or ("relevance" if query.text.strip() else "updated")
+        self.statuses = STATUSES if query.status == "all" else (query.status,)
+        self.tags = sorted({folded(tag) for tag in query.tags} - {""})
+        self.source = compared(" ".join(query.cites.split()))
+        self.stale_on = query.stale_on
 
     @cached_property
     def words(self) -> Words | None:
-        """The full-text query, taken apart; `None` where none is stated."""
-        return parse_query(self.query) if self.query.strip() else None
+        """The parsed full-text query; `None` if there is none."""
+        return parse_query(self.query.text) if self.query.text.strip() else None
 
     @property
-    def is_dear(self) -> bool:
-        """Whether it takes more than a look at a word's list to find a report."""
+    def needs_texts(self) -> bool:
+        """True if the catalogue entries do not suffice to answer it."""
+        return bool(self.query.text.strip() or self.source or self.stale_on)
+
+    @property
+    def is_expensive(self) -> bool:
+        """True if matching a report takes more than a look-up in the list of a word."""
         has_phrase = self.words is not None and any(term.is_phrase for term in self.words.wanted)
-        return bool(has_phrase or self.wanted_tags or self.source or self.stale_on)
-
-    @cached_property
-    def source(self) -> str:
-        """What is cited, in compared form."""
-        return compared(" ".join(self.cites.split()))
+        return bool(has_phrase or self.tags or self.source or self.stale_on)
 
 
-@dataclass(frozen=True)
-class Row:
-    """A report on a page.
+class Found(NamedTuple):
+    """A row of `reports` that matches: its id, its catalogue entry as JSON, and its key."""
 
-    Attributes:
-        entry: What the index says of it.
-        matches: What in it fits: `section_id` or `insight_id`, and a `snippet`.
-        key: Where a page goes on behind it.
-    """
-
-    entry: IndexEntry
-    matches: list[Match]
-    key: Key
+    row: int
+    entry: str
+    key: PageKey
 
 
-@dataclass(frozen=True)
-class Page:
-    """A page of reports.
+class _Source(NamedTuple):
+    """The part of a statement from FROM on, and its values.
 
     Attributes:
-        rows: The reports.
-        total: How many there are on all pages.
-        next_key: The `after` of the next page; `None` on the last one.
-        is_behind: True if the newest changes may be missing.
+        sql: FROM and WHERE. Rows of `reports` are called `r`.
+        values: The values of the placeholders.
+        updated: The column of the time of the last change.
     """
 
-    rows: list[Row] = field(default_factory=list)
-    total: int = 0
-    next_key: Key | None = None
-    is_behind: bool = False
+    sql: str
+    values: list[Any]
+    updated: str = "r.updated"
+
+    def also(self, condition: str, *values: Any) -> _Source:
+        """Return the source with another condition."""
+        return self._replace(sql=f"{self.sql} AND {condition}", values=[*self.values, *values])
 
 
-def fetch(connection: sqlite3.Connection, query: Query, after: Key | None, limit: int) -> Page:
-    """One page, and the number of reports on all of them."""
-    words = query.words
-    if (words and not words.expression) or (query.cites.strip() and not query.source):
-        return Page()  # asked for, but nothing that could be found
+def fetch(connection: sqlite3.Connection, request: Request) -> SearchPage:
+    """Return one page; its rows have no version yet."""
+    words = request.words
+    if (words and not words.expression) or (request.query.cites.strip() and not request.source):
+        return SearchPage()  # nothing in the query can be searched for
     if words is None:
-        return _fetch(connection, query, "", after, limit)
+        return _fetch(connection, request, "")
     try:
-        return _fetch(connection, query, words.expression, after, limit)
+        return _fetch(connection, request, words.expression)
     except sqlite3.OperationalError:
-        return _fetch(connection, query, words.plain, after, limit)
+        return _fetch(connection, request, words.plain)
 
 
-def _fetch(
-    connection: sqlite3.Connection, query: Query, expression: str, after: Key | None, limit: int
-) -> Page:
-    if query.order == "relevance" and expression:
-        total, found = _by_relevance(connection, query, expression, after, limit)
-    else:
-        total, found = _in_order(connection, query, expression, after, limit)
+def _fetch(connection: sqlite3.Connection, request: Request, expression: str) -> SearchPage:
+    is_ranked = request.order == "relevance" and expression
+    total, found = (_by_relevance if is_ranked else _in_order)(connection, request, expression)
     rows = [
-        Row(IndexEntry.model_validate_json(entry), _matches(connection, query, row), key)
-        for row, entry, key in found[:limit]
+        SearchRow(IndexEntry.model_validate_json(entry), 0, _matches(connection, request, row), key)
+        for row, entry, key in found[: request.limit]
     ]
-    return Page(rows, total, rows[-1].key if len(found) > limit else None)
+    return SearchPage(rows, total, rows[-1].key if len(found) > request.limit else None)
 
 
-_Found = list[tuple[int, str, Key]]
-"""Rows of `reports` with their entries and keys."""
-
+# --- Conditions ---------------------------------------------------------------------------
 
 _OVERDUE = "r.due > '' AND r.due < ?"
+"""Overdue reviews, found by their day."""
 _OVERDUE_IN_ORDER = "+r.due > '' AND +r.due < ?"
+"""The same, while rows are read in another order."""
 _OVERDUE_TEXT = "EXISTS (SELECT 1 FROM reports r WHERE r.id = texts.rowid AND r.due > '' AND r.due < ?)"
-"""What says that a review is overdue: found by its day, while going by another order, of a text."""
+"""The same for a row of `texts`."""
 
 
-def _conditions(query: Query, row: str, overdue: str) -> tuple[str, list[Any]]:
-    """What a report of this row has to fulfil, beside its status and the full text."""
+def _conditions(request: Request, row: str, overdue: str) -> tuple[str, list[Any]]:
+    """Return the conditions on the report of a row, other than its status and the full text."""
     parts, values = ["1"], list[Any]()
-    statuses = _statuses(query)
-    has_tag = f"t.tag = ? AND t.status IN ({_marks(statuses)}) AND t.report = {row}"
-    for tag in query.wanted_tags:
+    has_tag = f"t.tag = ? AND t.status IN ({_marks(request.statuses)}) AND t.report = {row}"
+    for tag in request.tags:
         parts.append(f"EXISTS (SELECT 1 FROM tags t WHERE {has_tag})")
-        values += [tag, *statuses]
-    if query.source:
+        values += [tag, *request.statuses]
+    if request.source:
         parts.append(f"+{row} IN (SELECT report FROM sources WHERE instr(compared, ?))")
-        values.append(query.source)
-    if query.stale_on:
+        values.append(request.source)
+    if request.stale_on:
         parts.append(overdue)
-        values.append(query.stale_on.isoformat())
+        values.append(request.stale_on.isoformat())
     return " AND ".join(parts), values
 
 
-def _statuses(query: Query) -> tuple[str, ...]:
-    return STATUSES if query.status == "all" else (query.status,)
-
-
-def _from_texts(query: Query, expression: str) -> tuple[str, list[Any]]:
-    """The rows of `texts` that have the words, and everything else that is asked for."""
-    where, values = _conditions(query, "texts.rowid", _OVERDUE_TEXT)
-    others = [status for status in STATUSES if status not in _statuses(query)]
-    if others and not query.wanted_tags:  # a tag has the status, too
-        # These are few, as a rule, or none: cheaper than a look at every row's own.
-        found = f"FROM reports WHERE status IN ({_marks(others)})"
-        where += f" AND (NOT EXISTS (SELECT 1 {found}) OR texts.rowid NOT IN (SELECT id {found}))"
+def _from_texts(request: Request, expression: str, join: str = "") -> _Source:
+    """Return the rows of `texts` that contain the words and meet all conditions."""
+    where, values = _conditions(request, "texts.rowid", _OVERDUE_TEXT)
+    others = [status for status in STATUSES if status not in request.statuses]
+    if others and not request.tags:  # a tag has the status, too
+        # These are few, as a rule, or none: cheaper than reading the status of every row.
+        other = f"FROM reports WHERE status IN ({_marks(others)})"
+        where += f" AND (NOT EXISTS (SELECT 1 {other}) OR texts.rowid NOT IN (SELECT id {other}))"
         values += others * 2
-    return f"FROM texts WHERE texts MATCH ? AND {where}", [expression, *values]
-
-
-def _from_reports_with_texts(query: Query, expression: str) -> tuple[str, list[Any]]:
-    """The same, with their rows of `reports`."""
-    source, values = _from_texts(query, expression)
-    return source.replace("FROM texts", "FROM texts CROSS JOIN reports r ON r.id = texts.rowid", 1), values
+    return _Source(f"FROM texts {join} WHERE texts MATCH ? AND {where}", [expression, *values])
 
 
 def _marks(values: Sequence[Any]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _from_entries(query: Query, status: str, count: int) -> tuple[str, list[Any]]:
-    """The reports of one status that have what is asked for."""
-    where, values = _conditions(query, "r.id", _OVERDUE if count <= _FEW else _OVERDUE_IN_ORDER)
-    if query.wanted_tags and (query.order == "updated" or count <= _FEW):  # a tag knows that order, too
-        source = f"{_FROM_TAG} CROSS JOIN reports r ON r.id = o.report WHERE o.tag = ? AND o.status = ?"
-        return f"{source} AND {where}", [query.wanted_tags[0], status, *values]
-    return f"FROM reports r WHERE r.status = ? AND {where}", [status, *values]
+def _from_entries(request: Request, status: str, count: int) -> _Source:
+    """Return the reports of one status that meet all conditions."""
+    where, values = _conditions(request, "r.id", _OVERDUE if count <= _FEW else _OVERDUE_IN_ORDER)
+    if request.tags and (request.order == "updated" or count <= _FEW):
+        # The rows of a tag are in the order of `updated`, too.
+        tagged = "FROM tags o CROSS JOIN reports r ON r.id = o.report WHERE o.tag = ? AND o.status = ?"
+        return _Source(f"{tagged} AND {where}", [request.tags[0], status, *values], updated="o.updated")
+    return _Source(f"FROM reports r WHERE r.status = ? AND {where}", [status, *values])
 
 
 # --- Order --------------------------------------------------------------------------------
 
 
 def _by_relevance(
-    connection: sqlite3.Connection, query: Query, expression: str, after: Key | None, limit: int
-) -> tuple[int, _Found]:
-    skipped = after[0] if after else 0
-    total, ranked = _ranked(connection, query, expression, skipped + limit + 1)
+    connection: sqlite3.Connection, request: Request, expression: str
+) -> tuple[int, list[Found]]:
+    skipped = request.after[0] if request.after else 0
+    total, ranked = _ranked(connection, request, expression, skipped + request.limit + 1)
     entry_of = "SELECT entry FROM reports WHERE id = ?"
     return total, [
-        (row, connection.execute(entry_of, (row,)).fetchone()[0], [skipped + count])
+        Found(row, connection.execute(entry_of, (row,)).fetchone()[0], [skipped + count])
         for count, (_, row) in enumerate(ranked[skipped:], start=1)
     ]
 
 
 def _ranked(
-    connection: sqlite3.Connection, query: Query, expression: str, limit: int
+    connection: sqlite3.Connection, request: Request, expression: str, limit: int
 ) -> tuple[int, list[tuple[float, int]]]:
-    """How many rows there are, and the first of them by relevance, with their scores."""
-    source, values = _from_texts(query, expression)
-    scored = f"SELECT bm25(texts, {TITLE_WEIGHT}, 1.0) AS score, rowid {source}"
-    if query.is_dear:  # finding the rows twice, to count them, costs more than sorting them here
-        rows = connection.execute(scored, values).fetchall()
+    """Return the number of rows, and the score and id of the most relevant ones."""
+    source = _from_texts(request, expression)
+    scored = f"SELECT bm25(texts, {TITLE_WEIGHT}, 1.0) AS score, rowid {source.sql}"
+    if request.is_expensive:  # finding the rows twice, to count them, costs more than sorting them here
+        rows = connection.execute(scored, source.values).fetchall()
         return len(rows), heapq.nsmallest(limit, rows)
-    first = connection.execute(f"{scored} ORDER BY score, rowid LIMIT ?", [*values, limit]).fetchall()
-    return _number(connection, source, values), first
+    first = connection.execute(f"{scored} ORDER BY score, rowid LIMIT ?", [*source.values, limit]).fetchall()
+    return _number(connection, source), first
 
 
-def _in_order(
-    connection: sqlite3.Connection, query: Query, expression: str, after: Key | None, limit: int
-) -> tuple[int, _Found]:
+def _in_order(connection: sqlite3.Connection, request: Request, expression: str) -> tuple[int, list[Found]]:
     if expression:
-        total = _number(connection, *_from_texts(query, expression))
-        parts = [_from_reports_with_texts(query, expression)]
+        total = _number(connection, _from_texts(request, expression))
+        parts = [_from_texts(request, expression, "CROSS JOIN reports r ON r.id = texts.rowid")]
     else:
-        counts = {status: _count(connection, query, status) for status in _statuses(query)}
+        counts = {status: _count(connection, request, status) for status in request.statuses}
         total = sum(counts.values())
-        parts = [_from_entries(query, status, count) for status, count in counts.items() if count]
-    found, unborn = [], 0
-    for source, values in parts:
-        found += _sorted(connection, query, source, values, after, limit)
-        if query.order == "updated" and query.begun and query.earlier:
-            moved, late = _moved(connection, query, source, values, after)
-            found, unborn = found + moved, unborn + late
-    found.sort(key=lambda each: each[2], reverse=query.order != "title")
-    return total - unborn, found[: limit + 1]
+        parts = [_from_entries(request, status, count) for status, count in counts.items() if count]
+    found = []
+    for source in parts:
+        found += _sorted(connection, request, source)
+        if request.order == "updated" and request.query.begun:
+            moved, later = _moved(connection, request, source)
+            found, total = found + moved, total - later
+    found.sort(key=lambda each: each.key, reverse=request.order != "title")
+    return total, found[: request.limit + 1]
 
 
-def _sorted(
-    connection: sqlite3.Connection,
-    query: Query,
-    source: str,
-    values: list[Any],
-    after: Key | None,
-    limit: int,
-) -> _Found:
-    column = _column(query, source)
-    direction, behind = ("ASC", ">") if query.order == "title" else ("DESC", "<")
+def _sorted(connection: sqlite3.Connection, request: Request, source: _Source) -> list[Found]:
+    column, after = _column(request, source), request.after
+    direction, behind = ("ASC", ">") if request.order == "title" else ("DESC", "<")
+    newest = [moment(request.query.begun)] if request.order == "updated" and request.query.begun else []
     if after is not None:
-        source, values = f"{source} AND ({column}, r.report_id) {behind} (?, ?)", [*values, *after[:2]]
-    newest = [moment(query.begun)] if query.order == "updated" and query.begun else []
-    newest += [after[0]] if after and column == "o.updated" else []  # where to begin in the tag's order
+        source = source.also(f"({column}, r.report_id) {behind} (?, ?)", *after[:2])
+        newest += [after[0]] if column == "o.updated" else []  # where to begin in the order of the tag
     if newest:
-        source, values = f"{source} AND {column} <= ?", [*values, min(newest)]
-    select = f"SELECT r.id, r.entry, {column}, r.report_id {source}"
+        source = source.also(f"{column} <= ?", min(newest))
+    select = f"SELECT r.id, r.entry, {column}, r.report_id {source.sql}"
     order = f"ORDER BY {column} {direction}, r.report_id {direction} LIMIT ?"
-    return [
-        (row, entry, list(key))
-        for row, entry, *key in connection.execute(f"{select} {order}", [*values, limit + 1])
-    ]
+    rows = connection.execute(f"{select} {order}", [*source.values, request.limit + 1])
+    return [Found(row, entry, list(key)) for row, entry, *key in rows]
 
 
-def _column(query: Query, source: str) -> str:
-    """What the order goes by; a tag that the reports are found by has `updated`, too."""
-    column = _COLUMNS.get(query.order, "updated")
-    return f"o.{column}" if column == "updated" and source.startswith(_FROM_TAG) else f"r.{column}"
+def _column(request: Request, source: _Source) -> str:
+    """Return the column of the order."""
+    column = _COLUMNS.get(request.order, "updated")
+    return source.updated if column == "updated" else f"r.{column}"
 
 
-def _moved(
-    connection: sqlite3.Connection, query: Query, source: str, values: list[Any], after: Key | None
-) -> tuple[_Found, int]:
-    """The reports changed since the listing began, where they stood then; how many were not there."""
-    found, unborn = [], 0
-    select = f"SELECT r.id, r.entry, r.report_id {source} AND {_column(query, source)} > ?"
-    for row, entry, report_id in connection.execute(select, [*values, moment(query.begun)]).fetchall():
-        updated_at = query.earlier(report_id, query.begun) if query.earlier else ""
+def _moved(connection: sqlite3.Connection, request: Request, source: _Source) -> tuple[list[Found], int]:
+    """Return the reports changed since the first page, at their old places, and the number of new reports."""
+    found, created_later = [], 0
+    begun, after = request.query.begun, request.after
+    changed = source.also(f"{source.updated} > ?", moment(begun))
+    select = f"SELECT r.id, r.entry, r.report_id {changed.sql}"
+    for row, entry, report_id in connection.execute(select, changed.values).fetchall():
+        updated_at = request.updated_by(report_id, begun)
         key = [moment(updated_at), report_id]
         if not updated_at:
-            unborn += 1
+            created_later += 1
         elif after is None or key < after[:2]:
-            found.append((row, entry, key))
-    return found, unborn
+            found.append(Found(row, entry, key))
+    return found, created_later
 
 
-def _count(connection: sqlite3.Connection, query: Query, status: str) -> int:
-    if query.source or query.stale_on or not query.wanted_tags:
-        return _number(connection, *_from_entries(query, status, _FEW))
-    first, *others = query.wanted_tags
+def _count(connection: sqlite3.Connection, request: Request, status: str) -> int:
+    if request.source or request.stale_on or not request.tags:
+        return _number(connection, _from_entries(request, status, _FEW))
+    first, *others = request.tags
     has_tag = "EXISTS (SELECT 1 FROM tags t WHERE t.tag = ? AND t.status = r.status AND t.report = r.report)"
-    conditions = "".join(f" AND {has_tag}" for _ in others)
-    return _number(
-        connection, f"FROM tags r WHERE r.tag = ? AND r.status = ?{conditions}", [first, status, *others]
-    )
+    source = _Source("FROM tags r WHERE r.tag = ? AND r.status = ?", [first, status])
+    for tag in others:
+        source = source.also(has_tag, tag)
+    return _number(connection, source)
 
 
-def _number(connection: sqlite3.Connection, source: str, values: list[Any]) -> int:
-    return int(connection.execute(f"SELECT count(*) {source}", values).fetchone()[0])
+def _number(connection: sqlite3.Connection, source: _Source) -> int:
+    return int(connection.execute(f"SELECT count(*) {source.sql}", source.values).fetchone()[0])
 
 
 # --- Matches ------------------------------------------------------------------------------
 
 
-def _matches(connection: sqlite3.Connection, query: Query, row: int) -> list[Match]:
-    """The items of a report that fit, each once, and why."""
+def _matches(connection: sqlite3.Connection, request: Request, row: int) -> list[Match]:
+    """Return the items of a report that match, each once, with a snippet."""
     matches: list[Match] = []
-    if query.words is not None:
-        matches += _text_matches(connection, query.words, row)
-    if query.source:
-        matches += _source_matches(connection, query.source, row)
-    if query.stale_on:
-        matches += _stale_matches(connection, query.stale_on, row)
+    if request.words is not None:
+        matches += _text_matches(connection, request.words, row)
+    if request.source:
+        matches += _source_matches(connection, request.source, row)
+    if request.stale_on:
+        matches += _stale_matches(connection, request.stale_on, row)
     first: dict[str, Match] = {}
     for match in matches:
         first.setdefault(next(iter(match.values())), match)

@@ -1,15 +1,15 @@
-"""Words in any script: the form in which texts are searched, queries, and snippets.
+"""Words in any script: normalised texts, queries and snippets.
 
 Rules:
 
 - Texts and queries are compared without case, without the accents of Latin and Greek letters
   (and ё as е), and in compatibility form: `ＡＢＣ` is `abc`, `ΕΛΛΆΔΑ` is `ελλαδα`, `Straße` is `strasse`.
-- Scripts that put no spaces between words (Chinese, Japanese, Korean, Thai, Lao, Khmer,
-  Burmese) and emoji are searched character by character: a run of them in a query is found
-  wherever it stands, even inside a longer one. So words of one or two characters are found, too.
-- A query is words that all have to occur, `"quoted phrases"`, `beginnings*`, and `OR` and `NOT`
-  in capitals (`NOT` takes out what has all that follows it). Where that makes no sense, all of it
-  is searched as plain words: no query is an error.
+- Scripts without spaces between words (Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese) and
+  emoji are searched character by character. A run of them is found even inside a longer run, so
+  words of one or two characters are found, too.
+- A query consists of words that must all occur, `"quoted phrases"`, `prefixes*`, and the operators
+  `OR` and `NOT` in capitals (`NOT` excludes texts that contain everything after it). A query that
+  does not parse is searched as plain words: no query is an error.
 
     >>> parse_query('log4j "remote code" jndi*').expression
     '"log4j" "remote code" "jndi" *'
@@ -28,14 +28,14 @@ _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U0001b000-\U0001b16f\U00020000-\U000323af"
 )
-_PICTURES = "\u2300-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
-_ALONE = re.compile(f"([{_UNSPACED}{_PICTURES}])")
-_TOKEN = re.compile(f"[{_UNSPACED}{_PICTURES}]|(?:(?![{_UNSPACED}])[^\\W_])+")
+_EMOJI = "\u2300-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
+_SINGLE = re.compile(f"([{_UNSPACED}{_EMOJI}])")
+_TOKEN = re.compile(f"[{_UNSPACED}{_EMOJI}]|(?:(?![{_UNSPACED}])[^\\W_])+")
 _ACCENTED = re.compile("[\u00c0-\u024f\u0300-\u03ff\u1e00-\u1fff]")
 """Latin and Greek letters that may have an accent, and accents."""
 _ACCENTS = re.compile("(?<=[a-z\u0370-\u03ff])[\u0300-\u036f]+")
 _BREAK = "\ue000"
-_UNUSABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ue000\ufe0e\ufe0f]")
+_UNSEARCHABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ue000\ufe0e\ufe0f]")
 _TERM = re.compile(r'"([^"]*)"(\*?)|(\S+)')
 _OPERATORS = ("AND", "OR", "NOT")
 _IN_WORD = r"[^\W_]"
@@ -44,11 +44,11 @@ _BETWEEN = r"[\W_]"
 SNIPPET_CHARS = 160
 
 TOKENIZER = "unicode61 remove_diacritics 2 categories 'L* N* Co So Mn Mc'"
-"""What splits the texts made by `searchable` again, as FTS5 is told."""
+"""The FTS5 tokenizer that splits the output of `searchable` into words."""
 
 
 def folded(text: str) -> str:
-    """The text as it is compared."""
+    """Return the text in the form in which texts are compared."""
     if text.isascii():
         return text.lower()
     plain = unicodedata.normalize("NFKC", text).casefold()
@@ -58,17 +58,17 @@ def folded(text: str) -> str:
 
 
 def searchable(*texts: str) -> str:
-    """The texts as one that FTS5 takes in; a phrase does not reach from one into the next."""
-    return f" {_BREAK} ".join(_spread(_UNUSABLE.sub(" ", folded(text))) for text in texts)
+    """Join texts for FTS5. A phrase cannot match across two of them."""
+    return f" {_BREAK} ".join(_separated(_UNSEARCHABLE.sub(" ", folded(text))) for text in texts)
 
 
-def _spread(text: str) -> str:
-    return text if text.isascii() else _ALONE.sub(r" \1 ", text)
+def _separated(text: str) -> str:
+    return text if text.isascii() else _SINGLE.sub(r" \1 ", text)
 
 
 @dataclass(frozen=True)
 class Term:
-    """A word, a beginning or a phrase of a query, in compared form."""
+    """A word, prefix or phrase of a query, folded."""
 
     text: str
     is_prefix: bool = False
@@ -76,39 +76,39 @@ class Term:
 
     @property
     def expression(self) -> str:
-        """The term as FTS5 takes it; quoted, so that nothing in it is an operator."""
-        plain = " ".join(_spread(self.text).replace('"', " ").split())
+        """The term in FTS5 syntax, quoted so that nothing in it is an operator."""
+        plain = " ".join(_separated(self.text).replace('"', " ").split())
         return f'"{plain}"' + (" *" if self.is_prefix else "")
 
     @property
     def is_phrase(self) -> bool:
-        """Whether its words have to stand side by side."""
+        """True if the term has several words, which must be adjacent."""
         return len(_TOKEN.findall(self.text)) > 1
 
     @cached_property
     def pattern(self) -> re.Pattern[str]:
-        """What finds the term in a folded text.
+        """A pattern that finds the term in a folded text.
 
-        It begins with what is written there, and looks back after that: so `re` skips to it.
+        It begins with literal text and looks back afterwards, so that `re` can skip to the literal.
         """
         tokens = _TOKEN.findall(self.text)
         inside = re.escape(tokens[0])
-        before = "" if _ALONE.match(tokens[0]) else f"(?<!{_IN_WORD}{inside})"
-        after = "" if self.is_prefix or _ALONE.match(tokens[-1]) else f"(?!{_IN_WORD})"
+        before = "" if _SINGLE.match(tokens[0]) else f"(?<!{_IN_WORD}{inside})"
+        after = "" if self.is_prefix or _SINGLE.match(tokens[-1]) else f"(?!{_IN_WORD})"
         inside += before
         for left, right in pairwise(tokens):
-            gap = "*" if _ALONE.match(left) or _ALONE.match(right) else "+"
+            gap = "*" if _SINGLE.match(left) or _SINGLE.match(right) else "+"
             inside += _BETWEEN + gap + re.escape(right)
         return re.compile(inside + after)
 
 
 @dataclass(frozen=True)
 class Words:
-    """A query that was taken apart.
+    """A parsed query.
 
     Attributes:
-        expression: For FTS5; empty if nothing in the query can be searched for.
-        plain: All words of the query without any operator: it always parses.
+        expression: The query in FTS5 syntax; empty if it contains nothing to search for.
+        plain: All words of the query without operators, in FTS5 syntax: this always parses.
         wanted: The terms to show in snippets.
     """
 
@@ -118,7 +118,7 @@ class Words:
 
 
 def parse_query(query: str) -> Words:
-    """Take a query apart."""
+    """Parse a query."""
     parts: list[str] = []
     terms: list[Term] = []
     negated = False
@@ -127,7 +127,7 @@ def parse_query(query: str) -> Words:
             parts.append(word)
             negated = word == "NOT"
             continue
-        text = _UNUSABLE.sub(" ", folded(quoted or word))
+        text = _UNSEARCHABLE.sub(" ", folded(quoted or word))
         if _TOKEN.search(text):
             terms.append(Term(text.rstrip("*"), bool(star) or word.endswith("*"), negated))
             parts.append(terms[-1].expression)
@@ -140,7 +140,7 @@ def parse_query(query: str) -> Words:
 
 
 def best_matches(texts: list[str], terms: tuple[Term, ...], limit: int) -> list[tuple[int, str]]:
-    """The texts that hold most of the terms, best first: the position of each and a snippet."""
+    """Return the position and a snippet of the texts that contain most of the terms, best first."""
     found = []
     for position, text in enumerate(texts):
         plain = folded(text)
@@ -152,8 +152,8 @@ def best_matches(texts: list[str], terms: tuple[Term, ...], limit: int) -> list[
 
 
 def _around(text: str, term: Term) -> str:
-    """The words around the first place where the term stands."""
-    begin, end = _place(text, term)
+    """Return the words around the first occurrence of the term."""
+    begin, end = _span_of(text, term)
     margin = max(0, SNIPPET_CHARS - (end - begin)) // 2
     left, right = max(0, begin - margin), min(len(text), max(end, begin + SNIPPET_CHARS - margin))
     if left > 0 and (space := text.find(" ", left, begin)) >= 0:
@@ -164,8 +164,8 @@ def _around(text: str, term: Term) -> str:
     return ("…" if left > 0 else "") + inside + ("…" if right < len(text) else "")
 
 
-def _place(text: str, term: Term) -> tuple[int, int]:
-    """Where the term stands in the text as written, whose folded form may be longer or shorter."""
+def _span_of(text: str, term: Term) -> tuple[int, int]:
+    """Return the span of the term in the original text; the folded text may be longer or shorter."""
     start = 0
     for line in text.split("\n"):
         hit = term.pattern.search(folded(line))
@@ -173,7 +173,7 @@ def _place(text: str, term: Term) -> tuple[int, int]:
             begin, end = _unfolded(line, *hit.span())
             return start + begin, start + end
         start += len(line) + 1
-    return 0, 0  # it reaches over the end of a line
+    return 0, 0  # the term spans several lines
 
 
 def _unfolded(line: str, begin: int, end: int) -> tuple[int, int]:
@@ -190,6 +190,6 @@ def _folded_length(char: str) -> int:
 
 
 def opening(text: str) -> str:
-    """The beginning of a text, as a snippet."""
+    """Return the beginning of a text as a snippet."""
     flat = " ".join(text[: 4 * SNIPPET_CHARS].split())
     return flat if len(flat) <= SNIPPET_CHARS else flat[: SNIPPET_CHARS - 1] + "…"
