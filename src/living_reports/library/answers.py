@@ -29,7 +29,6 @@ from living_reports.reading.compact import (
     MAX_ANSWER_CHARS,
     VALUE_CHARS,
     brief_edits,
-    by_line,
     cut,
     first_fitting,
     size,
@@ -290,8 +289,3 @@ def _capped(warnings: list[str]) -> list[str]:
         more = len(warnings) - _WARNINGS_SHOWN
         warnings = [*warnings[:_WARNINGS_SHOWN], f"{more} more warnings of this kind"]
     return [cut(warning, _WARNING_CHARS) for warning in warnings]
-
-
-def last_change(record: Event) -> Row:
-    """Return the newest change as a summary shows it."""
-    return by_line(record) | {"action_type": record.event.action_type}

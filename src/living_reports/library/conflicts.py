@@ -28,7 +28,7 @@ from living_reports.model.merge import Conflict, three_way
 from living_reports.model.merge_values import merged_lines
 from living_reports.model.report import Outline, Section
 from living_reports.model.selectors import find_insight, find_section
-from living_reports.reading.compact import brief_address, by_line, cut, short_ids, size_bytes
+from living_reports.reading.compact import author_row, brief_address, cut, short_ids, size_bytes
 from living_reports.store.base import Event, Transaction
 
 MAX_BYTES = 2_000
@@ -188,7 +188,7 @@ class _Rows:
             row = {"change": path} | row
         if maker is None:
             return row
-        by = by_line(maker)
+        by = author_row(maker)
         texts = {"client": 60, "reason": reason_chars}
         return row | {"by": by | {key: cut(by[key], limit) for key, limit in texts.items() if key in by}}
 

@@ -6,12 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 from living_reports.errors import InvalidInputError
-from living_reports.library.answers import last_change
 from living_reports.library.context import Context
 from living_reports.library.render import markdown_text
 from living_reports.library.requests import GetReport
 from living_reports.reading import cursor as cursors
-from living_reports.reading.compact import size
+from living_reports.reading.compact import author_row, size
 from living_reports.reading.views import MAX_CHARS, MAX_CHARS_RANGE, report_view, view_args
 
 Row = dict[str, Any]
@@ -35,7 +34,7 @@ def get_report(context: Context, request: GetReport) -> Row:
         replace(request, max_chars=_without(request.max_chars, warnings)) if warnings else request,
         today=context.today(),
         to_markdown=markdown_text,
-        last_change=last_change(record) if record else None,
+        last_change=author_row(record) | {"action_type": record.event.action_type} if record else None,
     )
     return answer | warnings
 

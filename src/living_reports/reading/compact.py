@@ -304,17 +304,16 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def by_line(record: Event) -> Row:
+def author_row(event: Event) -> Row:
     """Return the author of a version in one row: version, time, actor, client and reason."""
-    event = record.event
-    by = {
-        "version": record.version,
-        "ts": event.ts,
-        "actor": event.actor,
-        "client": record.payload.get("client"),
-        "reason": cut(str(record.payload.get("reason", "")), 100),
+    row = {
+        "version": event.version,
+        "ts": event.event.ts,
+        "actor": event.event.actor,
+        "client": event.payload.get("client"),
+        "reason": cut(str(event.payload.get("reason", "")), 100),
     }
-    return {key: value for key, value in by.items() if value}
+    return {key: value for key, value in row.items() if value}
 
 
 # --- Answers of a limited size ------------------------------------------------------------

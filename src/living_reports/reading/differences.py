@@ -29,9 +29,9 @@ from living_reports.model.report import Outline, Section, outline_data
 from living_reports.reading.compact import (
     VALUE_CHARS,
     Row,
+    author_row,
     brief_address,
     brief_edits,
-    by_line,
     short_ids,
 )
 from living_reports.reading.history import as_moment, edits, is_after
@@ -111,7 +111,7 @@ def _without_empty(row: Row) -> Row:
 
 
 def _by(event: Event | None) -> Row:
-    return {"by": by_line(event)} if event else {}
+    return {"by": author_row(event)} if event else {}
 
 
 def _in_lines(edit: Edit, old: Outline, new: Outline) -> Edit:

@@ -34,7 +34,7 @@ from living_reports.model.event import ActionType, Actor
 from living_reports.model.fields import DERIVED, ID_FIELDS, ITEMS, LABELS, NOT_WORDS
 from living_reports.model.report import Insight, Outline, Section
 from living_reports.model.selectors import find_insight, find_section, folded, quoted
-from living_reports.reading.compact import Row, brief_address, by_line
+from living_reports.reading.compact import Row, author_row, brief_address
 from living_reports.store.base import Event
 
 EventFilter = Callable[[Event], bool]
@@ -223,7 +223,7 @@ def last_change(place: Place, events: Iterable[Event], names: Mapping[str, str])
         if touched and event.is_event:
             own = [path for path in touched if DERIVED.isdisjoint(path[-1:])]
             at = own[0] if len(own) == 1 and len(own[0]) > len(place) else place
-            return by_line(event) | {"at": brief_address(at, names)}
+            return author_row(event) | {"at": brief_address(at, names)}
     return {}
 
 
