@@ -1,4 +1,4 @@
-"""Any valid call, on any outline: the result is whole, reads back, and does not depend on grouping."""
+"""Any valid call on any outline: the result is normalised, readable, and independent of grouping."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def fields(op: str, required: Fields, optional: Fields | None = None) -> st.Sear
 
 
 def plausible(outline: Outline) -> st.SearchStrategy[Fields]:
-    """Changes that are valid in themselves; an earlier one may have taken what they name."""
+    """Draw changes that are valid alone; an earlier one may have removed the item of a later one."""
     new = st.fixed_dictionaries({"summary": LABELS}, optional=NEW_INSIGHT)
     ops = [
         fields("set_title", {"title": LABELS}),
@@ -101,7 +101,7 @@ def test_any_valid_call_gives_a_normalised_outline_that_reads_back(
 
 
 @given(st.data(), outlines())
-def test_one_call_leads_where_its_changes_lead_one_by_one(data: st.DataObject, outline: Outline) -> None:
+def test_one_call_equals_its_changes_one_by_one(data: st.DataObject, outline: Outline) -> None:
     done: list[Fields] = []
     outcome = None
     for raw in data.draw(st.lists(plausible(outline), min_size=1, max_size=6)):
@@ -119,7 +119,7 @@ def test_one_call_leads_where_its_changes_lead_one_by_one(data: st.DataObject, o
 
 
 def untimed(outline: Outline) -> Outline:
-    """Without the times of its items: a detour leaves them on the way, one call does not."""
+    """Return the outline without item times, which depend on the grouping of the changes."""
     items = {
         name: [item.model_copy(update={"updated_at": ""}) for item in getattr(outline, name)]
         for name in ("sections", "insights")

@@ -1,4 +1,4 @@
-"""What is refused, with which path, and what the caller learns; and that nothing happened then."""
+"""Refused changes: the path, the details for the caller, and no effect on the outline."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def refused(error: type[ReportError], *changes: Fields, outline: Outline | None 
     return caught.value
 
 
-# --- What is refused ----------------------------------------------------------------------
+# --- Refusals -----------------------------------------------------------------------------
 
 CITE: Fields = {"op": "add_citation", "insight": I1}
 EDIT: Fields = {"op": "edit_insight", "insight": I1}
@@ -124,7 +124,7 @@ REFUSED: list[tuple[Any, str, Fields]] = [
 @pytest.mark.parametrize(
     ("change", "path", "details"), REFUSED, ids=lambda v: v if isinstance(v, str) else ""
 )
-def test_bad_input_is_refused_with_its_path_and_what_is_valid(
+def test_invalid_input_is_refused_with_its_path_and_the_valid_values(
     change: Any, path: str, details: Fields
 ) -> None:
     error = refused(InvalidInputError, {"op": "set_title", "title": "fine"}, change)
@@ -161,20 +161,20 @@ def test_a_call_needs_a_list_of_changes(raw: object) -> None:
         ),
     ],
 )
-def test_what_is_not_there_is_refused_with_what_is_near(change: Fields, path: str, near: Fields) -> None:
+def test_a_missing_item_is_refused_with_similar_ones(change: Fields, path: str, near: Fields) -> None:
     error = refused(ItemNotFoundError, {"op": "set_title", "title": "fine"}, change)
     assert error.details["path"] == "changes[1]" + path
     assert any(row | near == row for row in error.details["near"])
 
 
-def test_a_missed_find_says_if_the_notes_contain_it() -> None:
+def test_a_failed_find_mentions_notes_that_contain_the_text() -> None:
     change = {"op": "edit_text", "section": S2, "find": "quarterly", "replace": "yearly"}
     error = refused(ItemNotFoundError, change)
     assert "notes" in error.hint
     assert error.details["near"] == []
 
 
-def test_a_long_line_is_shown_where_it_is_similar() -> None:
+def test_a_long_line_is_shown_from_the_similar_part() -> None:
     content = "lorem ipsum " * 50 + "the quick brown fox jumps" + " dolor sit" * 50
     error = refused(
         ItemNotFoundError,
@@ -186,7 +186,7 @@ def test_a_long_line_is_shown_where_it_is_similar() -> None:
     assert len(near["text"]) <= 100
 
 
-def test_several_hits_are_shown_with_where_they_are() -> None:
+def test_several_hits_are_shown_with_their_lines() -> None:
     change = {"op": "edit_text", "section": S1, "find": "two", "replace": "2"}
     error = refused(InvalidInputError, change)
     assert error.details["path"] == "changes[0].find"
@@ -222,7 +222,7 @@ def test_a_ref_names_one_item_only() -> None:
     assert error.details["path"] == "changes[1].insights[0].ref"
 
 
-def test_the_first_bad_change_stops_the_call_and_nothing_happened() -> None:
+def test_the_first_invalid_change_stops_the_call_without_effect() -> None:
     outline = small_outline()
     before = outline_bytes(outline)
     error = refused(
@@ -260,7 +260,7 @@ def test_each_limit_has_its_error(ops: list[Fields], path: str, limit: int) -> N
     assert (error.details["path"], error.details["limit"]) == (path, limit)
 
 
-def test_what_is_just_within_the_limits_is_accepted() -> None:
+def test_values_at_the_limits_are_accepted() -> None:
     outcome = apply(
         {"op": "set_title", "title": "x" * 500},
         {"op": "add_tags", "tags": [f"{n:0100}" for n in range(198)]},
@@ -269,7 +269,7 @@ def test_what_is_just_within_the_limits_is_accepted() -> None:
     assert outcome.applied == 3
 
 
-def test_a_section_that_came_too_large_can_be_edited_but_not_grow() -> None:
+def test_a_section_above_the_limit_can_be_edited_but_not_grow() -> None:
     outline = small_outline()
     outline = outline.model_copy(
         update={"sections": [outline.sections[0].model_copy(update={"content": "end" + BIG})]}
@@ -292,7 +292,7 @@ def test_a_section_that_came_too_large_can_be_edited_but_not_grow() -> None:
         ({"title": "A"}, "sections"),
     ],
 )
-def test_a_bad_section_of_a_new_report_is_refused_with_its_path(raw: object, path: str) -> None:
+def test_an_invalid_section_of_a_new_report_is_refused_with_its_path(raw: object, path: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         parse_sections(raw)
     assert caught.value.details["path"] == path

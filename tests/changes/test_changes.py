@@ -1,4 +1,4 @@
-"""What each change does, what it shares with the outline before, and what is reported of it."""
+"""The effect of each op, the objects that the result shares with its origin, and the outcome."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from support.small_outline import (
     small_outline,
 )
 
-# --- What each op does --------------------------------------------------------------------
+# --- Ops ----------------------------------------------------------------------------------
 
 EFFECTS: list[tuple[Fields, Callable[[Outcome], object], object]] = [
     ({"op": "set_title", "title": " Health 2 "}, lambda o: o.outline.title, "Health 2"),
@@ -164,9 +164,7 @@ EFFECTS: list[tuple[Fields, Callable[[Outcome], object], object]] = [
 @pytest.mark.parametrize(
     ("change", "see", "expected"), EFFECTS, ids=lambda v: v.get("op") if isinstance(v, dict) else ""
 )
-def test_an_op_does_what_its_name_says(
-    change: Fields, see: Callable[[Outcome], object], expected: object
-) -> None:
+def test_an_op_has_its_effect(change: Fields, see: Callable[[Outcome], object], expected: object) -> None:
     outcome = apply(change)
     assert see(outcome) == expected
     assert outcome.applied == 1
@@ -176,7 +174,7 @@ def test_an_op_does_what_its_name_says(
     assert apply(filled).outline == outcome.outline, "fields that are not stated must not matter"
 
 
-def test_every_op_is_shown_and_has_its_function() -> None:
+def test_every_op_has_an_example_and_a_function() -> None:
     assert list(_HANDLERS) == list(vocabulary.OPS)
     assert {change["op"] for change, *_ in EFFECTS} == set(vocabulary.OPS)
 
@@ -231,7 +229,7 @@ def test_changes_that_cancel_out_alter_nothing() -> None:
     assert (outcome.applied, outcome.created) == (0, {})
 
 
-def test_an_edit_that_states_nothing_is_named_in_a_warning() -> None:
+def test_an_edit_without_fields_is_named_in_a_warning() -> None:
     outcome = apply({"op": "edit_section", "section": S1, "content": ""}, {"op": "set_title", "title": "T"})
     assert outcome.applied == 1
     assert outcome.warnings == [
@@ -239,10 +237,10 @@ def test_an_edit_that_states_nothing_is_named_in_a_warning() -> None:
     ]
 
 
-# --- What is shared, stamped and reported -------------------------------------------------
+# --- Shared objects, times and outcomes ---------------------------------------------------
 
 
-def test_what_was_not_touched_is_shared_and_keeps_its_time() -> None:
+def test_untouched_items_are_shared_and_keep_their_time() -> None:
     outline = small_outline()
     before = outline_bytes(outline)
     outcome = apply({"op": "edit_insight", "insight": I1, "importance": 9}, outline=outline)
@@ -268,7 +266,9 @@ def test_what_was_not_touched_is_shared_and_keeps_its_time() -> None:
         ({"op": "remove_section", "section": S1, "insights_to": S3}, {S3}),
     ],
 )
-def test_a_section_is_touched_by_its_insights_but_not_by_its_place(change: Fields, touched: set[str]) -> None:
+def test_a_section_changes_with_its_insights_but_not_with_its_position(
+    change: Fields, touched: set[str]
+) -> None:
     outcome = apply(change)
     assert {s.section_id for s in outcome.outline.sections if s.updated_at == NOW} == touched
 
@@ -294,7 +294,7 @@ def test_created_lists_new_items_with_whole_ids() -> None:
     assert insight_of(outcome, one).updated_at == NOW
 
 
-def test_a_ref_wins_over_a_title() -> None:
+def test_a_ref_takes_precedence_over_a_title() -> None:
     outcome = apply(
         {"op": "add_section", "title": "Risks", "ref": "Findings"},
         {"op": "edit_section", "section": "Findings", "content": "mine"},
@@ -371,7 +371,7 @@ def test_the_source_of_a_citation_is_inferred_and_written(stated: Fields, source
     assert citation.accessed_at == (NOW if dated else None)
 
 
-def test_a_stated_access_time_is_kept() -> None:
+def test_a_given_access_time_is_kept() -> None:
     citation = {"url": "https://x.org", "accessed_at": CREATED_AT}
     outcome = apply({"op": "add_citation", "insight": I3, "citation": citation})
     assert insight_of(outcome, I3).citations[0].accessed_at == CREATED_AT

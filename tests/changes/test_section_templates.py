@@ -1,4 +1,4 @@
-"""Data that becomes a section's content: what comes out, what is refused, and that words stay words."""
+"""Section templates: their results, refusals, and text that keeps its meaning in Markdown."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def content(template: str, data: Fields) -> str:
     return section.content
 
 
-# --- What comes out -----------------------------------------------------------------------
+# --- Results ------------------------------------------------------------------------------
 
 WRITTEN: list[tuple[str, Fields, str]] = [
     (
@@ -151,12 +151,12 @@ def test_a_template_writes_its_data(template: str, data: Fields, expected: str) 
     assert f"\n{content(template, data)}\n" == expected
 
 
-def test_every_template_is_shown() -> None:
+def test_every_template_has_an_example() -> None:
     assert [name for name, *_ in WRITTEN] == list(SECTION_TEMPLATES)
 
 
 @pytest.mark.parametrize("name", SECTION_TEMPLATES)
-def test_the_example_of_a_template_is_right(name: str) -> None:
+def test_the_example_of_a_template_is_valid(name: str) -> None:
     assert content(name, dict(SECTION_TEMPLATES[name].example))
 
 
@@ -178,7 +178,7 @@ def test_a_templated_section_has_everything_else_that_a_section_has() -> None:
     assert len(first.insight_ids) == 1
 
 
-# --- What is refused ----------------------------------------------------------------------
+# --- Refusals -----------------------------------------------------------------------------
 
 
 def metric(**fields: Any) -> Fields:
@@ -242,7 +242,7 @@ REFUSED: list[tuple[Fields, str, Fields]] = [
 
 
 @pytest.mark.parametrize(("fields", "path", "details"), REFUSED, ids=[path for _, path, _ in REFUSED])
-def test_wrong_data_is_refused_with_its_path(fields: Fields, path: str, details: Fields) -> None:
+def test_invalid_data_is_refused_with_its_path(fields: Fields, path: str, details: Fields) -> None:
     with pytest.raises(InvalidInputError) as caught:
         apply({"op": "set_title", "title": "fine"}, add(**fields))
     error = caught.value
@@ -264,18 +264,18 @@ def test_only_add_section_takes_a_template() -> None:
     assert "add_section" in caught.value.message
 
 
-def test_what_no_section_holds_is_too_large() -> None:
+def test_a_result_above_the_limit_of_a_section_is_refused() -> None:
     items = ["x" * 1000] * (MAX_SECTION_BYTES // 1000)
     with pytest.raises(TooLargeError) as caught:
         apply(add(template="bullet_list", data={"items": items}))
     assert caught.value.details["path"] == "changes[0].data"
 
 
-# --- Words stay words ---------------------------------------------------------------------
+# --- Escaping -----------------------------------------------------------------------------
 
 
 def shown(markdown: str) -> str:
-    """The text that a reader sees, blanks apart."""
+    """Return the visible text without spaces."""
     return "".join(html.unescape(re.sub(r"<[^>]*>", " ", MARKDOWN.render(markdown))).split())
 
 
@@ -291,7 +291,7 @@ TEXTS = st.text(
 
 
 @given(TEXTS)
-def test_any_text_is_shown_as_it_is(text: str) -> None:
+def test_any_text_is_displayed_unchanged(text: str) -> None:
     plain = "".join(text.split())
     assert shown(f"see {one_line(text)}") == "see" + plain
     assert shown(bullets([text])) == plain
@@ -330,7 +330,7 @@ def test_any_data_keeps_its_words_and_its_shape(one: str, two: str) -> None:
         "Größe – „sehr“ groß…",
     ],
 )
-def test_what_means_nothing_in_markdown_gets_no_backslash(text: str) -> None:
+def test_harmless_characters_get_no_backslash(text: str) -> None:
     assert bullets([text]) == f"- {text}"
 
 

@@ -1,4 +1,4 @@
-"""Templates for reports: those of the package, those that a person adds, and how they are filled."""
+"""Report templates: built-in ones, added ones, and filling them with sections."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def made_of(changes: list[Change]) -> Outline:
     return apply_changes(empty, changes, now=NOW, new_id=counting_ids()).outline
 
 
-# --- Those of the package -----------------------------------------------------------------
+# --- Built-in templates -------------------------------------------------------------------
 
 
 def test_the_files_of_the_package_are_the_built_in_templates() -> None:
@@ -53,7 +53,7 @@ def test_the_files_of_the_package_are_the_built_in_templates() -> None:
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
-def test_a_built_in_template_makes_a_sound_report_that_says_what_belongs_where(name: str) -> None:
+def test_a_built_in_template_makes_a_valid_report_with_notes(name: str) -> None:
     outline = made_of(find_template(name).filled([]))
     today = utc_day(NOW)
     assert today
@@ -67,7 +67,7 @@ def test_without_a_name_the_template_is_blank() -> None:
     assert find_template("").filled([]) == []
 
 
-def test_an_unknown_name_is_refused_with_the_names_there_are() -> None:
+def test_an_unknown_name_is_refused_with_the_known_names() -> None:
     with pytest.raises(InvalidInputError) as caught:
         find_template("Incidnet", {"postmortem": lambda: bytes_of(PLAN)})
     details = caught.value.details
@@ -76,10 +76,10 @@ def test_an_unknown_name_is_refused_with_the_names_there_are() -> None:
     assert details["did_you_mean"] == "incident"
 
 
-# --- Those that a person adds -------------------------------------------------------------
+# --- Added templates ----------------------------------------------------------------------
 
 
-def test_an_added_template_wins_over_one_of_the_package() -> None:
+def test_an_added_template_replaces_a_built_in_one() -> None:
     added = {"incident": lambda: bytes_of(PLAN)}
     assert titles(find_template("incident", added).filled([])) == ["Goal", "Steps", "Risks"]
 
@@ -109,7 +109,7 @@ BROKEN: list[tuple[bytes, str]] = [
 
 
 @pytest.mark.parametrize(("data", "problem"), BROKEN, ids=[problem for _, problem in BROKEN])
-def test_a_broken_file_is_named_with_what_is_wrong(data: bytes, problem: str) -> None:
+def test_an_invalid_file_is_named_with_its_defect(data: bytes, problem: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         find_template("mine", {"mine": lambda: data})
     assert caught.value.message.startswith("The template file mine.json cannot be used: ")

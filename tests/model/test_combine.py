@@ -1,4 +1,4 @@
-"""A fork of one report and a combination of several: all of it is there, under new ids, with its origin."""
+"""Forks and combinations of reports: complete content, new ids, and citations of the sources."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def combined(*sources: Outline) -> Combined:
 
 
 def as_outline(content: Combined) -> Outline:
-    """The new report, as a file gives it back."""
+    """Return the new report after a round trip through its file."""
     outline = Outline(
         report_id="12340000-0000-4000-8000-000000000000",
         title="New",
@@ -65,7 +65,7 @@ def as_outline(content: Combined) -> Outline:
     return parse_outline(outline_bytes(outline))
 
 
-# --- What is copied -----------------------------------------------------------------------
+# --- Copies -------------------------------------------------------------------------------
 
 
 def test_a_fork_has_all_of_its_source_in_order_under_new_ids() -> None:
@@ -125,7 +125,7 @@ def test_an_empty_report_can_be_forked() -> None:
 # --- Titles -------------------------------------------------------------------------------
 
 
-def test_titles_that_come_twice_in_one_report_only_are_left_alone() -> None:
+def test_a_title_twice_in_one_report_stays_unchanged() -> None:
     sections = [{"section_id": S1, "title": "A"}, {"section_id": I1, "title": "A"}]
     assert [s.title for s in combined(costs(sections=sections)).sections] == ["A", "A"]
     other = costs(report_id=S1, title="Other", sections=[{"section_id": S1, "title": "B"}])
@@ -150,7 +150,7 @@ def test_a_title_in_brackets_stays_within_the_limit() -> None:
     assert len(set(titles)) == 2
 
 
-# --- Where it comes from ------------------------------------------------------------------
+# --- Sources ------------------------------------------------------------------------------
 
 
 def test_each_insight_also_cites_the_version_that_it_was_copied_from() -> None:
@@ -178,13 +178,13 @@ def test_an_insight_that_cites_its_source_already_does_not_cite_it_twice() -> No
     assert [c.title for c in insight.citations] == ["mine"]
 
 
-def test_nothing_copied_is_uncited_or_leads_nowhere() -> None:
+def test_every_copy_has_a_valid_citation() -> None:
     fork = as_outline(combined(HEALTH))
     codes = {finding["code"] for finding in findings(fork, date(2026, 11, 23))}
     assert codes == {"orphaned_insight", "empty_section"}, "as in the source, but for its uncited ones"
 
 
-# --- What is refused ----------------------------------------------------------------------
+# --- Refusals -----------------------------------------------------------------------------
 
 
 def test_a_report_named_twice_is_refused() -> None:
@@ -203,11 +203,11 @@ def test_too_many_tags_together_are_refused() -> None:
     assert caught.value.details == {"path": "from_reports", "limit": MAX_TAGS}
 
 
-# --- Any reports --------------------------------------------------------------------------
+# --- Properties ---------------------------------------------------------------------------
 
 
 @given(st.lists(outlines(), min_size=1, max_size=3, unique_by=lambda outline: outline.report_id))
-def test_nothing_is_lost_or_invented(sources: list[Outline]) -> None:
+def test_nothing_is_lost_or_added(sources: list[Outline]) -> None:
     outline = as_outline(combined(*sources))
     assert [s.content for s in outline.sections] == [s.content for o in sources for s in o.sections]
     assert [i.summary for i in outline.insights] == [i.summary for o in sources for i in o.insights]

@@ -1,4 +1,4 @@
-"""Deltas lead from one outline to another and back, to the byte, and believe nothing."""
+"""Deltas restore the other outline in both directions, to the byte, and verify everything."""
 
 from __future__ import annotations
 
@@ -91,11 +91,13 @@ def assert_leads_there_and_back(old: Outline, new: Outline) -> Delta:
     return delta
 
 
-# --- The laws ----------------------------------------------------------------------------
+# --- Properties ----------------------------------------------------------------------------
 
 
 @given(st.data(), outlines(), st.booleans())
-def test_a_delta_of_an_edit_leads_there_and_back(data: st.DataObject, old: Outline, commits: bool) -> None:
+def test_the_delta_of_a_change_applies_in_both_directions(
+    data: st.DataObject, old: Outline, commits: bool
+) -> None:
     new = data.draw(edited_outlines(old))
     if commits:
         new = new.model_copy(update={"outline_version": old.outline_version + 1, "updated_at": DAY_2})
@@ -109,9 +111,7 @@ SHAPES = [["at", "old", "new"], ["at", "old"], ["at", "new"], ["at", "splices"]]
 
 
 @given(outlines(), outlines(max_items=3))
-def test_a_delta_leads_between_outlines_that_have_nothing_to_do_with_each_other(
-    a: Outline, b: Outline
-) -> None:
+def test_a_delta_between_unrelated_outlines_applies(a: Outline, b: Outline) -> None:
     assert_leads_there_and_back(a, b)
 
 
@@ -132,7 +132,7 @@ def test_without_a_change_there_is_no_edit(outline: Outline) -> None:
 
 
 @given(st.data(), outlines())
-def test_deltas_that_are_put_together_lead_all_the_way(data: st.DataObject, first: Outline) -> None:
+def test_concatenated_deltas_apply_like_one(data: st.DataObject, first: Outline) -> None:
     second = data.draw(edited_outlines(first))
     third = data.draw(edited_outlines(second))
     way = through_json(diff(first, second) + diff(second, third))
@@ -144,7 +144,7 @@ def test_deltas_that_are_put_together_lead_all_the_way(data: st.DataObject, firs
 
 
 @given(st.data(), outlines())
-def test_what_a_delta_does_not_touch_stays_the_same_object(data: st.DataObject, old: Outline) -> None:
+def test_untouched_items_stay_the_same_objects(data: st.DataObject, old: Outline) -> None:
     new = data.draw(edited_outlines(old))
     delta = diff(old, new)
     touched = {item_of(edit["at"]) for edit in delta}
@@ -159,12 +159,12 @@ def test_what_a_delta_does_not_touch_stays_the_same_object(data: st.DataObject, 
 
 @given(st.lists(KEYS, min_size=1, max_size=4))
 def test_addresses_are_read_as_they_were_written(path: list[str]) -> None:
-    if path != ["", ""]:  # written as "/", which is the key ""; no place is called so
+    if path != ["", ""]:  # its text is "/", the address of the key ""
         assert parts(address(*path)) == path
 
 
 @given(st.lists(LINES, max_size=30), st.lists(LINES, max_size=30))
-def test_splices_of_lists_and_texts_lead_there_and_back(old: list[str], new: list[str]) -> None:
+def test_splices_of_lists_and_texts_apply_in_both_directions(old: list[str], new: list[str]) -> None:
     for one, other, found in (
         (old, new, splices.between_lists(old, new)),
         ("\n".join(old), "\n".join(new), splices.between_texts("\n".join(old), "\n".join(new))),
@@ -177,24 +177,24 @@ def test_splices_of_lists_and_texts_lead_there_and_back(old: list[str], new: lis
         assert all(a[0] + len(a[1]) < b[0] for a, b in pairwise(found))
 
 
-# --- The documented shapes ---------------------------------------------------------------
+# --- Documented forms --------------------------------------------------------------------
 
 
-def test_a_changed_value_says_what_it_was_and_is() -> None:
+def test_a_changed_value_has_old_and_new() -> None:
     old = a_report()
     assert diff(old, with_insight(old, X, importance=8)) == [
         {"at": f"insights/{X}/importance", "old": 6, "new": 8}
     ]
 
 
-def test_a_field_that_comes_has_no_old_and_one_that_goes_no_new() -> None:
+def test_an_added_field_has_no_old_and_a_removed_one_no_new() -> None:
     old = a_report()
     new = with_section(old, B, notes="to do")
     assert diff(old, new) == [{"at": f"sections/{B}/notes", "new": "to do"}]
     assert diff(new, old) == [{"at": f"sections/{B}/notes", "old": "to do"}]
 
 
-def test_a_section_that_comes_is_in_the_order_and_whole() -> None:
+def test_an_added_section_is_in_the_order_and_complete() -> None:
     old = a_report()
     section = Section(section_id=C, title="Risks", created_at=DAY_2, updated_at=DAY_2)
     new = normalised(old.model_copy(update={"sections": [section, *old.sections]}))
@@ -222,13 +222,13 @@ def test_a_moved_insight_is_two_splices() -> None:
     ]
 
 
-def test_sections_that_change_places_are_edits_of_the_order_alone() -> None:
+def test_moved_sections_are_edits_of_the_order_only() -> None:
     old = a_report()
     new = normalised(old.model_copy(update={"sections": old.sections[::-1]}))
     assert [edit["at"] for edit in assert_leads_there_and_back(old, new)] == ["sections"]
 
 
-def test_long_text_says_only_what_changed() -> None:
+def test_a_long_text_is_spliced() -> None:
     text = "| product | status |\n" * 300
     old = a_report(sections=[{"section_id": A, "title": "Table", "content": text + "old words\n" + text}])
     new = with_section(old, A, content=text + "new words\n" + text)
@@ -258,14 +258,14 @@ def test_offsets_count_code_points_of_the_old_text() -> None:
     ]
 
 
-def test_text_is_given_whole_where_that_is_shorter() -> None:
+def test_a_text_is_given_whole_if_that_is_shorter() -> None:
     old = a_report()
     assert diff(old, with_insight(old, X, summary="Queues")) == [
         {"at": f"insights/{X}/summary", "old": "Builds are slow", "new": "Queues"}
     ]
 
 
-def test_tags_are_spliced_and_other_metadata_changes_whole() -> None:
+def test_tags_are_spliced_and_other_metadata_changes_as_a_whole() -> None:
     old = a_report()
     metadata = {"tags": ["ops", "new", "q4"], "status": "archived", "a/b~": [1]}
     assert assert_leads_there_and_back(old, a_report(metadata=metadata)) == [
@@ -275,7 +275,7 @@ def test_tags_are_spliced_and_other_metadata_changes_whole() -> None:
     ]
 
 
-def test_tags_that_are_no_texts_change_whole() -> None:
+def test_tags_that_are_not_strings_change_as_a_whole() -> None:
     old, new = a_report(metadata={"tags": ["a", 1]}), a_report(metadata={"tags": ["a"]})
     assert diff(old, new) == [{"at": "metadata/tags", "old": ["a", 1], "new": ["a"]}]
 
@@ -292,13 +292,13 @@ def test_citations_are_spliced_as_objects() -> None:
     ]
 
 
-def test_a_number_that_is_saved_otherwise_is_a_change() -> None:
+def test_a_number_with_another_serialisation_is_a_change() -> None:
     for old, new in ((1, 1.0), (1, True), (0.0, -0.0)):
         before, after = a_report(metadata={"n": [old]}), a_report(metadata={"n": [new]})
         assert len(assert_leads_there_and_back(before, after)) == 1
 
 
-def test_keys_of_other_writers_are_addressed_as_themselves() -> None:
+def test_unknown_keys_have_their_own_addresses() -> None:
     old = a_report(**{"": 1, "a/b": {"c": 2}, "content": "text " * 9})
     new = a_report(**{"": 2, "content": "text " * 9 + "!", "x": None, "y": []})
     assert assert_leads_there_and_back(old, new) == [
@@ -309,7 +309,7 @@ def test_keys_of_other_writers_are_addressed_as_themselves() -> None:
     ]
 
 
-def test_bookkeeping_is_told_from_content() -> None:
+def test_bookkeeping_is_distinguished_from_content() -> None:
     kept = ["outline_version", "updated_at", f"sections/{A}/updated_at", f"insights/{X}/updated_at"]
     told = ["", "title", "metadata/updated_at", f"insights/{X}", f"insights/{X}/metadata/updated_at"]
     assert [is_bookkeeping(at) for at in kept + told] == [True] * 4 + [False] * 5
@@ -320,7 +320,7 @@ def test_an_address_belongs_to_its_item() -> None:
     assert [item_of(at) for at in ("", "sections", "metadata/x", "title")] == [None] * 4
 
 
-# --- Nothing is believed -----------------------------------------------------------------
+# --- Invalid deltas ----------------------------------------------------------------------
 
 OUTLINE_DATA = outline_data(a_report())
 
@@ -358,7 +358,7 @@ NOT_DELTAS: list[Any] = [
 
 
 @pytest.mark.parametrize("delta", NOT_DELTAS, ids=repr)
-def test_what_is_not_a_delta_is_neither_applied_nor_inverted(delta: Any) -> None:
+def test_malformed_deltas_are_neither_applied_nor_inverted(delta: Any) -> None:
     with pytest.raises(DeltaError):
         apply(a_report(), delta)
     with pytest.raises(DeltaError):
@@ -447,13 +447,13 @@ def test_an_edit_that_does_not_fit_is_refused_with_its_address(at: str, edit: di
     ],
     ids=repr,
 )
-def test_a_create_that_is_no_outline_is_refused(delta: Delta) -> None:
+def test_a_create_without_an_outline_is_refused(delta: Delta) -> None:
     with pytest.raises(DeltaError):
         apply(None, delta)
 
 
 @pytest.mark.parametrize("depth", [65, 500, 900, 100_000])
-def test_nesting_without_end_is_refused(depth: int) -> None:
+def test_unlimited_nesting_is_refused(depth: int) -> None:
     deep: Any = 1
     for _ in range(depth):
         deep = [deep]
@@ -465,7 +465,7 @@ def test_nesting_without_end_is_refused(depth: int) -> None:
         apply(None, [{"at": "", "new": OUTLINE_DATA | {"x": deep}}])
 
 
-def test_a_deep_value_that_is_there_twice_over_is_refused() -> None:
+def test_a_deep_value_that_occurs_twice_is_refused() -> None:
     one: list[Any] = []
     other: list[Any] = []
     for _ in range(50_000):
@@ -491,7 +491,7 @@ def test_a_damaged_delta_is_refused_or_leads_to_a_valid_outline(data: st.DataObj
     assert Outline.model_validate_json(outline_bytes(after)) == after
 
 
-# --- Size and cost -----------------------------------------------------------------------
+# --- Size and speed -----------------------------------------------------------------------
 
 
 def test_a_small_change_of_a_large_report_leaves_the_rest_shared() -> None:
@@ -504,12 +504,12 @@ def test_a_small_change_of_a_large_report_leaves_the_rest_shared() -> None:
     delta = diff(old, new)
     after = apply(old, delta)
     assert after == new
-    # What is shared by identity is neither validated again nor compared in depth.
+    # Shared objects are neither validated again nor compared in depth.
     assert [n for n in range(1000) if after.insights[n] is not old.insights[n]] == [700]
 
 
 def awkward_texts() -> list[tuple[str, str]]:
-    """Pairs of texts of about half a megabyte on which a careless search takes minutes."""
+    """Return pairs of texts of half a megabyte on which a naive search takes minutes."""
     pick = random.Random(1)
     rows = [f"| vendor{n % 50} | product{n} |  | Affected | | no |\n" for n in range(10_000)]
     shuffled = pick.sample(rows, len(rows))
@@ -525,8 +525,8 @@ def awkward_texts() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("old", "new"), awkward_texts(), ids=range(6))
-def test_the_search_for_splices_never_explodes(old: str, new: str) -> None:
-    found = splices.between_texts(old, new)  # a search that explodes meets the suite's own time-out
+def test_the_search_for_splices_takes_linear_time(old: str, new: str) -> None:
+    found = splices.between_texts(old, new)  # an exponential search exceeds the time-out of the suite
     assert splices.apply(old, found) == new
 
 

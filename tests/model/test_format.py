@@ -1,4 +1,4 @@
-"""What docs/format.md says can be checked without this program can be."""
+"""The checks without this program that docs/format.md describes."""
 
 from __future__ import annotations
 

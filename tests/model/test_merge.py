@@ -1,4 +1,4 @@
-"""Two sides' changes to one outline become one outline, or conflicts that say what clashes."""
+"""Three-way merges: one outline with the changes of both sides, or precise conflicts."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def ids(outline: Outline) -> set[str]:
 
 
 def fresh(outline: Outline) -> Outline:
-    """The same outline, sharing nothing with it."""
+    """Return a deep copy of the outline."""
     return parse_outline(outline_bytes(outline))
 
 
@@ -159,7 +159,7 @@ def test_the_same_change_on_both_sides_is_made_once() -> None:
     assert clean(ours, fresh(ours)) == ours
 
 
-def test_one_value_changed_differently_is_a_conflict_in_which_ours_stands() -> None:
+def test_one_value_changed_differently_is_a_conflict_in_which_ours_is_used() -> None:
     merged = three_way(BASE, insight(X, importance=9), insight(X, importance=1))
     assert merged.conflicts == [Conflict(f"insights/{X}/importance", 6, 9, 1)]
     assert merged.outline.get_insight(X).importance == 9
@@ -207,7 +207,7 @@ def test_citations_merge_as_a_set_and_the_queries_follow() -> None:
     assert [query.execution_id for query in merged.supporting_queries] == ["q2", "q1"]
 
 
-def test_what_every_version_changes_never_conflicts_and_the_later_is_taken() -> None:
+def test_bookkeeping_never_conflicts_and_the_later_value_is_used() -> None:
     ours = report(section(A, updated_at=DAY_3), updated_at=DAY_3, outline_version=9)
     theirs = report(section(A, updated_at="2026-11-02T10:00:00Z"), updated_at=DAY_2, outline_version=2)
     for one, other in ((ours, theirs), (theirs, ours)):
@@ -216,7 +216,7 @@ def test_what_every_version_changes_never_conflicts_and_the_later_is_taken() -> 
         assert merged.get_section(A).updated_at == DAY_3
 
 
-def test_what_only_one_side_touched_keeps_its_time() -> None:
+def test_an_item_that_one_side_changed_keeps_its_time() -> None:
     later = report(section(A, updated_at=DAY_3), updated_at=DAY_3)
     assert clean(section(B, later, title="More"), BASE, base=later).get_section(A).updated_at == DAY_1
 
@@ -252,20 +252,20 @@ def test_removed_on_one_side_and_changed_on_the_other_is_a_conflict() -> None:
     )
 
 
-def test_an_insight_that_came_into_a_section_that_went_is_not_lost() -> None:
+def test_an_insight_moved_into_a_removed_section_is_not_lost() -> None:
     assert the_conflict(with_insight(Z, D), without_section(D)) == Conflict(
         f"sections/{D}", {}, {"insight_ids": [Z]}, None
     )
 
 
-def test_a_section_may_go_when_its_insights_were_moved_and_edited() -> None:
+def test_a_section_can_be_removed_if_its_insights_were_moved_and_edited() -> None:
     ours = moved(Y, B, moved(X, B))
     merged = clean(without_section(A, ours), insight(X, importance=9))
     assert merged.get_section(B).insight_ids == [X, Y]
     assert merged.get_insight(X).importance == 9
 
 
-def test_an_insight_moved_apart_is_a_conflict() -> None:
+def test_an_insight_moved_to_different_sections_is_a_conflict() -> None:
     merged = three_way(BASE, moved(X, B), moved(X, D))
     base, ours, theirs = ({"insight_id": X, "section_id": i} for i in (A, B, D))
     assert merged.conflicts == [Conflict(f"sections/{A}/insight_ids", base, ours, theirs)]
@@ -297,20 +297,20 @@ def test_moves_of_different_sections_both_hold() -> None:
     assert [s.section_id for s in merged.sections] == [E, B, D, A]
 
 
-def test_a_section_that_both_moved_the_same_way_moved() -> None:
+def test_the_same_move_of_a_section_by_both_sides_is_applied() -> None:
     assert clean(ordered(E, A, B, D), section(A, ordered(E, A, B, D), title="T")) == section(
         A, ordered(E, A, B, D), title="T"
     )
 
 
-def test_a_section_moved_apart_is_a_conflict_with_the_places() -> None:
+def test_a_section_moved_to_different_places_is_a_conflict_with_the_places() -> None:
     conflict = the_conflict(ordered(E, A, B, D), ordered(A, E, B, D))
     assert conflict.at == "sections"
     positions = [value["position"] for value in (conflict.base, conflict.ours, conflict.theirs)]
     assert positions == [f"after:{D}", "first", f"after:{A}"]
 
 
-def test_new_items_stay_beside_what_they_were_put_beside() -> None:
+def test_new_items_stay_after_the_same_item() -> None:
     assert merged_order("abc", "axbc", "aybzc", members="abcxyz") == (list("axybzc"), [])
     assert merged_order("abc", "bca", "abxc", members="abcx") == (list("bxca"), [])
 
@@ -393,7 +393,7 @@ def test_lines_that_clash(base: str, ours: str, theirs: str, clash: Clash) -> No
 
 @st.composite
 def edited_lines(draw: Any, lines: list[str], mark: str) -> list[str]:
-    """The lines after replacements, removals and insertions; every new line is there only once."""
+    """Draw lines after replacements, removals and insertions; every new line is unique."""
     names = (f"{mark}{n}" for n in range(1000))
     edits = draw(st.lists(st.tuples(*[st.integers(0, 12)] * 2, st.integers(0, 2)), max_size=3))
     for start, stop, count in edits:
@@ -402,7 +402,7 @@ def edited_lines(draw: Any, lines: list[str], mark: str) -> list[str]:
 
 
 @given(st.data())
-def test_a_clean_merge_of_lines_loses_and_revives_none(data: st.DataObject) -> None:
+def test_a_clean_merge_neither_loses_nor_restores_lines(data: st.DataObject) -> None:
     base = [f"line {n}" for n in range(12)]
     ours, theirs = data.draw(edited_lines(base, "o")), data.draw(edited_lines(base, "t"))
     text, clashes = merged_lines(*map("\n".join, (base, ours, theirs)))
@@ -415,7 +415,7 @@ def test_a_clean_merge_of_lines_loses_and_revives_none(data: st.DataObject) -> N
         assert [line for line in side if line in merged] == [line for line in merged if line in side]
 
 
-def test_long_tables_of_alike_rows_merge_quickly() -> None:
+def test_long_tables_of_similar_rows_merge_quickly() -> None:
     base = ["| Vendor | Product | Unknown | | |" if n % 3 else f"| {n} | | | | |" for n in range(6000)]
     ours = [line.replace("Unknown", "Fixed") if n % 7 == 0 else line for n, line in enumerate(base)]
     theirs = [line for n, line in enumerate(base) if n % 500 != 3]
@@ -424,7 +424,7 @@ def test_long_tables_of_alike_rows_merge_quickly() -> None:
     assert time.thread_time() - start < 2
 
 
-# --- What an answer shows ----------------------------------------------------------------
+# --- Values in answers -------------------------------------------------------------------
 
 
 def as_row(conflict: Conflict) -> bytes:
@@ -449,7 +449,7 @@ def test_a_short_conflict_is_not_cut() -> None:
     assert conflict.cut() == conflict
 
 
-def test_a_value_that_is_no_text_is_cut_as_json() -> None:
+def test_other_values_than_texts_are_cut_as_json() -> None:
     cut = Conflict("metadata/x", None, {"a": "x" * 1000}, ["y" * 1000]).cut(100)
     assert cut.ours.startswith('{"a":"xxx')
     assert (cut.base, len(cut.ours), len(cut.theirs)) == (None, 100, 100)
@@ -460,7 +460,7 @@ def test_a_value_that_is_no_text_is_cut_as_json() -> None:
 
 @st.composite
 def cases(draw: Any) -> tuple[Outline, Outline, Outline]:
-    """An outline and what two sides made of it, sometimes sharing nothing with it."""
+    """Draw an outline and two changed versions, sometimes deep copies."""
     base = draw(outlines())
     ours, theirs = draw(edited_outlines(base)), draw(edited_outlines(base))
     return (fresh(base), ours, fresh(theirs)) if draw(st.booleans()) else (base, ours, theirs)
@@ -477,14 +477,14 @@ def test_with_one_side_unchanged_the_other_is_the_result(data: st.DataObject, ba
 
 
 @given(cases())
-def test_conflicts_do_not_depend_on_which_side_is_which(case: tuple[Outline, Outline, Outline]) -> None:
+def test_conflicts_are_symmetric(case: tuple[Outline, Outline, Outline]) -> None:
     base, ours, theirs = case
     conflicts = three_way(base, ours, theirs).conflicts
     assert three_way(base, theirs, ours).conflicts == [swapped(conflict) for conflict in conflicts]
 
 
 @given(cases())
-def test_the_result_is_as_outlines_are_saved(case: tuple[Outline, Outline, Outline]) -> None:
+def test_the_result_is_normalised(case: tuple[Outline, Outline, Outline]) -> None:
     merged = three_way(*case).outline
     assert normalised(merged) is merged
     assert parse_outline(outline_bytes(merged)) == merged
@@ -505,7 +505,7 @@ def test_no_item_is_invented_or_dropped(case: tuple[Outline, Outline, Outline]) 
 
 
 @given(cases())
-def test_no_insight_falls_out_of_its_section(case: tuple[Outline, Outline, Outline]) -> None:
+def test_no_insight_is_lost_from_its_section(case: tuple[Outline, Outline, Outline]) -> None:
     base, ours, theirs = case
     merged = three_way(base, ours, theirs)
     in_both = set.intersection(
@@ -521,7 +521,9 @@ def test_a_conflict_is_at_an_address_and_says_what_differs(case: tuple[Outline, 
     for conflict in three_way(*case).conflicts:
         assert parts(conflict.at)
         assert item_of(conflict.at) in {None, *known}
-        if conflict.line is None or (conflict.ours or conflict.theirs):  # no line and a blank one look alike
+        if conflict.line is None or (
+            conflict.ours or conflict.theirs
+        ):  # an absent line looks like a blank one
             assert json.dumps(conflict.ours) != json.dumps(conflict.theirs)
 
 
@@ -536,14 +538,14 @@ def test_edits_of_different_items_commute(data: st.DataObject, base: Outline) ->
 
 
 def touched(base: Outline, side: Outline) -> set[str]:
-    """The ids of the items that a side edited, added, removed or moved, and other addresses."""
+    """Return the ids of the items that a side touched, and other changed addresses."""
     homes = [{(i, s.section_id) for s in outline.sections for i in s.insight_ids} for outline in (base, side)]
     moved_ids = chain.from_iterable(homes[0] ^ homes[1])
     return {item_of(edit["at"]) or edit["at"] for edit in diff(base, side)} | set(moved_ids)
 
 
 def contents(outline: Outline) -> tuple[Any, ...]:
-    """The outline, whatever the order of its items."""
+    """Return the outline in a form that ignores the order of its items."""
     items = [*outline.sections, *outline.insights]
     dumps = [item.model_dump(exclude={"order", "insight_ids"}) for item in items]
     homes = {i: s.section_id for s in outline.sections for i in s.insight_ids}

@@ -1,4 +1,4 @@
-"""222 real merges, in which both sides had edited one document, beside what git makes of them.
+"""222 real merges of documents that both sides had edited, compared with the results of git.
 
 `pytest -s tests/test_merge_real.py` prints the figures; `docs/merging.md` has them as a table.
 """
@@ -23,7 +23,7 @@ SIDES = ("base", "ours", "theirs")
 
 @cache
 def cases() -> list[dict[str, str]]:
-    """Each with `path`, `merge`, the texts `base`, `ours`, `theirs`, and `merged`, which people made."""
+    """Return merges with `path`, `merge`, the three texts, and `merged`, the result made by people."""
     return list(revisions("log4j-merges"))
 
 
@@ -41,13 +41,13 @@ def contents(outline: Outline) -> list[tuple[str, str | None]]:
 
 
 def text_of(outline: Outline) -> str:
-    """All of the prose, with the headings that became titles."""
+    """Return all of the prose, with titles as headings."""
     return "".join(f"## {title}\n{content}" for title, content in contents(outline))
 
 
 @dataclass
 class Result:
-    """One merge: whether it was clean, whether people made the same of it, and the texts."""
+    """One merge: whether it was clean, whether its result is that of people, and the texts."""
 
     clean: bool
     equal: bool
@@ -78,7 +78,7 @@ def merged_as_one() -> list[Result]:
 @pytest.fixture(scope="module")
 def merged_by_git(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
     if not shutil.which("git"):
-        pytest.skip("git is not there")
+        pytest.skip("git is not installed")
     folder = tmp_path_factory.mktemp("git")
     results = []
     for case in cases():
@@ -93,7 +93,7 @@ def merged_by_git(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
 
 
 def lost_or_revived(result: Result) -> list[str]:
-    """Lines that only one side added and are not all there, or that only one side removed and are.
+    """Return lines that one side added and the result lacks, or that one side removed and it has.
 
     A blank line says nothing, and which of many came or went cannot be counted.
     """
@@ -119,7 +119,7 @@ BOTH_WAYS = pytest.mark.parametrize("way", [merged_by_headings, merged_as_one], 
 
 
 @BOTH_WAYS
-def test_a_clean_merge_loses_no_line_and_revives_none(way: Callable[[], list[Result]]) -> None:
+def test_a_clean_merge_neither_loses_nor_restores_lines(way: Callable[[], list[Result]]) -> None:
     for result in way():
         if result.clean:
             assert lost_or_revived(result) == []

@@ -1,4 +1,4 @@
-"""Which report, section or insight a selector names, and what a caller learns when it names none."""
+"""Selectors of reports, sections and insights, and the errors for none or several matches."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ OUTLINE = Outline(
         (TWIN_A, TWIN_A),
     ],
 )
-def test_a_section_answers_to_id_prefix_and_title(selector: str, section_id: str) -> None:
+def test_a_section_matches_by_id_prefix_and_title(selector: str, section_id: str) -> None:
     assert find_section(OUTLINE, selector, "p").section_id == section_id
 
 
@@ -61,7 +61,7 @@ def test_a_section_answers_to_id_prefix_and_title(selector: str, section_id: str
     [("twin", [TWIN_A, TWIN_B]), ("aaaa", [FINDINGS, RISKS]), ("aaaa1111", [FINDINGS, HEX_TITLE])],
     ids=["one title twice", "one prefix twice", "a prefix and a title"],
 )
-def test_several_sections_are_listed_not_guessed_between(selector: str, candidates: list[str]) -> None:
+def test_several_sections_are_listed(selector: str, candidates: list[str]) -> None:
     with pytest.raises(AmbiguousSelectorError) as caught:
         find_section(OUTLINE, selector, "changes[1].section")
     assert [row["section_id"] for row in caught.value.details["candidates"]] == candidates
@@ -72,19 +72,19 @@ def test_several_sections_are_listed_not_guessed_between(selector: str, candidat
     ("selector", "near"),
     [("key findigns", [FINDINGS]), ("findings", [FINDINGS]), ("aaaa3222", [RISKS]), ("", [])],
 )
-def test_a_missed_section_error_says_what_is_near(selector: str, near: list[str]) -> None:
+def test_the_error_for_no_section_lists_similar_ones(selector: str, near: list[str]) -> None:
     with pytest.raises(ItemNotFoundError) as caught:
         find_section(OUTLINE, selector, "section")
     assert {row["section_id"] for row in caught.value.details["near"]} >= set(near)
     assert caught.value.hint
 
 
-def test_a_prefix_shorter_than_four_names_nothing() -> None:
+def test_a_prefix_of_less_than_four_characters_matches_nothing() -> None:
     with pytest.raises(ItemNotFoundError):
         find_section(OUTLINE, "bbb", "section")
 
 
-def test_an_insight_answers_to_a_part_of_its_summary_for_reads_only() -> None:
+def test_an_insight_matches_by_a_part_of_its_summary_for_reads_only() -> None:
     assert find_insight(OUTLINE, "churn FELL", "insights[0]", reading=True).insight_id == CHURN
     with pytest.raises(AmbiguousSelectorError):
         find_insight(OUTLINE, "fell", "insights[0]", reading=True)
@@ -93,7 +93,7 @@ def test_an_insight_answers_to_a_part_of_its_summary_for_reads_only() -> None:
     assert caught.value.details["near"] == [{"insight_id": CHURN, "summary": "Churn fell to 3% in Q3"}]
 
 
-def test_an_insight_answers_to_id_and_prefix() -> None:
+def test_an_insight_matches_by_id_and_prefix() -> None:
     assert find_insight(OUTLINE, "EEEE1", "p") is OUTLINE.insights[0]
     assert find_insight(OUTLINE, COST, "p") is OUTLINE.insights[1]
     with pytest.raises(AmbiguousSelectorError) as caught:
@@ -134,18 +134,18 @@ ENTRIES = [
         ("churn", False, "55550000"),
     ],
 )
-def test_a_report_answers_to_id_prefix_title_and_part(selector: str, writing: bool, start: str) -> None:
+def test_a_report_matches_by_id_prefix_title_and_part(selector: str, writing: bool, start: str) -> None:
     assert pick_report(ENTRIES, selector, writing).report_id.startswith(start)
 
 
 @pytest.mark.parametrize("selector", ["3333", "weekly costs and more", "weekly", "", "old"])
-def test_a_write_needs_more_of_a_report_than_a_read(selector: str) -> None:
+def test_a_write_needs_a_longer_report_prefix_than_a_read(selector: str) -> None:
     with pytest.raises(ReportNotFoundError) as caught:
         pick_report(ENTRIES, selector, writing=True)
     assert "8 characters" in caught.value.hint
 
 
-def test_a_missed_report_error_says_what_is_near() -> None:
+def test_the_error_for_no_report_lists_similar_ones() -> None:
     with pytest.raises(ReportNotFoundError) as caught:
         pick_report(ENTRIES, "weekly cost", writing=True)
     [near] = caught.value.details["near"]
@@ -153,14 +153,14 @@ def test_a_missed_report_error_says_what_is_near() -> None:
 
 
 @pytest.mark.parametrize(("selector", "count"), [("twin", 2), ("22220000", 2)])
-def test_several_reports_are_listed_not_guessed_between(selector: str, count: int) -> None:
+def test_several_reports_are_listed(selector: str, count: int) -> None:
     with pytest.raises(AmbiguousSelectorError) as caught:
         pick_report(ENTRIES, selector, writing=False)
     assert len(caught.value.details["candidates"]) == count
 
 
 @pytest.mark.parametrize("value", ["\ud800", "x" * 10_000, {"a": ["\udfff"]}, "line\nbreak", None])
-def test_what_a_message_quotes_is_one_short_printable_line(value: object) -> None:
+def test_a_quoted_value_is_one_short_printable_line(value: object) -> None:
     shown = quoted(value)
     assert shown.encode()
     assert len(shown) <= 100
