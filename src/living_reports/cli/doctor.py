@@ -23,7 +23,7 @@ from living_reports.errors import CorruptReportError
 from living_reports.library.integrity import check_storage
 
 Answer = dict[str, Any]
-Row = dict[str, Any]
+Json = dict[str, Any]
 
 _SEVERITIES = ("error", "warning", "info")
 _STYLES = {"error": "red", "warning": "yellow", "info": "cyan"}
@@ -79,22 +79,22 @@ def _show(terminal: Terminal, answer: Answer) -> None:
         _advice(terminal, rows)
 
 
-def _counts(rows: Sequence[Row]) -> str:
+def _counts(rows: Sequence[Json]) -> str:
     counts = Counter(row["severity"] for row in rows)
     words = {"error": "error", "warning": "warning", "info": "remark"}
     named = [counted(counts[severity], word) for severity, word in words.items() if counts[severity]]
     return ", ".join(named) or "nothing found"
 
 
-def _kinds(terminal: Terminal, rows: Iterable[Row]) -> None:
+def _kinds(terminal: Terminal, rows: Iterable[Json]) -> None:
     counts = Counter(row["code"] for row in rows)
     terminal.table([[f"{count:,}", code] for code, count in sorted(counts.items())], right=[0])
 
 
-def _by_report(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
+def _by_report(rows: Sequence[Json]) -> Iterator[tuple[str, list[Json]]]:
     """Yield the findings by report, the worst first; those of no report last."""
 
-    def rank(row: Row) -> int:
+    def rank(row: Json) -> int:
         return _SEVERITIES.index(row["severity"])
 
     worst: dict[str, int] = {}
@@ -116,14 +116,14 @@ def _by_report(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
         yield f"{title}  {report[:SHORT_ID]}".strip() if report else "The root", rows_of_it
 
 
-def _finding(terminal: Terminal, row: Row) -> None:
+def _finding(terminal: Terminal, row: Json) -> None:
     place = clean(row["file"]) + (f", line {row['line']}" if "line" in row else "")
     severity = terminal.style(row["severity"], _STYLES[row["severity"]])
     terminal.line(f"  {severity}  {terminal.style(row['code'], 'bold')}  {place}")
     terminal.paragraph(row["message"], first="    ")
 
 
-def _advice(terminal: Terminal, rows: Sequence[Row]) -> None:
+def _advice(terminal: Terminal, rows: Sequence[Json]) -> None:
     """Write each piece of advice once, with its codes."""
     codes: dict[str, dict[str, None]] = {}
     for row in sorted(rows, key=lambda row: _SEVERITIES.index(row["severity"])):

@@ -30,7 +30,7 @@ from living_reports.model.fields import ITEMS
 _LINE_STYLES = {"@": "cyan", "+": "green", "-": "red"}
 _SEVERITY_STYLES = {"error": "red", "warning": "yellow", "info": "cyan"}
 
-Row = Mapping[str, Any]
+Json = Mapping[str, Any]
 
 
 # --- Differences --------------------------------------------------------------------------
@@ -56,7 +56,7 @@ def _unified(terminal: Terminal, text: str) -> None:
         terminal.line(line, *([_LINE_STYLES[line[0]]] if line[:1] in _LINE_STYLES else []))
 
 
-def _by_item(terminal: Terminal, rows: Sequence[Row], names: Mapping[str, str]) -> None:
+def _by_item(terminal: Terminal, rows: Sequence[Json], names: Mapping[str, str]) -> None:
     if not rows:
         terminal.line("Nothing differs.")
     for item, group in groupby(rows, key=lambda row: _item_of(row["at"])):
@@ -76,7 +76,7 @@ def _item_of(at: str) -> str:
     return f"{kind}/{rest.partition('/')[0]}" if kind in ITEMS and rest else ""
 
 
-def _item_head(terminal: Terminal, item: str, rows: Sequence[Row], names: Mapping[str, str]) -> str:
+def _item_head(terminal: Terminal, item: str, rows: Sequence[Json], names: Mapping[str, str]) -> str:
     if not item:
         return terminal.style("The report", "bold")
     item_id = item.partition("/")[2]
@@ -87,7 +87,7 @@ def _item_head(terminal: Terminal, item: str, rows: Sequence[Row], names: Mappin
     return "  ".join(filter(None, [terminal.style(one_line(name), "bold"), terminal.style(item, "dim")]))
 
 
-def _edit(terminal: Terminal, row: Row, field: str) -> None:
+def _edit(terminal: Terminal, row: Json, field: str) -> None:
     mark, style = mark_of(row)
     if not field:  # the item as a whole
         terminal.line(f"    {mark} {'added' if mark == '+' else 'removed'}", style)
@@ -130,7 +130,7 @@ def findings(terminal: Terminal, answer: Answer) -> None:
     more(terminal, answer)
 
 
-def _counts(rows: Sequence[Row]) -> str:
+def _counts(rows: Sequence[Json]) -> str:
     counts = Counter(row["severity"] for row in rows)
     words = {"error": "error", "warning": "warning", "info": "hint"}
     named = [counted(counts[severity], word) for severity, word in words.items() if counts[severity]]

@@ -27,7 +27,7 @@ from living_reports.errors import RequestError, TooLargeError
 from living_reports.interchange.arrival import imported_row, read_file, refusal, require_new
 from living_reports.interchange.headings import Document, read_document, with_document
 from living_reports.interchange.revisions import Revision, Texts, read_history, texts_in
-from living_reports.library.answers import MAX_REASON_CHARS, new_id, utc_now
+from living_reports.library.writing import MAX_REASON_CHARS, new_id, utc_now
 from living_reports.model.event import ActionType, Author
 from living_reports.model.report import Outline, sha256_hex
 from living_reports.reading.compact import cut

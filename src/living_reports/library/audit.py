@@ -38,10 +38,10 @@ from living_reports.store.base import Event, Progress, Snapshot, Store
 _CURSOR_CHARS = 1_200
 """Room for `next_cursor` and everything else around the events."""
 
-Row = dict[str, Any]
+Json = dict[str, Any]
 
 
-def audit_report(context: Context, request: AuditReport, progress: Progress | None = None) -> Row:
+def audit_report(context: Context, request: AuditReport, progress: Progress | None = None) -> Json:
     """Return the events of a report, newest first; with `verify` also whether its files are intact.
 
     Args:
@@ -53,59 +53,59 @@ def audit_report(context: Context, request: AuditReport, progress: Progress | No
         InvalidInputError: An argument is out of range, or the cursor belongs to another call.
         ReportError: The selector is wrong, or the report cannot be read.
     """
-    storage = context.storage
+    store = context.storage
     limit, moment = checked_limit(request.limit), parse_since(request.since)
     wanted = [by_type(request.action_type)] if request.action_type else []
     wanted += [by_actor(request.actor)] if request.actor else []
     verified = None
     if request.verify:
-        report_id = find_unopened(storage, request.report)
-        verified = storage.verify(report_id, progress=progress)
+        report_id = find_unopened(store, request.report)
+        verified = store.verify(report_id, progress=progress)
     else:
-        report_id = find_report(storage, request.report, writing=False)
-    state = _read_if_possible(storage, report_id)
+        report_id = find_report(store, request.report, writing=False)
+    snapshot = _read_if_possible(store, report_id)
     place: list[str] = []
     if request.item:
-        place = place_of(request.item, state.outline if state else None, storage.events(report_id))
+        place = place_of(request.item, snapshot.outline if snapshot else None, store.events(report_id))
         wanted.append(by_place(place))
     if request.text:
-        wanted.append(_mentions(storage, report_id, request.text, state))
+        wanted.append(_mentions(store, report_id, request.text, snapshot))
     arguments = _cursor_arguments(request)
     before = cursors.decode(request.cursor, arguments)[1] if request.cursor else None
-    version = state.version if state else newest_version(storage.events(report_id))
-    answer: Row = {"report_id": report_id, "version": version}
+    version = snapshot.version if snapshot else newest_version(store.events(report_id))
+    answer: Json = {"report_id": report_id, "version": version}
     answer |= {"verified": verified} if verified is not None else {}
-    answer |= {"warnings": list(state.warnings)} if state and state.warnings else {}
-    if place and (change := _last_change(storage, report_id, place, state)):
+    answer |= {"warnings": list(snapshot.warnings)} if snapshot and snapshot.warnings else {}
+    if place and (change := _last_change(store, report_id, place, snapshot)):
         answer["last_change"] = change
     room = MAX_ANSWER_CHARS - size(answer) - _CURSOR_CHARS
-    answer["events"], last = _page(storage.events(report_id, before=before), wanted, moment, limit, room)
+    answer["events"], last = _page(store.events(report_id, before=before), wanted, moment, limit, room)
     return answer | ({"next_cursor": cursors.encode(version, arguments, last.position)} if last else {})
 
 
-def _cursor_arguments(request: AuditReport) -> Row:
+def _cursor_arguments(request: AuditReport) -> Json:
     names = ("report", "item", "text", "actor", "action_type")
     return {name: getattr(request, name) for name in names} | {"since": str(request.since)}
 
 
-def _read_if_possible(storage: Store, report_id: str) -> Snapshot | None:
+def _read_if_possible(store: Store, report_id: str) -> Snapshot | None:
     """Return the report; `None` where no version of it can be read: its events can all the same."""
     try:
-        return storage.read(report_id)
+        return store.read(report_id)
     except CorruptReportError:
         return None
 
 
-def _last_change(storage: Store, report_id: str, place: list[str], state: Snapshot | None) -> Row:
-    names = short_ids(state.outline) if state else {}
-    return last_change(place, storage.events(report_id, mentioning=ids_in(place)), names)
+def _last_change(store: Store, report_id: str, place: list[str], snapshot: Snapshot | None) -> Json:
+    names = short_ids(snapshot.outline) if snapshot else {}
+    return last_change(place, store.events(report_id, mentioning=ids_in(place)), names)
 
 
-def _mentions(storage: Store, report_id: str, text: str, state: Snapshot | None) -> TextFilter:
+def _mentions(store: Store, report_id: str, text: str, snapshot: Snapshot | None) -> TextFilter:
     def outline_at(version: int) -> Outline:
-        if state is None:
+        if snapshot is None:
             raise CorruptReportError("No version of the report can be read.")
-        return storage.outline_at(report_id, version, state)
+        return store.outline_at(report_id, version, snapshot)
 
     return TextFilter(text, outline_at)
 
@@ -116,9 +116,9 @@ def _page(
     since: int | datetime | None,
     limit: int,
     room: int,
-) -> tuple[list[Row], Event | None]:
+) -> tuple[list[Json], Event | None]:
     """Return the rows of one page, and the last event on it if there may be more."""
-    rows: list[Row] = []
+    rows: list[Json] = []
     last: Event | None = None
     for record in records:
         if since is not None and not is_after(record, since):

@@ -31,29 +31,29 @@ _TEXT_CHARS = 1_000
 """The longest message or hint, so that each finding fits on a page."""
 _CURSOR_CHARS = 300
 
-Row = dict[str, Any]
+Json = dict[str, Any]
 
 
-def check_report(context: Context, request: CheckReport) -> Row:
+def check_report(context: Context, request: CheckReport) -> Json:
     """Return what is stale, unproven or broken in a report as of a day.
 
     Raises:
         InvalidInputError: `on` is not a day, or the cursor belongs to another call.
         ReportError: The selector is wrong, or the report cannot be read.
     """
-    storage = context.storage
-    report_id, state = context.read(request.report)
+    store = context.storage
+    report_id, snapshot = context.read(request.report)
     arguments = {"tool": "check_report", "report": report_id, "on": request.on}
-    version, day, begin = state.version, _day(context, request.on), 0
+    version, day, begin = snapshot.version, _day(context, request.on), 0
     if request.cursor:
         version, (day_text, begin) = cursors.decode(request.cursor, arguments)
         day = date.fromisoformat(day_text)
-    outline = storage.outline_at(report_id, version, state)
-    found = findings(outline, day, _versions(storage, outline), current_hashes(outline, context.sources))
-    answer: Row = {"report_id": report_id, "title": outline.title, "version": version}
+    outline = store.outline_at(report_id, version, snapshot)
+    found = findings(outline, day, _versions(store, outline), current_hashes(outline, context.sources))
+    answer: Json = {"report_id": report_id, "title": outline.title, "version": version}
     answer["ok"] = all(finding["severity"] == "info" for finding in found)
-    if state.warnings:
-        answer["warnings"] = list(state.warnings)
+    if snapshot.warnings:
+        answer["warnings"] = list(snapshot.warnings)
     rest = [_short(finding) for finding in found[begin:]]
     rows = first_fitting(rest, MAX_ANSWER_CHARS - size(answer) - _CURSOR_CHARS)
     answer["findings"] = rows
@@ -74,17 +74,17 @@ def _day(context: Context, on: str) -> date:
     return day
 
 
-def _versions(storage: Store, outline: Outline) -> dict[str, int]:
+def _versions(store: Store, outline: Outline) -> dict[str, int]:
     """Return the current versions of the reports that this one cites."""
     versions = {}
     for report_id in sorted(cited_reports(outline)):
         try:
-            state = storage.read(report_id)
+            snapshot = store.read(report_id)
         except ReportError as error:
             logger.info("cited report %s is not looked at: %s", report_id, error.code)
             continue
-        if state.refusal is None:
-            versions[report_id] = state.version
+        if snapshot.refusal is None:
+            versions[report_id] = snapshot.version
     return versions
 
 

@@ -42,7 +42,7 @@ _LIMITS = ((300, 100), (200, 100), (120, 80), (60, 60), (30, 30), (15, 15))
 
 _SECTION_TEXT_OPS = ("edit_text", "append_text", "edit_section")
 
-Row = dict[str, Any]
+Json = dict[str, Any]
 _Make = Callable[[Sequence[Change]], Outline]
 
 
@@ -60,11 +60,11 @@ class Proposal:
     """
 
     make: Callable[[Outline], Outcome]
-    retry: Row
+    retry: Json
     changes: tuple[Change, ...] = ()
     make_with: Callable[[Outline, Sequence[Change]], Outcome] | None = None
     least_version: int = 0
-    extra: Row = field(default_factory=dict)
+    extra: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def version_conflict(
     """
     version = edit.snapshot.version
     message = f"The report is at version {version}, not {expected}; nothing was changed."
-    details: Row = {"expected_version": expected, "current_version": version}
+    details: Json = {"expected_version": expected, "current_version": version}
     if expected > version:
         hint = f"There is no version {expected} yet. Read the report again."
         return VersionConflictError(message, hint=hint, **details, conflicts=[])
@@ -118,7 +118,7 @@ def version_conflict(
 def undo_conflict(edit: Transaction, undone: str, clashing: Clashing) -> VersionConflictError:
     """Return the refusal to undo a change that later ones depend on; `yours` is the result of the undo."""
     message = f"Version {undone} cannot be undone alone: later changes touch the same; nothing was changed."
-    details: Row = {"expected_version": clashing.since, "current_version": edit.snapshot.version}
+    details: Json = {"expected_version": clashing.since, "current_version": edit.snapshot.version}
     rows = _Rows(edit, clashing, ())
     together = _undone_together(undone, rows, clashing.conflicts)
     hint = f"Undo the change that `by` names first{together}; or change the place with update_report."
@@ -134,7 +134,7 @@ def _undone_together(undone: str, rows: _Rows, conflicts: Sequence[Conflict]) ->
     return f', or all up to it with undo="{undone.partition("-")[0]}-{max(known)}"'
 
 
-def _fitted(rows: _Rows, message: str, hint: str, details: Row, clashing: Clashing) -> VersionConflictError:
+def _fitted(rows: _Rows, message: str, hint: str, details: Json, clashing: Clashing) -> VersionConflictError:
     shown = clashing.conflicts[:_CONFLICTS_SHOWN]
     makers = [rows.maker(conflict) for conflict in shown]
     more = {"more_conflicts": len(clashing.conflicts) - len(shown)}
@@ -150,7 +150,7 @@ def _fitted(rows: _Rows, message: str, hint: str, details: Row, clashing: Clashi
     return error
 
 
-def _retry(proposal: Proposal, clashing: Clashing, version: int) -> Row | None:
+def _retry(proposal: Proposal, clashing: Clashing, version: int) -> Json | None:
     """Return the call that lets the caller's side win, if there is a short one."""
     again = proposal.retry | {"expected_version": version}
     make_with = proposal.make_with
@@ -178,10 +178,10 @@ class _Rows:
         self._events = [record for record, _ in zip(recent, range(_EVENTS_LOOKED_AT), strict=False)]
         self._aims = [(at, change.path) for change in changes for at in _aims(change, clashing.base)]
 
-    def row(self, conflict: Conflict, maker: Event | None, value_chars: int, reason_chars: int) -> Row:
+    def row(self, conflict: Conflict, maker: Event | None, value_chars: int, reason_chars: int) -> Json:
         """Return a conflict with its values cut; without `by` if no change is known to have caused it."""
         cut_one = conflict.cut(value_chars)
-        row: Row = {"at": brief_address(parts(conflict.at), self._names)}
+        row: Json = {"at": brief_address(parts(conflict.at), self._names)}
         row |= {"base": cut_one.base, "current": cut_one.ours, "yours": cut_one.theirs}
         place = _place(conflict)
         if path := next((path for aim, path in self._aims if _related(aim, place)), None):
@@ -300,11 +300,11 @@ def _aims(change: Change, outline: Outline) -> Iterator[str]:
 
 
 def _restated(
-    raw: Sequence[Row],
+    raw: Sequence[Json],
     changes: Sequence[Change],
     clashing: Clashing,
     make: _Make,
-) -> list[Row] | None:
+) -> list[Json] | None:
     """Return changes that lead from the current outline to the one in which the caller's side wins.
 
     The result has to be the merge in which the caller's side stands wherever the two conflict. First the
@@ -340,8 +340,8 @@ def _leads_to(wanted: Outline, changes: Sequence[Change], make: _Make) -> bool:
 
 
 def _anew(
-    raw: Sequence[Row], changes: Sequence[Change], base: Outline, current: Outline, wanted: Outline
-) -> Iterator[Row]:
+    raw: Sequence[Json], changes: Sequence[Change], base: Outline, current: Outline, wanted: Outline
+) -> Iterator[Json]:
     """Yield the changes without their edits of section texts, then new edits of those texts."""
     touched: dict[str, None] = {}
     for row, change in zip(raw, changes, strict=True):
@@ -374,18 +374,18 @@ def _section(base: Outline, change: Change) -> Section | None:
         return None
 
 
-def _texts(now: Section, then: Section) -> Iterator[Row]:
+def _texts(now: Section, then: Section) -> Iterator[Json]:
     for name in PROSE:
         old, new = getattr(now, name) or "", getattr(then, name) or ""
-        whole: Row = {"op": "edit_section", "section": now.section_id}
+        whole: Json = {"op": "edit_section", "section": now.section_id}
         whole |= {name: new} if new else {"clear": [name]}
         if old != new:
             yield from (name == "content" and _line_edits(now.section_id, old, new)) or [whole]
 
 
-def _line_edits(section_id: str, old: str, new: str) -> list[Row]:
+def _line_edits(section_id: str, old: str, new: str) -> list[Json]:
     """Return edits of the differing lines; none where a line does not occur exactly once, or is removed."""
-    edits: list[Row] = []
+    edits: list[Json] = []
     for _, removed, inserted in splices.between_lists(old.split("\n"), new.split("\n")):
         find, replace = "\n".join(removed), "\n".join(inserted)
         if not find.strip() or not replace or old.count(find) != 1:

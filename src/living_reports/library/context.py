@@ -61,10 +61,10 @@ class Context:
         if report_id := _whole_id(self.storage, selector):
             return report_id, self.storage.read(report_id)
         for entry in _candidates(self.storage, selector, writing=False):
-            state = self.storage.read(entry.report_id)  # corrects the entry
-            if _agrees(entry, state):
+            snapshot = self.storage.read(entry.report_id)  # corrects the entry
+            if _agrees(entry, snapshot):
                 break
-        return entry.report_id, state
+        return entry.report_id, snapshot
 
     @contextmanager
     def edit(self, selector: str, request_id: str = "", *, repair: bool = False) -> Iterator[Transaction]:
@@ -100,17 +100,17 @@ class Context:
 # --- Finding a report ----------------------------------------------------------------------
 
 
-def find_report(storage: Store, selector: str, *, writing: bool) -> str:
+def find_report(store: Store, selector: str, *, writing: bool) -> str:
     """Return the id of the report that a selector names.
 
     Raises:
         ReportNotFoundError, AmbiguousSelectorError: No report matches, or several do.
     """
-    if report_id := _whole_id(storage, selector):
+    if report_id := _whole_id(store, selector):
         return report_id
-    for entry in _candidates(storage, selector, writing):
+    for entry in _candidates(store, selector, writing):
         try:
-            if _agrees(entry, storage.read(entry.report_id)):
+            if _agrees(entry, store.read(entry.report_id)):
                 break
         except ReportNotFoundError:
             raise
@@ -119,59 +119,62 @@ def find_report(storage: Store, selector: str, *, writing: bool) -> str:
     return entry.report_id
 
 
-def find_unopened(storage: Store, selector: str) -> str:
+def find_unopened(store: Store, selector: str) -> str:
     """Return the id of the report that a selector names without opening any report.
 
     Raises:
         ReportNotFoundError, AmbiguousSelectorError: No report matches, or several do.
     """
-    if report_id := _whole_id(storage, selector):
+    if report_id := _whole_id(store, selector):
         return report_id
-    return pick_report(storage.known_entries(), selector, writing=False).report_id
+    return pick_report(store.known_entries(), selector, writing=False).report_id
 
 
-def _whole_id(storage: Store, selector: str) -> str:
+def _whole_id(store: Store, selector: str) -> str:
     """Return the id that the selector is, if there is such a report."""
     try:
         report_id = parse_uuid(selector.strip())
     except ValueError:
         return ""
-    return report_id if storage.locate(report_id) == "active" else ""
+    return report_id if store.locate(report_id) == "active" else ""
 
 
-def _candidates(storage: Store, selector: str, writing: bool) -> Iterator[IndexEntry]:
+def _candidates(store: Store, selector: str, writing: bool) -> Iterator[IndexEntry]:
     """Yield the matching entry, and again after each correction of the catalogue."""
     for _ in range(_CORRECTIONS):
-        yield pick_report(storage.entries(), selector, writing)
+        yield pick_report(store.entries(), selector, writing)
 
 
-def _agrees(entry: IndexEntry, state: Snapshot) -> bool:
+def _agrees(entry: IndexEntry, snapshot: Snapshot) -> bool:
     """Return True if the selector that picked the entry would pick this report, too."""
-    outline = state.outline
-    return state.refusal is not None or (outline.title, outline.status) == (entry.current_title, entry.status)
+    outline = snapshot.outline
+    return snapshot.refusal is not None or (outline.title, outline.status) == (
+        entry.current_title,
+        entry.status,
+    )
 
 
-def _renamed_since(storage: Store, selector: str, request_id: str) -> str:
+def _renamed_since(store: Store, selector: str, request_id: str) -> str:
     """Return the report that had this title when a request was made; empty if there is none."""
-    newest_first = sorted(storage.entries(), key=lambda entry: entry.updated_at, reverse=True)
+    newest_first = sorted(store.entries(), key=lambda entry: entry.updated_at, reverse=True)
     for entry in newest_first[:_RETRY_REPORTS]:
-        record = next(_requests(storage, entry.report_id, request_id), None)
-        if record is not None and folded(selector) in _titles(storage, entry.report_id, record):
+        record = next(_requests(store, entry.report_id, request_id), None)
+        if record is not None and folded(selector) in _titles(store, entry.report_id, record):
             return entry.report_id
     return ""
 
 
-def _requests(storage: Store, report_id: str, request_id: str) -> Iterator[Event]:
-    for record in islice(storage.events(report_id), _RETRY_EVENTS):
+def _requests(store: Store, report_id: str, request_id: str) -> Iterator[Event]:
+    for record in islice(store.events(report_id), _RETRY_EVENTS):
         if record.mentions(request_id) and record.fields.get("request_id") == request_id:
             yield record
 
 
-def _titles(storage: Store, report_id: str, record: Event) -> set[str]:
+def _titles(store: Store, report_id: str, record: Event) -> set[str]:
     """Return the report's titles before and after an event."""
     before = [str(edit.get("old")) for edit in record.delta if edit.get("at") == "title"]
     try:
-        after = storage.outline_at(report_id, record.version, storage.read(report_id)).title
+        after = store.outline_at(report_id, record.version, store.read(report_id)).title
     except ReportError:
         return {folded(title) for title in before}
     return {folded(title) for title in (*before, after)}

@@ -28,11 +28,17 @@ from living_reports.changes import (
 )
 from living_reports.changes.report_templates import Template, find_template
 from living_reports.errors import CorruptReportError, InvalidInputError, ReportError, TooLargeError
-from living_reports.library.answers import WriteCall, created_answer, new_id, repeated_answer, utc_now
 from living_reports.library.combine import Combined, combine
 from living_reports.library.context import Context
 from living_reports.library.requests import CreateReport
-from living_reports.library.sources import with_hashes
+from living_reports.library.writing import (
+    WriteCall,
+    created_answer,
+    new_id,
+    repeated_answer,
+    utc_now,
+    with_hashes,
+)
 from living_reports.model.event import ActionType, Author
 from living_reports.model.report import Outline
 from living_reports.reading.compact import cut
@@ -45,10 +51,10 @@ _REQUESTS = uuid.UUID("6f2d8a52-9f3e-5c0b-8d0e-3b1f6a0c7e11")
 _NOTHING = Combined([], [], [], [])
 _LABEL_CHARS = 60
 
-Row = dict[str, Any]
+Json = dict[str, Any]
 
 
-def create_report(context: Context, request: CreateReport, author: Author) -> Row:
+def create_report(context: Context, request: CreateReport, author: Author) -> Json:
     """Create a report.
 
     Raises:
@@ -77,7 +83,7 @@ def create_report(context: Context, request: CreateReport, author: Author) -> Ro
     )
 
 
-def _stated(request: CreateReport) -> Row:
+def _stated(request: CreateReport) -> Json:
     """Return the arguments that make two calls the same request."""
     return {
         "title": request.title,
@@ -93,7 +99,7 @@ def _template_name(request: CreateReport) -> str:
     return "" if request.template == DEFAULT_TEMPLATE else request.template
 
 
-def _first_answer(context: Context, report_id: str, call: WriteCall) -> Row | None:
+def _first_answer(context: Context, report_id: str, call: WriteCall) -> Json | None:
     """Return the answer that the same request got before, wherever its report is now."""
     found = context.storage.creation_of(report_id)
     if found is None:
@@ -114,9 +120,9 @@ def _new_report(context: Context, report_id: str, request: CreateReport) -> Outc
     title = parse_title(request.title, "title")
     given = parse_sections(list(request.sections)) if request.sections else []
     template = _template(context.storage, request)
-    states = [_source(context, name, f"from_reports[{i}]") for i, name in enumerate(request.from_reports)]
+    snapshots = [_source(context, name, f"from_reports[{i}]") for i, name in enumerate(request.from_reports)]
     now = utc_now()
-    outlines = [state.outline for state in states]
+    outlines = [snapshot.outline for snapshot in snapshots]
     origin = combine(outlines, now=now, new_id=new_id) if outlines else _NOTHING
     start = Outline(
         report_id=report_id,
@@ -132,12 +138,12 @@ def _new_report(context: Context, report_id: str, request: CreateReport) -> Outc
     return replace(
         outcome,
         created=all_created(outcome.outline),
-        action_type=_action_type(states),
-        warnings=[*_warnings(states), *outcome.warnings],
+        action_type=_action_type(snapshots),
+        warnings=[*_warnings(snapshots), *outcome.warnings],
     )
 
 
-def _template(storage: Store, request: CreateReport) -> Template:
+def _template(store: Store, request: CreateReport) -> Template:
     name = _template_name(request)
     if request.from_reports and name:
         raise InvalidInputError(
@@ -146,7 +152,7 @@ def _template(storage: Store, request: CreateReport) -> Template:
             path="template",
             allowed=[DEFAULT_TEMPLATE],
         )
-    return find_template(name, storage.templates() if name else {})
+    return find_template(name, store.templates() if name else {})
 
 
 def _source(context: Context, selector: str, path: str) -> Snapshot:
@@ -174,16 +180,16 @@ def _metadata(origin: Combined, own_tags: list[str], template: Template) -> dict
     return {"status": "active"} | {name: value for name, value in stated.items() if value}
 
 
-def _action_type(states: Sequence[Snapshot]) -> ActionType:
-    if not states:
+def _action_type(snapshots: Sequence[Snapshot]) -> ActionType:
+    if not snapshots:
         return "create"
-    return "fork" if len(states) == 1 else "synthesize"
+    return "fork" if len(snapshots) == 1 else "synthesize"
 
 
-def _warnings(states: Sequence[Snapshot]) -> list[str]:
+def _warnings(snapshots: Sequence[Snapshot]) -> list[str]:
     """Return the warnings of the sources, each with the source's title."""
     return [
-        f"{cut(state.outline.title, _LABEL_CHARS)}: {warning}"
-        for state in states
-        for warning in state.warnings
+        f"{cut(snapshot.outline.title, _LABEL_CHARS)}: {warning}"
+        for snapshot in snapshots
+        for warning in snapshot.warnings
     ]

@@ -20,10 +20,10 @@ from living_reports.render.textdiff import page_diff
 
 DIFF_FORMATS = ("changes", "text")
 
-Row = dict[str, Any]
+Json = dict[str, Any]
 
 
-def diff_report(context: Context, request: DiffReport) -> Row:
+def diff_report(context: Context, request: DiffReport) -> Json:
     """Return the differences between two versions; without `since`, those of the last one.
 
     Raises:
@@ -31,8 +31,8 @@ def diff_report(context: Context, request: DiffReport) -> Row:
         NoSuchVersionError: The report never had one of the versions, or it is not known.
         ReportError: The selector is wrong, or a version cannot be read.
     """
-    storage = context.storage
-    report_id, state = context.read(request.report)
+    store = context.storage
+    report_id, snapshot = context.read(request.report)
     kind = request.format or DIFF_FORMATS[0]
     require_choice("format", kind, DIFF_FORMATS)
     since = parse_since(request.since)
@@ -42,17 +42,17 @@ def diff_report(context: Context, request: DiffReport) -> Row:
         last, (first, ordinal, *start) = cursors.decode(request.cursor, arguments)
         day = date.fromordinal(ordinal)
     else:
-        last, day = request.to_version or state.version, context.today()
-        first = first_version(since, last, storage.events(report_id), state.outline)
-    new = storage.outline_at(report_id, last, state)
-    old = storage.outline_at(report_id, first, state) if first else None
+        last, day = request.to_version or snapshot.version, context.today()
+        first = first_version(since, last, store.events(report_id), snapshot.outline)
+    new = store.outline_at(report_id, last, snapshot)
+    old = store.outline_at(report_id, first, snapshot) if first else None
     _require_forwards(first, last, request)
-    head: Row = {"report_id": report_id, "title": new.title, "from_version": first, "to_version": last}
-    head |= {"warnings": list(state.warnings)} if state.warnings else {}
+    head: Json = {"report_id": report_id, "title": new.title, "from_version": first, "to_version": last}
+    head |= {"warnings": list(snapshot.warnings)} if snapshot.warnings else {}
     if kind == "text":
-        body: Row = {"text": page_diff(old, new, day)}
+        body: Json = {"text": page_diff(old, new, day)}
     else:
-        body = {"changed": changed_rows(old, new, storage.events(report_id))}
+        body = {"changed": changed_rows(old, new, store.events(report_id))}
 
     def cursor_for(rest: Rest) -> str:
         return cursors.encode(last, arguments, [first, day.toordinal(), *rest])

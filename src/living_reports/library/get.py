@@ -13,33 +13,33 @@ from living_reports.reading import cursor as cursors
 from living_reports.reading.compact import author_row, size
 from living_reports.reading.views import MAX_CHARS, MAX_CHARS_RANGE, report_view, view_args
 
-Row = dict[str, Any]
+Json = dict[str, Any]
 
 
-def get_report(context: Context, request: GetReport) -> Row:
+def get_report(context: Context, request: GetReport) -> Json:
     """Return a view of a report; see `reading.views`.
 
     Raises:
         NoSuchVersionError: The report never had this version.
         ReportError: A selector or an argument is wrong, or the report cannot be read.
     """
-    storage = context.storage
-    report_id, state = context.read(request.report)
+    store = context.storage
+    report_id, snapshot = context.read(request.report)
     version = _cursor_version(request, report_id) if request.cursor else request.version
-    outline = storage.outline_at(report_id, version or state.version, state)
-    record = storage.event(report_id, outline.outline_version, state)
-    warnings = {"warnings": list(state.warnings)} if state.warnings else {}
+    outline = store.outline_at(report_id, version or snapshot.version, snapshot)
+    event = store.event(report_id, outline.outline_version, snapshot)
+    warnings = {"warnings": list(snapshot.warnings)} if snapshot.warnings else {}
     answer = report_view(
         outline,
         replace(request, max_chars=_without(request.max_chars, warnings)) if warnings else request,
         today=context.today(),
         to_markdown=markdown_text,
-        last_change=author_row(record) | {"action_type": record.event.action_type} if record else None,
+        last_change=author_row(event) | {"action_type": event.event.action_type} if event else None,
     )
     return answer | warnings
 
 
-def _without(max_chars: int, warnings: Row) -> int:
+def _without(max_chars: int, warnings: Json) -> int:
     """Return the part of `max_chars` that is left for the view beside the warnings."""
     if not MAX_CHARS_RANGE[0] <= (limit := max_chars or MAX_CHARS) <= MAX_CHARS_RANGE[1]:
         return max_chars

@@ -11,12 +11,11 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
-from living_reports.changes import MAX_SECTION_BYTES, MAX_TAGS, Change, Outcome, apply_changes
+from living_reports.changes import MAX_SECTION_BYTES, MAX_TAGS, Change, Outcome
 from living_reports.errors import (
     ItemNotFoundError,
     ReportError,
@@ -32,7 +31,7 @@ from living_reports.store.base import Event, Snapshot, Transaction
 MAX_REBASED_OVER = 1_000
 """The most versions that an answer names: an event must not grow with the age of the version read."""
 
-Row = dict[str, Any]
+Json = dict[str, Any]
 
 
 # --- Carried over -------------------------------------------------------------------------
@@ -71,9 +70,9 @@ def carried_over(edit: Transaction, expected_version: int, proposal: Proposal) -
     return replace(outcome, outline=outline), _versions_since(edit, seen.outline_version)
 
 
-def as_current(outline: Outline, state: Snapshot) -> Outline:
+def as_current(outline: Outline, snapshot: Snapshot) -> Outline:
     """Return an earlier outline with the bookkeeping of the current one, so that only content differs."""
-    current = state.outline
+    current = snapshot.outline
     return outline.model_copy(
         update={"outline_version": current.outline_version, "updated_at": current.updated_at}
     )
@@ -171,47 +170,3 @@ def _bringing(edit: Transaction, place: str) -> Event | None:
 def _brought(record: Event, place: str) -> bool:
     """Return True if this event added the item."""
     return record.is_whole or any(edit.get("at") == place and "new" in edit for edit in record.delta)
-
-
-# --- Updates -------------------------------------------------------------------------------
-
-
-def proposed_changes(
-    edit: Transaction,
-    raw: Sequence[Any],
-    changes: Sequence[Change],
-    reason: str,
-    now: str,
-    new_id: Callable[[], str],
-) -> Proposal:
-    """Return the proposal of an update.
-
-    Args:
-        edit: The report.
-        raw: The changes as they were sent.
-        changes: The same, parsed.
-        reason: The reason of the update.
-        now: The time that new and changed items get.
-        new_id: Returns a fresh UUID.
-    """
-    ids: list[str] = []
-
-    def make_with(outline: Outline, some: Sequence[Change]) -> Outcome:
-        return apply_changes(outline, some, now=now, new_id=_same_ids(ids, new_id))
-
-    retry: Row = {"report": edit.snapshot.outline.report_id, "changes": list(raw)}
-    retry |= {"reason": reason} if reason else {}
-    return Proposal(lambda outline: make_with(outline, changes), retry, tuple(changes), make_with)
-
-
-def _same_ids(ids: list[str], new_id: Callable[[], str]) -> Callable[[], str]:
-    """Return a function that gives out the ids in the list, then new ones, which it adds to the list."""
-
-    def each() -> Iterator[str]:
-        yield from list(ids)
-        while True:
-            ids.append(new_id())
-            yield ids[-1]
-
-    given = each()
-    return lambda: next(given)

@@ -18,9 +18,9 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from living_reports.library.answers import bare_event
 from living_reports.library.context import Context
 from living_reports.library.requests import RenderReport
+from living_reports.library.writing import bare_event
 from living_reports.model.event import AuditEvent, Author
 from living_reports.model.report import Outline, sha256_hex
 from living_reports.reading.compact import MAX_ANSWER_CHARS, size
@@ -29,12 +29,12 @@ from living_reports.render import FORMATS, Format
 from living_reports.render.page import Page
 from living_reports.store.base import Progress, Snapshot
 
-Row = dict[str, Any]
+Json = dict[str, Any]
 
 
 def render_report(
     context: Context, request: RenderReport, author: Author, progress: Progress | None = None
-) -> Row:
+) -> Json:
     """Render a report as a page; return its text, or the place of its file.
 
     Args:
@@ -50,29 +50,29 @@ def render_report(
         StorageFailedError: The file could not be written; `happened` says whether it was.
         ReportError: The selector is wrong, or the report cannot be read.
     """
-    storage, (_, state) = context.storage, context.read(request.report)
+    store, (_, snapshot) = context.storage, context.read(request.report)
     name = request.format or next(iter(FORMATS))
     require_choice("format", name, tuple(FORMATS))
     page_format = FORMATS[name]
-    report_id, version = state.outline.report_id, request.version or state.version
-    outline = storage.outline_at(report_id, version, state)
+    report_id, version = snapshot.outline.report_id, request.version or snapshot.version
+    outline = store.outline_at(report_id, version, snapshot)
     page = Page(outline, context.today(), images=context.sources.read_image, progress=progress)
     if page_format.is_text and not request.to_file:
-        answer = _answer(state, outline, page_format)
+        answer = _answer(snapshot, outline, page_format)
         answer["text"] = page_format.render(page).decode()
         if size(answer) <= MAX_ANSWER_CHARS:
             return answer
-    if state.head is None and state.refusal is None:
-        is_current = version == state.version
-        state = storage.adopt(report_id, author)
-        outline = state.outline if is_current else outline
-    record = storage.event(report_id, outline.outline_version)
+    if snapshot.head is None and snapshot.refusal is None:
+        is_current = version == snapshot.version
+        snapshot = store.adopt(report_id, author)
+        outline = snapshot.outline if is_current else outline
+    record = store.event(report_id, outline.outline_version)
     head_sha256 = record.sha256 if record else ""
     data = page_format.render(replace(page, outline=outline, head_sha256=head_sha256, as_file=True))
     file = f"report-v{outline.outline_version}.{page_format.suffix}"
     event = _event(outline, page_format, file, data, author)
-    stored = storage.write_page(report_id, file, data, event)
-    return _answer(state, outline, page_format) | {
+    stored = store.write_page(report_id, file, data, event)
+    return _answer(snapshot, outline, page_format) | {
         "path": stored.path,
         "bytes": len(data),
         "uri": stored.uri,
@@ -95,11 +95,11 @@ def markdown_text(outline: Outline, today: date, status: str = "active") -> str:
     return FORMATS["markdown"].render(Page(outline, today, status)).decode()
 
 
-def _answer(state: Snapshot, outline: Outline, page_format: Format) -> Row:
-    answer: Row = {
+def _answer(snapshot: Snapshot, outline: Outline, page_format: Format) -> Json:
+    answer: Json = {
         "report_id": outline.report_id,
         "title": outline.title,
         "format": page_format.name,
         "version": outline.outline_version,
     }
-    return answer | ({"warnings": list(state.warnings)} if state.warnings else {})
+    return answer | ({"warnings": list(snapshot.warnings)} if snapshot.warnings else {})

@@ -51,7 +51,7 @@ _ADDRESS = re.compile(
 )
 
 Part = Literal["page", "outline", "audit"]
-Row = dict[str, Any]
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def parse_address(text: str) -> Address:
     return Address(unquote(found["report"]), part, int(found["version"] or 0))
 
 
-def list_resources(context: Context, cursor: str = "") -> Row:
+def list_resources(context: Context, cursor: str = "") -> Json:
     """Return the active reports as resources, newest first.
 
     Raises:
@@ -113,29 +113,29 @@ def read_resource(context: Context, text: str) -> Resource:
         CorruptReportError, LockTimeoutError: It cannot be read.
     """
     address = parse_address(text)
-    report_id, state = context.read(address.report)
-    version = address.version or state.version
-    media_type, data = _content(context, state, address.part, version)
+    report_id, snapshot = context.read(address.report)
+    version = address.version or snapshot.version
+    media_type, data = _content(context, snapshot, address.part, version)
     if len(data) > MAX_BYTES:
         raise TooLargeError(
             f"It has {len(data):,} bytes; the limit is {MAX_BYTES:,}.",
             hint="Read it with the tools, a page at a time.",
             limit=MAX_BYTES,
         )
-    return Resource(report_id, version, media_type, data, state.warnings)
+    return Resource(report_id, version, media_type, data, snapshot.warnings)
 
 
-def _content(context: Context, state: Snapshot, part: Part, version: int) -> tuple[str, bytes]:
-    storage = context.storage
+def _content(context: Context, snapshot: Snapshot, part: Part, version: int) -> tuple[str, bytes]:
+    store = context.storage
     if part == "audit":
-        return JSON_LINES, storage.raw_log(state.outline.report_id, MAX_BYTES + 1)
-    outline = storage.outline_at(state.outline.report_id, version, state)
+        return JSON_LINES, store.raw_log(snapshot.outline.report_id, MAX_BYTES + 1)
+    outline = store.outline_at(snapshot.outline.report_id, version, snapshot)
     if part == "outline":
         return JSON, outline_bytes(outline)
     return MARKDOWN.media_type, MARKDOWN.render(Page(outline, context.today()))
 
 
-def _listed(context: Context, row: Row) -> Row:
+def _listed(context: Context, row: Json) -> Json:
     """Return a row of `list_reports` as a resource; with `size` where that is cheap."""
     report_id = row["report_id"]
     resource = {

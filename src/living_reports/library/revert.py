@@ -24,11 +24,11 @@ from typing import Any, Literal
 
 from living_reports.changes import Outcome
 from living_reports.errors import InvalidInputError, ItemNotFoundError, NoSuchVersionError
-from living_reports.library.answers import WriteCall, changed_answer, preview_answer, utc_now
 from living_reports.library.conflicts import Clashing, Proposal, undo_conflict
 from living_reports.library.context import Context
 from living_reports.library.merging import as_current, carried_over, content_edits
 from living_reports.library.requests import RevertReport
+from living_reports.library.writing import WriteCall, changed_answer, preview_answer, utc_now
 from living_reports.model.delta import DeltaError, apply, diff, invert
 from living_reports.model.event import Author
 from living_reports.model.fields import ITEMS
@@ -46,10 +46,10 @@ _FINDERS: Mapping[Noun, Callable[[Outline, str], str]] = {
     "section": lambda outline, name: find_section(outline, name, "item").section_id,
     "insight": lambda outline, name: find_insight(outline, name, "item").insight_id,
 }
-Row = dict[str, Any]
+Json = dict[str, Any]
 
 
-def revert_report(context: Context, request: RevertReport, author: Author) -> Row:
+def revert_report(context: Context, request: RevertReport, author: Author) -> Json:
     """Bring earlier content back as a new version. On a damaged report, `to_version` repairs it.
 
     Raises:
@@ -92,7 +92,7 @@ def _checked(request: RevertReport) -> RevertReport:
     return replace(request, undo=undo, item=request.item.strip())
 
 
-def _stated(request: RevertReport) -> Row:
+def _stated(request: RevertReport) -> Json:
     """Return the stated arguments that say what to bring back."""
     named = {"to_version": request.to_version, "undo": request.undo, "item": request.item}
     return {name: value for name, value in named.items() if value}
@@ -106,14 +106,14 @@ def proposed_revert(edit: Transaction, request: RevertReport, reason: str) -> Pr
         NoSuchVersionError: The report never had the version.
         ItemNotFoundError: No item matches `item`.
     """
-    retry: Row = {"report": edit.snapshot.outline.report_id, **_stated(request)}
+    retry: Json = {"report": edit.snapshot.outline.report_id, **_stated(request)}
     retry |= {"reason": reason} if reason else {}
     if edit.snapshot.refusal is not None and (request.undo or request.item):
         raise edit.snapshot.refusal
     if request.undo:
         return _proposed_undo(edit, request, retry)
     target = edit.outline_at(request.to_version)
-    extra: Row = {"reverted_to": request.to_version}
+    extra: Json = {"reverted_to": request.to_version}
     if not request.item:
         return Proposal(lambda outline: _reverted(edit.snapshot, outline, target), retry, extra=extra)
     place = find_item(request.item, (edit.snapshot.outline, target))
@@ -130,11 +130,11 @@ def proposed_revert(edit: Transaction, request: RevertReport, reason: str) -> Pr
     )
 
 
-def _reverted(state: Snapshot, old: Outline, new: Outline) -> Outcome:
+def _reverted(snapshot: Snapshot, old: Outline, new: Outline) -> Outcome:
     """Return the outcome of a revert; bookkeeping does not count."""
     edits = content_edits(diff(old, new))
     applied = max(1, len(brief_edits(edits))) if edits else 0
-    return Outcome(as_current(new, state), {}, applied, "revert", list(state.warnings))
+    return Outcome(as_current(new, snapshot), {}, applied, "revert", list(snapshot.warnings))
 
 
 # --- Undo ---------------------------------------------------------------------------------
@@ -154,9 +154,9 @@ class UndoRange:
         return str(self.last) if self.first == self.last else f"{self.first}-{self.last}"
 
 
-def _proposed_undo(edit: Transaction, request: RevertReport, retry: Row) -> Proposal:
+def _proposed_undo(edit: Transaction, request: RevertReport, retry: Json) -> Proposal:
     undone = _undo_range(edit, str(request.undo))
-    extra: Row = {"undo": undone.name}
+    extra: Json = {"undo": undone.name}
     before = undone.before
     if request.item:
         place = find_item(request.item, (edit.snapshot.outline, undone.after, before))

@@ -20,15 +20,12 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from living_reports.changes import Change, citation_source
 from living_reports.model.report import Outline
 from living_reports.reading.check import cited_documents
 
@@ -36,7 +33,6 @@ MAX_IMAGE_BYTES = 5_000_000
 MAX_HASHED_BYTES = 200_000_000
 
 _CHUNK_BYTES = 1 << 20
-_HashOf = Callable[[str], str | None]
 _FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_BINARY", 0)
@@ -132,40 +128,9 @@ def _local(path: str) -> str:
 # --- Cited documents -----------------------------------------------------------------------
 
 
-def with_hashes(changes: Iterable[Change], sources: Sources) -> list[Change]:
-    """Return the changes with the current sha256 of each document that they cite.
-
-    The hash is taken before the changes are applied, so that applying stays pure and citing an unchanged
-    file again changes nothing. A hash that the caller states is kept: the caller may have read the file
-    at another time.
-    """
-    hash_of = cache(sources.sha256_of)  # a call may cite one file many times
-    return [_hashed(change, hash_of) for change in changes]
-
-
 def current_hashes(outline: Outline, sources: Sources) -> dict[str, str | None]:
     """Return the current hashes of the cited documents by path; `None` for a missing or unreadable one.
 
     Documents outside the allowed folders are left out.
     """
     return {path: sources.sha256_of(path) for path in cited_documents(outline) if sources.allows(path)}
-
-
-def _hashed(change: Change, hash_of: _HashOf) -> Change:
-    if change.op == "remove_citation":  # its fields say which citation, not what to cite
-        return change
-    fields: dict[str, Any] = dict(change.fields)
-    if "citation" in fields:
-        fields["citation"] = _with_hash(fields["citation"], hash_of)
-    if "citations" in fields:
-        fields["citations"] = [_with_hash(each, hash_of) for each in fields["citations"]]
-    if "insights" in fields:
-        fields["insights"] = [_hashed(each, hash_of) for each in fields["insights"]]
-    return replace(change, fields=fields)
-
-
-def _with_hash(stated: dict[str, str], hash_of: _HashOf) -> dict[str, str]:
-    if "response_hash" in stated or "path" not in stated or citation_source(stated) != "document":
-        return stated
-    sha256 = hash_of(stated["path"])
-    return stated | {"response_hash": sha256} if sha256 else stated

@@ -13,17 +13,24 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from living_reports.changes import Change, parse_changes
+from living_reports.changes import Change, Outcome, apply_changes, parse_changes
 from living_reports.errors import ReportError
-from living_reports.library.answers import WriteCall, changed_answer, new_id, preview_answer, utc_now
+from living_reports.library.conflicts import Proposal
 from living_reports.library.context import Context
-from living_reports.library.merging import carried_over, proposed_changes
+from living_reports.library.merging import carried_over
 from living_reports.library.requests import UpdateReport
-from living_reports.library.sources import with_hashes
+from living_reports.library.writing import (
+    WriteCall,
+    changed_answer,
+    new_id,
+    preview_answer,
+    utc_now,
+    with_hashes,
+)
 from living_reports.model.delta import address
 from living_reports.model.event import Author
 from living_reports.model.fields import PROSE, WORDS
@@ -35,10 +42,10 @@ from living_reports.store.base import Event, Snapshot, Transaction
 _WARNINGS = 10
 _REASON_CHARS = 80
 
-Row = dict[str, Any]
+Json = dict[str, Any]
 
 
-def update_report(context: Context, request: UpdateReport, author: Author) -> Row:
+def update_report(context: Context, request: UpdateReport, author: Author) -> Json:
     """Make all changes as one version, or none. Changes to an older version are merged with later ones.
 
     Raises:
@@ -52,17 +59,48 @@ def update_report(context: Context, request: UpdateReport, author: Author) -> Ro
         if not request.dry_run and (first := call.first_answer(edit)):
             return first
         now = utc_now()
-        proposal = proposed_changes(edit, changes, parsed, call.reason, now, new_id)
-        outcome, rebased_over = carried_over(edit, request.expected_version, proposal)
+        proposal = _proposal(edit, changes, parsed, call.reason, now)
+        rebased_over: list[int] = []
+        if request.expected_version in (0, edit.snapshot.version):
+            outcome = proposal.make(edit.snapshot.outline)
+        else:
+            outcome, rebased_over = carried_over(edit, request.expected_version, proposal)
         warnings = [*edit.snapshot.warnings, *outcome.warnings]
         if not request.expected_version:
-            warnings += overwrite_warnings(edit, parsed, outcome.outline, author)
+            warnings += _overwrite_warnings(edit, parsed, outcome.outline, author)
         if request.dry_run or not outcome.applied:
             return preview_answer(edit, outcome, warnings, rebased_over, dry_run=request.dry_run)
         note = call.note(outcome, author, now, warnings, rebased_over=rebased_over)
         edit.put(outcome.outline.model_copy(update={"updated_at": now}), note)
     assert edit.committed is not None
     return changed_answer(edit.committed, outcome.outline.title, outcome.applied, warnings)
+
+
+def _proposal(
+    edit: Transaction, raw: Sequence[Any], changes: Sequence[Change], reason: str, now: str
+) -> Proposal:
+    """Return the proposal of an update: the changes as they were sent, and parsed."""
+    ids: list[str] = []
+
+    def make_with(outline: Outline, some: Sequence[Change]) -> Outcome:
+        return apply_changes(outline, some, now=now, new_id=_same_ids(ids))
+
+    retry: Json = {"report": edit.snapshot.outline.report_id, "changes": list(raw)}
+    retry |= {"reason": reason} if reason else {}
+    return Proposal(lambda outline: make_with(outline, changes), retry, tuple(changes), make_with)
+
+
+def _same_ids(ids: list[str]) -> Callable[[], str]:
+    """Return a function that gives out the ids in the list, then new ones, which it adds to the list."""
+
+    def each() -> Iterator[str]:
+        yield from list(ids)
+        while True:
+            ids.append(new_id())
+            yield ids[-1]
+
+    given = each()
+    return lambda: next(given)
 
 
 # --- Warnings about replaced text ----------------------------------------------------------
@@ -97,7 +135,7 @@ class _Replaced:
         return self.field in PROSE and len(self.new) < len(self.old) / 2
 
 
-def overwrite_warnings(
+def _overwrite_warnings(
     edit: Transaction, changes: Sequence[Change], new: Outline, author: Author
 ) -> list[str]:
     """Return a warning for each text that another client wrote, or that lost more than half of its length."""
@@ -161,7 +199,7 @@ def _last_touches(edit: Transaction, texts: Iterable[_Replaced]) -> dict[_Replac
     return found
 
 
-def _warning(state: Snapshot, text: _Replaced, record: Event | None, author: Author) -> str:
+def _warning(snapshot: Snapshot, text: _Replaced, record: Event | None, author: Author) -> str:
     """Return the warning about one text; empty if the caller wrote it and much of it is left."""
     other = _other_author(record, author)
     if not other and not text.shrinks:
@@ -169,7 +207,7 @@ def _warning(state: Snapshot, text: _Replaced, record: Event | None, author: Aut
     what = f"{text.at}: replaced the text" + (f" of version {record.version}" if record else "") + other
     if text.shrinks:
         what += f"; it shrank from {len(text.old):,} to {len(text.new):,} characters"
-    return f"{what}; revert_report with undo={_version_made(state)} brings it back"
+    return f"{what}; revert_report with undo={_version_made(snapshot)} brings it back"
 
 
 def _other_author(record: Event | None, author: Author) -> str:
@@ -185,6 +223,6 @@ def _other_author(record: Event | None, author: Author) -> str:
     return f" by {client or record.event.actor}" + (f" ({reason})" if reason else "")
 
 
-def _version_made(state: Snapshot) -> int:
+def _version_made(snapshot: Snapshot) -> int:
     """Return the version that the change makes; adopting another program's report makes one before it."""
-    return state.next_version
+    return snapshot.next_version

@@ -53,8 +53,8 @@ class _Followed:
 class ChangeWatcher:
     """The followed addresses of one store. Threads may share it."""
 
-    def __init__(self, storage: Store) -> None:
-        self._storage = storage
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._mutex = threading.Lock()
         self._followed: dict[str | None, _Followed] = {}
 
@@ -69,7 +69,7 @@ class ChangeWatcher:
                 return
             address = None if text is LIST else parse_address(text)
             report_id = self._report_id(address) if address else ""
-            followed = _Followed(address, report_id, self._storage.change_token(report_id or None), None)
+            followed = _Followed(address, report_id, self._store.change_token(report_id or None), None)
             followed.seen = self._visible(followed)
             self._followed[text] = followed
 
@@ -87,10 +87,10 @@ class ChangeWatcher:
         try:
             return parse_uuid(address.report)
         except ValueError:
-            return find_report(self._storage, address.report, writing=False)
+            return find_report(self._store, address.report, writing=False)
 
     def _changed(self, followed: _Followed) -> bool:
-        token = self._storage.change_token(followed.report_id or None)
+        token = self._store.change_token(followed.report_id or None)
         if token == followed.token:
             return False
         try:
@@ -106,10 +106,10 @@ class ChangeWatcher:
     def _visible(self, followed: _Followed) -> Hashable:
         """Return a value that stands for what a reader would see."""
         if followed.address is None:
-            entries = self._storage.entries()
+            entries = self._store.entries()
             return frozenset((e.report_id, e.current_title) for e in entries if e.status == "active")
         try:
-            state = self._storage.read(followed.report_id)
+            snapshot = self._store.read(followed.report_id)
         except ReportNotFoundError:
             return None
         except (LockTimeoutError, StorageFailedError):
@@ -119,11 +119,11 @@ class ChangeWatcher:
         if followed.address.version:
             return "there"
         if followed.address.part == "audit":
-            newest = next(self._storage.events(followed.report_id), None)
+            newest = next(self._store.events(followed.report_id), None)
             return newest.sha256 if newest is not None else ""
         # Bytes tell versions apart only where no event of ours does: a file that an editor has half
         # written is not what a reader gets.
-        return state.version if state.head else sha256_hex(outline_bytes(state.outline))
+        return snapshot.version if snapshot.head else sha256_hex(outline_bytes(snapshot.outline))
 
 
 def watch(context: Context) -> ChangeWatcher:

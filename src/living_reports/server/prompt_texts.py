@@ -17,7 +17,7 @@ from typing import Any
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, CheckReport, DiffReport, GetReport, ListReports
 
-Row = dict[str, Any]
+Json = dict[str, Any]
 
 ROWS = 10
 SHOWN_CHARS = 200
@@ -155,11 +155,11 @@ Give me the problems, the worst first, each with the id of the section or insigh
 fix it. Change nothing until I agree. Then: {WRITING.format(version=summary["version"])}"""
 
 
-def _similar(library: Library, topic: str) -> list[Row]:
+def _similar(library: Library, topic: str) -> list[Json]:
     """Return the reports that contain all words of a topic, else those that contain the most."""
     found = library.list_reports(ListReports(query=topic[:SHOWN_CHARS], limit=5))["reports"]
     if not found:
-        rows: dict[str, tuple[int, Row]] = {}
+        rows: dict[str, tuple[int, Json]] = {}
         for word in [word for word in topic.split() if len(word) >= MIN_WORD_CHARS][:ROWS]:
             for row in library.list_reports(ListReports(query=word[:SHOWN_CHARS], limit=5))["reports"]:
                 rows[row["report_id"]] = (rows.get(row["report_id"], (0, row))[0] + 1, row)
@@ -168,13 +168,13 @@ def _similar(library: Library, topic: str) -> list[Row]:
     return [{name: row[name] for name in names if name in row} for row in found]
 
 
-def _head(answer: Row) -> str:
+def _head(answer: Json) -> str:
     """Return title, id and version of the report as JSON."""
     version = answer.get("version") or answer["to_version"]
     return _json({"title": answer["title"], "report_id": answer["report_id"], "version": version})
 
 
-def _rows(rows: Sequence[Row], tool: str) -> str:
+def _rows(rows: Sequence[Json], tool: str) -> str:
     """Return the first rows, one a line, and the tool that shows the others."""
     if not rows:
         return "nothing"

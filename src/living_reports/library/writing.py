@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
-from living_reports.changes import Outcome, parse_text
+from living_reports.changes import Change, Outcome, citation_source, parse_text
 from living_reports.errors import RequestIdReusedError, TooLargeError
+from living_reports.library.sources import Sources
 from living_reports.model.delta import diff
 from living_reports.model.event import ActionType, AuditEvent, Author
 from living_reports.model.report import sha256_hex
@@ -48,7 +49,8 @@ _SPARE_CHARS = 300
 """Room for the warning that something was left out."""
 _NEW_IDS = "new items get other ids when this is done and not only tried"
 
-Row = dict[str, Any]
+Json = dict[str, Any]
+_HashOf = Callable[[str], str | None]
 
 
 def utc_now() -> str:
@@ -76,10 +78,10 @@ class WriteCall:
 
     reason: str
     request_id: str
-    content: Row
+    content: Json
 
     @classmethod
-    def checked(cls, reason: str, request_id: str, content: Row) -> WriteCall:
+    def checked(cls, reason: str, request_id: str, content: Json) -> WriteCall:
         """Return the call with its texts checked.
 
         Raises:
@@ -114,7 +116,7 @@ class WriteCall:
                 version=record.version,
             )
 
-    def first_answer(self, edit: Transaction) -> Row | None:
+    def first_answer(self, edit: Transaction) -> Json | None:
         """Return the answer that this request got before, if it is remembered.
 
         Raises:
@@ -128,7 +130,7 @@ class WriteCall:
 
     def note(self, outcome: Outcome, author: Author, ts: str, warnings: Sequence[str], **extra: Any) -> Note:
         """Return the note of the event that records this call; empty `extra` fields are left out."""
-        kept: Row = {"created": _short_created(outcome.created)}
+        kept: Json = {"created": _short_created(outcome.created)}
         if self.request_id:
             kept |= {"request_sha256": self.content_hash, "applied": outcome.applied}
             kept["warnings"] = _capped(list(warnings))
@@ -166,6 +168,37 @@ def _stated(value: Any) -> Any:
     }
 
 
+def with_hashes(changes: Iterable[Change], sources: Sources) -> list[Change]:
+    """Return the changes with the current sha256 of each document that they cite.
+
+    The hash is taken before the changes are applied, so that applying stays pure and citing an unchanged
+    file again changes nothing. A hash that the caller states is kept: the caller may have read the file
+    at another time.
+    """
+    hash_of = cache(sources.sha256_of)  # a call may cite one file many times
+    return [_hashed(change, hash_of) for change in changes]
+
+
+def _hashed(change: Change, hash_of: _HashOf) -> Change:
+    if change.op == "remove_citation":  # its fields say which citation, not what to cite
+        return change
+    fields: dict[str, Any] = dict(change.fields)
+    if "citation" in fields:
+        fields["citation"] = _with_hash(fields["citation"], hash_of)
+    if "citations" in fields:
+        fields["citations"] = [_with_hash(each, hash_of) for each in fields["citations"]]
+    if "insights" in fields:
+        fields["insights"] = [_hashed(each, hash_of) for each in fields["insights"]]
+    return replace(change, fields=fields)
+
+
+def _with_hash(stated: dict[str, str], hash_of: _HashOf) -> dict[str, str]:
+    if "response_hash" in stated or "path" not in stated or citation_source(stated) != "document":
+        return stated
+    sha256 = hash_of(stated["path"])
+    return stated | {"response_hash": sha256} if sha256 else stated
+
+
 def bare_event(action_type: ActionType, report_id: str, reason: str, author: Author) -> AuditEvent:
     """Return an event that makes no version; the store fills in its hashes."""
     payload = {key: value for key, value in (("reason", reason), ("client", author.client)) if value}
@@ -182,12 +215,12 @@ def bare_event(action_type: ActionType, report_id: str, reason: str, author: Aut
 # --- Answers -------------------------------------------------------------------------------
 
 
-def created_answer(record: Event, title: str, warnings: Iterable[str] = ()) -> Row:
+def created_answer(record: Event, title: str, warnings: Iterable[str] = ()) -> Json:
     """Return the answer of `create_report`."""
     return _fitted(_head(record, title) | _created(record), list(warnings))
 
 
-def changed_answer(record: Event, title: str, applied: int, warnings: Iterable[str] = ()) -> Row:
+def changed_answer(record: Event, title: str, applied: int, warnings: Iterable[str] = ()) -> Json:
     """Return the answer of `update_report` and `revert_report` after a commit."""
     answer = _head(record, title) | {"applied": applied} | _created(record)
     answer = _with_edits(answer, record.delta)
@@ -196,7 +229,7 @@ def changed_answer(record: Event, title: str, applied: int, warnings: Iterable[s
     return _fitted(answer, list(warnings))
 
 
-def repeated_answer(record: Event, title: str) -> Row:
+def repeated_answer(record: Event, title: str) -> Json:
     """Return the answer that an earlier call with the same `request_id` got."""
     warnings = record.payload.get("warnings", [])
     if record.is_whole:
@@ -211,10 +244,10 @@ def preview_answer(
     rebased_over: Sequence[int],
     *,
     dry_run: bool,
-) -> Row:
+) -> Json:
     """Return the answer of a call that commits nothing: a dry run, or changes that alter nothing."""
     outline = edit.snapshot.outline
-    answer: Row = {
+    answer: Json = {
         "report_id": outline.report_id,
         "title": outline.title,
         "version": outline.outline_version,
@@ -231,7 +264,7 @@ def preview_answer(
     return _fitted(answer, notes)
 
 
-def _head(record: Event, title: str) -> Row:
+def _head(record: Event, title: str) -> Json:
     return {
         "report_id": record.event.report_id,
         "title": title,
@@ -240,12 +273,12 @@ def _head(record: Event, title: str) -> Row:
     }
 
 
-def _created(record: Event) -> Row:
+def _created(record: Event) -> Json:
     created = record.payload.get("created")
     return {"created": created} if created else {}
 
 
-def _with_edits(answer: Row, delta: list[Row]) -> Row:
+def _with_edits(answer: Json, delta: list[Json]) -> Json:
     """Return the answer with its `changed` field."""
     for value_chars in _VALUE_CHARS:
         changed = brief_edits(delta, limit=value_chars)
@@ -255,7 +288,7 @@ def _with_edits(answer: Row, delta: list[Row]) -> Row:
     return full
 
 
-def _short_created(created: dict[str, list[dict[str, str]]]) -> Row:
+def _short_created(created: dict[str, list[dict[str, str]]]) -> Json:
     """Return new items as answers and events name them: whole ids, titles cut."""
     return {
         kind: [
@@ -266,10 +299,10 @@ def _short_created(created: dict[str, list[dict[str, str]]]) -> Row:
     }
 
 
-def _fitted(answer: Row, warnings: list[str]) -> Row:
+def _fitted(answer: Json, warnings: list[str]) -> Json:
     """Leave out the ends of long lists until the answer is short enough."""
     warnings = _capped(warnings)
-    lists: list[tuple[str, Row]] = [("changed", answer)]
+    lists: list[tuple[str, Json]] = [("changed", answer)]
     if isinstance(answer.get("created"), dict):
         answer["created"] = dict(answer["created"])
         lists += [(kind, answer["created"]) for kind in ("insights", "sections")]
