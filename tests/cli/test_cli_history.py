@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Sequence
@@ -14,14 +13,7 @@ import pytest
 
 from living_reports.cli.show_history import difference
 from living_reports.cli.terminal import Terminal
-from support.command_line import run_command, run_json, run_ok, run_refused
-
-
-class Screen(io.StringIO):
-    """A stream that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
+from support.command_line import TerminalStream, run_command, run_json, run_ok, run_refused
 
 
 @pytest.fixture
@@ -126,7 +118,7 @@ def test_a_text_diff_is_piped_as_it_is(root: Path, health: str) -> None:
 def test_a_text_diff_is_coloured_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    screen = Screen()
+    screen = TerminalStream()
     difference(Terminal(screen), {"text": "@@ Errors @@\n ## Errors\n-12\x1b[2J\n+15\n"})
     assert screen.getvalue().splitlines() == [
         "\x1b[36m@@ Errors @@\x1b[0m",

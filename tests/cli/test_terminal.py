@@ -12,25 +12,19 @@ import pytest
 from living_reports.cli import terminal
 from living_reports.cli.page import show_markdown
 from living_reports.cli.terminal import Terminal, cells, clean, cut, progress_indicator, size, wrap
-
-
-class Screen(io.StringIO):
-    """A stream that is a terminal."""
-
-    def isatty(self) -> bool:
-        return True
+from support.command_line import TerminalStream
 
 
 @pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+def screen(monkeypatch: pytest.MonkeyPatch) -> TerminalStream:
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.delenv("NO_COLOR", raising=False)
-    return Screen()
+    return TerminalStream()
 
 
 @pytest.fixture
-def plain_screen(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> Screen:
+def plain_screen(screen: TerminalStream, monkeypatch: pytest.MonkeyPatch) -> TerminalStream:
     monkeypatch.setenv("NO_COLOR", "1")
     return screen
 
@@ -62,32 +56,34 @@ def test_sizes_as_a_person_says_them(count: int, text: str) -> None:
     assert size(count) == text
 
 
-def rows_of(screen: Screen, rows: Sequence[Sequence[str]]) -> list[str]:
+def rows_of(screen: TerminalStream, rows: Sequence[Sequence[str]]) -> list[str]:
     Terminal(screen).table(rows)
     return screen.getvalue().splitlines()
 
 
-def test_the_widest_column_gives_way(plain_screen: Screen) -> None:
+def test_the_widest_column_gives_way(plain_screen: TerminalStream) -> None:
     lines = rows_of(plain_screen, [["id1", "word " * 20, "end"], ["id2", "short", "end"]])
     assert max(map(cells, lines)) <= 40
     assert [line.split()[-1] for line in lines] == ["end", "end"]
     assert lines[0].index("end") == lines[1].index("end")
 
 
-def test_a_table_can_be_shown_whole(plain_screen: Screen) -> None:
+def test_a_table_can_be_shown_whole(plain_screen: TerminalStream) -> None:
     Terminal(plain_screen).table([["id1", "some words that do not fit on one line", "end"]], whole=True)
     lines = plain_screen.getvalue().splitlines()
     assert lines == ["  id1  some words that do not fit    end", "       on one line"]
 
 
-def test_colour_only_for_a_terminal_that_wants_it(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colour_only_for_a_terminal_that_wants_it(
+    screen: TerminalStream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert Terminal(screen).style("x", "red") == "\x1b[31mx\x1b[0m"
     assert Terminal(io.StringIO()).style("x", "red") == "x"
     monkeypatch.setenv("NO_COLOR", "1")
     assert Terminal(screen).style("x", "red") == "x"
 
 
-class Watched(Screen):
+class Watched(TerminalStream):
     """A terminal that says when something was written to it."""
 
     def __init__(self) -> None:
@@ -131,7 +127,7 @@ Some **bold** prose that is longer than the screen is wide.
 """
 
 
-def test_a_page_on_a_terminal(plain_screen: Screen) -> None:
+def test_a_page_on_a_terminal(plain_screen: TerminalStream) -> None:
     show_markdown(Terminal(plain_screen), PAGE)
     assert plain_screen.getvalue().splitlines() == [
         "Health",

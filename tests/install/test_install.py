@@ -20,6 +20,7 @@ from living_reports.install import CLIENTS, install, server_command
 from living_reports.install.clients import Client
 from living_reports.install.plan import plan_install
 from support.disk_faults import outcome_of
+from support.folders import file_contents
 from support.mcp_client import first_call
 
 WINDOWS = {"APPDATA": "D:\\Roaming", "LOCALAPPDATA": "D:\\Local"}
@@ -147,19 +148,15 @@ def test_an_install_shows_its_edit_and_a_second_one_changes_nothing(
     assert str(backup) in shown
     assert '\n-  "mcpServers": {}\n+  "mcpServers": {\n+    "living-reports": {\n' in shown
     assert backup.read_text() == '{\n  "mcpServers": {}\n}\n'
-    edited = snapshot(home)
+    edited = file_contents(home)
     assert main(["install", "cursor", "--root", str(reports)]) == 0
     assert "already has this server; nothing was changed" in capsys.readouterr().out
-    assert snapshot(home) == edited
+    assert file_contents(home) == edited
     assert main(["uninstall", "cursor"]) == 0
     assert file.read_text() == '{\n  "mcpServers": {}\n}\n'
     assert "removed from Cursor" in capsys.readouterr().out
     assert main(["uninstall", "cursor"]) == 0
     assert "does not have this server; nothing was changed" in capsys.readouterr().out
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("name", CLIENTS)
@@ -175,14 +172,14 @@ def test_a_file_that_does_not_parse_is_refused_and_untouched(
 ) -> None:
     file = home / ".claude.json"
     file.write_text('{"mcpServers": {},}')
-    before = snapshot(home)
+    before = file_contents(home)
     assert main(["install", "claude-code"]) == main(["uninstall", "claude-code"]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "invalid_input" in captured.err
     assert str(file) in captured.err
     assert "line 1 column" in captured.err
-    assert snapshot(home) == before
+    assert file_contents(home) == before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such permissions")

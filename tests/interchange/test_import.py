@@ -22,6 +22,7 @@ from living_reports.library.requests import AuditReport, GetReport, ListReports,
 from living_reports.model.event import Author
 from support.command_line import run_command, run_json, run_ok
 from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
+from support.folders import file_contents
 from support.histories import revisions
 from support.library_reports import ANN, create_report, replace_content, update_report
 from support.stored_reports import log_events, require_sound
@@ -46,11 +47,6 @@ def bring_one(library: Library, path: Path) -> str:
     assert "refused" not in found
     [row] = found["imported"]
     return str(row["report_id"])
-
-
-def files(folder: Path) -> dict[str, bytes]:
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found if path.name != ".lock"}
 
 
 def folder_of(library: Library, report: str) -> Path:
@@ -113,10 +109,10 @@ def imported_of(library: Library, report: str) -> list[Row]:
 
 
 def test_a_reports_directory_of_igloo_comes_in_byte_for_byte(library: Library) -> None:
-    before = files(IGLOO)
+    before = file_contents(IGLOO)
     assert bring_one(library, IGLOO) == REVIEW
-    assert files(folder_of(library, REVIEW)) == files(IGLOO / "by_id" / REVIEW)
-    assert files(IGLOO) == before
+    assert file_contents(folder_of(library, REVIEW)) == file_contents(IGLOO / "by_id" / REVIEW)
+    assert file_contents(IGLOO) == before
     assert [row["title"] for row in library.list_reports(ListReports())["reports"]] == ["Quarterly review"]
 
 
@@ -137,7 +133,7 @@ def test_a_root_of_ours_comes_in_with_every_version(library: Library, tmp_path: 
     for number in range(20):
         update_report(other, report, replace_content(f"Text {number}"))
     bring(library, tmp_path / "other")
-    assert files(folder_of(library, report)) == files(folder_of(other, report))
+    assert file_contents(folder_of(library, report)) == file_contents(folder_of(other, report))
     require_sound(library.storage, report)
 
 

@@ -16,6 +16,7 @@ from support.library_reports import (
     append_text,
     content_of,
     create_report,
+    refused_update,
     replace_content,
     set_title,
     update_report,
@@ -26,13 +27,6 @@ TEN = {"op": "edit_text", "section": "Errors", "find": "12 %", "replace": "10 %"
 NINE = {"op": "edit_text", "section": "Errors", "find": "12 %", "replace": "9 %"}
 
 
-def refused(library: Library, report: str, *changes: Row, expected_version: int = 1, **more: Any) -> Row:
-    with pytest.raises(VersionConflictError) as caught:
-        update_report(library, report, *changes, expected_version=expected_version, **more)
-    error: Row = caught.value.answer()["error"]
-    return error
-
-
 def size(error: Row) -> int:
     return len(json.dumps({"error": error}, ensure_ascii=False, separators=(",", ":")).encode())
 
@@ -40,7 +34,7 @@ def size(error: Row) -> int:
 def test_one_clash_is_told_whole_and_short(library: Library) -> None:
     report = create_report(library)
     made = update_report(library, report, TEN, reason="June", author=BEN)
-    error = refused(library, report, append_text("x", "Latency"), NINE, reason="July")
+    error = refused_update(library, report, append_text("x", "Latency"), NINE, reason="July")
     assert (error["code"], error["retry"]) == ("version_conflict", "changed")
     assert (error["expected_version"], error["current_version"]) == (1, 2)
     [conflict] = error["conflicts"]
@@ -68,7 +62,9 @@ def test_of_a_long_text_the_lines_that_clash_are_shown(library: Library) -> None
         edit | {"find": "vendor 7 ", "replace": "V7 "},
     )
     update_report(library, report, *theirs, edit | {"find": "| 1.99 |", "replace": "| 2.0 |"}, author=BEN)
-    error = refused(library, report, edit | {"find": "vendor 7 | product", "replace": "vendor 7 | tool"})
+    error = refused_update(
+        library, report, edit | {"find": "vendor 7 | product", "replace": "vendor 7 | tool"}
+    )
     [conflict] = error["conflicts"]
     assert conflict["base"] == lines[7]
     assert conflict["current"] == "| V7 | product | 1.8 |"
@@ -78,7 +74,7 @@ def test_of_a_long_text_the_lines_that_clash_are_shown(library: Library) -> None
 def test_retry_with_is_the_same_call_against_the_current_version(library: Library) -> None:
     report = create_report(library)
     update_report(library, report, replace_content("10 % fail."), author=BEN)
-    error = refused(library, report, replace_content("9 % fail."), reason="July")
+    error = refused_update(library, report, replace_content("9 % fail."), reason="July")
     again = error["retry_with"]
     assert again == {
         "report": report,
@@ -102,7 +98,7 @@ def test_retry_with_is_the_same_call_against_the_current_version(library: Librar
 def test_retry_with_is_left_out_where_it_is_long(library: Library, mine: Row, is_given: bool) -> None:
     report = create_report(library)
     update_report(library, report, TEN, author=BEN)
-    error = refused(library, report, mine)
+    error = refused_update(library, report, mine)
     assert ("retry_with" in error) is is_given
     assert size(error) < 2_000
 
@@ -114,7 +110,7 @@ def test_who_is_named_is_who_last_changed_the_lines_that_clash(library: Library)
     update_report(library, report, edit | {"find": "2", "replace": "II"}, author=BEN, reason="in the way")
     update_report(library, report, edit | {"find": "four", "replace": "4"}, author=BEN, reason="elsewhere")
     update_report(library, report, set_title("Checkout"), author=BEN)
-    [conflict] = refused(library, report, edit | {"find": "two", "replace": "zwei"})["conflicts"]
+    [conflict] = refused_update(library, report, edit | {"find": "two", "replace": "zwei"})["conflicts"]
     assert conflict["by"]["reason"] == "in the way"
 
 
@@ -133,7 +129,7 @@ def test_what_clashes_is_shown_with_the_change_that_it_clashes_with(
 ) -> None:
     report = create_report(library)
     update_report(library, report, theirs, author=BEN)
-    error = refused(library, report, mine)
+    error = refused_update(library, report, mine)
     assert error["conflicts"][0]["change"] == "changes[0]"
     assert size(error) < 2_500
 
@@ -143,7 +139,7 @@ def test_what_was_removed_is_brought_back_as_the_refusal_says(library: Library) 
     insight = library.storage.read(report).outline.insights[0].insight_id
     update_report(library, report, {"op": "remove_insight", "insight": insight}, author=BEN)
     mine = {"op": "edit_insight", "insight": insight, "importance": 9}
-    error = refused(library, report, mine)
+    error = refused_update(library, report, mine)
     [conflict] = error["conflicts"]
     assert conflict["current"] is None
     assert "retry_with" not in error
@@ -156,7 +152,7 @@ def test_a_conflict_in_long_text_of_many_bytes_stays_short(library: Library) -> 
     sections = [{"title": "Errors", "content": "風" * 5_000}]
     report = create_report(library, sections=sections)
     update_report(library, report, replace_content("險" * 5_000), author=BEN, reason="因" * 1_000)
-    error = refused(library, report, replace_content("為" * 5_000))
+    error = refused_update(library, report, replace_content("為" * 5_000))
     assert size(error) < 2_000
     assert error["conflicts"][0]["yours"].startswith("為")
 
@@ -167,7 +163,9 @@ def test_many_conflicts_are_counted_and_the_answer_stays_short(library: Library)
     update_report(
         library, report, *(replace_content("10 % " * 80, f"Section {n}") for n in range(100)), author=BEN
     )
-    error = refused(library, report, *(replace_content("9 % " * 80, f"Section {n}") for n in range(100)))
+    error = refused_update(
+        library, report, *(replace_content("9 % " * 80, f"Section {n}") for n in range(100))
+    )
     assert len(error["conflicts"]) == 8
     assert error["more_conflicts"] == 92
     assert size(error) < 6_000
@@ -175,11 +173,11 @@ def test_many_conflicts_are_counted_and_the_answer_stays_short(library: Library)
 
 def test_a_version_that_is_not_there_yet_or_never_was(library: Library) -> None:
     report = create_report(library)
-    error = refused(library, report, append_text("x"), expected_version=7)
+    error = refused_update(library, report, append_text("x"), expected_version=7)
     assert error["conflicts"] == []
     assert "no version 7 yet" in error["hint"]
     assert "retry_with" not in error
-    assert refused(library, report, append_text("x"), expected_version=-3)["conflicts"] == []
+    assert refused_update(library, report, append_text("x"), expected_version=-3)["conflicts"] == []
 
 
 def test_a_revert_is_refused_in_the_same_way(library: Library) -> None:

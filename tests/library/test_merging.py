@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
-from living_reports.errors import ItemNotFoundError, ReportError, TooLargeError, VersionConflictError
+from living_reports.errors import ItemNotFoundError, ReportError, TooLargeError
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, GetReport, UpdateReport
 from support.library_reports import (
@@ -18,6 +17,7 @@ from support.library_reports import (
     content_of,
     create_report,
     folder_of,
+    refused_update,
     replace_content,
     set_title,
     update_report,
@@ -35,13 +35,6 @@ TWO = [
 
 def edit_text(find: str, replace: str, section: str = "Errors") -> Json:
     return {"op": "edit_text", "section": section, "find": find, "replace": replace}
-
-
-def refused(library: Library, report: str, *changes: Json, expected_version: int = 1, **more: Any) -> Json:
-    with pytest.raises(VersionConflictError) as caught:
-        update_report(library, report, *changes, expected_version=expected_version, **more)
-    error: Json = caught.value.answer()["error"]
-    return error
 
 
 def insight_of(library: Library, report: str) -> str:
@@ -149,7 +142,7 @@ def test_an_importance_that_both_set_is_told(library: Library) -> None:
     ask = {"op": "edit_insight", "insight": insight}
     update_report(library, report, ask | {"importance": 8}, author=BEN, reason="worse")
     update_report(library, report, append_text("x", "Latency"), author=BEN)
-    error = refused(library, report, append_text("y", "Latency"), ask | {"importance": 2})
+    error = refused_update(library, report, append_text("y", "Latency"), ask | {"importance": 2})
     rows = {row["at"].split("/")[-1]: row for row in error["conflicts"]}
     row = rows["importance"]
     assert (row["change"], row["base"], row["current"], row["yours"]) == ("changes[1]", 3, 8, 2)
@@ -161,7 +154,7 @@ def test_an_importance_that_both_set_is_told(library: Library) -> None:
 def test_what_is_gone_is_told_as_null(library: Library) -> None:
     report = create_report(library, sections=TWO)
     update_report(library, report, {"op": "remove_section", "section": "Latency"}, author=BEN, reason="moot")
-    [row] = refused(library, report, append_text("x", "Latency"))["conflicts"]
+    [row] = refused_update(library, report, append_text("x", "Latency"))["conflicts"]
     assert (row["change"], row["current"]) == ("changes[0]", None)
     assert "x" in row["yours"]["content"]
     assert row["by"]["reason"] == "moot"
@@ -172,7 +165,7 @@ def test_what_both_moved_names_the_move(library: Library) -> None:
     ask = {"op": "move_insight", "insight": insight_of(library, report)}
     update_report(library, report, ask | {"section": "Latency"}, author=BEN, reason="belongs there")
     update_report(library, report, append_text("x", "Latency"), author=BEN)
-    [row] = refused(library, report, ask | {"section": "Costs"})["conflicts"]
+    [row] = refused_update(library, report, ask | {"section": "Costs"})["conflicts"]
     assert row["change"] == "changes[0]"
     assert row["by"]["reason"] == "belongs there"
 
@@ -180,7 +173,7 @@ def test_what_both_moved_names_the_move(library: Library) -> None:
 def test_retry_with_keeps_what_does_not_clash(library: Library) -> None:
     report = create_report(library, sections=TWO)
     update_report(library, report, replace_content("1\n\n2\n\nthree"), author=BEN)
-    error = refused(library, report, replace_content("one\n\nzwei\n\nthree"), set_title("Checkout"))
+    error = refused_update(library, report, replace_content("one\n\nzwei\n\nthree"), set_title("Checkout"))
     assert "your decision" in error["hint"]
     assert library.update_report(UpdateReport(**error["retry_with"]), author=ANN)["version"] == 3
     assert content_of(library, report) == "1\n\nzwei\n\nthree"
@@ -191,7 +184,7 @@ def test_nothing_is_changed_by_a_refusal(library: Library) -> None:
     report = create_report(library, sections=TWO)
     update_report(library, report, set_title("Theirs"), author=BEN)
     before = (folder_of(library, report) / "audit.jsonl").read_bytes()
-    refused(library, report, set_title("Mine"), append_text("x"))
+    refused_update(library, report, set_title("Mine"), append_text("x"))
     assert (folder_of(library, report) / "audit.jsonl").read_bytes() == before
 
 

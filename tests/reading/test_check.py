@@ -18,13 +18,10 @@ from living_reports.reading.check import (
     is_stale,
     utc_day,
 )
+from support.small_outline import uid
 
 TODAY = date(2026, 11, 23)
 CITED = [{"source": "url", "url": "https://example.org/run/7"}]
-
-
-def uid(number: int) -> str:
-    return f"{number:08x}-0000-4000-8000-000000000000"
 
 
 def insight(number: int, **fields: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from living_reports.reading.compact import brief_edits, event_row, short_ids, si
 from living_reports.reading.requests import GetReport
 from living_reports.reading.views import view_args
 from support.pages import markdown
+from support.small_outline import uid
 
 TODAY = date(2026, 11, 23)
 HEAD = ["report_id", "title", "version", "status", "tags", "updated_at"]
@@ -31,10 +32,6 @@ def report_view(
     """Return the view that these arguments of `get_report` ask for."""
     request = GetReport(outline.report_id, **arguments)
     return views.report_view(outline, request, today=today, to_markdown=markdown, last_change=last_change)
-
-
-def uid(number: int) -> str:
-    return f"{number:08x}-0000-4000-8000-000000000000"
 
 
 def insight(number: int, importance: int = 5, **fields: Any) -> dict[str, Any]:

@@ -19,6 +19,7 @@ import pytest
 from living_reports.model.report import Outline
 from living_reports.render.prose import Prose
 from support.pages import html
+from support.small_outline import uid
 
 TODAY = date(2026, 11, 23)
 HEAD = "5e3c0a4b" * 8
@@ -27,10 +28,6 @@ PNG = base64.b64decode(
 )
 STYLE = Path(__file__).parents[2] / "src" / "living_reports" / "render" / "page.css"
 VOID = {"meta", "br", "hr", "img", "wbr"}
-
-
-def uid(number: int) -> str:
-    return f"{number:08x}-0000-4000-8000-000000000000"
 
 
 def insight(number: int, importance: int, **fields: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import pytest
 
 from living_reports.model.report import Outline
 from support.pages import markdown
+from support.small_outline import uid
 
 TODAY = date(2026, 11, 23)
 PAGE = {
@@ -18,10 +19,6 @@ PAGE = {
     "accessed_at": "2026-11-20",
 }
 QUERY = {"source": "query", "provider": "snowflake", "execution_id": "01b2"}
-
-
-def uid(number: int) -> str:
-    return f"{number:08x}-0000-4000-8000-000000000000"
 
 
 def insight(number: int, importance: int, **fields: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from living_reports.library.requests import CreateReport, GetReport
 from living_reports.model.event import Author
 from living_reports.server.stdio import END_BYTES, GRACE_S, MAX_LINE_BYTES, Unparsed, split_lines
 from living_reports.store.files.lock import hold
+from support.library_reports import lock_path
 from support.wire import COMMAND, INITIALIZE, INITIALIZED, Wire, environment, start_server, tool_call
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
@@ -28,10 +29,6 @@ def report(tmp_path: Path) -> str:
         CreateReport("Health", [{"title": "Log"}]), author=Author("cli", "ann")
     )
     return str(created["report_id"])
-
-
-def lock_of(root: Path, report: str) -> Path:
-    return root / "by_id" / report / ".lock"
 
 
 def append(request_id: int, report: str) -> dict[str, object]:
@@ -68,7 +65,7 @@ def test_everything_asked_for_is_answered_before_it_ends(tmp_path: Path, report:
 
 def test_a_call_that_waits_when_stdin_ends_is_finished(tmp_path: Path, report: str) -> None:
     with start_server(tmp_path) as wire:
-        with hold(lock_of(tmp_path, report), 5.0):
+        with hold(lock_path(tmp_path, report), 5.0):
             wire.send(append(2, report))
             wait_until_read(wire)
             wire.stdin.close()
@@ -79,7 +76,7 @@ def test_a_call_that_waits_when_stdin_ends_is_finished(tmp_path: Path, report: s
 def test_a_call_that_has_begun_is_finished_though_it_is_cancelled(tmp_path: Path, report: str) -> None:
     cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}}
     with start_server(tmp_path) as wire:
-        with hold(lock_of(tmp_path, report), 5.0):
+        with hold(lock_path(tmp_path, report), 5.0):
             wire.send(append(2, report))
             wait_until_read(wire)
             wire.send(cancelled)
@@ -124,7 +121,7 @@ def test_what_runs_at_a_signal_is_finished_and_answered(
     tmp_path: Path, report: str, number: int, code: int
 ) -> None:
     with start_server(tmp_path) as wire:
-        with hold(lock_of(tmp_path, report), 5.0):
+        with hold(lock_path(tmp_path, report), 5.0):
             wire.send(append(2, report))
             wait_until_read(wire)
             wire.process.send_signal(number)
@@ -135,7 +132,7 @@ def test_what_runs_at_a_signal_is_finished_and_answered(
 
 @POSIX
 def test_what_is_stuck_at_a_signal_does_not_keep_it(tmp_path: Path, report: str) -> None:
-    with start_server(tmp_path) as wire, hold(lock_of(tmp_path, report), 5.0):
+    with start_server(tmp_path) as wire, hold(lock_path(tmp_path, report), 5.0):
         wire.send(append(2, report))
         wait_until_read(wire)
         wire.process.send_signal(signal.SIGTERM)

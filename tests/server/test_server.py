@@ -27,6 +27,7 @@ from living_reports.server.tools import BY_NAME, INSTRUCTIONS
 from living_reports.server.worker import WORKER_THREADS
 from living_reports.settings import Settings
 from living_reports.store.files.lock import hold
+from support.library_reports import lock_path
 from support.mcp_client import PROTOCOL_MODES, call_refused, call_tool, connect, run_async
 
 ANN = Author("cli", "ann")
@@ -184,10 +185,6 @@ def test_a_read_creates_nothing(tmp_path: Path) -> None:
 # --- Many calls at once ------------------------------------------------------------------
 
 
-def locked_path(root: Path, report_id: str) -> Path:
-    return root / "by_id" / report_id / ".lock"
-
-
 def test_a_stuck_report_starves_no_other(tmp_path: Path) -> None:
     library = Library(tmp_path)
     stuck = library.create_report(CreateReport("Stuck", [{"title": "Log"}]), author=ANN)["report_id"]
@@ -200,7 +197,7 @@ def test_a_stuck_report_starves_no_other(tmp_path: Path) -> None:
                 change = {"op": "append_text", "section": "Log", "text": "x"}
                 await call_tool(client, "update_report", report=stuck, changes=[change])
 
-            with hold(locked_path(tmp_path, stuck), 5.0):
+            with hold(lock_path(tmp_path, stuck), 5.0):
                 for _ in range(WORKER_THREADS * 2):
                     tasks.start_soon(append)
                 for _ in range(3):
@@ -223,7 +220,7 @@ def test_waiting_calls_time_out_with_an_error(tmp_path: Path) -> None:
                 assert (error["code"], error["retry"]) == ("lock_timeout", "same")
                 assert error["waited_seconds"] >= 0.25
 
-            with hold(locked_path(tmp_path, stuck), 5.0):
+            with hold(lock_path(tmp_path, stuck), 5.0):
                 async with anyio.create_task_group() as calls:
                     for title in ("one", "two", "three"):
                         calls.start_soon(retitle, title)

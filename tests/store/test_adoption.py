@@ -27,6 +27,7 @@ from living_reports.library.requests import (
 from living_reports.model.report import outline_bytes
 from living_reports.storage import GlobalStorage
 from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
+from support.folders import file_contents
 from support.stored_reports import ANN, copy_root, event_of_type, log_events, log_lines
 
 DATA = Path(__file__).parents[1] / "data" / "igloo"
@@ -47,13 +48,8 @@ def folder(library: Library) -> Path:
     return library.storage.by_id / REVIEW
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    found = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
-
-
 def test_reading_takes_the_files_as_they_are(library: Library, folder: Path) -> None:
-    before = files(folder)
+    before = file_contents(folder)
     report = library.get_report(GetReport("quarterly review", view="sections"))
     assert report["version"] == VERSION
     assert [section["title"] for section in report["sections"]] == ["Revenue", "Churn"], "by their `order`"
@@ -61,7 +57,7 @@ def test_reading_takes_the_files_as_they_are(library: Library, folder: Path) -> 
     events = library.audit_report(AuditReport(REVIEW, limit=100))["events"]
     assert [event["action_type"] for event in events] == ["render", *["evolve"] * 7, "create"]
     assert library.audit_report(AuditReport(REVIEW, verify=True))["verified"]["ok"] is True
-    assert files(folder) == before
+    assert file_contents(folder) == before
 
 
 def test_a_lost_index_is_made_from_its_folders(library: Library) -> None:
@@ -72,7 +68,7 @@ def test_a_lost_index_is_made_from_its_folders(library: Library) -> None:
 def test_the_first_write_adopts_with_the_whole_outline_above_all_versions(
     library: Library, folder: Path
 ) -> None:
-    before = files(folder)
+    before = file_contents(folder)
     assert library.update_report(UpdateReport(REVIEW, TITLE), author=ANN)["version"] == VERSION + 2
     adoption, change = log_events(folder)[-2:]
     assert adoption["payload"]["outline_version"] == VERSION + 1
@@ -96,11 +92,11 @@ def test_the_version_known_before_the_adoption_is_still_the_one_to_expect(librar
 
 
 def test_another_expected_version_is_refused_and_adopts_nothing(library: Library, folder: Path) -> None:
-    before = files(folder)
+    before = file_contents(folder)
     with pytest.raises(VersionConflictError):
         library.update_report(UpdateReport(REVIEW, TITLE, expected_version=VERSION - 1), author=ANN)
     library.update_report(UpdateReport(REVIEW, TITLE, dry_run=True), author=ANN)
-    assert files(folder) == before
+    assert file_contents(folder) == before
 
 
 def test_the_version_is_above_those_of_backups_and_events_too(library: Library, folder: Path) -> None:
@@ -118,13 +114,13 @@ def test_the_original_bytes_and_igloos_own_backups_are_never_pruned(
     log.write_text(
         "".join(f"{json.dumps(line, separators=separators)}\n" for line in lines), encoding="utf-8"
     )
-    original = files(folder)
+    original = file_contents(folder)
     for number in range(30):
         library.update_report(
             UpdateReport(REVIEW, [{"op": "set_title", "title": f"Title {number}"}]), author=ANN
         )
     adoption = next(event for event in log_events(folder) if event["payload"].get("adopted"))
-    kept = files(folder)
+    kept = file_contents(folder)
     assert kept[f"backups/{adoption['payload']['backup_filename']}"] == original["outline.json"]
     assert {name for name in original if name.startswith("backups/")} <= set(kept)
 

@@ -24,11 +24,6 @@ from living_reports.store.files.search.words import best_matches, folded, parse_
 from support.library_reports import append_text, create_report, set_title, update_report
 from support.search import TODAY, Finder, create_with_text, sections_with_text
 
-
-def database_of(root: Path) -> Path:
-    return root / ".search.sqlite"
-
-
 # --- Words --------------------------------------------------------------------------------
 
 TEXTS = {

@@ -24,12 +24,7 @@ from living_reports.store.files.catalogue import ReportIndex
 from living_reports.store.files.search.follower import Follower
 from support.library_reports import ANN, append_text, folder_of, set_title, update_report
 from support.processes import require_success, start_python
-from support.search import Finder, create_with_text
-
-
-def database_of(root: Path) -> Path:
-    return root / ".search.sqlite"
-
+from support.search import Finder, create_with_text, database_of
 
 # --- Following ----------------------------------------------------------------------------
 

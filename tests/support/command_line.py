@@ -24,6 +24,13 @@ class CommandResult:
     stderr: str
 
 
+class TerminalStream(io.StringIO):
+    """A stream that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def run_command(root: Path, *arguments: str, stdin: str = "") -> CommandResult:
     """Run one command in this process, which is what the command does in its own."""
     out, err = io.StringIO(), io.StringIO()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from living_reports.errors import VersionConflictError
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport, GetReport, UpdateReport
 from living_reports.model.event import Author
@@ -39,6 +42,16 @@ def update_report(library: Library, report: str, *changes: Json, **more: Any) ->
     return library.update_report(UpdateReport(report, list(changes), **more), author)
 
 
+def refused_update(
+    library: Library, report: str, *changes: Json, expected_version: int = 1, **more: Any
+) -> Json:
+    """Update a report and return the error of the version conflict."""
+    with pytest.raises(VersionConflictError) as caught:
+        update_report(library, report, *changes, expected_version=expected_version, **more)
+    error: Json = caught.value.answer()["error"]
+    return error
+
+
 def append_text(text: str, section: str = "Errors") -> Json:
     return {"op": "append_text", "section": section, "text": text}
 
@@ -59,3 +72,7 @@ def content_of(library: Library, report: str, section: str = "Errors", **more: A
 
 def folder_of(library: Library, report: str) -> Path:
     return library.storage.by_id / report
+
+
+def lock_path(root: Path, report: str) -> Path:
+    return root / "by_id" / report / ".lock"

@@ -27,6 +27,10 @@ def create_with_text(library: Library, title: str, text: str, **more: Any) -> st
     return create_report(library, title, sections=sections_with_text(text), **more)
 
 
+def database_of(root: Path) -> Path:
+    return root / ".search.sqlite"
+
+
 class Finder:
     """One process's search over a root."""
 

@@ -46,6 +46,11 @@ def small_outline() -> Outline:
     return normalised(Outline.model_validate(data))
 
 
+def uid(number: int) -> str:
+    """Return an id that begins with a number."""
+    return f"{number:08x}-0000-4000-8000-000000000000"
+
+
 def counting_ids() -> Callable[[], str]:
     count = itertools.count(1)
     return lambda: f"ffff0000-0000-4000-8000-{next(count):012}"
