@@ -1,4 +1,4 @@
-"""Living Reports: documents that agents and people keep true for months.
+"""Living Reports: documents that agents and people keep accurate for months.
 
 Importing this package is cheap: it loads nothing but this file. The library is
 `living_reports.library.Library`, the server `living_reports.server`, and the command
