@@ -356,7 +356,7 @@ class IndexEntry(Model):
 
 
 def review_day(insight: Insight) -> date | None:
-    """Return the last day on which an active insight holds without a review; `None` if it states none."""
+    """Return the day by which an active insight has to be reviewed; `None` if it has none."""
     return utc_day(insight.metadata.get("review_by")) if insight.status == "active" else None
 
 
