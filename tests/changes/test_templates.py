@@ -13,8 +13,8 @@ import pytest
 from living_reports.changes import Change, apply_changes, parse_sections
 from living_reports.changes.report_templates import BUILT_IN, find_template, parse_template
 from living_reports.errors import InvalidInputError
-from living_reports.model.report import Outline
-from living_reports.reading.check import findings, utc_day
+from living_reports.model.report import Outline, utc_day
+from living_reports.reading.check import findings
 from support.small_outline import NOW, counting_ids, small_outline
 
 PLAN = {

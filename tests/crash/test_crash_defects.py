@@ -14,6 +14,7 @@ from living_reports.library import Library
 from living_reports.library.requests import GetReport, ListReports, RevertReport, UpdateReport
 from living_reports.store.files import catalogue, durable, recovery
 from living_reports.store.files.doctor import check_root
+from living_reports.store.files.folder import State
 from support.crash.scenarios import (
     BY_HAND,
     OTHER,
@@ -24,7 +25,7 @@ from support.crash.scenarios import (
     rename,
     some_versions,
 )
-from support.library_reports import ANN
+from support.library_reports import ANN, folder_store
 from support.stored_reports import event_of_type
 
 
@@ -63,7 +64,7 @@ def test_after_a_power_cut_a_deleted_report_is_listed_no_more(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The event was synced, the move into the trash was not."""
-    Library(root).storage.get_report_storage(REPORT).append_audit_event(event_of_type("delete"))
+    folder_store(Library(root)).get_report_storage(REPORT).append_audit_event(event_of_type("delete"))
     power_cut(root, monkeypatch)
     assert [row["report_id"] for row in Library(root).list_reports(ListReports())["reports"]] == [OTHER]
 
@@ -112,7 +113,8 @@ def test_a_torn_append_after_an_adoption_whose_outline_is_not_in_place(tmp_path:
     before = outline_path(root).read_bytes()
     library = Library(root)
     with library.storage.edit(REPORT) as edit:
-        adopted = recovery.adopt(library.storage.get_report_storage(REPORT), edit.snapshot, ANN)
+        assert isinstance(edit.snapshot, State)
+        adopted = recovery.adopt(folder_store(library).get_report_storage(REPORT), edit.snapshot, ANN)
     put_back(outline_path(root), before)
     with (outline_path(root).parent / "audit.jsonl").open("ab") as log:
         log.write(b'{"action_id":"6a1b')

@@ -36,6 +36,7 @@ from support.library_reports import (
     append_text,
     create_report,
     folder_of,
+    folder_store,
     replace_content,
     set_title,
     update_report,
@@ -80,7 +81,7 @@ def bring_bytes(library: Library, data: bytes, folder: Path) -> Row:
 
 
 def leaves_nothing(library: Library) -> bool:
-    by_id = library.storage.by_id
+    by_id = folder_store(library).by_id
     return not by_id.exists() or list(by_id.iterdir()) == []
 
 
@@ -101,7 +102,7 @@ def test_what_left_comes_back_as_it_was(
         assert (folder_of(target, report) / name).read_bytes() == (
             folder_of(library, report) / name
         ).read_bytes()
-    require_sound(target.storage, report)
+    require_sound(folder_store(target), report)
 
 
 def test_every_version_reads_back_and_the_report_lives_on(
@@ -118,7 +119,7 @@ def test_every_version_reads_back_and_the_report_lives_on(
         assert outline_bytes(one) == outline_bytes(other)
     for number in range(15):
         update_report(target, report, replace_content(f"Text {number} " * 20))
-    require_sound(target.storage, report)
+    require_sound(folder_store(target), report)
     assert [row["title"] for row in target.list_reports(ListReports())["reports"]] == ["Shop health"]
 
 
@@ -157,7 +158,7 @@ def test_a_restored_report_with_a_last_event_that_makes_no_version(
     library.restore_report(RestoreReport(report), author=CLI)
     export(library, report, tmp_path / "report.tar")
     assert bring(target, tmp_path / "report.tar")["version"] == 14
-    require_sound(target.storage, report)
+    require_sound(folder_store(target), report)
 
 
 def test_the_file_is_a_plain_tar_of_the_folder(library: Library, report: str, tmp_path: Path) -> None:
@@ -175,10 +176,10 @@ def test_unpacked_by_hand_it_is_the_report(
     library: Library, target: Library, report: str, tmp_path: Path
 ) -> None:
     export(library, report, tmp_path / "report.tar")
-    target.storage.by_id.mkdir(parents=True)
-    subprocess.run(["tar", "-xf", tmp_path / "report.tar", "-C", target.storage.by_id], check=True)
+    folder_store(target).by_id.mkdir(parents=True)
+    subprocess.run(["tar", "-xf", tmp_path / "report.tar", "-C", folder_store(target).by_id], check=True)
     assert target.get_report(GetReport("Shop health"))["version"] == 14
-    require_sound(target.storage, report)
+    require_sound(folder_store(target), report)
 
 
 # --- Refused ------------------------------------------------------------------------------
@@ -278,7 +279,7 @@ def test_only_what_export_writes_is_unpacked(target: Library, tmp_path: Path, da
         unpack(data)
     with pytest.raises(InvalidInputError):
         bring_bytes(target, data, tmp_path)
-    assert not target.storage.reports_root.exists()
+    assert not folder_store(target).reports_root.exists()
 
 
 def test_a_size_that_is_not_there_is_refused() -> None:

@@ -24,7 +24,7 @@ from support.command_line import run_command, run_json, run_ok
 from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
 from support.folders import file_contents
 from support.histories import revisions
-from support.library_reports import ANN, create_report, replace_content, update_report
+from support.library_reports import ANN, create_report, folder_store, replace_content, update_report
 from support.stored_reports import log_events, require_sound
 
 IGLOO = Path(__file__).parents[1] / "data" / "igloo"
@@ -50,11 +50,11 @@ def bring_one(library: Library, path: Path) -> str:
 
 
 def folder_of(library: Library, report: str) -> Path:
-    return library.storage.by_id / report
+    return folder_store(library).by_id / report
 
 
 def leaves_nothing(library: Library) -> bool:
-    by_id = library.storage.by_id
+    by_id = folder_store(library).by_id
     return not by_id.exists() or list(by_id.iterdir()) == []
 
 
@@ -134,7 +134,7 @@ def test_a_root_of_ours_comes_in_with_every_version(library: Library, tmp_path: 
         update_report(other, report, replace_content(f"Text {number}"))
     bring(library, tmp_path / "other")
     assert file_contents(folder_of(library, report)) == file_contents(folder_of(other, report))
-    require_sound(library.storage, report)
+    require_sound(folder_store(library), report)
 
 
 def test_a_report_that_is_there_is_refused_and_the_others_go_on(library: Library, tmp_path: Path) -> None:
@@ -182,14 +182,14 @@ def test_links_are_not_followed(library: Library, tmp_path: Path) -> None:
     (source / "by_id" / REVIEW / "secret").symlink_to(tmp_path / "secret")
     (source / "by_id" / "00000000-0000-4000-8000-000000000001").symlink_to(source / "by_id" / REVIEW)
     bring(library, source)
-    assert [folder.name for folder in library.storage.by_id.iterdir()] == [REVIEW]
+    assert [folder.name for folder in folder_store(library).by_id.iterdir()] == [REVIEW]
     assert not (folder_of(library, REVIEW) / "secret").exists()
 
 
 def test_the_root_itself_and_nothing_at_all_are_refused(library: Library, tmp_path: Path) -> None:
     create_report(library)
     (tmp_path / "empty").mkdir()
-    for path in (library.storage.reports_root, tmp_path / "empty", tmp_path / "absent"):
+    for path in (folder_store(library).reports_root, tmp_path / "empty", tmp_path / "absent"):
         with pytest.raises(InvalidInputError):
             bring(library, path)
 
@@ -209,7 +209,7 @@ def test_a_file_becomes_a_report_of_one_version(library: Library, tmp_path: Path
     [event] = log_events(folder_of(library, report))
     assert event["payload"]["imported"] == {"file": "guide.md"}
     assert (event["actor"], event["payload"]["client"]) == ("cli", "ann")
-    require_sound(library.storage, report)
+    require_sound(folder_store(library), report)
 
 
 def test_the_same_file_again_is_refused(library: Library, tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_what_is_no_document_changes_nothing(
     (tmp_path / "guide.md").write_bytes(data)
     with pytest.raises(error):
         bring(library, tmp_path / "guide.md")
-    assert not library.storage.reports_root.exists()
+    assert not folder_store(library).reports_root.exists()
 
 
 # --- Its history --------------------------------------------------------------------------
@@ -278,7 +278,7 @@ def test_each_commit_is_a_version_with_its_author_time_and_message(
     assert all(datetime.fromisoformat(event["ts"]) >= began for event in events)
     for version, text in enumerate(texts, 1):
         assert f"# Guide\n\n{document_at(library, report, version)}" == text
-    require_sound(library.storage, report)
+    require_sound(folder_store(library), report)
 
 
 @needs_git
@@ -438,7 +438,7 @@ def test_a_git_that_stops_leaves_nothing(
     monkeypatch.setenv("PATH", f"{git.parent}{os.pathsep}{os.environ['PATH']}")
     with pytest.raises(InvalidInputError, match="git stopped"):
         bring(library, repository.path / "guide.md")
-    assert not library.storage.reports_root.exists()
+    assert not folder_store(library).reports_root.exists()
 
 
 @needs_git
@@ -526,7 +526,7 @@ def test_a_disk_that_refuses_leaves_nothing_or_all(
         assert (happened, len(entries)) in (("no", 0), ("yes", 1))
         for entry in entries:
             assert library.storage.read(entry.report_id).version == 2
-            require_sound(library.storage, entry.report_id)
+            require_sound(folder_store(library), entry.report_id)
 
 
 @needs_git

@@ -22,7 +22,7 @@ from living_reports.library.requests import (
     RevertReport,
     TrashReport,
 )
-from support.library_reports import ANN, append_text, create_report, folder_of, update_report
+from support.library_reports import ANN, append_text, create_report, folder_of, folder_store, update_report
 
 Tree = dict[str, tuple[str, bytes]]
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -121,7 +121,7 @@ def test_no_argument_reaches_outside_the_root(library: Library, tmp_path: Path, 
     for call in calls(library, text):
         attempt(call)
     assert around(tmp_path) == before
-    names = {path.name for path in library.storage.reports_root.iterdir()}
+    names = {path.name for path in folder_store(library).reports_root.iterdir()}
     assert names <= {"by_id", "index.jsonl", ".index.lock", ".pending", ".gitattributes", ".trash"}
     assert library.audit_report(AuditReport(report, verify=True))["verified"]["ok"]
 
@@ -131,11 +131,12 @@ def test_a_read_of_an_unknown_report_makes_nothing(library: Library, tmp_path: P
     create_report(library)
     library.list_reports(ListReports())  # the first look after a start may note that it has looked
     before = tree(tmp_path)
-    for call in (
+    reads: list[Callable[[str], object]] = [
         lambda t: library.get_report(GetReport(t)),
         lambda t: library.audit_report(AuditReport(t)),
         lambda t: library.audit_report(AuditReport(t, verify=True)),
-    ):
+    ]
+    for call in reads:
         with pytest.raises(ReportError):
             call("no " + text)
         with pytest.raises(ReportError):
@@ -156,12 +157,13 @@ def test_reading_a_root_without_reports_makes_nothing(tmp_path: Path, is_there: 
     before = tree(tmp_path)
     library = Library(tmp_path / "root")
     library.list_reports(ListReports(status="all"))
+    calls: list[Callable[[str], object]] = [
+        lambda t: library.get_report(GetReport(t)),
+        lambda t: library.audit_report(AuditReport(t)),
+        lambda t: library.trash_report(TrashReport(t), author=ANN),
+    ]
     for selector in ("Health", NOBODY, NOBODY[:8]):
-        for call in (
-            lambda t: library.get_report(GetReport(t)),
-            lambda t: library.audit_report(AuditReport(t)),
-            lambda s: library.trash_report(TrashReport(s), author=ANN),
-        ):
+        for call in calls:
             with pytest.raises(ReportError):
                 call(selector)
         with pytest.raises(ReportError):
@@ -203,7 +205,7 @@ def test_nothing_is_written_through_a_link(library: Library, tmp_path: Path, nam
     report = create_report(library)
     update_report(library, report, append_text("y"))
     library.trash_report(TrashReport(create_report(library, "Gone")), author=ANN)
-    folder, root = folder_of(library, report), library.storage.reports_root
+    folder, root = folder_of(library, report), folder_store(library).reports_root
     places = {"folder": folder, "by_id": root / "by_id"}
     below = root if name in ROOTS_OWN else folder
     moved_outside(places.get(name, below / name), tmp_path)
@@ -243,10 +245,10 @@ def test_a_backup_named_by_a_forged_event_stays_in_its_folder(library: Library, 
 
 def test_an_index_entry_that_points_outside_leads_nowhere(library: Library, tmp_path: Path) -> None:
     report = create_report(library)
-    index = library.storage.index_path
+    index = folder_store(library).index_path
     index.write_bytes(index.read_bytes().replace(f"by_id/{report}".encode(), b"../outside"))
     before = around(tmp_path)
-    fresh = Library(library.storage.reports_root)
+    fresh = Library(folder_store(library).reports_root)
     for call in everything(fresh, report):
         attempt(call)
     assert around(tmp_path) == before
@@ -257,7 +259,7 @@ def test_a_list_makes_nothing_behind_a_link_that_looks_like_a_report_being_made(
 ) -> None:
     create_report(library)
     library.list_reports(ListReports())
-    link = library.storage.by_id / f".new-{NOBODY}-0"
+    link = folder_store(library).by_id / f".new-{NOBODY}-0"
     link.symlink_to(tmp_path / "outside", target_is_directory=True)
     os.utime(link, (0, 0), follow_symlinks=False)
     before = around(tmp_path)

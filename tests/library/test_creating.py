@@ -25,6 +25,7 @@ from support.library_reports import (
     content_of,
     create_report,
     folder_of,
+    folder_store,
     set_title,
     update_report,
 )
@@ -83,7 +84,7 @@ def test_a_template_under_the_root_can_be_used_and_wins(library: Library, root: 
     (folder / "incident.json").write_text('{"sections": [{"title": "Ours"}]}')
     (folder / "broken.json").write_text("{")
     assert titles(create(library, template="retro")) == ["Keep", "Stop"]
-    assert check_root(library.storage.reports_root) == []
+    assert check_root(folder_store(library).reports_root) == []
     assert titles(create(library, template="incident")) == ["Ours"]
     with pytest.raises(InvalidInputError, match=r"broken\.json"):
         create(library, template="broken")

@@ -20,6 +20,7 @@ from living_reports.errors import LockTimeoutError
 from living_reports.library import Library
 from living_reports.library.requests import GetReport
 from living_reports.store.files.doctor import check_root
+from support.library_reports import folder_store
 from support.processes import locked_by_another_process, start_together
 from support.random_caller import SECTION, Call, through_a_server, through_commands, through_the_library
 from support.summary import AddToSummary
@@ -77,7 +78,7 @@ def kill_holders(root: Path, reports: Iterable[str]) -> None:
 def require_order(root: Path, report: str, acts: list[Call]) -> None:
     """The log holds exactly what was acknowledged, each once, and explains every text shown."""
     library = Library(root)
-    records = list(library.storage.get_report_storage(report).log.forwards())
+    records = list(folder_store(library).get_report_storage(report).log.forwards())
     assert [record.version for record in records] == list(range(1, len(records) + 1))
     made = {act.version: act for act in acts if act.what not in ("read", "nothing") and not act.refused}
     told = [act for act in acts if act.what not in ("read", "nothing") and not act.refused]

@@ -40,6 +40,7 @@ from support.library_reports import (
     content_of,
     create_report,
     folder_of,
+    folder_store,
     replace_content,
     set_title,
     update_report,
@@ -204,7 +205,7 @@ def test_a_report_over_its_limit_is_refused_whole(library: Library) -> None:
         library.create_report(CreateReport("Health", sections), author=ANN)
     assert caught.value.details["limit"] == 16_000_000
     assert library.list_reports(ListReports())["total"] == 0
-    assert list(library.storage.by_id.iterdir()) == []
+    assert list(folder_store(library).by_id.iterdir()) == []
     report = create_report(library, sections=sections[:15])
     with pytest.raises(TooLargeError):
         update_report(library, report, *({"op": "add_section"} | section for section in sections[15:]))
@@ -303,7 +304,7 @@ def test_an_active_report_comes_before_an_archived_one(library: Library) -> None
 
 def test_a_title_that_another_process_changed_is_known_at_once(library: Library) -> None:
     report = create_report(library)
-    other = Library(library.storage.reports_root)
+    other = Library(folder_store(library).reports_root)
     assert other.get_report(GetReport("Health"))["report_id"] == report
     update_report(library, report, set_title("Checkout"))
     assert other.get_report(GetReport("checkout"))["report_id"] == report
@@ -313,11 +314,11 @@ def test_a_title_that_another_process_changed_is_known_at_once(library: Library)
 
 def test_a_stale_entry_never_leads_a_write_to_a_report_of_another_title(library: Library) -> None:
     report = create_report(library)
-    index = library.storage.index_path
+    index = folder_store(library).index_path
     old = index.read_bytes()
     update_report(library, report, set_title("Checkout"))
     index.write_bytes(old)
-    fresh = Library(library.storage.reports_root)
+    fresh = Library(folder_store(library).reports_root)
     with pytest.raises(ReportNotFoundError):
         update_report(fresh, "Health", append_text("x"))
     assert update_report(fresh, "Checkout", append_text("x"))["report_id"] == report
@@ -342,7 +343,11 @@ def test_a_report_in_the_trash_is_found_by_nothing_and_comes_back_whole(library:
     gone = library.trash_report(TrashReport("Health", "no longer needed"), author=ANN)
     assert (gone["report_id"], gone["title"], gone["version"]) == (report, "Health", 2)
     assert gone["path"].startswith(f".trash/{report}_")
-    for call in (lambda t: library.get_report(GetReport(t)), lambda t: library.audit_report(AuditReport(t))):
+    reads: list[Callable[[str], object]] = [
+        lambda t: library.get_report(GetReport(t)),
+        lambda t: library.audit_report(AuditReport(t)),
+    ]
+    for call in reads:
         with pytest.raises(ReportNotFoundError):
             call(report)
     with pytest.raises(ReportNotFoundError):
@@ -403,7 +408,7 @@ def test_a_root_that_is_a_file_is_an_error_not_a_defect(tmp_path: Path) -> None:
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
 def test_a_root_that_cannot_be_written_can_be_read(library: Library) -> None:
     report = create_report(library)
-    folders = [folder_of(library, report), library.storage.by_id, library.storage.reports_root]
+    folders = [folder_of(library, report), folder_store(library).by_id, folder_store(library).reports_root]
     for path in (*folders, folders[0] / ".lock"):
         path.chmod(0o500)
     try:

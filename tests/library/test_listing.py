@@ -11,7 +11,16 @@ import pytest
 from living_reports.errors import InvalidInputError
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, GetReport, ListReports, TrashReport
-from support.library_reports import ANN, Json, append_text, create_report, folder_of, set_title, update_report
+from support.library_reports import (
+    ANN,
+    Json,
+    append_text,
+    create_report,
+    folder_of,
+    folder_store,
+    set_title,
+    update_report,
+)
 
 
 def titles(library: Library, **asked: Any) -> list[str]:
@@ -147,24 +156,24 @@ def test_long_titles_and_many_tags_stay_within_an_answer_and_page_on(library: Li
 
 def test_an_entry_that_is_behind_is_corrected_by_a_read(library: Library) -> None:
     report = create_report(library)
-    index = library.storage.index_path
+    index = folder_store(library).index_path
     old = index.read_bytes()
     update_report(library, report, set_title("Checkout"))
     index.write_bytes(old)  # as after a power cut, or a copy that was put back
-    fresh = Library(library.storage.reports_root)
+    fresh = Library(folder_store(library).reports_root)
     fresh.get_report(GetReport(report))
     assert titles(fresh) == ["Checkout"]
-    assert titles(Library(library.storage.reports_root)) == ["Checkout"]
+    assert titles(Library(folder_store(library).reports_root)) == ["Checkout"]
 
 
 def test_reading_does_not_touch_an_index_that_is_right(library: Library) -> None:
     report = create_report(library)
-    before = library.storage.index_path.read_bytes()
+    before = folder_store(library).index_path.read_bytes()
     library.get_report(GetReport(report))
     library.get_report(GetReport("Health"))
     library.audit_report(AuditReport("Heal"))
     library.list_reports(ListReports())
-    assert library.storage.index_path.read_bytes() == before
+    assert folder_store(library).index_path.read_bytes() == before
 
 
 def test_a_report_that_cannot_be_read_keeps_its_row(library: Library) -> None:

@@ -23,6 +23,7 @@ from support.library_reports import (
     append_text,
     content_of,
     create_report,
+    folder_store,
     replace_content,
     set_title,
     update_report,
@@ -51,7 +52,7 @@ def test_a_creation_sent_twice_makes_one_report(library: Library) -> None:
 def test_a_creation_is_remembered_after_changes_and_another_title(library: Library) -> None:
     first = create(library)
     update_report(library, "Health", set_title("Checkout"), append_text("More."))
-    assert create(Library(library.storage.reports_root)) == first
+    assert create(Library(folder_store(library).reports_root)) == first
 
 
 def test_a_creation_is_remembered_in_the_trash(library: Library) -> None:
@@ -96,7 +97,9 @@ def test_an_update_is_remembered_after_later_changes_and_in_another_process(libr
         update_report(library, report, append_text(f"{number}"), request_id=f"later {number}")
     update_report(library, report, set_title("Checkout"))
     assert (
-        update_report(Library(library.storage.reports_root), report, append_text("Once."), request_id="r2")
+        update_report(
+            Library(folder_store(library).reports_root), report, append_text("Once."), request_id="r2"
+        )
         == first
     )
     assert first["title"] == "Health"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from living_reports.model.report import Insight, Outline
+from living_reports.model.report import Insight, Outline, utc_day
 from living_reports.reading.check import (
     SEVERITIES,
     cited_documents,
@@ -16,7 +16,6 @@ from living_reports.reading.check import (
     counts,
     findings,
     is_stale,
-    utc_day,
 )
 from support.small_outline import uid
 

@@ -28,6 +28,7 @@ from living_reports.model.report import outline_bytes
 from living_reports.storage import GlobalStorage
 from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
 from support.folders import file_contents
+from support.library_reports import folder_store
 from support.stored_reports import ANN, copy_root, event_of_type, log_events, log_lines
 
 DATA = Path(__file__).parents[1] / "data" / "igloo"
@@ -45,7 +46,7 @@ def library(tmp_path: Path) -> Library:
 
 @pytest.fixture
 def folder(library: Library) -> Path:
-    return library.storage.by_id / REVIEW
+    return folder_store(library).by_id / REVIEW
 
 
 def test_reading_takes_the_files_as_they_are(library: Library, folder: Path) -> None:
@@ -61,7 +62,7 @@ def test_reading_takes_the_files_as_they_are(library: Library, folder: Path) -> 
 
 
 def test_a_lost_index_is_made_from_its_folders(library: Library) -> None:
-    (library.storage.index_path).unlink()
+    (folder_store(library).index_path).unlink()
     assert [row["title"] for row in library.list_reports(ListReports())["reports"]] == ["Quarterly review"]
 
 
@@ -131,13 +132,13 @@ def test_every_version_since_the_adoption_reads_back(library: Library, folder: P
         text = {"op": "append_text", "section": "Churn", "text": f"Line {number}"}
         version = library.update_report(UpdateReport(REVIEW, [text]), author=ANN)["version"]
         seen[version] = (folder / "outline.json").read_bytes()
-    history = library.storage.get_report_storage(REVIEW).history
+    history = folder_store(library).get_report_storage(REVIEW).history
     assert {version: outline_bytes(history.outline_at(version)) for version in seen} == seen
     assert history.outline_at(VERSION + 1).title == "Quarterly review"
 
 
 def test_an_adoption_that_is_refused_can_be_made_again(library: Library, tmp_path: Path) -> None:
-    root = library.storage
+    root = folder_store(library)
     count = len(operations_of(lambda: retitle(copy_root(root, tmp_path / "copy"))))
     for position in range(count):
         copy = copy_root(root, tmp_path / "copy")
@@ -152,7 +153,7 @@ def test_an_adoption_that_is_refused_can_be_made_again(library: Library, tmp_pat
 
 def test_an_adoption_that_is_killed_can_be_made_again(library: Library, tmp_path: Path) -> None:
     position = 0
-    copy = copy_root(library.storage, tmp_path / "copy")
+    copy = copy_root(folder_store(library), tmp_path / "copy")
     while killed_before(position, lambda copy=copy: retitle(copy)):  # type: ignore[misc]
         fresh = GlobalStorage(copy.reports_root)
         assert fresh.read(REVIEW).outline.title in ("Quarterly review", "Review")
@@ -160,7 +161,7 @@ def test_an_adoption_that_is_killed_can_be_made_again(library: Library, tmp_path
         assert fresh.read(REVIEW).outline.title == "Again"
         assert fresh.verify(REVIEW)["findings"] == []
         position += 1
-        copy = copy_root(library.storage, tmp_path / "copy")
+        copy = copy_root(folder_store(library), tmp_path / "copy")
     assert position > 15
 
 
@@ -179,7 +180,7 @@ def test_a_torn_line_of_igloos_is_kept_and_covered(library: Library, folder: Pat
 
 
 def test_an_event_of_ours_in_its_folder_adopts_it_first(library: Library, folder: Path) -> None:
-    library.storage.get_report_storage(REVIEW).append_audit_event(event_of_type("render", REVIEW))
+    folder_store(library).get_report_storage(REVIEW).append_audit_event(event_of_type("render", REVIEW))
     adoption, event = log_events(folder)[-2:]
     assert adoption["payload"]["adopted"] is True
     assert event["payload"]["outline_sha256"] == adoption["payload"]["outline_sha256"]
@@ -188,8 +189,8 @@ def test_an_event_of_ours_in_its_folder_adopts_it_first(library: Library, folder
 def test_a_fork_that_holds_the_log_of_its_source_is_sound(library: Library, tmp_path: Path) -> None:
     """igloo-mcp forks a report by copying its folder, the events of its source with it."""
     fork = "5b1c0a52-3b0e-4d57-9a41-2f6f5f0b9d77"
-    shutil.copytree(library.storage.by_id / REVIEW, library.storage.by_id / fork)
-    outline = library.storage.by_id / fork / "outline.json"
+    shutil.copytree(folder_store(library).by_id / REVIEW, folder_store(library).by_id / fork)
+    outline = folder_store(library).by_id / fork / "outline.json"
     outline.write_bytes(outline.read_bytes().replace(REVIEW.encode(), fork.encode()))
     assert library.storage.verify(fork)["findings"] == []
     library.update_report(UpdateReport(fork, TITLE), author=ANN)

@@ -38,6 +38,7 @@ from support.library_reports import (
     content_of,
     create_report,
     folder_of,
+    folder_store,
     set_title,
     update_report,
 )
@@ -105,7 +106,7 @@ def test_a_save_during_a_commit_is_merged_by_the_next_look(
     assert content_of(library, report).endswith("by the agent")
     events = library.audit_report(AuditReport(report))["events"]
     assert [event["actor"] for event in events] == ["human", "agent", "agent"]
-    assert sound(library.storage.reports_root)
+    assert sound(folder_store(library).reports_root)
 
 
 @each_point
@@ -171,7 +172,7 @@ def test_half_a_save_during_a_commit_is_waited_for(library: Library) -> None:
     path.write_bytes(buffer)
     assert content_of(library, report, "Latency") == TYPED
     assert content_of(library, report).endswith("by the agent")
-    assert sound(library.storage.reports_root)
+    assert sound(folder_store(library).reports_root)
 
 
 def test_bytes_that_no_version_has_are_never_pruned(library: Library) -> None:
@@ -186,7 +187,7 @@ def test_bytes_that_no_version_has_are_never_pruned(library: Library) -> None:
     for number in range(20):
         update_report(library, report, set_title(f"Title {number}"))
     assert broken in [backup.read_bytes() for backup in folder.glob("backups/*")]
-    assert sound(library.storage.reports_root)
+    assert sound(folder_store(library).reports_root)
 
 
 # --- Lists --------------------------------------------------------------------------------
@@ -198,7 +199,7 @@ def listed(root: Path) -> dict[str, str]:
 
 def test_who_writes_an_entry_holds_the_report(library: Library) -> None:
     """Else the first entry of a new report may overtake that of its first change."""
-    root, was_busy = library.storage.reports_root, []
+    root, was_busy = folder_store(library).reports_root, []
 
     def try_to_hold(folder: Path) -> None:
         try:
@@ -242,10 +243,10 @@ GlobalStorage(Path(root)).trash(report, event_of_type("delete", report))
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the kernel who waits")
 def test_a_deletion_that_waited_for_a_change_is_marked_when_it_begins(library: Library) -> None:
     """The change takes the mark away that it finds; the deletion is killed before its move."""
-    report, root = create_report(library), library.storage.reports_root
+    report, root = create_report(library), folder_store(library).reports_root
     assert listed(root) == {report: "Health"}  # the look that follows a start is over
     with ExitStack() as stack:
-        with library.storage.get_report_storage(report).lock():
+        with folder_store(library).get_report_storage(report).lock():
             deleting = stack.enter_context(start_python("-c", DELETING, str(root), report))
             wait_until_blocked(deleting.pid)
             update_report(library, report, set_title("Changed"))
@@ -261,7 +262,7 @@ def test_a_deletion_that_waited_for_a_change_is_marked_when_it_begins(library: L
 def test_a_reader_of_a_report_on_its_way_to_the_trash_gets_it_or_is_told_that_it_is_gone(
     library: Library,
 ) -> None:
-    report, root = create_report(library), library.storage.reports_root
+    report, root = create_report(library), folder_store(library).reports_root
     done, failures = threading.Event(), []
     answers: set[str] = set()
 
@@ -307,7 +308,7 @@ class CommitsFirst(type(Path())):  # type: ignore[misc]
 @pytest.mark.parametrize("name", ["outline_path", "audit_path"])
 def test_an_export_that_cannot_hold_the_lock_is_of_one_moment(library: Library, name: str) -> None:
     report = create_report(library)
-    storage = library.storage.get_report_storage(report)
+    storage = folder_store(library).get_report_storage(report)
     path = CommitsFirst(getattr(storage, name))
     path.action = lambda: update_report(library, report, set_title("Changed"))
     setattr(storage, name, path)

@@ -18,6 +18,7 @@ from living_reports.store.files.doctor import check_root
 from support.command_line import run_command, run_ok, run_refused
 from support.crash.model import read_tree
 from support.crash.scenarios import ANN, OTHER, REPORT, anothers, append, delete, outline_path, some_versions
+from support.library_reports import folder_store
 from support.stored_reports import event_of_type
 
 
@@ -176,7 +177,7 @@ def test_progress_is_told_report_by_report(root: Path) -> None:
 
 
 def test_a_commit_under_way_is_waited_for(root: Path) -> None:
-    with Library(root).storage.get_report_storage(REPORT).lock():
+    with folder_store(Library(root)).get_report_storage(REPORT).lock():
         append("Line 8.")(Library(root))
         assert [f for f in check_root(root) if f.severity == "error"] == []
 
@@ -209,7 +210,7 @@ def wait_for_no_writer(root: Path) -> None:
 
 def unfinished_deletion(root: Path) -> None:
     """Killed between the event and the move."""
-    storage = Library(root).storage.get_report_storage(REPORT)
+    storage = folder_store(Library(root)).get_report_storage(REPORT)
     storage.append_audit_event(event_of_type("delete", REPORT))
 
 

@@ -43,6 +43,7 @@ from support.crash.scenarios import (
 )
 from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
 from support.folders import memory_folder
+from support.library_reports import folder_store
 
 Begin = Callable[[Path], None]
 Fault = Callable[[int], AbstractContextManager[object]]
@@ -81,7 +82,7 @@ def reports_of(library: Library) -> dict[str, Words]:
     """Place, version and words of every report, as a reader of this library finds them."""
     found: dict[str, Words] = {}
     rows = library.list_reports(ListReports(status="all"))["reports"]  # finishes a move into the trash, too
-    for report_id, folder in library.storage.in_trash():
+    for report_id, folder in folder_store(library).in_trash():
         outline = parse_outline((folder / "outline.json").read_bytes())
         found[report_id] = ["trash", outline.outline_version, words(outline)]
     for row in rows:

@@ -24,7 +24,7 @@ from living_reports.store.files import durable
 from living_reports.store.files.commit import NEWEST_BACKUPS, saved_bytes
 from living_reports.store.files.folder import Hashes, History, Memory, backup_names
 from living_reports.store.files.log import AuditLog
-from support.library_reports import ANN, create_report, folder_of, update_report
+from support.library_reports import ANN, create_report, folder_of, folder_store, update_report
 from support.processes import child_environment
 from support.stored_reports import REPORT, SECTION, create_stored_report, event_of_type, log_events, set_text
 from support.strategies import outlines
@@ -51,7 +51,7 @@ def test_the_kernel_sees_two_syncs_an_update(library: Library, tmp_path: Path) -
     report = create_report(library)
     trace = tmp_path / "trace"
     strace = ["strace", "-f", "-qq", "-o", str(trace), "-e", "trace=fsync,fdatasync,sync,syncfs,msync"]
-    command = [*strace, sys.executable, "-c", UPDATES, str(library.storage.reports_root), report, "5"]
+    command = [*strace, sys.executable, "-c", UPDATES, str(folder_store(library).reports_root), report, "5"]
     subprocess.run(command, check=True, env=child_environment())
     calls = [line.split(maxsplit=1)[1].partition("(")[0] for line in trace.read_text().splitlines()]
     assert calls == ["fdatasync"] * 10
@@ -107,7 +107,7 @@ def test_backups_are_pruned_although_pages_are_rendered_between(library: Library
     for number in range(15):
         update_report(library, report, {"op": "set_title", "title": f"Title {number}"})
         for _ in range(4):
-            storage = library.storage.get_report_storage(report)
+            storage = folder_store(library).get_report_storage(report)
             storage.append_audit_event(event_of_type("render", report))
     folder = folder_of(library, report)
     kept = [
@@ -149,7 +149,7 @@ def test_a_call_by_id_reads_neither_the_index_nor_other_reports(library: Library
         lambda fresh: fresh.audit_report(AuditReport(report)),
         lambda fresh: update_report(fresh, report, {"op": "set_title", "title": "New"}),
     ]
-    root = library.storage.reports_root
+    root = folder_store(library).reports_root
     for call in calls:
         fresh = Library(root)
         with watched() as seen:
@@ -158,8 +158,8 @@ def test_a_call_by_id_reads_neither_the_index_nor_other_reports(library: Library
         shared = {(what, path) for what, path in seen if path.startswith(str(root)) and own not in path}
         marks = {("open", str(root / ".pending" / report)), ("open", str(root / ".index.lock"))}
         assert shared <= marks | {("open", str(root / "index.jsonl"))}
-        assert fresh.storage.index.unfinished == []
-        assert not fresh.storage.index._entries, "only appended to, never read"
+        assert folder_store(fresh).index.unfinished == []
+        assert not folder_store(fresh).index._entries, "only appended to, never read"
 
 
 def test_a_report_of_another_program_is_parsed_once(
@@ -186,11 +186,11 @@ def test_the_first_list_of_a_process_reads_only_the_reports_it_shows(library: Li
     for number in range(30):
         create_report(library, f"Report {number}")
     library.list_reports(ListReports())
-    fresh = Library(library.storage.reports_root)
+    fresh = Library(folder_store(library).reports_root)
     with watched() as seen:
         assert len(fresh.list_reports(ListReports(limit=5))["reports"]) == 5
     assert len({path for what, path in seen if what == "open" and path.endswith("outline.json")}) == 5
-    assert not fresh.storage.index._entries, "only followed by the search, never read"
+    assert not folder_store(fresh).index._entries, "only followed by the search, never read"
 
 
 def test_an_update_of_a_long_history_opens_no_more_than_one_of_a_short_history(library: Library) -> None:

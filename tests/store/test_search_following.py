@@ -22,7 +22,7 @@ from living_reports.storage import GlobalStorage
 from living_reports.store.files import catalogue
 from living_reports.store.files.catalogue import ReportIndex
 from living_reports.store.files.search.follower import Follower
-from support.library_reports import ANN, append_text, folder_of, set_title, update_report
+from support.library_reports import ANN, append_text, folder_of, folder_store, set_title, update_report
 from support.processes import require_success, start_python
 from support.search import Finder, create_with_text, database_of
 
@@ -53,7 +53,7 @@ def test_every_change_is_found_at_once(library: Library, finder: Finder) -> None
 def test_what_keeps_its_time_is_found_all_the_same(library: Library, finder: Finder) -> None:
     report = create_with_text(library, "Saved", "apple")
     assert finder.titles("apple") == ["Saved"]
-    storage = library.storage.get_report_storage(report)
+    storage = folder_store(library).get_report_storage(report)
     outline = storage.load_outline()
     section = outline.sections[0].model_copy(update={"content": "pear"})
     storage.save_outline(outline.model_copy(update={"sections": [section]}))
@@ -66,7 +66,7 @@ def test_folders_that_come_and_go_behind_our_back(library: Library, finder: Find
     other = Library(tmp_path / "other")
     moved = create_with_text(other, "There", "apple")
     assert finder.titles("apple") == ["Here"]
-    shutil.move(folder_of(other, moved), library.storage.by_id)
+    shutil.move(folder_of(other, moved), folder_store(library).by_id)
     assert sorted(finder.titles("apple")) == ["Here", "There"]
     shutil.rmtree(folder_of(library, report))
     assert finder.titles("apple") == ["There"]
@@ -78,7 +78,7 @@ def test_the_index_may_be_replaced(library: Library, finder: Finder, index: str)
     report = create_with_text(library, "First", "apple")
     create_with_text(library, "Second", "apple")
     assert len(finder.titles("apple")) == 2
-    path = library.storage.index_path
+    path = folder_store(library).index_path
     if index in ("compacted", "rebuilt"):
         ReportIndex(path).rebuild_from_filesystem()
     elif index == "torn":
@@ -92,10 +92,10 @@ def test_the_index_may_be_replaced(library: Library, finder: Finder, index: str)
 
 def test_an_entry_that_came_late_is_not_believed(library: Library, finder: Finder) -> None:
     report = create_with_text(library, "Old", "apple")
-    line = library.storage.index_path.read_bytes().splitlines(keepends=True)[-1]
+    line = folder_store(library).index_path.read_bytes().splitlines(keepends=True)[-1]
     update_report(library, report, set_title("New"))
     assert finder.titles() == ["New"]
-    with library.storage.index_path.open("ab") as file:
+    with folder_store(library).index_path.open("ab") as file:
         file.write(line)
     assert finder.titles() == ["New"]
     assert finder.titles("new") == ["New"]
@@ -105,7 +105,7 @@ def test_a_report_that_cannot_be_read_keeps_its_last_good_words(library: Library
     report = create_with_text(library, "Whole", "apple")
     assert finder.titles("apple") == ["Whole"]
     (folder_of(library, report) / "outline.json").write_text("{")
-    database_of(library.storage.reports_root).unlink()
+    database_of(folder_store(library).reports_root).unlink()
     assert finder.titles("apple") == ["Whole"]
 
 
@@ -114,14 +114,14 @@ def test_after_a_start_of_the_machine_everything_is_compared(
 ) -> None:
     changed, same = create_with_text(library, "Changed", "apple"), create_with_text(library, "Same", "apple")
     assert len(finder.titles("apple")) == 2
-    lines = library.storage.index_path.read_bytes()
+    lines = folder_store(library).index_path.read_bytes()
     update_report(library, changed, append_text("pear", "Findings"), set_title("Newer"))
-    library.storage.index_path.write_bytes(lines)  # the power cut took the line, which was never synced
+    folder_store(library).index_path.write_bytes(lines)  # the power cut took the line, which was never synced
     monkeypatch.setattr("living_reports.store.files.search.follower.boot_id", lambda: "another boot")
     assert finder.titles("pear") == ["Newer"]
     assert sorted(finder.titles()) == ["Newer", "Same"]
-    assert same in library.storage.index_path.read_text()
-    assert Finder(library.storage.reports_root).titles("pear") == ["Newer"]
+    assert same in folder_store(library).index_path.read_text()
+    assert Finder(folder_store(library).reports_root).titles("pear") == ["Newer"]
 
 
 @pytest.mark.parametrize("is_kept", [True, False], ids=["database kept", "database lost"])
@@ -130,13 +130,13 @@ def test_a_log_that_is_ahead_of_its_outline_is_settled_after_a_start(
 ) -> None:
     report = create_with_text(library, "Behind", "apple")
     assert finder.titles("apple") == ["Behind"]
-    outline, index = folder_of(library, report) / "outline.json", library.storage.index_path
+    outline, index = folder_of(library, report) / "outline.json", folder_store(library).index_path
     kept, lines = outline.read_bytes(), index.read_bytes()
     update_report(library, report, append_text("pear", "Findings"))
     outline.write_bytes(kept)  # the power cut took the rename and the line, but not the event
     index.write_bytes(lines)
     if not is_kept:
-        database_of(library.storage.reports_root).unlink()
+        database_of(folder_store(library).reports_root).unlink()
     monkeypatch.setattr("living_reports.store.files.search.follower.boot_id", lambda: "another boot")
     assert finder.titles("pear") == ["Behind"]
 
@@ -216,7 +216,7 @@ def test_a_folder_that_another_process_forgot_and_that_came_back_is_found(root: 
     finder, other = followed(root, here), Finder(root)
     away = shutil.move(named(here, "One"), outside(root))
     assert titles(other) == ["Three", "Two"]
-    shutil.move(away, here.storage.by_id)
+    shutil.move(away, folder_store(here).by_id)
     assert titles(finder) == titles(other) == ["One", "Three", "Two"]
 
 
@@ -224,14 +224,14 @@ def test_a_folder_that_comes_for_one_that_goes_is_found(root: Path, here: Librar
     finder = followed(root, here)
     coming = create_with_text(others, "Coming", "apple")
     shutil.move(named(here, "One"), outside(root))
-    shutil.move(folder_of(others, coming), here.storage.by_id)
+    shutil.move(folder_of(others, coming), folder_store(here).by_id)
     assert titles(finder) == ["Coming", "Three", "Two"]
 
 
 def test_a_folder_that_comes_beside_a_creation_is_found(root: Path, here: Library, others: Library) -> None:
     finder = followed(root, here)
     coming = create_with_text(others, "Coming", "apple")
-    shutil.move(folder_of(others, coming), here.storage.by_id)
+    shutil.move(folder_of(others, coming), folder_store(here).by_id)
     create_with_text(here, "Four", "apple")
     assert titles(finder) == ["Coming", "Four", "One", "Three", "Two"]
     shutil.move(named(here, "One"), outside(root))
@@ -241,10 +241,10 @@ def test_a_folder_that_comes_beside_a_creation_is_found(root: Path, here: Librar
 
 def test_an_entry_whose_folder_is_gone_is_not_listed(root: Path, here: Library) -> None:
     finder = followed(root, here)
-    line = here.storage.index_path.read_bytes().splitlines(keepends=True)[0]
+    line = folder_store(here).index_path.read_bytes().splitlines(keepends=True)[0]
     shutil.move(named(here, "One"), outside(root))
     assert titles(finder) == ["Three", "Two"]
-    with here.storage.index_path.open("ab") as file:
+    with folder_store(here).index_path.open("ab") as file:
         file.write(line)
     create_with_text(here, "Four", "apple")
     assert titles(finder) == ["Four", "Three", "Two"]
@@ -253,7 +253,7 @@ def test_an_entry_whose_folder_is_gone_is_not_listed(root: Path, here: Library) 
 def test_a_folder_is_read_once_its_outline_is_there(root: Path, here: Library, others: Library) -> None:
     finder = followed(root, here)
     coming = folder_of(others, create_with_text(others, "Coming", "apple"))
-    folder = here.storage.by_id / coming.name
+    folder = folder_store(here).by_id / coming.name
     folder.mkdir()
     create_with_text(Library(root), "Four", "apple")
     assert titles(finder) == ["Four", "One", "Three", "Two"]
@@ -273,7 +273,7 @@ def test_a_report_that_writes_its_id_in_another_form_is_listed_once(
     outline = json.loads((coming / "outline.json").read_bytes())
     (folder / "outline.json").write_text(json.dumps(outline | {"report_id": coming.name.upper()}))
     finder = followed(root, here)
-    shutil.move(folder, here.storage.by_id)
+    shutil.move(folder, folder_store(here).by_id)
     inode = database_of(root).stat().st_ino
     for number in range(3):
         [row] = [row for row in finder.answer()["reports"] if row["title"] == "Coming"]
@@ -287,7 +287,7 @@ def test_what_was_not_committed_is_not_remembered(
 ) -> None:
     finder = followed(root, here)
     for title in ("Coming", "Also"):
-        shutil.move(folder_of(others, create_with_text(others, title, "apple")), here.storage.by_id)
+        shutil.move(folder_of(others, create_with_text(others, title, "apple")), folder_store(here).by_id)
 
     def failing(follower: Follower, *args: Any, real: Any = Follower.step, **kwargs: Any) -> bool:
         real(follower, *args, **kwargs)
@@ -353,7 +353,7 @@ HARM: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("harm", HARM)
 @pytest.mark.parametrize("is_fresh", [True, False], ids=["fresh process", "while it is open"])
 def test_a_harmed_database_is_made_again(library: Library, finder: Finder, harm: str, is_fresh: bool) -> None:
-    root = library.storage.reports_root
+    root = folder_store(library).reports_root
     for number in range(20):
         create_with_text(library, f"Report {number}", f"apple pear{number} https://a.example/{number}")
     before = finder.answer("apple"), finder.answer(cites="a.example"), finder.answer()
@@ -370,7 +370,7 @@ def test_a_harmed_database_is_made_again(library: Library, finder: Finder, harm:
 
 @pytest.mark.skipif(os.geteuid() == 0 if hasattr(os, "geteuid") else True, reason="permissions do not bite")
 def test_a_root_that_cannot_be_written_is_searched_in_memory(library: Library) -> None:
-    root = library.storage.reports_root
+    root = folder_store(library).reports_root
     create_with_text(library, "Report", "apple")
     for folder in [root, *root.rglob("*")]:
         folder.chmod(0o555 if folder.is_dir() else 0o444)
@@ -384,7 +384,7 @@ def test_a_root_that_cannot_be_written_is_searched_in_memory(library: Library) -
 
 
 def test_a_place_where_no_file_can_be_made_is_searched_in_memory(library: Library, finder: Finder) -> None:
-    root = library.storage.reports_root
+    root = folder_store(library).reports_root
     database_of(root).mkdir(parents=True)
     (database_of(root) / "in the way").touch()
     report = create_with_text(library, "Report", "apple")
@@ -397,7 +397,7 @@ def test_a_database_that_another_holds_is_answered_from_as_it_is(
     library: Library, finder: Finder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("living_reports.store.files.search.database.LOCK_TIMEOUT_SECONDS", 0.1)
-    root = library.storage.reports_root
+    root = folder_store(library).reports_root
     report = create_with_text(library, "Report", "apple")
     assert finder.titles("apple") == ["Report"]
     hold = (
@@ -442,7 +442,7 @@ for n in range(number):
 def test_processes_that_write_and_search_at_once_find_their_own_words(
     library: Library, finder: Finder, harm: str
 ) -> None:
-    root = library.storage.reports_root
+    root = folder_store(library).reports_root
     create_with_text(library, "First", "common")
     writers = [
         start_python("-c", WRITER, str(root), name, "12", stderr=subprocess.PIPE)
@@ -527,7 +527,7 @@ def test_folders_that_cannot_be_read_do_not_keep_a_list_going(
     monkeypatch.setattr("living_reports.store.files.search._SLICE_SECONDS", 0.0)
     create_with_text(library, "Report", "apple")
     for _ in range(3):
-        folder = library.storage.by_id / str(uuid.uuid4())
+        folder = folder_store(library).by_id / str(uuid.uuid4())
         folder.mkdir()
         (folder / "outline.json").write_text("{")
     assert finder.titles("apple") == ["Report"]

@@ -43,6 +43,7 @@ from support.library_reports import (
     content_of,
     create_report,
     folder_of,
+    folder_store,
     replace_content,
     set_title,
     update_report,
@@ -88,7 +89,7 @@ def refuse(wire: Wire, root: Path, tool: str, **arguments: Any) -> Answer:
 
 @POSIX
 def test_a_report_folder_that_is_a_link_is_neither_read_nor_written(library: Library, tmp_path: Path) -> None:
-    report, root = create_report(library), library.storage.reports_root
+    report, root = create_report(library), folder_store(library).reports_root
     outside = tmp_path / "outside"
     shutil.move(folder_of(library, report), outside)
     folder_of(library, report).symlink_to(outside, target_is_directory=True)
@@ -116,7 +117,7 @@ def test_a_file_of_a_report_that_is_a_link_is_not_written_through(
     shutil.move(folder / name, outside)
     (folder / name).symlink_to(outside, target_is_directory=outside.is_dir())
     before = outside.read_bytes() if outside.is_file() else sorted(os.listdir(outside))
-    with start_server(library.storage.reports_root) as wire:
+    with start_server(folder_store(library).reports_root) as wire:
         message = exchange(wire, tool_call(7, "update_report", report=report, changes=[append_text("x")]))
         refused, answer = check_answer(message, tmp_path)
         assert not refused or answer["code"] in ("storage_failed", "corrupt_report")
@@ -290,7 +291,7 @@ def test_a_clock_that_goes_backwards_only_changes_the_order_of_a_list(
     early = create_report(library, "Made first, by a clock that was ahead")
     set_clock(monkeypatch, datetime(2026, 1, 1, tzinfo=UTC))
     late = create_report(library, "Made second")
-    rows = Library(library.storage.reports_root).list_reports(ListReports())["reports"]
+    rows = Library(folder_store(library).reports_root).list_reports(ListReports())["reports"]
     assert [row["report_id"] for row in rows] == [early, late]
 
 
@@ -343,7 +344,7 @@ def test_a_folder_copied_to_a_second_id_is_refused_and_harms_nobody(library: Lib
     copy = "7c4e8a52-1d3b-4e5f-9a6b-0123456789ab"
     shutil.copytree(folder_of(library, report), folder_of(library, copy))
     before = {path: path.read_bytes() for path in folder_of(library, copy).rglob("*") if path.is_file()}
-    with start_server(library.storage.reports_root) as wire:
+    with start_server(folder_store(library).reports_root) as wire:
         for tool, arguments in (
             ("get_report", {}),
             ("update_report", {"changes": [append_text("x")]}),
@@ -362,7 +363,7 @@ def test_a_folder_copied_to_a_second_id_is_refused_and_harms_nobody(library: Lib
 def test_a_lock_removed_under_a_live_server_is_made_again(library: Library) -> None:
     report = create_report(library)
     lock = folder_of(library, report) / ".lock"
-    with start_server(library.storage.reports_root) as wire:
+    with start_server(folder_store(library).reports_root) as wire:
         for version in range(2, 6):
             assert (
                 tell(wire, "update_report", report=report, changes=[append_text("x")])["version"] == version
@@ -378,7 +379,7 @@ def test_a_lock_removed_under_a_live_server_is_made_again(library: Library) -> N
 @POSIX
 def test_a_lock_removed_while_it_is_held_stops_that_commit_alone(library: Library) -> None:
     report = create_report(library)
-    storage = library.storage.get_report_storage(report)
+    storage = folder_store(library).get_report_storage(report)
 
     def commit_without_a_lock() -> None:
         with storage.edit() as edit:
@@ -421,7 +422,7 @@ Save = Callable[[Path, str], None]
 @SAVE
 def test_an_edit_in_an_editor_becomes_a_version_while_the_server_runs(library: Library, save: Save) -> None:
     report = create_report(library)
-    with start_server(library.storage.reports_root) as wire:
+    with start_server(folder_store(library).reports_root) as wire:
         tell(wire, "update_report", report=report, changes=[append_text("by the agent")])
         save(outline_of(library, report), edited(outline_of(library, report), "12 %", "13 %"))
         answer = tell(wire, "get_report", report=report, sections=["Errors"])
@@ -444,7 +445,7 @@ def test_an_edit_that_is_no_outline_stops_writes_until_a_revert(
 ) -> None:
     report = create_report(library)
     update_report(library, report, append_text("y"))
-    with start_server(library.storage.reports_root) as wire:
+    with start_server(folder_store(library).reports_root) as wire:
         save(outline_of(library, report), "{ half an edit")
         answer = tell(wire, "get_report", report=report)
         assert answer["version"] == 2
@@ -514,7 +515,7 @@ def test_a_file_that_was_only_formatted_anew_makes_no_version(library: Library) 
 
 def test_a_root_removed_under_a_live_server_is_an_empty_root(library: Library, tmp_path: Path) -> None:
     report = create_report(library)
-    root = library.storage.reports_root
+    root = folder_store(library).reports_root
     with start_server(root) as wire:
         assert tell(wire, "get_report", report=report)["version"] == 1
         shutil.rmtree(root)

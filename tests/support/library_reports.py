@@ -11,6 +11,7 @@ from living_reports.errors import VersionConflictError
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport, GetReport, UpdateReport
 from living_reports.model.event import Author
+from living_reports.store.files.store import FolderStore
 
 ANN = Author("agent", "ann/1.0")
 BEN = Author("agent", "ben/2.0")
@@ -70,8 +71,14 @@ def content_of(library: Library, report: str, section: str = "Errors", **more: A
     return str(row["content"])
 
 
+def folder_store(library: Library) -> FolderStore:
+    """Return the store of a library that keeps its reports in a folder."""
+    assert isinstance(library.storage, FolderStore)
+    return library.storage
+
+
 def folder_of(library: Library, report: str) -> Path:
-    return library.storage.by_id / report
+    return folder_store(library).by_id / report
 
 
 def lock_path(root: Path, report: str) -> Path:

@@ -34,6 +34,7 @@ from support.crash.model import FileSystem, Item, Tree, numbered, read_tree, wri
 from support.crash.recorder import Operation, Recorder
 from support.crash.scenarios import ANN, Act, Scenario, look
 from support.disk_faults import killed_before
+from support.library_reports import folder_store
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 OTHER_BOOT = b"00000000-1111-4222-8333-444444444444"
@@ -324,7 +325,7 @@ class Look:
         return state.outline
 
     def _place_of(self, report_id: str) -> tuple[Place, Path | None]:
-        trashed = self._library.storage.find_in_trash(report_id)
+        trashed = folder_store(self._library).find_in_trash(report_id)
         if (self._root / "by_id" / report_id).exists():
             assert trashed is None
             return "by_id", self._root / "by_id" / report_id

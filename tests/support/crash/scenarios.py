@@ -32,6 +32,7 @@ from living_reports.model.event import Author
 from living_reports.model.report import Outline, Section
 from living_reports.storage import Note
 from support.crash.recorder import Death
+from support.library_reports import folder_store
 
 SEED = int(os.environ.get("CRASH_SEED", "20261123"))
 ANN = Author("agent", "ann/1.0")
@@ -220,7 +221,9 @@ def fork(library: Library) -> object:
 
 
 def bring_in(library: Library) -> object:
-    return import_reports(library.storage, library.storage.reports_root.parent / "report.tar", author=ANN)
+    return import_reports(
+        folder_store(library), folder_store(library).reports_root.parent / "report.tar", author=ANN
+    )
 
 
 def render(library: Library) -> object:
@@ -323,7 +326,7 @@ def with_deaths(scenario: Scenario, deaths: Sequence[Death], then: Action | None
 def carry_on(library: Library) -> object:
     """Change every report that has a folder, without a list that might settle it first."""
     change = {"op": "set_metadata", "key": "next", "value": "process"}
-    for folder in sorted(library.storage.by_id.glob("[0-9a-f]*")):
+    for folder in sorted(folder_store(library).by_id.glob("[0-9a-f]*")):
         with suppress(ReportNotFoundError):  # its deletion had begun, and is finished now
             library.update_report(UpdateReport(folder.name, [change]), author=ANN)
     return None
