@@ -1,10 +1,10 @@
-"""Show a Markdown page at a terminal.
+r"""Show a Markdown page at a terminal.
 
 Rules: piped or redirected, the Markdown is printed exactly as it is. On a terminal, headings are highlighted,
 prose is wrapped, tables are aligned, and fenced text is left alone. This is not a complete Markdown parser:
 unknown syntax stays as written.
 
-    >>> show_markdown(Terminal(sys.stdout), "# Health\\n\\nAll **well**.")
+    >>> show_markdown(Terminal(sys.stdout), "# Health\n\nAll **well**.")
     Health
     <BLANKLINE>
     All well.

@@ -1,4 +1,4 @@
-"""Conversion of a Markdown document to a report: headings become sections.
+r"""Conversion of a Markdown document to a report: headings become sections.
 
 Rules:
 
@@ -11,7 +11,7 @@ Rules:
 - From one revision of a document to the next, a section is identified by its title; sections with
   the same title are identified by their order.
 
-    >>> document = read_document("# Health\\n\\nAll well.\\n\\n## Risks\\nNone.\\n", "health")
+    >>> document = read_document("# Health\n\nAll well.\n\n## Risks\nNone.\n", "health")
     >>> document.title, [title for title, _ in document.sections]
     ('Health', ['Introduction', 'Risks'])
 """

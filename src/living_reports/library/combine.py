@@ -52,9 +52,9 @@ class Combined:
 
 
 def combine(sources: Sequence[Outline], *, now: str, new_id: Callable[[], str]) -> Combined:
-    """The content of these reports as that of a new one.
+    """Return the content of a new report that combines these reports.
 
-    `now` is ISO 8601 in UTC; `new_id` gives a fresh UUID each time.
+    `now` is ISO 8601 in UTC; `new_id` returns a new UUID each time.
 
     Raises:
         InvalidInputError: A report is named twice; `path` says where for the second time.
@@ -97,7 +97,7 @@ def _require_different(sources: Sequence[Outline]) -> None:
 
 
 def _copied_section(section: Section, title: str, ids: dict[str, str], now: str, new_id: str) -> Section:
-    """The section with the new ids of its insights; one that names a missing insight loses the name."""
+    """Return the section with the new ids of its insights, without the ids of missing insights."""
     return section.model_copy(
         update={
             "section_id": new_id,
@@ -122,7 +122,7 @@ def _copied_insight(insight: Insight, source: Outline, now: str, new_id: str) ->
 
 
 def _titles(sources: Sequence[Outline]) -> Iterator[str]:
-    """The titles of all sections in order, told apart where several sources have the same."""
+    """Yield the titles of all sections in order, with a label where several sources have the same title."""
     users = Counter(title for source in sources for title in {folded(s.title) for s in source.sections})
     for source, label in zip(sources, _labels(sources), strict=True):
         for section in source.sections:
@@ -131,7 +131,7 @@ def _titles(sources: Sequence[Outline]) -> Iterator[str]:
 
 
 def _labels(sources: Sequence[Outline]) -> Iterator[str]:
-    """What to put in brackets: a source's title, with the start of its id where others have that title."""
+    """Yield the label of each source: its title, with the start of its id if others have that title."""
     users = Counter(folded(source.title) for source in sources)
     for source in sources:
         label = cut(source.title, _LABEL_CHARS)

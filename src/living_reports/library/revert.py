@@ -151,6 +151,7 @@ class UndoRange:
 
     @property
     def name(self) -> str:
+        """The version, or the first and the last one."""
         return str(self.last) if self.first == self.last else f"{self.first}-{self.last}"
 
 

@@ -147,7 +147,7 @@ def _names(holder: str, *kinds: Kind) -> tuple[str, ...]:
 
 
 def _places(*kinds: Kind) -> frozenset[tuple[str, str]]:
-    """The fields of these kinds that deltas and merges address, as (first part, last part)."""
+    """Return the fields of these kinds that deltas and merges address, as (first part, last part)."""
     return frozenset((holder, name) for holder in ("metadata", *ITEMS) for name in _names(holder, *kinds))
 
 

@@ -361,7 +361,7 @@ def review_day(insight: Insight) -> date | None:
 
 
 def utc_day(value: Any) -> date | None:
-    """The UTC day of an ISO 8601 day or time; `None` if it cannot be read."""
+    """Return the UTC day of an ISO 8601 day or time; `None` if it cannot be parsed."""
     return _day_of(value) if isinstance(value, str) else None
 
 

@@ -38,7 +38,7 @@ MAX_QUOTED = 60
 
 
 def check_arguments(tool: Tool, raw: dict[str, Any] | None) -> dict[str, Any]:
-    """The stated arguments, each of the type that the tool's input schema names.
+    """Return the given arguments, each of the type in the tool's input schema.
 
     Raises:
         InvalidInputError: A name is unknown, a type is wrong, or a required one is missing.
@@ -131,7 +131,7 @@ def _string(path: str, value: Any, schema: Schema) -> Any:
 
 
 def _digits(text: str) -> int | str:
-    """The number that these digits are, or the text where it is something else."""
+    """Return the number that these digits are, or the text if it is something else."""
     is_number = text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS
     return int(text) if is_number else text
 

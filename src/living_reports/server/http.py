@@ -130,6 +130,7 @@ class RequireToken:
         self._token = token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on a request that has the token; refuse any other."""
         if scope["type"] == "lifespan" or self._has_token(Headers(scope=scope).get("authorization", "")):
             await self._app(scope, receive, send)
             return

@@ -316,9 +316,9 @@ def _chunks() -> Iterator[bytes]:
 
 
 def split_lines(chunks: Iterable[bytes]) -> Iterator[Line]:
-    """Yield the lines in these bytes, without their newlines and without empty ones.
+    r"""Yield the lines in these bytes, without their newlines and without empty ones.
 
-    >>> list(split_lines([b'{"a":', b'1}\\n{"b"', b":2}"]))
+    >>> list(split_lines([b'{"a":', b'1}\n{"b"', b":2}"]))
     [b'{"a":1}', b'{"b":2}']
     """
     line = _LineInParts()

@@ -1,4 +1,4 @@
-"""The searchable content of an outline: its texts, the sources that it depends on, and the reviews due.
+r"""The searchable content of an outline: its texts, the sources that it depends on, and the reviews due.
 
 Rules:
 
