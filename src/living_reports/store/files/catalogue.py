@@ -34,7 +34,7 @@ import time
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Set
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -51,7 +51,7 @@ _COMPACT_ABOVE_BYTES = 256_000
 _LOCK_TIMEOUT_SECONDS = 2.0
 _LEFTOVER_SECONDS = 60.0
 _MAX_UNCHECKED = 1000
-_MARK_BYTES = 64
+_MARK_BYTES = 256
 _HEAD_BYTES = 8192
 _UPDATED_LINE = re.compile(rb'^  "updated_at": "([^"\\]*)"', re.MULTILINE)
 _UNFINISHED = ".new-"
@@ -89,6 +89,42 @@ def list_names(by_id: Path) -> Listing:
     stamp = by_id.stat().st_mtime_ns
     is_final = time.time() - stamp / 1e9 > _FRESH_SECONDS
     return Listing(stamp, os.listdir(by_id), is_final)
+
+
+class Tail(NamedTuple):
+    """The point up to which a reader has read the catalogue.
+
+    Attributes:
+        inode: The file; -1 if nothing was read.
+        offset: The number of bytes read.
+        mark: The last bytes before the offset, because an inode number may be reused.
+    """
+
+    inode: int = -1
+    offset: int = 0
+    mark: bytes = b""
+
+
+def read_tail(path: Path, tail: Tail) -> tuple[Tail, bytes, bool]:
+    """Read the whole lines that were appended since the last reading, or all lines of a new file.
+
+    Returns:
+        The new point, the lines, and whether this is the file that was read before.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        stat = os.fstat(file.fileno())
+        is_same = stat.st_ino == tail.inode and stat.st_size >= tail.offset
+        if is_same:
+            file.seek(tail.offset - len(tail.mark))
+            is_same = file.read(len(tail.mark)) == tail.mark
+        start = tail if is_same else Tail()
+        file.seek(start.offset)
+        data = file.read()
+    lines = data[: data.rfind(b"\n") + 1]
+    return Tail(stat.st_ino, start.offset + len(lines), (start.mark + lines)[-_MARK_BYTES:]), lines, is_same
 
 
 def entry_of(outline: Outline, path: str) -> IndexEntry:
@@ -268,9 +304,7 @@ class ReportIndex:
 
     def _forget(self) -> None:
         self._entries = Entries()
-        self._inode = -1
-        self._offset = 0
-        self._end = b""  # the last bytes before the offset: an inode number may be given out again
+        self._tail = Tail()
         self._by_id_stamp = self._unfinished_stamp = -1
 
     # --- Reading --------------------------------------------------------------------------
@@ -291,7 +325,7 @@ class ReportIndex:
         takes most of the time of a process's first list, which finds them in the search database.
         """
         with self._mutex:
-            if self._inode == -1 and self._is_left_alone():
+            if self._tail.inode == -1 and self._is_left_alone():
                 return self._see_unfinished()
             self._read()
             return None
@@ -321,7 +355,7 @@ class ReportIndex:
         be right, and this is noted for `disagreeing`.
         """
         with self._mutex:
-            if self._inode == -1:
+            if self._tail.inode == -1:
                 self.note(entry)
             elif self._entries.get(entry.report_id) != entry:
                 self._follow()
@@ -340,7 +374,7 @@ class ReportIndex:
         They are forgotten: whom the caller cannot settle it has to `note` again.
         """
         with self._mutex:
-            if self._inode == -1:
+            if self._tail.inode == -1:
                 return []  # noted since the last look, which did not read it: the next one does
             seen, self._unchecked = self._unchecked, {}
             return [entry for entry in seen.values() if self._entries.get(entry.report_id) != entry]
@@ -348,27 +382,15 @@ class ReportIndex:
     def _follow(self) -> None:
         """Take in what was appended since the last look, or all of it if the file is another."""
         try:
-            with self.index_path.open("rb") as file:
-                if not self._is_continued_by(file):
-                    self._forget()
-                    self._inode = os.fstat(file.fileno()).st_ino
-                file.seek(self._offset)
-                data = file.read()
+            tail, lines, is_same = read_tail(self.index_path, self._tail)
         except OSError:
             self._forget()
             return
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        self._end = (self._end + whole)[-_MARK_BYTES:]
-        self._entries.take(whole)
-        self._is_due |= self._is_mostly_superseded() and self._offset >= 2 * self._tried_bytes
-
-    def _is_continued_by(self, file: BinaryIO) -> bool:
-        stat = os.fstat(file.fileno())
-        if stat.st_ino != self._inode or stat.st_size < self._offset:
-            return False
-        file.seek(self._offset - len(self._end))
-        return file.read(len(self._end)) == self._end
+        if not is_same:
+            self._forget()
+        self._tail = tail
+        self._entries.take(lines)
+        self._is_due |= self._is_mostly_superseded() and tail.offset >= 2 * self._tried_bytes
 
     def _is_mostly_superseded(self) -> bool:
         lines = self._entries.lines
@@ -497,7 +519,7 @@ class ReportIndex:
             self._follow()
             if not self._is_mostly_superseded():
                 return False
-            seen, inode = self._offset, self._inode
+            inode, seen, _ = self._tail
             data = b"".join(entry_line(entry) for entry in self._entries.values())
         return self._swap(data, seen, inode)
 

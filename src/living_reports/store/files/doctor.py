@@ -35,16 +35,15 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
 
 from pydantic import ValidationError
 
 from living_reports.errors import LockTimeoutError, ReportError
 from living_reports.model.report import IndexEntry, Outline, parse_outline, parse_uuid
-from living_reports.store.base import Finding, Progress, Severity, Snapshot
+from living_reports.store.base import Finding, Progress, Severity
 from living_reports.store.files import durable, recovery
-from living_reports.store.files.catalogue import Listing, ReportIndex, entry_on_disk
-from living_reports.store.files.folder import ReportFolder, backup_names
+from living_reports.store.files.catalogue import entry_on_disk
+from living_reports.store.files.folder import ReportFolder, Root, backup_names
 from living_reports.store.files.lock import hold
 from living_reports.store.files.log import Record
 from living_reports.store.files.recovery import Confirm, Damaged, Foreign, diagnose
@@ -386,28 +385,6 @@ def _current_outline(files: ReportFolder) -> Outline | None:
 
 
 # --- Repair -------------------------------------------------------------------------------
-
-
-class Root(Protocol):
-    """The part of the folder store that a repair uses."""
-
-    reports_root: Path
-    by_id: Path
-    trash_dir: Path
-    index: ReportIndex
-    lock_timeout_seconds: float
-
-    def get_report_storage(self, report_id: str) -> ReportFolder:
-        """Return the folder of a report."""
-
-    def read(self, report_id: str) -> Snapshot:
-        """Read a report after any recovery, and correct its catalogue entry."""
-
-    def sweep(self) -> None:
-        """Remove what crashed creations left."""
-
-    def settle_index(self) -> Listing | None:
-        """Read every report whose catalogue entry may be wrong."""
 
 
 def repair(root: Root, findings: Sequence[Finding], progress: Progress | None = None) -> None:

@@ -33,6 +33,7 @@ from functools import cached_property
 from io import FileIO
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from living_reports.errors import (
     CorruptReportError,
@@ -51,7 +52,7 @@ from living_reports.model.report import (
     sha256_hex,
 )
 from living_reports.store.base import Snapshot
-from living_reports.store.files.catalogue import ReportIndex, entry_of, version_in
+from living_reports.store.files.catalogue import Listing, ReportIndex, entry_of, version_in
 from living_reports.store.files.lock import DEFAULT_TIMEOUT_SECONDS, ReportLock, hold
 from living_reports.store.files.log import AuditLog, Record, RequestCache
 
@@ -392,6 +393,30 @@ class ReportFolder:
         if self.index is not None:
             entry = entry_of(outline, f"{self.report_dir.parent.name}/{self.report_id}")
             self.index.announce(entry, self.report_id)
+
+
+class Root(Protocol):
+    """The parts of the folder store that its search and its repair use."""
+
+    reports_root: Path
+    by_id: Path
+    trash_dir: Path
+    index_path: Path
+    index: ReportIndex
+    memory: Memory
+    lock_timeout_seconds: float
+
+    def get_report_storage(self, report_id: str) -> ReportFolder:
+        """Return the folder of a report."""
+
+    def read(self, report_id: str) -> Snapshot:
+        """Return a report after any recovery, and correct its catalogue entry."""
+
+    def sweep(self) -> None:
+        """Remove what interrupted creations left."""
+
+    def settle_index(self) -> Listing | None:
+        """Read every report whose catalogue entry may be wrong."""
 
 
 def is_backup_name(name: str) -> bool:

@@ -33,6 +33,7 @@ from living_reports.errors import LockTimeoutError
 from living_reports.model.report import IndexEntry
 from living_reports.store.base import PageKey, SearchPage, SearchQuery
 from living_reports.store.files.catalogue import Listing, version_in
+from living_reports.store.files.folder import Root
 from living_reports.store.files.log import AuditLog
 from living_reports.store.files.search.database import (
     Database,
@@ -42,7 +43,7 @@ from living_reports.store.files.search.database import (
     is_temporary,
     reading,
 )
-from living_reports.store.files.search.follower import Follower, Names, Root
+from living_reports.store.files.search.follower import Follower, Names
 from living_reports.store.files.search.queries import Request, fetch
 
 __all__ = ["SearchIndex"]

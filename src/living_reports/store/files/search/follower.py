@@ -30,7 +30,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
@@ -40,14 +40,15 @@ from living_reports.model.selectors import folded
 from living_reports.store.files import recovery
 from living_reports.store.files.catalogue import (
     Listing,
-    ReportIndex,
+    Tail,
     boot_id,
     entry_of,
     is_report_name,
     list_names,
+    read_tail,
     size_and_inode,
 )
-from living_reports.store.files.folder import Memory, ReportFolder
+from living_reports.store.files.folder import ReportFolder, Root
 from living_reports.store.files.log import AuditLog
 from living_reports.store.files.search.content import compared, content_of, moment
 from living_reports.store.files.search.words import opening, searchable
@@ -57,7 +58,6 @@ logger = logging.getLogger(__name__)
 _LOCK_SECONDS = 2.0
 _BATCH = 1000
 """The maximum number of reports that one step reads."""
-_MARK_BYTES = 256
 _KEY_CHARS = 60
 """The number of characters of a title that the order uses, so that a cursor stays short."""
 _NEVER = -2
@@ -68,19 +68,6 @@ _HEAD = re.compile(rb'^  "(updated_at|outline_version)": "?([^",\n]*)', re.MULTI
 
 SETTLED, TEXTS_TO_READ, DOUBTFUL = 0, 1, 2
 """The work left for a report: none; read its texts; read it under its lock."""
-
-
-class Root(Protocol):
-    """The part of the folder store that the search uses."""
-
-    reports_root: Path
-    by_id: Path
-    index_path: Path
-    index: ReportIndex
-    memory: Memory
-
-    def settle_index(self) -> Listing | None:
-        """Read every report whose catalogue entry may be wrong."""
 
 
 class _Sum(NamedTuple):
@@ -212,22 +199,13 @@ class Follower:
     def _read_index(self, connection: sqlite3.Connection) -> bool:
         state = _state(connection)
         try:
-            with self._index_path.open("rb") as file:
-                inode = os.fstat(file.fileno()).st_ino
-                start = state.offset
-                if inode != state.inode or not _is_same_file(file.fileno(), state):
-                    start, state = 0, state._replace(mark=b"")
-                file.seek(start)
-                data = file.read()
+            tail, lines, _ = read_tail(self._index_path, Tail(state.inode, state.offset, state.mark))
         except FileNotFoundError:
-            inode, start, data = -1, 0, b""
-        whole = data[: data.rfind(b"\n") + 1]
-        for entry in _newest(whole):
+            tail, lines = Tail(), b""
+        for entry in _newest(lines):
             self._apply_entry(connection, entry)
-        mark = (state.mark + whole)[-_MARK_BYTES:]
-        offset = start + len(whole)
-        connection.execute("UPDATE state SET inode = ?, offset = ?, mark = ?", (inode, offset, mark))
-        return bool(whole)
+        connection.execute("UPDATE state SET inode = ?, offset = ?, mark = ?", tail)
+        return bool(lines)
 
     def _apply_entry(self, connection: sqlite3.Connection, entry: IndexEntry) -> None:
         known = _find(connection, entry.report_id)
@@ -424,15 +402,6 @@ def _entry(outline: Outline, report_id: str) -> IndexEntry:
 
 def _is_named(outline: Outline, report_id: str) -> bool:
     return parse_uuid(outline.report_id) == report_id
-
-
-# --- The file of the catalogue ------------------------------------------------------------
-
-
-def _is_same_file(fd: int, state: _SyncState) -> bool:
-    """Return whether this is the file that was read before: the bytes before the offset are the same."""
-    os.lseek(fd, state.offset - len(state.mark), os.SEEK_SET)
-    return os.read(fd, len(state.mark)) == state.mark
 
 
 def _newest(lines: bytes) -> Iterator[IndexEntry]:
