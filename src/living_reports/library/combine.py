@@ -28,8 +28,7 @@ from typing import Any
 from living_reports.changes import MAX_TAGS, MAX_TITLE_CHARS
 from living_reports.errors import InvalidInputError, TooLargeError
 from living_reports.model.references import report_address
-from living_reports.model.report import Citation, Insight, Outline, Section, normalised
-from living_reports.model.selectors import folded
+from living_reports.model.report import Citation, Insight, Outline, Section, folded, normalised
 from living_reports.reading.compact import cut
 
 PATH = "from_reports"

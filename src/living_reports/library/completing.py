@@ -22,7 +22,7 @@ from typing import Any
 from living_reports.changes.report_templates import BUILT_IN
 from living_reports.errors import NotFoundError
 from living_reports.library.context import Context, find_report
-from living_reports.model.selectors import folded
+from living_reports.model.report import folded
 from living_reports.store.base import Store
 
 MAX_VALUES = 100

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from living_reports.errors import ReportError, ReportNotFoundError
 from living_reports.library.sources import Sources
-from living_reports.model.report import IndexEntry, parse_uuid
-from living_reports.model.selectors import folded, pick_report
+from living_reports.model.report import IndexEntry, folded, parse_uuid
+from living_reports.model.selectors import pick_report
 from living_reports.store import open_store
 from living_reports.store.base import Event, Snapshot, Store, Transaction
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import unicodedata
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
@@ -65,6 +66,11 @@ def parse_uuid(text: str) -> str:
     if len(plain) != 32 or not all(c in "0123456789abcdefABCDEF" for c in plain):
         raise ValueError("not a UUID")
     return str(uuid.UUID(plain))
+
+
+def folded(text: str) -> str:
+    """Return the form in which titles are compared: NFC, trimmed, casefolded."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip()).casefold())
 
 
 def canonical(value: Any, depth: int = 0) -> Any:

@@ -17,12 +17,11 @@ Rules:
 from __future__ import annotations
 
 import difflib
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from living_reports.errors import AmbiguousSelectorError, ItemNotFoundError, ReportNotFoundError
-from living_reports.model.report import IndexEntry, Insight, Outline, Section
+from living_reports.model.report import IndexEntry, Insight, Outline, Section, folded
 
 MIN_PREFIX = 4
 """The least number of characters of an id prefix."""
@@ -114,11 +113,6 @@ def pick_report(entries: Iterable[IndexEntry], selector: str, writing: bool) -> 
         hint=f"Name it by its id, {needs} of its id, or its exact title; list_reports shows them.",
         near=[_report_match(entry) for entry in near],
     )
-
-
-def folded(text: str) -> str:
-    """Return the form in which titles are compared: NFC, trimmed, casefolded."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip()).casefold())
 
 
 def quoted(value: object) -> str:

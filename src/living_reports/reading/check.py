@@ -29,8 +29,7 @@ from typing import Any, Literal, NamedTuple
 
 from living_reports.model.fields import DAYS
 from living_reports.model.references import cited_version, is_report_address, report_address, report_of
-from living_reports.model.report import Citation, Insight, Outline, Section, review_day, utc_day
-from living_reports.model.selectors import folded
+from living_reports.model.report import Citation, Insight, Outline, Section, folded, review_day, utc_day
 from living_reports.reading.compact import cut, short_ids
 
 Severity = Literal["error", "warning", "info"]

@@ -32,8 +32,8 @@ from living_reports.errors import InvalidInputError, ItemNotFoundError, ReportEr
 from living_reports.model.delta import DeltaError, Edit, apply, invert, is_bookkeeping, parts
 from living_reports.model.event import ActionType, Actor
 from living_reports.model.fields import DERIVED, ID_FIELDS, ITEMS, LABELS, NOT_WORDS
-from living_reports.model.report import Insight, Outline, Section
-from living_reports.model.selectors import find_insight, find_section, folded, quoted
+from living_reports.model.report import Insight, Outline, Section, folded
+from living_reports.model.selectors import find_insight, find_section, quoted
 from living_reports.reading.compact import Row, author_row, brief_address
 from living_reports.store.base import Event
 

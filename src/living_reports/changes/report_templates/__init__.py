@@ -30,7 +30,8 @@ from importlib import resources
 
 from living_reports.changes import Change, parse_sections, parse_text
 from living_reports.errors import InvalidInputError, RequestError
-from living_reports.model.selectors import cut, folded, quoted
+from living_reports.model.report import folded
+from living_reports.model.selectors import cut, quoted
 
 DEFAULT = "blank"
 BUILT_IN = (DEFAULT, "analyst", "deep_dive", "incident", "status", "decision")

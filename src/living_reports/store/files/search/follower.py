@@ -35,8 +35,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from living_reports.errors import ReportError
-from living_reports.model.report import IndexEntry, Outline, parse_outline, parse_uuid
-from living_reports.model.selectors import folded
+from living_reports.model.report import IndexEntry, Outline, folded, parse_outline, parse_uuid
 from living_reports.store.files import recovery
 from living_reports.store.files.catalogue import (
     Listing,

@@ -20,8 +20,7 @@ from datetime import date
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from living_reports.model.report import IndexEntry
-from living_reports.model.selectors import folded
+from living_reports.model.report import IndexEntry, folded
 from living_reports.store.base import PageKey, SearchPage, SearchQuery, SearchRow
 from living_reports.store.files.search.content import compared, lines_with, moment
 from living_reports.store.files.search.words import SNIPPET_CHARS, Words, best_matches, parse_query
