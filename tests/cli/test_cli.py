@@ -247,7 +247,7 @@ def test_a_reader_that_goes_away_is_no_error_message(root: Path, health: str) ->
 
 
 def test_the_command_line_alone_loads_no_library() -> None:
-    """What `serve` and `--help` need not, they do not load."""
+    """`serve` and `--help` do not load what they do not need."""
     program = (
         "import sys; from living_reports.cli.parser import build_parser\n"
         "build_parser().parse_args(['serve'])\n"

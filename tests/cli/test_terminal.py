@@ -1,4 +1,4 @@
-"""What a terminal shows: widths, cuts, colours, and nothing that moves its cursor."""
+"""The output for a terminal: widths, cuts, colours, and nothing that moves its cursor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the crash bench found in the built program: one state each, small enough to read.
+"""The defects that the crash bench found: one small state each.
 
 Each of these states was made by a crash, and the program then lost something or said what was
 not so. They stay here as they were found.
@@ -36,7 +36,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def power_cut(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nobody synced is gone: the marks, and the end of the index. The machine starts anew."""
+    """Remove what was not synced: the marks and the end of the catalogue. The machine starts again."""
     for mark in (root / ".pending").iterdir():
         mark.unlink()
     monkeypatch.setattr(catalogue, "boot_id", lambda: "another boot")
@@ -123,7 +123,7 @@ def test_a_torn_append_after_an_adoption_whose_outline_is_not_in_place(tmp_path:
 
 
 def test_a_repair_whose_outline_is_not_in_place_yet_is_finished(root: Path) -> None:
-    """What was reverted to was acknowledged; the damaged bytes that came back are those it replaced."""
+    """The revert was acknowledged; the damaged bytes that came back are those that it replaced."""
     outline_path(root).write_bytes(b"not an outline")
     repaired = Library(root).revert_report(RevertReport(REPORT, 3), author=ANN)
     put_back(outline_path(root), b"not an outline")

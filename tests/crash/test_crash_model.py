@@ -22,7 +22,7 @@ START: list[Operation] = [Create("a"), Write("a", 0, b"old"), Sync("a"), SyncFol
 
 
 def states(*operations: Operation, is_ordered: bool = False) -> list[dict[str, bytes | None]]:
-    """What a power cut may leave after the operations, from a disk with a file `a` that says `old`."""
+    """Return the states that a power cut may leave, on a disk with a file `a` with the text `old`."""
     disk = FileSystem((), is_ordered=is_ordered)
     for operation in [*START, *operations]:
         disk.do(operation)

@@ -59,7 +59,7 @@ def test_a_kill_before_any_operation_breaks_no_promise(scenario: Scenario, place
 
 @dataclass
 class Claims:
-    """What the servers said, and what they were asked when they died.
+    """The answers of the servers, and the calls that were under way when they were killed.
 
     Attributes:
         acknowledged: Report and version of each text that a server said is there.

@@ -1,4 +1,4 @@
-"""What audit_report answers: which events, in which order, found by what, and what verify says."""
+"""Answers of audit_report: events, their order, the filters, and the result of verify."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def test_older_events_of_another_program_are_not_newer_than_a_time(library: Libr
     assert found(library, since="2021-01-01") == [3, 2]
 
 
-# --- By whom, of which type ---------------------------------------------------------------
+# --- By author and type -------------------------------------------------------------------
 
 
 def test_by_kind_of_actor_or_by_client(library: Library) -> None:

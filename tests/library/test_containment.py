@@ -71,7 +71,7 @@ def tree(folder: Path) -> Tree:
 
 
 def around(tmp_path: Path) -> Tree:
-    """What lies around the root."""
+    """Return everything beside the root."""
     return {name: what for name, what in tree(tmp_path).items() if not name.startswith("root")}
 
 

@@ -123,7 +123,7 @@ def require_fresh(acts: list[Call]) -> None:
 
 
 def views_of(report: str, told: list[Call]) -> list[Call]:
-    """What was done with a report, and what lists said of it."""
+    """Return the calls on a report, and how lists showed it."""
     seen = [act for act in told if act.report == report]
     for act in told:
         if report in act.listed:

@@ -1,4 +1,4 @@
-"""What the use cases answer and refuse: fields, limits, selectors, bad disks, other writers' folders."""
+"""Answers and refusals of the use cases: fields, limits, selectors, bad disks, other writers' folders."""
 
 from __future__ import annotations
 

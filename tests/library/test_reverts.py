@@ -1,4 +1,4 @@
-"""Going back to an earlier version is a new version, and mends a damaged report."""
+"""Reverting to an earlier version makes a new version and repairs a damaged report."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Expected:
 
 
 class Reports(RuleBasedStateMachine):
-    """What may happen to a root."""
+    """The operations that may happen to a root."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What changed at the addresses that somebody follows: decided by a look, without a server."""
+"""Changes at the addresses that a client follows: found by comparing, without a server."""
 
 from __future__ import annotations
 

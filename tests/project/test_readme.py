@@ -1,4 +1,4 @@
-"""What README.md says is so: its links lead somewhere, its tools are the server's, a click works.
+"""README.md is correct: its links lead to files, its tools are those of the server, its install links work.
 
 The two commands themselves are run by `.ci/run`, as they stand there.
 """
@@ -39,7 +39,7 @@ def test_descriptions_are_as_short_as_the_client_pages_say() -> None:
 
 
 def linked(address: str) -> dict[str, str]:
-    """What a link of README asks of this address."""
+    """Return the parameters of README's link to this address."""
     [query] = re.findall(rf"\]\({re.escape(address)}\?([^)]+)\)", README)
     return dict(parse_qsl(query, strict_parsing=True))
 

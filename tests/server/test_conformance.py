@@ -34,7 +34,7 @@ Checks = set[tuple[str, str]]
 
 
 def listed(revision: str) -> dict[tuple[str, str], str]:
-    """What the document says does not apply in this revision: each check, and why."""
+    """Return the checks that the document lists as not applicable to a revision, with the reasons."""
     section = DOCUMENT.split(f"\n## {revision}")[1].split("\n## ")[0]
     rows = re.findall(r"^\| `(.+?)` \| (.+?) \| (.+?) \|$", section, re.MULTILINE)
     return {

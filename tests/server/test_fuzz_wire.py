@@ -34,7 +34,7 @@ class Session:
         self.spoken: Callable[[Answer], Answer] = with_envelope if era == "modern" else dict
 
     def answers(self, *lines: bytes, calls: int = 0) -> list[Answer]:
-        """What comes back for these lines, of which some are calls of tools, and for a request behind them.
+        """Return the answers to these lines, some of which are calls of tools, and to a request after them.
 
         Nothing may have changed. Calls run side by side and are answered as they finish.
         """

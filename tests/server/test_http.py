@@ -35,7 +35,7 @@ LINES = 6
 
 
 def post(server: HttpServer, **headers: str) -> HTTPResponse:
-    """What a request gets that asks for nothing in particular."""
+    """Return the answer to a plain request."""
     usual = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
     connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
     connection.request("POST", "/mcp", body="{}", headers=usual | headers)

@@ -34,7 +34,7 @@ LIST = "the list"
 
 
 class Ear:
-    """What a client hears of changes: addresses, or `LIST`."""
+    """The notifications of changes that a client receives: addresses, or `LIST`."""
 
     def __init__(self) -> None:
         self._heard: asyncio.Queue[str] = asyncio.Queue()

@@ -176,7 +176,7 @@ def test_half_a_save_during_a_commit_is_waited_for(library: Library) -> None:
 
 
 def test_bytes_that_no_version_has_are_never_pruned(library: Library) -> None:
-    """What a person typed into a file that then was no outline is nowhere else."""
+    """The text that a person typed into a file that is no outline any more stands nowhere else."""
     report = create_report(library)
     folder = folder_of(library, report)
     path = folder / "outline.json"

@@ -33,7 +33,7 @@ def spaced(made: IndexEntry) -> bytes:
 
 
 def parsed(lines: bytes) -> dict[str, IndexEntry]:
-    """What the lines say, each of them parsed."""
+    """Return the entries of the lines, each parsed alone."""
     found: dict[str, IndexEntry] = {}
     for line in lines.split(b"\n"):
         try:

@@ -73,7 +73,7 @@ def place() -> Iterator[Path]:
 
 
 def words(outline: Outline) -> Words:
-    """What the outline says, without the ids and times that differ from one run to the next."""
+    """Return the outline's texts, without the ids and times that differ between runs."""
     sections = [[section.title, section.content] for section in outline.sections]
     return [outline.title, outline.status, outline.tags, sections, [i.summary for i in outline.insights]]
 
@@ -184,7 +184,7 @@ class Watched:
 
 
 class Strike:
-    """What a fault shows of itself: whether it struck."""
+    """A fault, and whether it has happened."""
 
     struck = False
 
@@ -362,7 +362,7 @@ def log_cannot_be_synced(operation: str, details: tuple[Any, ...]) -> None:
 
 
 def published(operations: list[tuple[str, str]]) -> list[int]:
-    """Where something was told or built upon: a name given, a line appended, a head written."""
+    """Return the positions of the operations that depend on earlier ones, such as writing a head."""
     told = (".head", "index.jsonl", "outline.json")
     return [
         at

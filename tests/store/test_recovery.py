@@ -1,4 +1,4 @@
-"""What a crash, a restored copy or a person left in a report's folder, and what becomes of it."""
+"""Recovery of a report's folder after a crash, a restored copy or an edit by a person."""
 
 from __future__ import annotations
 

@@ -177,7 +177,7 @@ def named(library: Library, title: str) -> Path:
 
 
 def titles(finder: Finder) -> list[str]:
-    """What is listed; what is found is the same."""
+    """Return the listed titles, after checking that a search finds the same."""
     listed = sorted(finder.titles())
     assert sorted(finder.titles("apple")) == listed
     return listed

@@ -136,7 +136,7 @@ def open_place() -> Iterator[Path]:
 
 
 def without_rights(function: Callable[[], Any]) -> Any:
-    """What the function returns in a process of an ordinary user, which is not ours where we are root."""
+    """Return the result of a function in a process of an ordinary user, also if the tests run as root."""
     # What is loaded lazily is loaded now: the user may not be able to read the interpreter's own files.
     with tempfile.TemporaryDirectory() as folder:
         create_report(Library(Path(folder)), "Warm")

@@ -117,7 +117,7 @@ def kept(original: Kept, tmp_path: Path) -> Kept:
 
 
 def audited(kept: Kept, selector: str = "") -> Places:
-    """What `audit_report` finds: code and line."""
+    """Return the findings of `audit_report`: code and line."""
     answer = Library(kept.root).audit_report(AuditReport(selector or kept.report, verify=True))
     assert answer["verified"]["ok"] is not bool(answer["verified"]["findings"])
     return {(finding["code"], finding["line"]) for finding in answer["verified"]["findings"]}
@@ -128,7 +128,7 @@ def verified(kept: Kept) -> Places:
 
 
 def doctored(kept: Kept, *, deep: bool = False) -> set[tuple[str, str, int]]:
-    """What the check of the root finds that is more than worth knowing: code, file and line."""
+    """Return the warnings and errors that the check of the root finds: code, file and line."""
     findings = [finding for finding in check_root(kept.root, deep=deep) if finding.severity != "info"]
     prefix = f"by_id/{kept.report}"
     return {
@@ -466,7 +466,7 @@ def republish(kept: Kept) -> None:
 
 
 def noted(kept: Kept, line: int) -> str:
-    """What one would have noted when this line was the last one."""
+    """Return the version and the head that a person could have noted when this line was the last one."""
     raw = kept.lines[line - 1]
     return f"{json.loads(raw)['payload']['outline_version']}:{sha256_hex(raw)}"
 

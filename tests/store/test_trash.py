@@ -152,7 +152,7 @@ def test_restoring_that_is_killed_happened_or_not(trashed: GlobalStorage, tmp_pa
 
 
 def test_a_list_while_a_report_is_restored_leaves_its_mark(trashed: GlobalStorage) -> None:
-    """Who finds the mark syncs the folder's name before anything is built on it."""
+    """A process that finds the mark syncs the folder's name before it depends on it."""
     marked: list[bool] = []
 
     def list_before_the_move(operation: str, details: tuple[Path, ...]) -> None:

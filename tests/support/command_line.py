@@ -1,4 +1,4 @@
-"""Runs commands of `living-reports` as a person and as a script do."""
+"""Run commands of `living-reports`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from living_reports.cli import main
 
 @dataclass(frozen=True)
 class CommandResult:
-    """What a command left: its exit code and what it wrote."""
+    """The exit code and the output of a command."""
 
     returncode: int
     stdout: str
@@ -32,7 +32,7 @@ class TerminalStream(io.StringIO):
 
 
 def run_command(root: Path, *arguments: str, stdin: str = "") -> CommandResult:
-    """Run one command in this process, which is what the command does in its own."""
+    """Run one command in this process."""
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setenv("LIVING_REPORTS_ROOT", str(root))

@@ -29,7 +29,7 @@ def observe_disk(observer: durable.Observer) -> Iterator[None]:
 
 
 def operations_of(action: Callable[[], object]) -> list[tuple[str, str]]:
-    """What the action does to the disk: the operations with the last part of their (first) path."""
+    """Return the operations of an action on the disk, with the last part of their (first) path."""
     done = []
     with observe_disk(lambda operation, details: done.append((operation, details[0].name))):
         action()

@@ -1,4 +1,4 @@
-"""What the fuzz tests hold a server to: answers that are clear, and a root that a refusal left alone."""
+"""Requirements of the fuzz tests: clear answers, and a root that no refusal changed."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from support.wire import Wire, start_server
 Answer = dict[str, Any]
 
 SECRET = "quetzal"
-"""A word of the report that no call of the tests may read."""
+"""A word of a report that no call of the tests may read."""
 
 LEAKS = ("Traceback", 'File "', ".py", "site-packages", "pydantic", "Errno", "object at 0x", SECRET)
-"""What no refusal may show: a stack, a path of ours, the insides of Python, another report's words."""
+"""Texts that no refusal may show: a stack trace, a path, internals of Python, words of another report."""
 
 PATIENCE_SECONDS = 60.0
 
 
 def known_errors() -> dict[str, type[errors.ReportError]]:
-    """Every code that a caller may meet, with its class."""
+    """Return every error code that a caller may get, with its class."""
     classes = [each for each in vars(errors).values() if isinstance(each, type)]
     reports = [each for each in classes if issubclass(each, errors.ReportError)]
     return {each.code: each for each in reports if each.code != "internal"}
@@ -49,7 +49,7 @@ PROMISED_FIELDS: dict[str, tuple[str, ...]] = {
 
 
 class Reports:
-    """A root with an open report and a secret one, and everything that lies in it."""
+    """A root with an open report and a secret one, and all its files."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -66,11 +66,11 @@ class Reports:
 
     @property
     def ids(self) -> list[str]:
-        """The id of every report, section and insight, the other report's included."""
+        """The ids of all reports, sections and insights."""
         return [value for made in (self.open, self.secret) for value in _ids(made)]
 
     def files(self) -> dict[str, bytes]:
-        """Every file with its bytes, but for the search, which is derived and follows when asked.
+        """Return the bytes of every file, except the search index, which a query updates.
 
         One that `stat` says is as before is not read again.
         """
@@ -99,14 +99,14 @@ def _ids(made: Answer) -> Iterator[str]:
 
 @contextmanager
 def fuzz_server(root: Path, era: str = "legacy") -> Iterator[tuple[Wire, Reports]]:
-    """A server over two reports. Its log goes nowhere: what matters is what its client sees."""
+    """Start a server over two reports. Its log is discarded: the tests check the answers only."""
     reports = Reports(root)
     with start_server(root, stderr=subprocess.DEVNULL, introduced=era == "legacy") as wire:
         yield wire, reports
 
 
 def receive(wire: Wire) -> Answer:
-    """The next message, within the patience of a client."""
+    """Return the next message; fail if it takes too long."""
     line = wire.line(PATIENCE_SECONDS)
     assert line.endswith(b"\n"), "the server does not answer" if wire.process.poll() is None else "it is gone"
     message: Answer = json.loads(line)
@@ -114,7 +114,7 @@ def receive(wire: Wire) -> Answer:
 
 
 def check_answer(message: Answer, root: Path) -> tuple[bool, Answer]:
-    """Whether the call of a tool was refused, and its answer or its error, found to be as promised."""
+    """Check an answer, and return whether the call was refused, and the answer or the error."""
     if "error" in message:  # of the protocol, before any tool was called
         _require_clear(json.dumps(message["error"], ensure_ascii=False), message["error"]["message"], root)
         return True, message["error"]
@@ -155,6 +155,6 @@ def _require_clear(text: str, message: str, root: Path) -> None:
 
 
 def exchange(wire: Wire, message: Answer) -> Answer:
-    """The answer to the only request under way."""
+    """Send a request and return the answer. No other request may be under way."""
     wire.send(message)
     return receive(wire)

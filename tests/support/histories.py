@@ -26,7 +26,7 @@ NAMESPACE = uuid.UUID("6ba7b811-9dad-11d1-80b4-00c04fd430c8")
 
 
 def revisions(name: str) -> Iterator[dict[str, Any]]:
-    """The revisions of `<name>.jsonl.xz`, oldest first; skips the test where there are none."""
+    """Yield the revisions of `<name>.jsonl.xz`, oldest first; skip the test if the file is missing."""
     path = HISTORIES / f"{name}.jsonl.xz"
     if not path.exists():
         pytest.skip(f"{path.name} is not there")
@@ -35,7 +35,7 @@ def revisions(name: str) -> Iterator[dict[str, Any]]:
 
 
 def outline_of(revision: dict[str, Any], version: int) -> Outline:
-    """A revision as an outline: a section for each heading, known again by its title."""
+    """Return a revision as an outline with a section for each heading; its id follows from its title."""
     sections = []
     seen: dict[str, int] = {}
     for part in re.split(r"(?m)^(?=## )", revision["text"]):
@@ -56,7 +56,7 @@ def outline_of(revision: dict[str, Any], version: int) -> Outline:
 
 
 def split_sections(text: str) -> dict[str, str]:
-    """The sections of a document by a name that tells them apart, heading included, in order."""
+    """Return the sections of a document in order, with their headings, by unique names."""
     sections: dict[str, str] = {}
     for part in re.split(r"(?m)^(?=## )", text):
         heading = part.partition("\n")[0].strip("# \r") if part.startswith("## ") else "Preface"
@@ -69,7 +69,7 @@ def split_sections(text: str) -> dict[str, str]:
 
 
 def changes_between(old: dict[str, str], new: dict[str, str]) -> list[dict[str, Any]]:
-    """What leads from one revision to the next; sections are named by their titles."""
+    """Return the changes from one revision to the next, with sections named by their titles."""
     gone = [name for name in old if name not in new]
     came = [name for name in new if name not in old]
     changes = [{"op": "remove_section", "section": name} for name in gone]

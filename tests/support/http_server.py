@@ -1,4 +1,4 @@
-"""A server process that listens on HTTP, and what a client needs to reach it."""
+"""A server process that listens on HTTP."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ START_SECONDS = 120
 
 @dataclass(frozen=True)
 class HttpServer:
-    """A process that listens at a port of this machine."""
+    """A server process and its port."""
 
     process: subprocess.Popen[bytes]
     port: int
@@ -33,7 +33,7 @@ class HttpServer:
 
 
 def clean_environment() -> dict[str, str]:
-    """What the server finds in its environment beside its root: no token of whoever runs the tests."""
+    """Return this environment without the token of the person who runs the tests."""
     return {**os.environ, TOKEN_VARIABLE: ""}
 
 
@@ -62,7 +62,7 @@ def is_open(port: int) -> bool:
 
 @contextmanager
 def start_http_server(root: Path, *options: str, **variables: str) -> Iterator[HttpServer]:
-    """A server that listens; an error if it leaves instead."""
+    """Start a server and wait until it listens; fail if it ends instead."""
     environ = clean_environment() | environment(root, **variables)
     with ExitStack() as stack:
         with free_port() as port:

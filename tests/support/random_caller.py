@@ -1,4 +1,4 @@
-"""A process that works on reports with others, and writes down what it was told, and when.
+"""A process that makes random calls on reports at the same time as others, and records the answers.
 
     python -m support.random_caller ROOT HOW NAME SECONDS REPORT…
 
@@ -59,7 +59,7 @@ class Call:
 
 
 class RandomCaller:
-    """Makes calls at random, and remembers them."""
+    """Makes random calls and records them."""
 
     def __init__(self, ask: Ask, name: str, reports: list[str]) -> None:
         self._ask = ask

@@ -1,7 +1,7 @@
-"""Reports as plain values, and what each change does to them: written a second time, knowing no program.
+"""A second, independent implementation of changes, on plain values.
 
-A test holds the library against it. Items are named by their ids only, texts are short, and what
-merges, locks or disks do is not known here.
+Tests compare the library with it. It selects items by id only, keeps texts short, and knows nothing of
+merges, locks and disks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OPS = [*ON_REPORT, *ON_SECTION, *ON_INSIGHT]
 
 
 def to_plain(outline: Outline) -> Plain:
-    """What an outline says, in the form that is predicted here."""
+    """Return an outline as plain values."""
     metadata = {key: value for key, value in outline.metadata.items() if key not in ("tags", "status")}
     return {
         "title": outline.title,
@@ -52,7 +52,7 @@ def to_plain(outline: Outline) -> Plain:
 
 
 def random_change(old: Plain, op: str, random: Random, word: str) -> Change:
-    """A change of this kind that can be made here; of another kind where there is nothing to make it on."""
+    """Return a random change of this kind, or of another kind if the report has nothing to change."""
     if op in ON_INSIGHT and not old["insights"]:
         op = "add_insight"
     if op in ON_SECTION and not old["sections"]:
@@ -97,7 +97,7 @@ def _fields(op: str, old: Plain, random: Random, word: str, content: str, urls: 
 
 
 def section_with_id(report: Plain, section: str) -> Plain:
-    """The section with this id."""
+    """Return the section with this id."""
     return next(one for one in report["sections"] if one["id"] == section)
 
 
@@ -106,7 +106,7 @@ def has_section(report: Plain, section: str) -> bool:
 
 
 def apply_change(old: Plain, change: Change, created: Plain) -> Plain:
-    """The report after a change; `created` names what it made."""
+    """Return the report after a change; `created` has the ids of new items."""
     new: Plain = deepcopy(old)
     op = change["op"]
     if op in ON_REPORT:

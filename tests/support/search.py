@@ -1,4 +1,4 @@
-"""Looking for reports in tests, as `list_reports` does it."""
+"""Search for reports as `list_reports` does."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Json = dict[str, Any]
 
 
 def sections_with_text(text: str, **more: Any) -> list[Json]:
-    """The sections of a report that says this."""
+    """Return the sections of a report with this text."""
     return [{"title": "Findings", "content": text, **more}]
 
 
 def create_with_text(library: Library, title: str, text: str, **more: Any) -> str:
-    """A report that says this; its id."""
+    """Create a report with this text and return its id."""
     return create_report(library, title, sections=sections_with_text(text), **more)
 
 
@@ -32,21 +32,21 @@ def database_of(root: Path) -> Path:
 
 
 class Finder:
-    """One process's search over a root."""
+    """The search of one process over a root."""
 
     def __init__(self, root: Path) -> None:
         self.storage = GlobalStorage(root)
 
     def answer(self, query: str = "", *, limit: int = 100, cursor: str = "", **asked: Any) -> Json:
-        """The whole answer."""
+        """Return the whole answer."""
         request = ListReports(query, cursor=cursor, **asked)
         return list_page(self.storage, request, TODAY, limit)
 
     def titles(self, query: str = "", **asked: Any) -> list[str]:
-        """The titles of the reports found, in order."""
+        """Return the titles of the reports found, in order."""
         return [row["title"] for row in self.answer(query, **asked)["reports"]]
 
     def matches(self, query: str = "", **asked: Any) -> list[Json]:
-        """What fits in the one report that is found."""
+        """Return the matches of the only report that is found."""
         [row] = self.answer(query, **asked)["reports"]
         return list(row.get("matches", []))

@@ -1,4 +1,4 @@
-"""A small report to change, and what the tests of changes say about it."""
+"""A small report, and changes to it."""
 
 from __future__ import annotations
 

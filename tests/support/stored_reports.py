@@ -34,7 +34,7 @@ def create_stored_report(
 
 
 def set_text(root: GlobalStorage, text: str, report_id: str = REPORT) -> int:
-    """Replace the section's text; the new version."""
+    """Replace the section's text and return the new version."""
     with root.edit(report_id) as edit:
         note = Note("evolve", ANN, "because")
         edit.put(with_text(edit.snapshot.outline, text).model_copy(update={"updated_at": note.ts}), note)
@@ -69,14 +69,14 @@ def log_events(folder: Path) -> list[dict[str, Any]]:
 
 
 def copy_root(root: GlobalStorage, target: Path) -> GlobalStorage:
-    """The same root at another place, as a process that starts now sees it."""
+    """Copy the root and return it as a new process sees it."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(root.reports_root, target, symlinks=True)
     return GlobalStorage(target)
 
 
 def require_sound(root: GlobalStorage, report_id: str = REPORT) -> None:
-    """What must hold for a report whenever nobody is just writing it, whatever happened before."""
+    """Require what holds for every report that no process is writing, whatever happened before."""
     storage = root.get_report_storage(report_id)
     state = root.read(report_id)
     assert state.warnings == ()

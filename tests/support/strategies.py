@@ -61,7 +61,7 @@ KEYS_OF_OTHERS = st.sampled_from(["x_owner", "", "/", "~", "a/b", "tags", "conte
 
 
 def sections() -> st.SearchStrategy[Data]:
-    """A section as JSON, without insights."""
+    """Return a section as JSON, without insights."""
     return st.fixed_dictionaries(
         {"section_id": IDS, "title": TITLES},
         optional={
@@ -76,7 +76,7 @@ def sections() -> st.SearchStrategy[Data]:
 
 
 def insights() -> st.SearchStrategy[Data]:
-    """An insight as JSON."""
+    """Return an insight as JSON."""
     return st.fixed_dictionaries(
         {"insight_id": IDS, "importance": st.integers(0, 10), "summary": SUMMARIES},
         optional={
@@ -93,7 +93,7 @@ def insights() -> st.SearchStrategy[Data]:
 
 @st.composite
 def outlines(draw: Draw, max_items: int = 3) -> Outline:
-    """A normalised outline with up to `max_items` sections and as many insights."""
+    """Return a normalised outline with up to `max_items` sections and as many insights."""
     data = {
         "report_id": draw(IDS),
         "title": draw(TITLES),
@@ -111,7 +111,7 @@ def outlines(draw: Draw, max_items: int = 3) -> Outline:
 
 @st.composite
 def edited_outlines(draw: Draw, outline: Outline, max_edits: int = 4) -> Outline:
-    """The outline after up to `max_edits` edits, each of which may also change nothing."""
+    """Return the outline after up to `max_edits` edits, each of which may also change nothing."""
     data = outline_data(outline)
     for edit in draw(st.lists(st.sampled_from(EDITS), min_size=1, max_size=max_edits)):
         edit(draw, data)
@@ -119,7 +119,7 @@ def edited_outlines(draw: Draw, outline: Outline, max_edits: int = 4) -> Outline
 
 
 def _sharing(before: Outline, after: Outline) -> Outline:
-    """The later outline with those items that stayed the same taken from the earlier one."""
+    """Return the later outline, with the items that stayed the same taken from the earlier one."""
     known = {item.model_dump_json(): item for item in (*before.sections, *before.insights)}
     return after.model_copy(
         update={
@@ -133,7 +133,7 @@ def _sharing(before: Outline, after: Outline) -> Outline:
 
 
 def _place(draw: Draw, data: Data, insight_id: str) -> None:
-    """Put an insight somewhere into a section, or into none."""
+    """Put an insight into a random section, or into none."""
     if data["sections"] and draw(st.integers(0, 4)):
         ids = draw(st.sampled_from(data["sections"])).setdefault("insight_ids", [])
         ids.insert(draw(st.integers(0, len(ids))), insight_id)

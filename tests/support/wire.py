@@ -1,4 +1,4 @@
-"""A server process and the raw lines that go to it and come from it.
+"""A server process, and the lines of its input and output.
 
 A line is waited for on the descriptor, so no buffer may stand before it that holds lines already:
 what came with an earlier line is kept here.
@@ -37,11 +37,11 @@ ENVELOPE = {
     "io.modelcontextprotocol/clientInfo": {"name": "wire", "version": "1"},
     "io.modelcontextprotocol/clientCapabilities": {},
 }
-"""What every request carries in the protocol without a handshake, as `_meta`."""
+"""The `_meta` of every request in the protocol without a handshake."""
 
 
 def environment(root: Path, **variables: str) -> dict[str, str]:
-    """What the server process finds in its environment."""
+    """Return the environment variables of the server process."""
     path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH", "")]))
     return {"PYTHONPATH": path, "LIVING_REPORTS_ROOT": str(root), **variables}
 
@@ -52,7 +52,7 @@ def tool_call(request_id: int, tool: str, /, **arguments: Any) -> dict[str, Any]
 
 
 class Wire:
-    """The two ends of a server process."""
+    """The input and the output of a server process."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
@@ -73,7 +73,7 @@ class Wire:
         return message
 
     def line(self, patience_s: float | None = None) -> bytes:
-        """The next line with its newline: less if the server is gone, or if it took longer than this."""
+        """Return the next line with its newline, or less if the server ends or takes longer than this."""
         until = None if patience_s is None else time.monotonic() + patience_s
         while b"\n" not in self._come:
             if until is not None:
@@ -88,19 +88,19 @@ class Wire:
         return line + newline
 
     def ask(self, message: dict[str, Any]) -> dict[str, Any]:
-        """The result of the only request under way."""
+        """Send a request and return its result. No other request may be under way."""
         self.send(message)
         result: dict[str, Any] = self.receive()["result"]
         return result
 
     def rest(self) -> list[dict[str, Any]]:
-        """Close stdin; every message that still comes, until the server has gone."""
+        """Close stdin, wait until the server ends, and return its remaining messages."""
         out, _ = self.process.communicate(timeout=60)
         return [json.loads(line) for line in (self._come + out).splitlines()]
 
 
 def with_envelope(message: dict[str, Any]) -> dict[str, Any]:
-    """The same request in the protocol without a handshake."""
+    """Return the same request in the protocol without a handshake."""
     return message | {"params": message.get("params", {}) | {"_meta": ENVELOPE}}
 
 
@@ -108,7 +108,7 @@ def with_envelope(message: dict[str, Any]) -> dict[str, Any]:
 def start_server(
     root: Path, *options: str, stderr: int | None = None, introduced: bool = True, **variables: str
 ) -> Iterator[Wire]:
-    """A server whose client has introduced itself, or has not said anything yet."""
+    """Start a server; send the handshake unless it is not to be initialized."""
     environ = {**os.environ, **environment(root, **variables)}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": stderr}
     with subprocess.Popen([*COMMAND, *options], env=environ, **pipes) as process:  # type: ignore[call-overload]

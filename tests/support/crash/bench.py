@@ -52,7 +52,7 @@ class BrokenError(AssertionError):
 
 @dataclass(frozen=True)
 class Known:
-    """What was so when an act had been answered: after so many operations."""
+    """The state when an act had been answered, after a number of operations."""
 
     position: int
     reports: dict[str, tuple[Place, int]]
@@ -75,7 +75,7 @@ class Recording:
     """The bytes of every version that the log tells of when all is over."""
 
     def around(self, position: int) -> tuple[Known, Known]:
-        """What was acknowledged at a position, and what the act under way leads to."""
+        """The acknowledged state at a position, and the state that the act under way leads to."""
         before = [known for known in self.known if known.position <= position]
         after = [known for known in self.known if known.position > position]
         return before[-1], after[0] if after else before[-1]
@@ -83,7 +83,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class State:
-    """What a crash leaves after so many operations."""
+    """The state that a crash leaves after a number of operations."""
 
     position: int
     tree: Tree
@@ -134,7 +134,7 @@ class Bench:
         return recording
 
     def operations_of(self, scenario: Scenario) -> list[Operation]:
-        """What the first act of a scenario does."""
+        """Return the operations of the first act of a scenario."""
         recording = self.record(Scenario(scenario.name, scenario.begin, scenario.acts[:1]))
         return recording.operations
 
@@ -394,7 +394,7 @@ def _versions_of(known: Known, recording: Recording) -> dict[tuple[str, int], by
 
 
 def _words(outline: Outline) -> Any:
-    """What the outline says, without the times at which things were done."""
+    """Return the outline's content, without the times of changes."""
     return _without_times(outline_data(outline))
 
 

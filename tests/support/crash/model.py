@@ -118,7 +118,7 @@ class _File:
         self.kept, self.edits = self.content, []
 
     def possible(self, *, with_zeros: bool) -> list[bytes]:
-        """What the disk may hold of it."""
+        """Return the contents that the disk may have."""
         found = {self.kept: None, self.content: None}
         content = self.kept
         for position, edit in enumerate(self.edits):
@@ -253,7 +253,7 @@ class FileSystem:
     # --- States ---------------------------------------------------------------------------
 
     def after_kill(self, under_way: Operation | None = None) -> Iterator[Tree]:
-        """What the next process finds if this one is killed now, or in the middle of a write."""
+        """Yield the states that the next process finds after a kill now, or in the middle of a write."""
         yield self._tree(self._now, {})
         if isinstance(under_way, Write):
             inode = self._inode(under_way.path)
@@ -262,7 +262,7 @@ class FileSystem:
                 yield self._tree(self._now, {inode: _edited(content, part)})
 
     def after_power_cut(self, random: Random, limit: int) -> Iterator[Tree]:
-        """What may be there when the power comes back: everything, or `limit` draws of too many."""
+        """Yield the states after a power cut: all, or `limit` of them drawn at random."""
         possible = {
             inode: file.possible(with_zeros=not self.is_ordered)
             for inode, file in self._files.items()

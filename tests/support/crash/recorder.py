@@ -82,7 +82,7 @@ class Killed(BaseException):
 
 @dataclass(frozen=True)
 class Death:
-    """Where to die: before an operation, or when a write has put `torn` bytes into its file."""
+    """The place of a kill: before an operation, or after a write has put `torn` bytes into its file."""
 
     position: int
     torn: int = 0

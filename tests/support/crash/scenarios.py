@@ -128,7 +128,7 @@ def older_file(root: Path) -> None:
 
 
 def damaged_by_hand(root: Path) -> None:
-    """What a person typed last made the file no outline any more."""
+    """Replace the outline by a text of a person that is no outline."""
     some_versions(root)
     path = outline_path(root)
     path.write_bytes(path.read_bytes().replace(b'"Line 1.', BY_HAND.encode()))
@@ -150,7 +150,7 @@ def torn(root: Path) -> None:
 
 
 def anothers(root: Path) -> None:
-    """What igloo-mcp leaves: its outline, a line of its own in the log, no hashes."""
+    """Make a report of igloo-mcp: its outline, one of its lines in the log, no hashes."""
     outline = {
         "report_id": REPORT,
         "title": "Health",
@@ -230,7 +230,7 @@ def render(library: Library) -> object:
     return library.render_report(RenderReport(REPORT, format="html"), author=ANN)
 
 
-def mend(library: Library) -> object:
+def repair(library: Library) -> object:
     return check_storage(library.storage, repair=True)
 
 
@@ -261,7 +261,7 @@ def keeps_what_was_typed(root: Path, is_over: bool) -> None:
 
 
 def keeps_the_older_file(root: Path, is_over: bool) -> None:
-    """What was set aside is there; it is version 7, byte for byte."""
+    """Require that the outline that was set aside is version 7, byte for byte."""
     assert any(b'"outline_version": 7' in data for data in kept_bytes(root))
 
 
@@ -303,7 +303,7 @@ SCENARIOS = [
     Scenario("adoption", anothers, [Act(rename("Safety"))], True, keeps_anothers_bytes),
     Scenario("torn tail read", torn, [Act(read)]),
     Scenario("torn tail and update", torn, [Act(rename("Safety"))]),
-    Scenario("torn tail and repair", torn, [Act(mend)]),
+    Scenario("torn tail and repair", torn, [Act(repair)]),
 ]
 
 
