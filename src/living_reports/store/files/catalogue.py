@@ -85,7 +85,7 @@ class Listing(NamedTuple):
 
 
 def list_names(by_id: Path) -> Listing:
-    """The names in a folder. The stamp is read first: a later one could be of names not listed."""
+    """Return the names in a folder. The stamp is read first: a later one could cover names not listed."""
     stamp = by_id.stat().st_mtime_ns
     is_final = time.time() - stamp / 1e9 > _FRESH_SECONDS
     return Listing(stamp, os.listdir(by_id), is_final)
@@ -128,7 +128,7 @@ def read_tail(path: Path, tail: Tail) -> tuple[Tail, bytes, bool]:
 
 
 def entry_of(outline: Outline, path: str) -> IndexEntry:
-    """What the index says of an outline. `path` is relative to the root."""
+    """Return the catalogue entry of an outline; `path` is relative to the root."""
     return IndexEntry(
         report_id=outline.report_id,
         current_title=outline.title,
@@ -141,12 +141,12 @@ def entry_of(outline: Outline, path: str) -> IndexEntry:
 
 
 def entry_line(entry: IndexEntry) -> bytes:
-    """The entry as a line of `index.jsonl`."""
+    """Return the entry as a line of `index.jsonl`."""
     return entry.model_dump_json().encode() + b"\n"
 
 
 def entry_on_disk(folder: Path, report_id: str, path: str) -> IndexEntry | None:
-    """The entry of the report in a folder; `None` where its outline cannot be read or is another's.
+    """Return the entry of the report in a folder; `None` if its outline cannot be read or is another's.
 
     Raises:
         OSError: The process has no descriptor left.
@@ -268,6 +268,7 @@ class Entries(Mapping[str, IndexEntry]):
         return report_id in self._known
 
     def keys(self) -> KeysView[str]:
+        """Return the ids of the reports."""
         return self._known.keys()
 
     def __iter__(self) -> Iterator[str]:
@@ -335,7 +336,7 @@ class ReportIndex:
         self._reconcile()
 
     def _is_left_alone(self) -> bool:
-        """True if the index is there, was compared since the boot, and no report was seen to disagree."""
+        """Return whether the catalogue exists and was compared since the boot, and no report disagreed."""
         is_there = self.index_path.exists() and (self.root / "by_id").exists()
         return is_there and not self._unchecked and not self._boot_to_note()
 
@@ -349,7 +350,7 @@ class ReportIndex:
         return listing
 
     def differs_from(self, entry: IndexEntry) -> bool:
-        """True if the index, looked at again, says something else of this report.
+        """Return whether the catalogue, read again, has another entry for this report.
 
         Nobody's report costs the reading of all others: an index that was not read yet is taken to
         be right, and this is noted for `disagreeing`.
@@ -369,7 +370,7 @@ class ReportIndex:
                 self._unchecked[entry.report_id] = entry
 
     def disagreeing(self) -> list[IndexEntry]:
-        """What reports were seen to be where the index, now that it is read, says something else.
+        """Return the entries of reports that the catalogue, read again, does not agree with.
 
         They are forgotten: whom the caller cannot settle it has to `note` again.
         """
@@ -439,7 +440,7 @@ class ReportIndex:
         return match is not None and match[1].decode("utf-8", "replace") == self._entries[name].updated_at
 
     def _boot_to_note(self) -> str:
-        """The id of this boot, where the index was not compared with the folders since it began."""
+        """Return the id of this boot if the catalogue was not compared with the folders since it began."""
         boot = boot_id()
         try:
             noted = self._lock_path.read_text(encoding="utf-8", errors="replace").strip()
@@ -557,7 +558,7 @@ class ReportIndex:
             durable.remove(temporary)
 
     def _after(self, offset: int, inode: int) -> bytes | None:
-        """What was appended after `offset`; `None` if the file is another one by now."""
+        """Return the bytes appended after `offset`; `None` if the file has been replaced."""
         if size_and_inode(self.index_path)[1] != inode:
             return None
         try:
@@ -579,7 +580,7 @@ class ReportIndex:
         durable.touch(self._pending / report_id)
 
     def is_marked(self, report_id: str) -> bool:
-        """True if a commit of this report is under way, or was never finished."""
+        """Return whether a commit of this report is in progress, or was never finished."""
         return (self._pending / report_id).exists()
 
     def unmark(self, report_id: str) -> None:
@@ -587,7 +588,7 @@ class ReportIndex:
         durable.remove(self._pending / report_id)
 
     def marked(self) -> list[str]:
-        """The reports whose entries cannot be believed before a look at them."""
+        """Return the reports whose entries must be checked before they are used."""
         try:
             return sorted(name for name in os.listdir(self._pending) if is_report_name(name))
         except FileNotFoundError:
@@ -595,14 +596,14 @@ class ReportIndex:
 
 
 def _unfinished_in(names: Iterable[str]) -> list[str]:
-    """The folders of creations among these."""
+    """Return the folders of unfinished creations among these names."""
     if f"/{_UNFINISHED}" not in "/" + "/".join(names):  # none, as a rule, among very many
         return []
     return [name for name in names if name.startswith(_UNFINISHED)]
 
 
 def _is_unfinished(folder: Path) -> bool:
-    """True if the log tells of a version or a deletion that the folder does not show yet."""
+    """Return whether the log has a version or a deletion that the folder does not show yet."""
     try:
         last = AuditLog(folder / "audit.jsonl").last_ours()
     except OSError:
@@ -626,7 +627,7 @@ def size_and_inode(path: Path) -> tuple[int, int]:
 
 
 def _folder_names(by_id: Path) -> list[str]:
-    """The folders; a symbolic link is none."""
+    """Return the names of the folders, without symbolic links."""
     with os.scandir(by_id) as found:
         return [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
 

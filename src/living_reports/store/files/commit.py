@@ -108,6 +108,7 @@ def commit(folder: ReportFolder, state: State | None, outline: Outline, note: No
 def write_version(
     folder: ReportFolder, state: State | None, new: Outline, delta: Delta, note: Note
 ) -> Record:
+    """Write a version whose outline and delta are known, and return its event."""
     data = saved_bytes(new, folder.memory)
     if len(data) > MAX_REPORT_BYTES:
         raise TooLargeError(
@@ -145,7 +146,7 @@ def write_version(
 
 
 def _provenance(folder: ReportFolder, state: State, offset: int) -> dict[str, Any]:
-    """What the event says of the bytes that it replaces; `offset` is where it will stand.
+    """Return the fields of the event about the bytes that it replaces; `offset` is its position in the log.
 
     `backup_sha256` is there where they are not those of the version before: another writer's,
     a person's, or damaged ones. `head_was` is what `.head` said of an event that the log lacks.
@@ -164,7 +165,7 @@ def _provenance(folder: ReportFolder, state: State, offset: int) -> dict[str, An
 def _write_event(
     folder: ReportFolder, temporary: Path, data: bytes, last: Record | None, size: int, event: AuditEvent
 ) -> Record:
-    """Steps 3 to 5, undone if they fail."""
+    """Run steps 3 to 5, and undo them if they fail."""
     try:
         if folder.outline_path.exists():
             durable.make_folder(folder.backups_dir)
@@ -240,7 +241,7 @@ def _undo(folder: ReportFolder, temporary: Path) -> None:
 
 
 def _after_commit(folder: ReportFolder, record: Record, publish: Callable[[], None]) -> None:
-    """Steps 6 and 7: make what the event says visible. It is committed, whatever happens here."""
+    """Run steps 6 and 7: make the event visible. It is committed, whatever happens here."""
     try:
         publish()
     except OSError as error:
@@ -248,7 +249,7 @@ def _after_commit(folder: ReportFolder, record: Record, publish: Callable[[], No
 
 
 def delta_between(old: Outline | None, new: Outline) -> Delta:
-    """The delta from one outline to the next, checked.
+    """Return the delta from one outline to the next, checked.
 
     Raises:
         InternalError: Applying it would not give the new outline: nothing may be written.
@@ -264,7 +265,7 @@ def _line_of(event: AuditEvent) -> bytes:
 
 
 def _require_id(outline: Outline, folder: str) -> None:
-    """An outline under another report's id would be taken for that report."""
+    """Refuse an outline with another report's id, which would be taken for that report."""
     try:
         expected = parse_uuid(folder)
     except ValueError:
@@ -347,7 +348,7 @@ def put_in_place(folder: ReportFolder, temporary: Path, replaced: bytes | None) 
 
 
 def head_of(record: Record) -> bytes:
-    """What `.head` says of the event that was published last: twice, so that a half-written one shows."""
+    """Return the bytes of `.head` for the last published event, twice, to detect a partial write."""
     return f"{record.version}:{record.sha256}\n".encode() * 2
 
 
@@ -359,7 +360,7 @@ def _is_still(folder: ReportFolder, outline: bytes | None) -> bool:
 
 
 def next_backup(folder: Path, newest: str = "") -> str:
-    """A name for one more backup, later than all there are; `newest` is the last, where that is known."""
+    """Return the name of a new backup, later than all others; `newest` is the last one if it is known."""
     now = datetime.now(UTC)
     newest = newest or next(reversed(backup_names(folder)), "")
     if now.strftime(_TIME) <= newest:  # the clock went backwards
@@ -368,7 +369,7 @@ def next_backup(folder: Path, newest: str = "") -> str:
 
 
 def newest_backup(state: State) -> str:
-    """The name of the newest backup, where the last event tells it; with many backups, a list takes long."""
+    """Return the name of the newest backup if the last event has it; listing many backups takes long."""
     record = state.record
     if record is None or record is not state.found.last or record.outline_sha256 != state.found.sha256:
         return ""  # another writer, or a person, may have put one there
@@ -417,7 +418,7 @@ def prune(folder: Path, log: AuditLog, newest: Record) -> None:
 
 
 def _is_kept(record: Record) -> bool:
-    """True for the backup of an event at which replaying starts, or of damaged bytes.
+    """Return whether a backup is that of an event at which a replay starts, or of damaged bytes.
 
     What a person typed into a file that was no outline any more is nowhere else. Where it was one,
     the event took it in.

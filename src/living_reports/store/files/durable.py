@@ -187,7 +187,7 @@ def append(path: Path, data: bytes) -> None:
 
 
 def _opened_log(path: Path, how: int) -> tuple[int, bool]:
-    """A descriptor that appends, and whether the log did not exist before."""
+    """Return a descriptor that appends, and whether the log is new."""
     try:
         return os.open(path, how | os.O_APPEND | _FLAGS), False
     except FileNotFoundError:
@@ -360,7 +360,7 @@ def _sync_known_folder(path: Path) -> None:
 
 
 def is_real_folder(path: Path) -> bool:
-    """True for a folder that is not a symbolic link."""
+    """Return whether a path is a folder and not a symbolic link."""
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -368,7 +368,7 @@ def is_real_folder(path: Path) -> bool:
 
 
 def is_empty_folder(path: Path) -> bool:
-    """True for a folder with nothing in it; one that holds much is not read to its end."""
+    """Return whether a folder is empty, without reading a large one to its end."""
     with os.scandir(path) as found:
         return next(found, None) is None
 

@@ -159,7 +159,7 @@ class Hashes:
         self._known: deque[tuple[bytes, str]] = deque(maxlen=_HASHED)
 
     def of(self, data: bytes) -> str:
-        """The sha256 of these bytes."""
+        """Return the SHA-256 hash of these bytes."""
         for known, sha256 in tuple(self._known):
             if known == data:
                 return sha256
@@ -179,7 +179,7 @@ class OutlineCache:
         self._mutex = threading.Lock()
 
     def parse(self, data: bytes, sha256: str) -> Outline:
-        """The outline of these bytes.
+        """Return the outline in these bytes.
 
         Raises:
             ValueError: They are not one.
@@ -212,7 +212,7 @@ class ItemBytes:
         self._mutex = threading.Lock()
 
     def of(self, items: Sequence[Section | Insight]) -> list[bytes]:
-        """The bytes of each item, indented as `outline.json` has it."""
+        """Return the bytes of each item, indented as in `outline.json`."""
         with self._mutex:
             pieces = [self._piece(item) for item in items]
             while self._held_bytes > _REMEMBERED_BYTES:
@@ -333,7 +333,7 @@ class ReportFolder:
             )
 
     def exists(self) -> bool:
-        """True if the folder holds an outline or a history."""
+        """Return whether the folder has an outline or a history."""
         return self.outline_path.exists() or self.audit_path.exists()
 
     def look(self) -> Found:
@@ -425,7 +425,7 @@ def is_backup_name(name: str) -> bool:
 
 
 def backup_names(folder: Path) -> list[str]:
-    """The backups in a folder, oldest first."""
+    """Return the backups in a folder, oldest first."""
     try:
         return sorted(filter(is_backup_name, os.listdir(folder)))
     except FileNotFoundError:
@@ -433,13 +433,13 @@ def backup_names(folder: Path) -> list[str]:
 
 
 def parse_head(head: bytes) -> str:
-    """What `.head` says; empty where its lines differ: it was being written over when the power went."""
+    """Return the content of `.head`; empty if its lines differ because a power cut interrupted the write."""
     lines = set(head.decode("ascii", "replace").split())
     return lines.pop() if len(lines) == 1 else ""
 
 
 def is_head_lost(found: Found, log: AuditLog) -> bool:
-    """True if `.head` names an event that the log lacks, which no crash can bring about."""
+    """Return whether `.head` names an event that the log lacks, which no crash can cause."""
     if found.head_event is None:
         return False
     version, sha256 = found.head_event
@@ -457,7 +457,7 @@ def is_head_lost(found: Found, log: AuditLog) -> bool:
 
 
 def bytes_of(path: Path) -> bytes | None:
-    """What a file holds; `None` if it is not there."""
+    """Return the bytes of a file; `None` if it does not exist."""
     try:
         with FileIO(path) as file:
             return file.readall()
@@ -477,7 +477,7 @@ def disk_errors() -> Iterator[None]:
 
 
 def storage_failed(error: OSError) -> StorageFailedError:
-    """The answer to a disk that refused before the change was committed."""
+    """Return the error for a disk that failed before the change was committed."""
     return StorageFailedError(
         f"The disk refused: {error.strerror or 'unknown error'}. Nothing was changed.",
         happened="no",
@@ -486,7 +486,7 @@ def storage_failed(error: OSError) -> StorageFailedError:
 
 
 def not_found(report_id: str) -> ReportNotFoundError:
-    """The error for a report that is not there."""
+    """Return the error for a report that does not exist."""
     hint = "list_reports shows the reports with their ids."
     return ReportNotFoundError(f"There is no report {report_id!r}.", hint=hint)
 
@@ -511,7 +511,7 @@ class History:
         self.backups_dir = backups_dir
 
     def find(self, version: int) -> Record:
-        """The event that made a version.
+        """Return the event that made a version.
 
         Raises:
             NoSuchVersionError: There is none.
@@ -524,7 +524,7 @@ class History:
         return record
 
     def outline_at(self, version: int, current: Outline | None = None) -> Outline:
-        """The outline as it was at a version.
+        """Return the outline at a version.
 
         Args:
             version: Which one.
@@ -551,7 +551,7 @@ class History:
         )
 
     def _bases(self, record: Record, current: Outline | None) -> Iterator[_Base]:
-        """The outlines at hand, nearest first by the bytes of log between; whole events last."""
+        """Yield the available outlines, those with the fewest log bytes between first, whole events last."""
         near = [*self._current_base(current), *self._backup_bases(record.version)]
         yield from sorted(near, key=lambda base: abs(record.end - base.offset))
         whole = self._whole_before(record)
@@ -565,7 +565,7 @@ class History:
                 yield _Base(current, newest.version, newest.end)
 
     def _backup_bases(self, version: int) -> Iterator[_Base]:
-        """The nearest sound backup at or below a version, and the nearest above it."""
+        """Yield the nearest valid backup at or below a version, and the nearest above it."""
         names = backup_names(self.backups_dir)
         split = bisect_right(names, version, key=lambda name: version_in(self.backups_dir / name))
         for side in (reversed(names[:split]), iter(names[split:])):
@@ -586,7 +586,7 @@ class History:
         return _Base(outline, event.version, event.end)
 
     def _whole_before(self, record: Record) -> Record | None:
-        """The newest event at or before this one that holds a whole outline."""
+        """Return the newest event at or before this one that has a whole outline."""
         first = self.log.first_ours()
         if first is not None and first.is_whole and first.version == record.version:
             return first

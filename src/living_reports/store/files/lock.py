@@ -69,7 +69,7 @@ def _enter_gate(key: str, timeout_seconds: float) -> bool:
 
 
 def _gave_up(gate: _Gate, turn: threading.Lock) -> bool:
-    """False if it was this thread's turn just now."""
+    """Give up the wait; return False if it has just become this thread's turn."""
     with _gates_mutex:
         is_waiting = turn in gate.waiting
         if is_waiting:
@@ -99,7 +99,7 @@ class _Waiter:
         threading.Thread(target=self._block, name="report-lock", daemon=True).start()
 
     def wait(self, timeout_seconds: float) -> bool:
-        """True once the lock is held; otherwise the descriptor is, or will be, closed."""
+        """Return whether the lock is held; otherwise the descriptor is, or will be, closed."""
         try:
             self._done.wait(timeout_seconds)
         except BaseException:  # an interrupt from the keyboard
@@ -113,7 +113,7 @@ class _Waiter:
         return True
 
     def _give_up(self) -> bool:
-        """False if the wait had just ended after all."""
+        """Give up the wait; return False if it has just ended."""
         with self._mutex:
             self._abandoned = not self._done.is_set()
             if self._abandoned:
@@ -146,7 +146,7 @@ _given_up: dict[str, _Waiter] = {}
 
 
 def _waiter_for(key: str, path: Path, fd: int) -> _Waiter:
-    """The wait for this lock that was given up last, if it is for the same file, else a new one."""
+    """Return the wait for this lock that was given up last, if it is for the same file, else a new one."""
     waiter = _given_up.pop(key, None)
     if waiter is not None and waiter.take_up():
         if _is_for(waiter, path):
@@ -197,7 +197,7 @@ class ReportLock:
             raise
 
     def _attempt(self, start: float) -> int:
-        """A locked descriptor of the file that the path names now, or -1 if it moved meanwhile."""
+        """Return a locked descriptor of the file at the path, or -1 if the file has moved meanwhile."""
         fd = durable.open_lock_file(self.lock_path)
         if not _locked_at_once(fd):
             left = self.timeout_seconds - (time.monotonic() - start)
@@ -227,7 +227,7 @@ class ReportLock:
         )
 
     def still_held(self) -> bool:
-        """False if somebody deleted or replaced the lock file under us."""
+        """Return whether the lock file has been neither deleted nor replaced."""
         return self._fd >= 0 and _same_file(self._fd, self.lock_path)
 
     def release(self) -> None:
@@ -269,7 +269,7 @@ def _same_file(fd: int, path: Path) -> bool:
 
 
 def _key(lock_path: Path) -> str:
-    """What tells a lock from others in this process."""
+    """Return the key that identifies a lock in this process."""
     is_plain = lock_path.is_absolute() and ".." not in lock_path.parts
     return str(lock_path) if is_plain else os.path.abspath(lock_path)
 
@@ -308,11 +308,11 @@ def hold(lock_path: Path, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> I
 
 
 def is_held(lock_path: Path) -> bool:
-    """True if the current thread holds the lock."""
+    """Return whether the current thread holds the lock."""
     return _key(lock_path) in _held.locks
 
 
 def is_still_held(lock_path: Path) -> bool:
-    """True if the current thread holds the lock, and nobody deleted or replaced its file meanwhile."""
+    """Return whether the current thread holds the lock and its file was not deleted or replaced."""
     lock, _ = _held.locks.get(_key(lock_path), (None, 0))
     return lock is not None and lock.still_held()

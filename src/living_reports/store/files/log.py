@@ -185,14 +185,14 @@ class AuditLog:
         self.path = path
 
     def size(self) -> int:
-        """The bytes in the log."""
+        """Return the size of the log in bytes."""
         try:
             return self.path.stat().st_size
         except FileNotFoundError:
             return 0
 
     def read(self, limit: int) -> bytes:
-        """The log's first bytes, at most `limit`, as they are."""
+        """Return the first bytes of the log, at most `limit`."""
         try:
             with self.path.open("rb") as file:
                 return file.read(limit)
@@ -200,11 +200,11 @@ class AuditLog:
             return b""
 
     def last(self) -> Record | None:
-        """The last line, complete or not; `None` in an empty log."""
+        """Return the last line, complete or not; `None` in an empty log."""
         return next(self.backwards(), None)
 
     def backwards(self, end: int | None = None, naming: Sequence[bytes] = ()) -> Iterator[Record]:
-        """The lines from the last (or the last that ends at or before `end`) to the first.
+        """Yield the lines from the last (or the last that ends at or before `end`) to the first.
 
         With `naming`, only lines that contain one of these bytes: what does not is passed over a
         block at a time.
@@ -232,7 +232,7 @@ class AuditLog:
                     yield from _lines_backwards(lines, begin + first, here)
 
     def forwards(self, start: int = 0, end: int | None = None) -> Iterator[Record]:
-        """The lines from the one that starts at `start` up to `end` or the last."""
+        """Yield the lines from the one that starts at `start` up to `end` or the last."""
         if not self.path.exists():
             return
         with self.path.open("rb") as file:
@@ -242,15 +242,15 @@ class AuditLog:
                 start += len(line)
 
     def last_ours(self) -> Record | None:
-        """The newest line that takes part in the history."""
+        """Return the newest line that is part of the history."""
         return next((record for record in self.backwards() if record.is_ours), None)
 
     def first_ours(self) -> Record | None:
-        """The oldest line that takes part in the history."""
+        """Return the oldest line that is part of the history."""
         return next((record for record in self.forwards() if record.is_ours), None)
 
     def find_version(self, version: int) -> Record | None:
-        """The event that made a version, found by bisection; `None` if there is none."""
+        """Return the event that made a version, found by bisection; `None` if there is none."""
         last = self.last()
         if last is None or (last.version == version and last.makes_version):
             return last
@@ -272,7 +272,7 @@ class AuditLog:
 
 
 def _lines_backwards(lines: bytes, offset: int, naming: Sequence[bytes]) -> Iterator[Record]:
-    """The whole lines in these bytes of the log, the last first; only the very last may lack its newline."""
+    """Yield the whole lines in these bytes of the log, the last first; only the last may lack its newline."""
     stop = len(lines)
     while stop > 0:
         is_complete = lines[stop - 1] == _NEWLINE
@@ -296,7 +296,7 @@ def _line_start(file: Any, position: int) -> int:
 
 
 def _first_ours_from(file: Any, position: int, limit: int) -> Record | None:
-    """The first line of ours that starts before `limit`, from the line at `position` on."""
+    """Return the first line of ours that starts before `limit`, from the line at `position` on."""
     start = _line_start(file, position)
     file.seek(start)
     while start < limit and (line := file.readline()):

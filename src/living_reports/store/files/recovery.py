@@ -190,7 +190,7 @@ def _act(folder: ReportFolder, found: Found, case: Case) -> State:
 
 
 def _state_without_writing(folder: ReportFolder) -> State:
-    """The state of a report in a place that cannot be written: what the log gives, nothing mended.
+    """Return the state of a report in a read-only place, from the log and without repairs.
 
     Raises:
         FileNotFoundError: There is no such report.
@@ -248,7 +248,7 @@ def _lost_head_warning(folder: ReportFolder, found: Found) -> tuple[str, ...]:
 
 
 def _damaged(folder: ReportFolder, found: Found, case: Damaged) -> State:
-    """The newest version that can still be read, with the reason why nothing may be written."""
+    """Return the newest version that can be read, with the reason why nothing may be written."""
     good = _newest_good(folder, case.record)
     damage = f"The report is damaged: {case.damage}."
     refusal = CorruptReportError(
@@ -346,7 +346,7 @@ def _roll_forward(folder: ReportFolder, found: Found, case: RollForward) -> Stat
 
 
 def _temporary(folder: ReportFolder, data: bytes, record: Record) -> Path:
-    """The outline of an event under the name that its commit gave it; a full disk may still hold it."""
+    """Write the outline of an event under the name that its commit used; it may exist on a full disk."""
     path = folder.report_dir / f".outline.{record.event.action_id}.tmp"
     if path.name in folder.look().strays and path.read_bytes() == data:
         durable.rewrite(path, 0, data)
@@ -402,7 +402,7 @@ def _commit_hand_edit(folder: ReportFolder, before: Found, case: HandEdit) -> St
 
 
 def _carried_over(folder: ReportFolder, current: Outline, edited: Outline) -> Outline | None:
-    """What a person saved, with the changes made since the version they began with; `None` in conflict."""
+    """Return what a person saved, merged with the changes made since; `None` on a conflict."""
     if edited.outline_version >= current.outline_version:
         return edited
     base = folder.history.outline_at(edited.outline_version)
@@ -534,7 +534,7 @@ def _diagnose_foreign(found: Found, outline: Outline | None, problem: str) -> Ca
 
 
 def _diagnose_bad_end(found: Found, line: Record, log: AuditLog, record: Record, version: int) -> Case:
-    """A last line that does not parse was torn, if what is there shows that nobody built on it.
+    """Diagnose a last line that does not parse: it was torn if no later state is based on it.
 
     That is an outline of an event before it, or the one that the newest event replaced. Or it is
     anything at all (a person's edit, an old editor buffer, no outline) with the temporary file that was
@@ -549,7 +549,7 @@ def _diagnose_bad_end(found: Found, line: Record, log: AuditLog, record: Record,
 
 
 def _replaced_by_newest(found: Found, log: AuditLog, record: Record) -> Record | None:
-    """The event of the newest version, if what is in place are the strange bytes that it replaces."""
+    """Return the event of the newest version if the bytes in place are the ones that it replaces."""
     newest = log.find_version(record.version)
     if newest is None or not found.sha256 or newest.payload.get("backup_sha256") != found.sha256:
         return None
@@ -563,7 +563,7 @@ def _stated_version(folder: ReportFolder, found: Found) -> int:
 
 
 def _diagnose_outline(found: Found, log: AuditLog, record: Record, outline: Outline) -> Case:
-    """A valid outline that is not the one of the last event."""
+    """Diagnose a valid outline that is not the one of the last event."""
     version = outline.outline_version
     event = log.find_version(version)
     if event is not None and event.outline_sha256 == found.sha256:

@@ -317,7 +317,7 @@ class FolderStore:
         )
 
     def get_report_storage(self, report_id: str) -> ReportStorage:
-        """The storage of one report, whether it exists or not.
+        """Return the storage of one report, whether it exists or not.
 
         Raises:
             ValueError: The id is not a UUID.
@@ -436,7 +436,7 @@ class FolderStore:
         return True
 
     def _give_name_back(self, building: Path, report_id: str, cause: OSError) -> None:
-        """The name may not be on the disk: take it away again, so that nobody relies on it."""
+        """Remove a name that may not be on the disk, so that no process relies on it."""
         try:
             durable.move_folder(self.by_id / report_id, building)
             durable.sync_folder(self.by_id)
@@ -560,7 +560,7 @@ class FolderStore:
             return state
 
     def exists(self, report_id: str) -> bool:
-        """True if there is such a report outside the trash."""
+        """Return whether the report exists outside the trash."""
         with self._found(report_id):
             return self.get_report_storage(report_id).exists()
 
@@ -671,7 +671,7 @@ class FolderStore:
             raise storage_failed(error) from error
 
     def _refuse_deleted(self, report_id: str, state: State) -> None:
-        """A last event `delete` in `by_id` means that the move into the trash has to be finished.
+        """Refuse a report whose last event is `delete`, and finish its move into the trash.
 
         Raises:
             FileNotFoundError: The report is deleted.
@@ -810,7 +810,7 @@ class FolderStore:
             ) from error
 
     def _move_to_trash(self, report_id: str) -> Path:
-        """The move alone: also when a crash prevented it."""
+        """Move the report into the trash, also after a crash before the move."""
         self._make_lasting(self.trash_dir)
         target = self.trash_dir / f"{report_id}_{datetime.now(UTC).strftime('%Y%m%dT%H%M%S_%f')}"
         durable.move_folder(self.by_id / report_id, target)
