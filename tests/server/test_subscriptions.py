@@ -92,7 +92,7 @@ def test_changes_are_heard_whoever_made_them(tmp_path: Path, mode: str) -> None:
 
     async def test() -> None:
         ear = Ear()
-        async with connect(tmp_path, mode=mode, heard=ear.older) as client, connect(tmp_path) as other:
+        async with connect(tmp_path, mode=mode, on_message=ear.older) as client, connect(tmp_path) as other:
             async with ear.following(client, f"{page}/v/1", page, of_list=True):
                 for writer in (other, client, other):
                     await call_tool(writer, "update_report", **appending(page))
@@ -227,7 +227,7 @@ def listen(wire: Wire, **wanted: Any) -> dict[str, Any]:
 
 def test_a_stream_confirms_what_can_change_and_says_where_it_did(tmp_path: Path) -> None:
     page = health(tmp_path)
-    with start_server(tmp_path, introduced=False) as wire:
+    with start_server(tmp_path, initialized=False) as wire:
         wanted = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
         assert listen(wire, **wanted, resourceSubscriptions=[page]) == {
             "resourcesListChanged": True,
@@ -243,7 +243,7 @@ def test_a_stream_confirms_what_can_change_and_says_where_it_did(tmp_path: Path)
 
 
 def test_a_stream_that_is_asked_for_at_the_very_end_is_answered_too(tmp_path: Path) -> None:
-    with start_server(tmp_path, introduced=False) as wire:
+    with start_server(tmp_path, initialized=False) as wire:
         request = {"jsonrpc": "2.0", "id": "ears", "method": "subscriptions/listen"}
         wire.send(with_envelope(request | {"params": {"notifications": {"resourcesListChanged": True}}}))
         *_, answer = wire.rest()
@@ -254,7 +254,7 @@ def test_a_stream_that_is_asked_for_at_the_very_end_is_answered_too(tmp_path: Pa
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_stream_is_ended_with_its_answer_on_sigterm(tmp_path: Path) -> None:
-    with start_server(tmp_path, introduced=False) as wire:
+    with start_server(tmp_path, initialized=False) as wire:
         listen(wire, resourcesListChanged=True)
         wire.process.send_signal(signal.SIGTERM)
         assert wire.receive()["id"] == "ears"

@@ -101,7 +101,7 @@ def _ids(made: Answer) -> Iterator[str]:
 def fuzz_server(root: Path, era: str = "legacy") -> Iterator[tuple[Wire, Reports]]:
     """Start a server over two reports. Its log is discarded: the tests check the answers only."""
     reports = Reports(root)
-    with start_server(root, stderr=subprocess.DEVNULL, introduced=era == "legacy") as wire:
+    with start_server(root, stderr=subprocess.DEVNULL, initialized=era == "legacy") as wire:
         yield wire, reports
 
 

@@ -36,15 +36,17 @@ async def connect(
     *options: str,
     mode: str = "auto",
     name: str = "",
-    heard: MessageHandlerFnT | None = None,
+    on_message: MessageHandlerFnT | None = None,
     **variables: str,
 ) -> AsyncIterator[Client]:
-    """Start a server and connect a client to it; `heard` gets the notifications of the server."""
+    """Start a server and connect a client to it; `on_message` gets the notifications of the server."""
     server = StdioServerParameters(
         command=COMMAND[0], args=[*COMMAND[1:], *options], env=environment(root, **variables)
     )
     info = types.Implementation(name=name, version="7") if name else None
-    async with Client(stdio_client(server), mode=mode, client_info=info, message_handler=heard) as client:
+    async with Client(
+        stdio_client(server), mode=mode, client_info=info, message_handler=on_message
+    ) as client:
         yield client
 
 

@@ -1,7 +1,7 @@
 """A server process, and the lines of its input and output.
 
-A line is waited for on the descriptor, so no buffer may stand before it that holds lines already:
-what came with an earlier line is kept here.
+Reading waits on the file descriptor, so no other buffer may hold lines: bytes that came with an earlier
+line are kept here.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Wire:
         assert process.stdin is not None
         assert process.stdout is not None
         self.stdin, self.stdout = process.stdin, process.stdout
-        self._come = b""
+        self._buffer = b""
 
     def send(self, *messages: dict[str, Any] | bytes) -> None:
         for message in messages:
@@ -72,19 +72,19 @@ class Wire:
         message: dict[str, Any] = json.loads(self.line())
         return message
 
-    def line(self, patience_s: float | None = None) -> bytes:
+    def line(self, timeout_s: float | None = None) -> bytes:
         """Return the next line with its newline, or less if the server ends or takes longer than this."""
-        until = None if patience_s is None else time.monotonic() + patience_s
-        while b"\n" not in self._come:
+        until = None if timeout_s is None else time.monotonic() + timeout_s
+        while b"\n" not in self._buffer:
             if until is not None:
                 ready, _, _ = select.select([self.stdout], [], [], max(0.0, until - time.monotonic()))
                 if not ready:
-                    return self._come
+                    return self._buffer
             chunk = os.read(self.stdout.fileno(), 65_536)
             if not chunk:
-                return self._come
-            self._come += chunk
-        line, newline, self._come = self._come.partition(b"\n")
+                return self._buffer
+            self._buffer += chunk
+        line, newline, self._buffer = self._buffer.partition(b"\n")
         return line + newline
 
     def ask(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Wire:
     def rest(self) -> list[dict[str, Any]]:
         """Close stdin, wait until the server ends, and return its remaining messages."""
         out, _ = self.process.communicate(timeout=60)
-        return [json.loads(line) for line in (self._come + out).splitlines()]
+        return [json.loads(line) for line in (self._buffer + out).splitlines()]
 
 
 def with_envelope(message: dict[str, Any]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def with_envelope(message: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def start_server(
-    root: Path, *options: str, stderr: int | None = None, introduced: bool = True, **variables: str
+    root: Path, *options: str, stderr: int | None = None, initialized: bool = True, **variables: str
 ) -> Iterator[Wire]:
     """Start a server; send the handshake unless it is not to be initialized."""
     environ = {**os.environ, **environment(root, **variables)}
@@ -114,7 +114,7 @@ def start_server(
     with subprocess.Popen([*COMMAND, *options], env=environ, **pipes) as process:  # type: ignore[call-overload]
         try:
             wire = Wire(process)
-            if introduced:
+            if initialized:
                 wire.ask(INITIALIZE)
                 wire.send(INITIALIZED)
             yield wire
