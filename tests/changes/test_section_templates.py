@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from living_reports.changes import MAX_SECTION_BYTES
+from living_reports.changes.parse import write_markdown
 from living_reports.changes.section_templates import (
     SECTION_TEMPLATES,
     bullets,
@@ -19,7 +20,6 @@ from living_reports.changes.section_templates import (
     one_line,
     paragraphs,
     table,
-    write_markdown,
 )
 from living_reports.errors import InvalidInputError, TooLargeError
 from support.small_outline import Fields, apply

@@ -33,8 +33,8 @@ NEW_FIELD = {
         '        "confidence": Field(Kind.PROSE, is_searched=True, is_fact=True, label="confidence"),\n',
     ),
     "changes/parse.py": (
-        '    "summary": values.prose,\n',
-        '    "confidence": values.text,\n',
+        '    "summary": prose,\n',
+        '    "confidence": text,\n',
     ),
     "server/tools.py": (
         '    "summary": STRING,\n',

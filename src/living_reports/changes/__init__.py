@@ -1,22 +1,13 @@
 """The change vocabulary: parsing requested changes and applying them to an outline.
 
 `parse_changes` parses the changes of a call and `apply_changes` makes a new outline; both are
-pure. Modules: `values` (parsers, one per kind of value), `parse` (the fields of each op),
-`section_templates` (data written as Markdown), `apply` (the effect of each op).
+pure. Modules: `parse` (parsers of values, and the fields of each op), `section_templates` (data
+written as Markdown), `apply` (the effect of each op).
 """
 
 from living_reports.changes.apply import Outcome, all_created, apply_changes
 from living_reports.changes.parse import (
     CHANGE_FIELDS,
-    NEW_INSIGHT,
-    NEW_SECTION,
-    OPS,
-    Change,
-    OpSpec,
-    parse_changes,
-    parse_sections,
-)
-from living_reports.changes.values import (
     CITATION_FIELDS,
     MAX_CHANGES,
     MAX_REPORT_BYTES,
@@ -24,12 +15,19 @@ from living_reports.changes.values import (
     MAX_TAG_CHARS,
     MAX_TAGS,
     MAX_TITLE_CHARS,
+    NEW_INSIGHT,
+    NEW_SECTION,
+    OPS,
+    Change,
+    OpSpec,
     citation_source,
     is_blank,
+    parse_changes,
+    parse_sections,
 )
-from living_reports.changes.values import tags as parse_tags
-from living_reports.changes.values import text as parse_text
-from living_reports.changes.values import title as parse_title
+from living_reports.changes.parse import tags as parse_tags
+from living_reports.changes.parse import text as parse_text
+from living_reports.changes.parse import title as parse_title
 
 __all__ = [
     "CHANGE_FIELDS",

@@ -27,10 +27,11 @@ from itertools import zip_longest
 from operator import attrgetter, is_
 from typing import Any, TypeVar
 
-from living_reports.changes.parse import OPS, Change
-from living_reports.changes.values import (
+from living_reports.changes.parse import (
     MAX_SECTION_BYTES,
     MAX_TAGS,
+    OPS,
+    Change,
     Position,
     complete_citation,
     refuse,

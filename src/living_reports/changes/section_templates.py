@@ -20,28 +20,24 @@ Rules:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from living_reports.changes import values
-from living_reports.changes.values import (
-    MAX_SECTION_BYTES,
-    Parser,
-    field_name,
-    is_blank,
-    nearest,
-    refuse,
-    too_large,
-)
-from living_reports.model.selectors import quoted
-
 Data = dict[str, Any]
 
-_MAX_NUMBER = 1e300
-"""The limit of numbers; it also excludes infinity and NaN."""
+
+@dataclass(frozen=True)
+class Fields:
+    """The shape of an object: its fields with their shapes, and the names of the required ones."""
+
+    required: tuple[str, ...]
+    shapes: Mapping[str, Shape]
+
+
+Shape = Literal["text", "value", "flag"] | tuple[str, ...] | list[Any] | Fields
+"""A text, a text or number, a flag, one of some words, a list of one shape, or an object."""
 
 
 @dataclass(frozen=True)
@@ -49,74 +45,15 @@ class SectionTemplate:
     """A section template.
 
     Attributes:
-        check: The parser of its data.
+        shape: The shape of its data.
         blocks: Yields the Markdown blocks of parsed data.
         example: Valid data.
     """
 
-    check: Parser
+    shape: Fields
     blocks: Callable[[Data], Iterator[str]]
     example: Mapping[str, Any]
 
-
-def write_markdown(name: str, data: object, path: str) -> str:
-    """Return the Markdown that the template of this name makes of the data.
-
-    Raises:
-        InvalidInputError: The data does not fit the template; `path` says where.
-        TooLargeError: The result exceeds the limit of a section.
-    """
-    template = SECTION_TEMPLATES[name]
-    if not isinstance(data, dict) or not data:
-        example = json.dumps(template.example, ensure_ascii=False)
-        raise refuse(path, f"{name} needs data, an object.", hint=f"For example {example}")
-    content = "\n\n".join(template.blocks(template.check(data, path)))
-    if len(content.encode()) > MAX_SECTION_BYTES:
-        raise too_large(path, MAX_SECTION_BYTES, "bytes per section")
-    return content
-
-
-# --- Checking -----------------------------------------------------------------------------
-
-
-def _object(*required: str, **fields: Parser) -> Parser:
-    """Return a parser for an object with these fields, some of them required."""
-
-    def parse(value: object, path: str) -> Data:
-        if not isinstance(value, dict):
-            raise refuse(path, f"an object is expected, not {quoted(value)}.", allowed=list(fields))
-        for name in value:
-            if name not in fields:
-                near = nearest(str(name), fields)
-                where = f"{path}.{field_name(name)}"
-                raise refuse(where, "there is no such field.", allowed=list(fields), did_you_mean=near)
-        present = {name: value[name] for name in fields if not is_blank(value.get(name))}
-        for name in required:
-            if name not in present:
-                hint = f"Add {name}; allowed lists all fields."
-                raise refuse(f"{path}.{name}", f"{name} is needed.", hint=hint, allowed=list(fields))
-        return {name: fields[name](present[name], f"{path}.{name}") for name in present}
-
-    return parse
-
-
-def _list(of: Parser) -> Parser:
-    def parse(value: object, path: str) -> list[Any]:
-        return [of(each, f"{path}[{i}]") for i, each in enumerate(values.items(value, path))]
-
-    return parse
-
-
-def _value(value: object, path: str) -> str:
-    """Parse one value, text or a number, as text."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MAX_NUMBER:
-        return str(value)
-    if isinstance(value, str):
-        return values.prose(value, path)
-    raise refuse(path, f"a text or a number is expected, not {quoted(value)}.")
-
-
-_texts = _list(values.prose)
 
 # --- Escaping -----------------------------------------------------------------------------
 
@@ -276,73 +213,78 @@ def _methodology(data: Data) -> Iterator[str]:
 
 # --- The templates ------------------------------------------------------------------------
 
-_FINDING = _object(
+
+def _fields(*required: str, **shapes: Shape) -> Fields:
+    return Fields(required, shapes)
+
+
+_FINDING = _fields(
     "title",
-    title=values.prose,
-    description=values.prose,
-    impact=values.prose,
-    evidence=_texts,
-    actions=_texts,
+    title="text",
+    description="text",
+    impact="text",
+    evidence=["text"],
+    actions=["text"],
 )
-_METRIC = _object(
+_METRIC = _fields(
     "name",
     "value",
-    name=values.prose,
-    value=_value,
-    target=_value,
-    trend=_value,
-    note=values.prose,
+    name="text",
+    value="value",
+    target="value",
+    trend="value",
+    note="text",
 )
-_ACTION = _object(
+_ACTION = _fields(
     "action",
-    action=values.prose,
-    owner=values.prose,
-    due=values.prose,
-    priority=values.one_of(("high", "medium", "low")),
-    done=values.flag,
+    action="text",
+    owner="text",
+    due="text",
+    priority=("high", "medium", "low"),
+    done="flag",
 )
 
 SECTION_TEMPLATES: dict[str, SectionTemplate] = {
     "findings": SectionTemplate(
-        _object("findings", intro=values.prose, findings=_list(_FINDING)),
+        _fields("findings", intro="text", findings=[_FINDING]),
         _findings,
         {"findings": [{"title": "Errors rose", "description": "From 2 % to 5 %.", "evidence": ["run 7"]}]},
     ),
     "metrics": SectionTemplate(
-        _object("metrics", intro=values.prose, metrics=_list(_METRIC)),
+        _fields("metrics", intro="text", metrics=[_METRIC]),
         _metrics,
         {"metrics": [{"name": "Errors", "value": "5 %", "target": "< 1 %", "trend": "+3 %"}]},
     ),
     "bullet_list": SectionTemplate(
-        _object("items", intro=values.prose, items=_texts),
+        _fields("items", intro="text", items=["text"]),
         _bullet_list,
         {"items": ["One thing", "Another"]},
     ),
     "executive_summary": SectionTemplate(
-        _object(
+        _fields(
             "headline",
-            headline=values.prose,
-            context=values.prose,
-            key_points=_texts,
-            recommendation=values.prose,
-            conclusion=values.prose,
+            headline="text",
+            context="text",
+            key_points=["text"],
+            recommendation="text",
+            conclusion="text",
         ),
         _executive_summary,
         {"headline": "Errors are back under 1 %", "key_points": ["The patch holds"]},
     ),
     "action_items": SectionTemplate(
-        _object("actions", intro=values.prose, actions=_list(_ACTION)),
+        _fields("actions", intro="text", actions=[_ACTION]),
         _action_items,
         {"actions": [{"action": "Rotate the keys", "owner": "Ann", "due": "2026-12-01", "priority": "high"}]},
     ),
     "methodology": SectionTemplate(
-        _object(
+        _fields(
             "approach",
-            approach=values.prose,
-            period=values.prose,
-            sources=_texts,
-            assumptions=_texts,
-            limitations=_texts,
+            approach="text",
+            period="text",
+            sources=["text"],
+            assumptions=["text"],
+            limitations=["text"],
         ),
         _methodology,
         {"approach": "Logs of all hosts, counted by hour.", "sources": ["log archive"]},
