@@ -204,9 +204,7 @@ def test_a_report_travels_with_its_whole_history(backend: Backend, store: Store,
     other = type(backend)(tmp_path / "elsewhere")
     other.place.mkdir()
     target = other.open()
-    report_id, parts = parts_of(archive)
-    assert report_id == REPORT
-    assert target.import_(report_id, parts)
+    assert target.import_(archive) == (REPORT, True)
     assert other.lines(REPORT) == backend.lines(REPORT)
     snapshot = target.read(REPORT)
     assert [text_of(target.outline_at(REPORT, n, snapshot)) for n in (1, 5, 9)] == [
@@ -215,7 +213,7 @@ def test_a_report_travels_with_its_whole_history(backend: Backend, store: Store,
         "text 9\n",
     ]
     assert target.export(REPORT) == archive
-    assert not target.import_(report_id, parts), "it is there already"
+    assert target.import_(archive) == (REPORT, False), "it is there already"
     assert change(target, "further").version == 10
 
 
@@ -233,7 +231,7 @@ def test_only_whole_reports_arrive(backend: Backend, store: Store, tmp_path: Pat
         parts | {"outline.json": parts["outline.json"].replace(b"three", b"thief")},
     ):
         with pytest.raises(CorruptReportError):
-            other.open().import_(REPORT, wrong)
+            other.open().import_files(REPORT, wrong)
         assert other.open().entries() == []
         assert other.open().locate(REPORT) == ""
 

@@ -23,7 +23,7 @@ from living_reports.errors import ReportError
 from living_reports.interchange.arrival import imported_row, read_file, refusal, require_new, unreadable
 from living_reports.interchange.documents import Announce, import_document
 from living_reports.model.event import Author
-from living_reports.model.report import parse_uuid
+from living_reports.model.report import as_uuid
 from living_reports.store import read_report_folder
 from living_reports.store.base import MAX_ARCHIVE_BYTES, Store
 
@@ -97,14 +97,7 @@ def _find_sources(store: Store, path: Path, author: Author, announce: Announce) 
 def _report_folders(path: Path) -> list[Path]:
     by_id = path / "by_id"
     folders = sorted(by_id.iterdir()) if by_id.is_dir() else []
-    return [each for each in folders if _is_id(each.name) and each.is_dir() and not each.is_symlink()]
-
-
-def _is_id(name: str) -> bool:
-    try:
-        return bool(parse_uuid(name))
-    except ValueError:
-        return False
+    return [each for each in folders if as_uuid(each.name) and each.is_dir() and not each.is_symlink()]
 
 
 def _documents(path: Path) -> list[Path]:
@@ -129,10 +122,10 @@ def _archive(store: Store, path: Path) -> _Source:
 
 def _folder(store: Store, folder: Path) -> _Source:
     def import_folder() -> Row:
-        if not _is_id(folder.name):
+        report_id = as_uuid(folder.name)
+        if not report_id:
             message = f"The folder {folder.name} is not named after the id of a report."
             raise refusal(message, "Rename it to the id of the report.")
-        report_id = parse_uuid(folder.name)
         require_new(store, report_id)
         try:
             files = read_report_folder(folder)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from living_reports.errors import ReportError, ReportNotFoundError
 from living_reports.library.sources import Sources
-from living_reports.model.report import IndexEntry, folded, parse_uuid
+from living_reports.model.report import IndexEntry, as_uuid, folded
 from living_reports.model.selectors import pick_report
 from living_reports.store import open_store
 from living_reports.store.base import Event, Snapshot, Store, Transaction
@@ -132,11 +132,8 @@ def find_unopened(store: Store, selector: str) -> str:
 
 def _whole_id(store: Store, selector: str) -> str:
     """Return the id that the selector is, if there is such a report."""
-    try:
-        report_id = parse_uuid(selector.strip())
-    except ValueError:
-        return ""
-    return report_id if store.locate(report_id) == "active" else ""
+    report_id = as_uuid(selector.strip())
+    return report_id if report_id and store.locate(report_id) == "active" else ""
 
 
 def _candidates(store: Store, selector: str, writing: bool) -> Iterator[IndexEntry]:

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from living_reports.errors import LockTimeoutError, ReportError, ReportNotFoundError, StorageFailedError
 from living_reports.library.context import Context, find_report
 from living_reports.library.resources import Address, parse_address
-from living_reports.model.report import outline_bytes, parse_uuid, sha256_hex
+from living_reports.model.report import as_uuid, outline_bytes, sha256_hex
 from living_reports.store.base import Store
 
 logger = logging.getLogger(__name__)
@@ -84,10 +84,7 @@ class ChangeWatcher:
 
     def _report_id(self, address: Address) -> str:
         """Return the id of the report to follow; a whole id is taken even if there is no such report."""
-        try:
-            return parse_uuid(address.report)
-        except ValueError:
-            return find_report(self._store, address.report, writing=False)
+        return as_uuid(address.report) or find_report(self._store, address.report, writing=False)
 
     def _changed(self, followed: _Followed) -> bool:
         token = self._store.change_token(followed.report_id or None)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 
-from living_reports.model.report import Citation, parse_uuid
+from living_reports.model.report import Citation, as_uuid
 
 _ADDRESS = re.compile(r"report://([^/#?@]*)(?:/v/([0-9]{1,9})(?=[/#?]|$))?", re.IGNORECASE)
 
@@ -32,10 +32,7 @@ def is_report_address(url: str) -> bool:
 def report_of(url: str) -> str | None:
     """Return the report id of an address; `None` if the address is not of a report."""
     found = _ADDRESS.match(url)
-    try:
-        return parse_uuid(found[1]) if found else None
-    except ValueError:
-        return None
+    return (as_uuid(found[1]) or None) if found else None
 
 
 def cited_version(citation: Citation) -> tuple[str, int] | None:

@@ -68,6 +68,14 @@ def parse_uuid(text: str) -> str:
     return str(uuid.UUID(plain))
 
 
+def as_uuid(text: str) -> str:
+    """Return the canonical form of a UUID; empty if the text is not one."""
+    try:
+        return parse_uuid(text)
+    except ValueError:
+        return ""
+
+
 def folded(text: str) -> str:
     """Return the form in which titles are compared: NFC, trimmed, casefolded."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip()).casefold())

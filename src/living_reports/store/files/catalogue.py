@@ -39,7 +39,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from living_reports.errors import LockTimeoutError
-from living_reports.model.report import IndexEntry, Outline, parse_outline, parse_uuid
+from living_reports.model.report import IndexEntry, Outline, as_uuid, parse_outline, parse_uuid
 from living_reports.store.files import durable
 from living_reports.store.files.lock import hold
 from living_reports.store.files.log import AuditLog
@@ -634,7 +634,4 @@ def _folder_names(by_id: Path) -> list[str]:
 
 def is_report_name(name: str) -> bool:
     """Return whether a folder has the name of a report: a UUID in its canonical form."""
-    try:
-        return parse_uuid(name) == name
-    except ValueError:
-        return False
+    return bool(name) and as_uuid(name) == name

@@ -47,7 +47,7 @@ from typing import Any
 from living_reports.errors import InternalError, InvalidInputError, StorageFailedError, TooLargeError
 from living_reports.model.delta import Delta, apply, diff
 from living_reports.model.event import AuditEvent
-from living_reports.model.report import Outline, normalised, outline_bytes, parse_uuid
+from living_reports.model.report import Outline, as_uuid, normalised, outline_bytes, parse_uuid
 from living_reports.store.base import Note
 from living_reports.store.files import durable
 from living_reports.store.files.folder import (
@@ -266,11 +266,8 @@ def _line_of(event: AuditEvent) -> bytes:
 
 def _require_id(outline: Outline, folder: str) -> None:
     """Refuse an outline with another report's id, which would be taken for that report."""
-    try:
-        expected = parse_uuid(folder)
-    except ValueError:
-        return  # a folder that is not named by an id
-    if parse_uuid(outline.report_id) != expected:
+    expected = as_uuid(folder)
+    if expected and parse_uuid(outline.report_id) != expected:
         raise InvalidInputError(
             f"The outline belongs to report {outline.report_id}, the folder to {folder}.",
             hint="Save an outline where it belongs.",

@@ -39,7 +39,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from living_reports.errors import LockTimeoutError, ReportError
-from living_reports.model.report import IndexEntry, Outline, parse_outline, parse_uuid
+from living_reports.model.report import IndexEntry, Outline, as_uuid, parse_outline
 from living_reports.store.base import Finding, Progress, Severity
 from living_reports.store.files import durable, recovery
 from living_reports.store.files.catalogue import entry_on_disk
@@ -216,10 +216,7 @@ def _names(folder: Path) -> list[str]:
 
 def _id_of(name: str) -> str:
     """Return the id at the beginning of a folder's name (in the trash, a time follows); empty if none."""
-    try:
-        report_id = parse_uuid(name.partition("_")[0])
-    except ValueError:
-        return ""
+    report_id = as_uuid(name.partition("_")[0])
     return report_id if name.startswith(report_id) else ""
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from living_reports.model.delta import DeltaError, apply
-from living_reports.model.report import Outline, outline_bytes, parse_uuid, sha256_hex
+from living_reports.model.report import Outline, as_uuid, outline_bytes, parse_uuid, sha256_hex
 from living_reports.store.base import Expected, Progress
 from living_reports.store.files.folder import ReportFolder, backup_names
 from living_reports.store.files.log import EMPTY_SHA256, Record
@@ -141,16 +141,9 @@ def _identity_problems(walk: _Walk, record: Record, report: ReportFolder, line: 
     walk.action_ids.add(event.action_id)
     if not record.is_ours:
         return  # igloo-mcp copies the log of the source when it forks a report
-    folder = report.report_id.partition("_")[0]  # in the trash, a time follows the id
-    if _is_uuid(folder) and parse_uuid(event.report_id) != parse_uuid(folder):
+    report_id = as_uuid(report.report_id.partition("_")[0])  # in the trash, a time follows the id
+    if report_id and parse_uuid(event.report_id) != report_id:
         yield Problem(line, "wrong_report", f"The event belongs to report {event.report_id}.")
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return bool(parse_uuid(text))
-    except ValueError:
-        return False
 
 
 def _version_problems(walk: _Walk, record: Record, line: int) -> Iterator[Problem]:
