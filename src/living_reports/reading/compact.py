@@ -62,7 +62,7 @@ _EVENT_LIMITS = ((200, 200), (100, 200), (60, 160), (40, 120), (24, 80), (12, 60
 _ID_KEYS = tuple(ID_FIELDS.values())
 _CUT = ',"cut":true'
 
-Row = dict[str, Any]
+Json = dict[str, Any]
 """A JSON object in an answer."""
 
 Names = Mapping[str, str]
@@ -98,7 +98,7 @@ def first_fitting(rows: list[Any], room: int) -> list[Any]:
     return rows
 
 
-def stated(row: Row) -> Row:
+def stated(row: Json) -> Json:
     """Return the row without its fields that are `None`."""
     return {key: value for key, value in row.items() if value is not None}
 
@@ -128,7 +128,7 @@ def _unique_starts(ids: Iterable[str]) -> dict[str, str]:
 # --- Edits -------------------------------------------------------------------------------
 
 
-def brief_edits(delta: Sequence[Edit], names: Names | None = None, limit: int = VALUE_CHARS) -> list[Row]:
+def brief_edits(delta: Sequence[Edit], names: Names | None = None, limit: int = VALUE_CHARS) -> list[Json]:
     """Return the edits of a delta as rows `{at, old, new}`.
 
     Args:
@@ -223,7 +223,7 @@ def _brief(value: Any, limit: int) -> Any:
 # --- Events ------------------------------------------------------------------------------
 
 
-def event_row(event: AuditEvent, names: Names | None = None, max_bytes: int = EVENT_BYTES) -> Row:
+def event_row(event: AuditEvent, names: Names | None = None, max_bytes: int = EVENT_BYTES) -> Json:
     """Return an event as a row of an answer, without empty fields.
 
     The row of an event with one or two edits has at most `max_bytes` bytes of JSON if its fixed fields allow
@@ -233,7 +233,7 @@ def event_row(event: AuditEvent, names: Names | None = None, max_bytes: int = EV
     edits = brief_edits(_delta(event), names)
     shown = edits[:EVENT_EDITS]
     budget = max_bytes + EDIT_BYTES * max(0, len(shown) - 2)
-    row: Row = {}
+    row: Json = {}
     for value_chars, reason_chars in _EVENT_LIMITS:
         changed = list(_shortened(shown, value_chars))
         row = _event_fields(event, reason_chars) | {
@@ -281,12 +281,12 @@ def _is_splice(splice: Any) -> bool:
     return False
 
 
-def _shortened(rows: Iterable[Row], limit: int) -> Iterator[Row]:
+def _shortened(rows: Iterable[Json], limit: int) -> Iterator[Json]:
     for row in rows:
         yield {key: value if key == "at" else _brief(value, limit) for key, value in row.items()}
 
 
-def _event_fields(event: AuditEvent, reason_chars: int) -> Row:
+def _event_fields(event: AuditEvent, reason_chars: int) -> Json:
     payload = event.payload
     version = payload.get("outline_version")
     return {
@@ -304,7 +304,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def author_row(event: Event) -> Row:
+def author_row(event: Event) -> Json:
     """Return the author of a version in one row: version, time, actor, client and reason."""
     row = {
         "version": event.version,
@@ -320,12 +320,12 @@ def author_row(event: Event) -> Row:
 
 
 def fit(
-    head: Row,
-    body: Row,
+    head: Json,
+    body: Json,
     start: Rest,
     max_chars: int,
     cursor_for: Callable[[Rest], str],
-) -> tuple[Row, Rest | None]:
+) -> tuple[Json, Rest | None]:
     """Return an answer with as much of the body as fits, and the place where the rest begins.
 
     Args:
@@ -353,7 +353,7 @@ def fit(
     raise _too_small()
 
 
-def _part(body: Row, start: Rest, room: int, whole_room: int) -> tuple[Row, Rest | None]:
+def _part(body: Json, start: Rest, room: int, whole_room: int) -> tuple[Json, Rest | None]:
     for uncut in (whole_room, 0):  # if nothing fits, any item may be cut
         taken = _take(body, start, room, uncut)
         if taken is not None:
@@ -431,9 +431,9 @@ def _boundary(text: str, begin: int, end: int) -> int:
     return end
 
 
-def _take_fields(value: Row, start: Rest, given: int, uncut: int) -> _Taken | None:
+def _take_fields(value: Json, start: Rest, given: int, uncut: int) -> _Taken | None:
     item_id = next((key for key in _ID_KEYS if key in value), None)
-    part: Row = {}
+    part: Json = {}
     if start and item_id:
         part = {item_id: value[item_id], "from": _address(value, start)}
     repeated = max(len(part), 1 if item_id else 0)  # an id alone is no progress

@@ -28,7 +28,7 @@ from living_reports.model.merge_values import changed_lines
 from living_reports.model.report import Outline, Section, outline_data
 from living_reports.reading.compact import (
     VALUE_CHARS,
-    Row,
+    Json,
     author_row,
     brief_address,
     brief_edits,
@@ -69,7 +69,7 @@ def first_version(since: int | datetime | None, last: int, events: Iterable[Even
     )
 
 
-def _version_before_adoption(since: datetime | None, outline: Row) -> int:
+def _version_before_adoption(since: datetime | None, outline: Json) -> int:
     """Return the first version for a history that begins with a report of another program."""
     version = int(outline["outline_version"])
     if since is not None and as_moment(outline["updated_at"]) < since:
@@ -85,7 +85,7 @@ def _version_before_adoption(since: datetime | None, outline: Row) -> int:
 # --- Rows --------------------------------------------------------------------------------
 
 
-def changed_rows(old: Outline | None, new: Outline, events: Iterable[Event]) -> list[Row]:
+def changed_rows(old: Outline | None, new: Outline, events: Iterable[Event]) -> list[Json]:
     """Return the differences in the order of the report, as rows `{at, old, new, by}`.
 
     Args:
@@ -105,12 +105,12 @@ def changed_rows(old: Outline | None, new: Outline, events: Iterable[Event]) -> 
     return [_without_empty(row) | _by(authors.get(paths[row["at"]])) for row in rows]
 
 
-def _without_empty(row: Row) -> Row:
+def _without_empty(row: Json) -> Json:
     """Return the row without empty texts: they stand for absent values."""
     return {key: value for key, value in row.items() if value != ""}
 
 
-def _by(event: Event | None) -> Row:
+def _by(event: Event | None) -> Json:
     return {"by": author_row(event)} if event else {}
 
 

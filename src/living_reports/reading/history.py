@@ -33,8 +33,8 @@ from living_reports.model.delta import DeltaError, Edit, apply, invert, is_bookk
 from living_reports.model.event import ActionType, Actor
 from living_reports.model.fields import DERIVED, ID_FIELDS, ITEMS, LABELS, NOT_WORDS
 from living_reports.model.report import Insight, Outline, Section, folded
-from living_reports.model.selectors import find_insight, find_section, quoted
-from living_reports.reading.compact import Row, author_row, brief_address
+from living_reports.model.selectors import MIN_PREFIX, find_insight, find_section, quoted
+from living_reports.reading.compact import Json, author_row, brief_address
 from living_reports.store.base import Event
 
 EventFilter = Callable[[Event], bool]
@@ -42,7 +42,6 @@ EventFilter = Callable[[Event], bool]
 Place = list[str]
 """The parts of an address."""
 
-_MIN_PREFIX = 4
 _FIELD_PARTS = 3
 """The number of parts in the address of a field of an item; further parts name one of its values."""
 
@@ -141,7 +140,7 @@ def place_of(item: str, outline: Outline | None, events: Iterable[Event]) -> Pla
         AmbiguousSelectorError: Several items match.
     """
     kinds, name, field, place = _parse_item(item)
-    near: list[Row] = []
+    near: list[Json] = []
     for kind in kinds if outline is not None else ():
         try:
             return [kind, _item_id(outline, kind, name), *field]
@@ -191,7 +190,7 @@ def _removed_item(kinds: Sequence[str], name: str, events: Iterable[Event]) -> P
                 continue
             sides = [edit.get("old"), edit.get("new")] if len(path) == 2 or path[2:] == ["title"] else []
             titles = {_title(side) for side in sides}
-            starts = len(plain) >= _MIN_PREFIX and path[1].replace("-", "").casefold().startswith(plain)
+            starts = len(plain) >= MIN_PREFIX and path[1].replace("-", "").casefold().startswith(plain)
             if starts or (words and words in titles):
                 return path[:2]
     return None
@@ -208,7 +207,7 @@ def by_place(place: Place) -> EventFilter:
     return lambda event: next(_touched(event, place), None) is not None
 
 
-def last_change(place: Place, events: Iterable[Event], names: Mapping[str, str]) -> Row:
+def last_change(place: Place, events: Iterable[Event], names: Mapping[str, str]) -> Json:
     """Return the last change of a place as `{version, ts, actor, client, reason, at}`; empty if none.
 
     `at` is the part of the place that changed, or the place itself if several parts changed.

@@ -28,7 +28,7 @@ from living_reports.model.fields import SEARCHED
 from living_reports.model.report import Insight, Outline, Section, outline_data
 from living_reports.model.selectors import find_insight, find_section
 from living_reports.reading import check, cursor
-from living_reports.reading.compact import Rest, Row, cut, fit, short_ids, size, size_bytes, stated
+from living_reports.reading.compact import Json, Rest, cut, fit, short_ids, size, size_bytes, stated
 from living_reports.reading.requests import GetReport, require_choice
 
 VIEWS = ("summary", "sections", "insights", "full", "markdown")
@@ -52,8 +52,8 @@ def report_view(
     *,
     today: date,
     to_markdown: Renderer,
-    last_change: Row | None = None,
-) -> Row:
+    last_change: Json | None = None,
+) -> Json:
     """Return the answer of `get_report`, except for its warnings.
 
     Args:
@@ -80,7 +80,7 @@ def report_view(
     return fit(_head(outline, limit), view.body(), start, limit, cursor_for)[0]
 
 
-def view_args(report_id: str, request: GetReport) -> Row:
+def view_args(report_id: str, request: GetReport) -> Json:
     """Return the arguments that a cursor belongs to, for `cursor.decode`.
 
     `max_chars` is not one of them: it may differ from answer to answer.
@@ -117,7 +117,7 @@ def _check_range(name: str, value: int, low: int, high: int) -> None:
         )
 
 
-def _resumed(outline: Outline, text: str, args: Row, today: date) -> tuple[date, Rest]:
+def _resumed(outline: Outline, text: str, args: Json, today: date) -> tuple[date, Rest]:
     """Return the day and the place that the cursor contains; without a cursor, today and the beginning."""
     if not text:
         return today, []
@@ -131,7 +131,7 @@ def _resumed(outline: Outline, text: str, args: Row, today: date) -> tuple[date,
     return date.fromisoformat(day), start
 
 
-def _head(outline: Outline, max_chars: int) -> Row:
+def _head(outline: Outline, max_chars: int) -> Json:
     """Return the first fields of every answer; title and tags are cut if they would take most of the room."""
     head = {
         "report_id": outline.report_id,
@@ -157,9 +157,9 @@ class _View:
     today: date
     request: GetReport
     to_markdown: Renderer
-    last_change: Row | None
+    last_change: Json | None
 
-    def body(self) -> Row:
+    def body(self) -> Json:
         """Return the view before its size is limited."""
         match self.request.view or ("content" if self.named or self.request.find else "summary"):
             case "summary":
@@ -253,8 +253,8 @@ class _View:
     def short(self) -> dict[str, str]:
         return short_ids(self.outline)
 
-    def _summary(self) -> Row:
-        body: Row = {"sections": self._section_rows(), "top_insights": []}
+    def _summary(self) -> Json:
+        body: Json = {"sections": self._section_rows(), "top_insights": []}
         if found := check.counts(self.outline, self.today):
             body["findings"] = found
         if self.last_change:
@@ -265,7 +265,7 @@ class _View:
         body["top_insights"] = next((short for short in tried if size_bytes(short) <= spare), rows)
         return body
 
-    def _section_rows(self) -> list[Row]:
+    def _section_rows(self) -> list[Json]:
         placed: dict[str, list[Insight]] = {}
         for insight_id, insight in self.visible.items():
             placed.setdefault(self.home.get(insight_id, ""), []).append(insight)
@@ -282,7 +282,7 @@ class _View:
             rows.append(stated(row))
         return rows
 
-    def _top_row(self, insight: Insight) -> Row:
+    def _top_row(self, insight: Insight) -> Json:
         row = {
             "insight_id": self.short[insight.insight_id],
             "section_id": self._home_id(insight),
@@ -292,7 +292,7 @@ class _View:
         }
         return stated(row)
 
-    def _content(self) -> Row:
+    def _content(self) -> Json:
         """Return sections and insights with their content; no `sections` if only insights are named."""
         insights = [self._insight_item(insight) for insight in self.insights]
         sections = [self._section_item(section) for section in self.sections]
@@ -302,7 +302,7 @@ class _View:
             else {"insights": insights}
         )
 
-    def _section_item(self, section: Section) -> Row:
+    def _section_item(self, section: Section) -> Json:
         ids = [i for i in section.insight_ids if self.home.get(i) == section.section_id and i in self.visible]
         row = {
             "section_id": self.short[section.section_id],
@@ -314,7 +314,7 @@ class _View:
         }
         return stated(row)
 
-    def _insight_item(self, insight: Insight) -> Row:
+    def _insight_item(self, insight: Insight) -> Json:
         row = {
             "insight_id": self.short[insight.insight_id],
             "section_id": self._home_id(insight),
@@ -331,7 +331,7 @@ class _View:
         home = self.home.get(insight.insight_id)
         return self.short[home] if home else None
 
-    def _full(self) -> Row:
+    def _full(self) -> Json:
         """Return the whole outline; fields whose names the head uses are renamed."""
         chosen = self.outline.model_copy(update={"sections": self.sections, "insights": self.insights})
         data = outline_data(chosen)
