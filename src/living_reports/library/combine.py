@@ -38,7 +38,7 @@ _SHORT_ID_CHARS = 8
 
 @dataclass(frozen=True)
 class Combined:
-    """What the new report begins with, and where it comes from.
+    """The content of the new report and its sources.
 
     `from_reports` has `{report_id, version}` for each source, in order; it belongs into the new
     outline's metadata and into the event that makes it.

@@ -1,4 +1,4 @@
-"""What the server says about its tools: names, descriptions, schemas, annotations.
+"""The tool list of the server: names, descriptions, schemas, annotations.
 
 Rules:
 

@@ -381,7 +381,7 @@ def _time_of(name: str) -> datetime:
 
 
 def base_at(state: State, offset: int) -> int:
-    """Where replaying starts for versions from here on: the offset of an event in the log.
+    """Return the offset of the event in the log at which a replay of later versions starts.
 
     It is the event's own offset, and its backup is kept, once the log since the last kept
     one exceeds the outline's size. That bounds what a version costs to read back, and all

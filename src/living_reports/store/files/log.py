@@ -284,7 +284,7 @@ def _lines_backwards(lines: bytes, offset: int, naming: Sequence[bytes]) -> Iter
 
 
 def _line_start(file: Any, position: int) -> int:
-    """Where the line starts that the byte before `position` belongs to or ends before."""
+    """Return the start of the line to which the byte before `position` belongs."""
     while position > 0:
         begin = max(0, position - _BLOCK)
         file.seek(begin)
