@@ -363,7 +363,6 @@ def test_only_one_handler_in_all_of_the_server_catches_everything() -> None:
     assert len(handlers) <= 1
 
 
-@pytest.mark.skip(reason="pending")
 def test_a_call_enters_few_files(tmp_path: Path) -> None:
     entered = dict(entered_files(tmp_path))
     for name, most in MAX_ENTERED_FILES.items():
