@@ -214,6 +214,8 @@ def test_a_report_travels_with_its_whole_history(backend: Backend, store: Store,
     ]
     assert target.export(REPORT) == archive
     assert target.import_(archive) == (REPORT, False), "it is there already"
+    with pytest.raises(InvalidInputError):
+        target.import_(archive[:-1])
     assert change(target, "further").version == 10
 
 

@@ -8,7 +8,7 @@ Rules:
 - The index is derived: every line can be made again from the reports. It is appended to
   after a commit, under the report's lock, and never synced. What fails here fails no commit.
 - A report whose commit is under way has an empty file in `.pending/`. Whoever finds such a
-  mark looks at that report under its lock before believing the entry.
+  mark looks at that report under its lock before using the entry.
 - After a power cut the end of the index may be missing, and the marks, too. So the first look
   after a boot compares every entry with its folder, and marks the reports whose last event is not
   in place; `.index.lock` holds the id of that boot.
@@ -85,7 +85,7 @@ class Listing(NamedTuple):
 
 
 def list_names(by_id: Path) -> Listing:
-    """Return the names in a folder. The stamp is read first: a later one could cover names not listed."""
+    """Return the names in a folder. The stamp is read first: a later one could belong to names not listed."""
     stamp = by_id.stat().st_mtime_ns
     is_final = time.time() - stamp / 1e9 > _FRESH_SECONDS
     return Listing(stamp, os.listdir(by_id), is_final)
@@ -128,7 +128,7 @@ def read_tail(path: Path, tail: Tail) -> tuple[Tail, bytes, bool]:
 
 
 def entry_of(outline: Outline, path: str) -> IndexEntry:
-    """Return the catalogue entry of an outline; `path` is relative to the root."""
+    """Return the catalogue entry of an outline. `path` is relative to the root."""
     return IndexEntry(
         report_id=outline.report_id,
         current_title=outline.title,
@@ -146,7 +146,7 @@ def entry_line(entry: IndexEntry) -> bytes:
 
 
 def entry_on_disk(folder: Path, report_id: str, path: str) -> IndexEntry | None:
-    """Return the entry of the report in a folder; `None` if its outline cannot be read or is another's.
+    """Return the entry of the report in a folder; `None` where its outline cannot be read or is another's.
 
     Raises:
         OSError: The process has no descriptor left.
@@ -217,7 +217,7 @@ def _sysctl(name: bytes) -> str:
 
 
 class Entries(Mapping[str, IndexEntry]):
-    """Every report in `by_id` that the lines taken in tell of."""
+    """The entries of all reports in `by_id`, from the lines read so far."""
 
     def __init__(self) -> None:
         self._known: dict[str, bytes | IndexEntry] = {}
@@ -225,7 +225,7 @@ class Entries(Mapping[str, IndexEntry]):
         """How many lines were taken in, superseded ones too."""
 
     def take(self, lines: bytes) -> None:
-        """Take in whole lines, in their order."""
+        """Add the entries of whole lines, in their order."""
         if not lines:
             return
         known = self._known
@@ -250,7 +250,7 @@ class Entries(Mapping[str, IndexEntry]):
             self._known[entry.report_id] = entry
 
     def put(self, entry: IndexEntry) -> None:
-        """Take in an entry that no line tells of yet."""
+        """Add an entry that no line holds yet."""
         self._known[entry.report_id] = entry
 
     def remove(self, report_ids: Set[str]) -> None:
@@ -311,13 +311,13 @@ class ReportIndex:
     # --- Reading --------------------------------------------------------------------------
 
     def entries(self) -> dict[str, IndexEntry]:
-        """Every report in `by_id` by its id, as the index knows it now."""
+        """Return the entry of every report in `by_id` by its id, as the index has it now."""
         with self._mutex:
             self._read()
             return dict(self._entries)
 
     def look(self) -> Listing | None:
-        """See what came and went since the last look, as `entries` does.
+        """Follow what was added and removed since the last call, as `entries` does.
 
         Returns:
             The names in `by_id`, where only they had to be listed for that.
@@ -336,7 +336,7 @@ class ReportIndex:
         self._reconcile()
 
     def _is_left_alone(self) -> bool:
-        """Return whether the catalogue exists and was compared since the boot, and no report disagreed."""
+        """Return whether the index was compared since the boot, and no report was noted as different."""
         is_there = self.index_path.exists() and (self.root / "by_id").exists()
         return is_there and not self._unchecked and not self._boot_to_note()
 
@@ -350,10 +350,10 @@ class ReportIndex:
         return listing
 
     def differs_from(self, entry: IndexEntry) -> bool:
-        """Return whether the catalogue, read again, has another entry for this report.
+        """Return whether the index, read again, has another entry for this report.
 
-        Nobody's report costs the reading of all others: an index that was not read yet is taken to
-        be right, and this is noted for `disagreeing`.
+        Looking up one report never loads the whole catalogue: an index that was not read yet is taken to
+        be right, and the entry is noted for `disagreeing`.
         """
         with self._mutex:
             if self._tail.inode == -1:
@@ -364,15 +364,15 @@ class ReportIndex:
         return False
 
     def note(self, entry: IndexEntry) -> None:
-        """Remember what a report was seen to be, for `disagreeing`."""
+        """Remember the entry that a report should have, for `disagreeing`."""
         with self._mutex:
             if len(self._unchecked) < _MAX_UNCHECKED:
                 self._unchecked[entry.report_id] = entry
 
     def disagreeing(self) -> list[IndexEntry]:
-        """Return the entries of reports that the catalogue, read again, does not agree with.
+        """Return the noted entries that differ from the index, now that it is read.
 
-        They are forgotten: whom the caller cannot settle it has to `note` again.
+        Clears the list; callers `note` entries again that they could not reconcile.
         """
         with self._mutex:
             if self._tail.inode == -1:
@@ -381,7 +381,7 @@ class ReportIndex:
             return [entry for entry in seen.values() if self._entries.get(entry.report_id) != entry]
 
     def _follow(self) -> None:
-        """Take in what was appended since the last look, or all of it if the file is another."""
+        """Read the lines appended since the last call, or all lines if the file was replaced."""
         try:
             tail, lines, is_same = read_tail(self.index_path, self._tail)
         except OSError:
@@ -440,7 +440,7 @@ class ReportIndex:
         return match is not None and match[1].decode("utf-8", "replace") == self._entries[name].updated_at
 
     def _boot_to_note(self) -> str:
-        """Return the id of this boot if the catalogue was not compared with the folders since it began."""
+        """Return the id of this boot if the index was not compared since it began; else empty."""
         boot = boot_id()
         try:
             noted = self._lock_path.read_text(encoding="utf-8", errors="replace").strip()
@@ -456,7 +456,7 @@ class ReportIndex:
             logger.info("the next process compares the index again: %s", error)
 
     def _correct(self, name: str) -> None:
-        """Take the entry of a report from its folder, and tell others, unless a writer is just doing so."""
+        """Make the entry of a report from its folder, and append it unless a writer is just doing so."""
         folder = self.root / "by_id" / name
         if not (folder / "outline.json").exists():
             return
@@ -474,7 +474,7 @@ class ReportIndex:
     # --- Writing --------------------------------------------------------------------------
 
     def append(self, entry: IndexEntry) -> None:
-        """Add the newest word on a report.
+        """Append the newest entry of a report.
 
         Raises:
             OSError, LockTimeoutError: It could not be written; the report itself is not affected.
@@ -485,7 +485,7 @@ class ReportIndex:
         self._is_due |= _doublings(size) < _doublings(size + len(line))
 
     def announce(self, entry: IndexEntry, report_id: str) -> None:
-        """Add the newest word on a report and take its mark away. Takes the report's held lock.
+        """Append the newest entry of a report and remove its mark. The caller holds the report's lock.
 
         The report itself is what it is: if this fails, the mark tells the next reader.
         """
@@ -496,7 +496,7 @@ class ReportIndex:
             logger.warning("the index does not list %s as it is yet: %s", report_id, error)
 
     def tidy(self) -> None:
-        """Compact the index where that may be due. Called outside any commit; may fail for now.
+        """Compact the index if that may be due. Called outside any commit; a failure is only logged.
 
         A reader knows when it is. A writer has not read the index: it tries whenever its line has
         doubled the length, so that the cost of reading it all is spread over that many lines.
@@ -511,7 +511,7 @@ class ReportIndex:
             logger.info("the index was not compacted: %s", error)
 
     def compact(self) -> bool:
-        """Drop superseded lines if they are most of a long index. True if it did.
+        """Drop superseded lines if they are most of a long index. Return whether it was done.
 
         The new file is written outside the lock; the lines that came meanwhile are added
         under it, just before the replacement.
@@ -525,7 +525,7 @@ class ReportIndex:
         return self._swap(data, seen, inode)
 
     def rebuild_from_filesystem(self) -> None:
-        """Make the index anew from the folders in `by_id`. Unreadable reports are left out."""
+        """Rebuild the index from the folders in `by_id`. Unreadable reports are left out."""
         is_made = False
         while not is_made:
             seen, inode = size_and_inode(self.index_path)
@@ -541,7 +541,7 @@ class ReportIndex:
                 yield entry_line(entry)
 
     def _swap(self, data: bytes, seen: int, inode: int) -> bool:
-        """Replace the index by `data` and what came after `seen`; False if the file is another by now."""
+        """Replace the index by `data` and the lines after `seen`; False if it was replaced meanwhile."""
         self.remove_leftovers()
         temporary = self.root / f".index.{os.getpid()}-{threading.get_ident()}.tmp"
         durable.remove(temporary)
@@ -558,7 +558,7 @@ class ReportIndex:
             durable.remove(temporary)
 
     def _after(self, offset: int, inode: int) -> bytes | None:
-        """Return the bytes appended after `offset`; `None` if the file has been replaced."""
+        """Return the bytes appended after `offset`; `None` if the file was replaced meanwhile."""
         if size_and_inode(self.index_path)[1] != inode:
             return None
         try:
@@ -567,7 +567,7 @@ class ReportIndex:
             return b""
 
     def remove_leftovers(self) -> None:
-        """Remove what compactions left that never came to their end."""
+        """Remove the temporary files of interrupted compactions."""
         for path in self.root.glob(".index.*.tmp"):
             if time.time() - path.lstat().st_mtime > _LEFTOVER_SECONDS:
                 durable.remove(path)
@@ -575,20 +575,20 @@ class ReportIndex:
     # --- Marks ----------------------------------------------------------------------------
 
     def mark(self, report_id: str) -> None:
-        """Say that a commit of this report is under way."""
+        """Mark that a commit of this report is under way."""
         durable.make_folder(self._pending)
         durable.touch(self._pending / report_id)
 
     def is_marked(self, report_id: str) -> bool:
-        """Return whether a commit of this report is in progress, or was never finished."""
+        """Return whether a commit of this report is under way, or was never finished."""
         return (self._pending / report_id).exists()
 
     def unmark(self, report_id: str) -> None:
-        """Say that the entry of this report is up to date."""
+        """Remove the mark: the entry of this report is up to date."""
         durable.remove(self._pending / report_id)
 
     def marked(self) -> list[str]:
-        """Return the reports whose entries must be checked before they are used."""
+        """Return the reports whose entries may be wrong until the report itself is read."""
         try:
             return sorted(name for name in os.listdir(self._pending) if is_report_name(name))
         except FileNotFoundError:
@@ -596,14 +596,14 @@ class ReportIndex:
 
 
 def _unfinished_in(names: Iterable[str]) -> list[str]:
-    """Return the folders of unfinished creations among these names."""
+    """Return the names that belong to unfinished creations."""
     if f"/{_UNFINISHED}" not in "/" + "/".join(names):  # none, as a rule, among very many
         return []
     return [name for name in names if name.startswith(_UNFINISHED)]
 
 
 def _is_unfinished(folder: Path) -> bool:
-    """Return whether the log has a version or a deletion that the folder does not show yet."""
+    """Return whether the log holds a version or a deletion that the folder does not show yet."""
     try:
         last = AuditLog(folder / "audit.jsonl").last_ours()
     except OSError:
@@ -627,7 +627,7 @@ def size_and_inode(path: Path) -> tuple[int, int]:
 
 
 def _folder_names(by_id: Path) -> list[str]:
-    """Return the names of the folders, without symbolic links."""
+    """Return the folders; a symbolic link is none."""
     with os.scandir(by_id) as found:
         return [entry.name for entry in found if entry.is_dir(follow_symlinks=False)]
 

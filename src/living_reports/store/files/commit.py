@@ -77,7 +77,7 @@ _TIME = "outline.json.%Y%m%dT%H%M%S_%f.bak"
 
 
 def append_event(folder: ReportFolder, state: State | None, event: AuditEvent) -> Record:
-    """Step 5 and `.head` alone, for an event that repeats version and hash. Takes a held lock."""
+    """Do step 5 and write `.head`, for an event that repeats version and hash. The caller holds the lock."""
     if state is not None and state.record is not None:
         last, size = state.found.last, state.found.log_size
         carried = {"outline_version": state.record.version, "outline_sha256": state.record.outline_sha256}
@@ -93,7 +93,7 @@ def append_event(folder: ReportFolder, state: State | None, event: AuditEvent) -
 
 
 def commit(folder: ReportFolder, state: State | None, outline: Outline, note: Note) -> Record:
-    """Make `outline` the next version; see the module. Takes a held lock.
+    """Make `outline` the next version; see the module. The caller holds the lock.
 
     `state` is `None` for the first version of a folder that holds nothing yet.
     """
@@ -146,17 +146,17 @@ def write_version(
 
 
 def _provenance(folder: ReportFolder, state: State, offset: int) -> dict[str, Any]:
-    """Return the fields of the event about the bytes that it replaces; `offset` is its position in the log.
+    """Return the fields that describe the bytes replaced; `offset` is the place of the event in the log.
 
-    `backup_sha256` is there where they are not those of the version before: another writer's,
-    a person's, or damaged ones. `head_was` is what `.head` said of an event that the log lacks.
+    `backup_sha256` is set if they are not those of the version before: another program's, an edit by
+    hand, or damaged ones. `head_was` is the content of `.head` if it names an event that the log lacks.
     """
     found, record = state.found, state.record
-    is_stranger = record is None or found.sha256 != record.outline_sha256
+    is_foreign = record is None or found.sha256 != record.outline_sha256
     backup = next_backup(folder.backups_dir, newest_backup(state)) if found.outline is not None else None
     return {
         "backup_filename": backup,
-        "backup_sha256": found.sha256 if is_stranger else None,
+        "backup_sha256": found.sha256 if is_foreign else None,
         "base_at": base_at(state, offset),
         "head_was": found.head if is_head_lost(found, folder.log) else None,
     }
@@ -165,12 +165,12 @@ def _provenance(folder: ReportFolder, state: State, offset: int) -> dict[str, An
 def _write_event(
     folder: ReportFolder, temporary: Path, data: bytes, last: Record | None, size: int, event: AuditEvent
 ) -> Record:
-    """Run steps 3 to 5, and undo them if they fail."""
+    """Do steps 3 to 5; undo them if one fails."""
     try:
         if folder.outline_path.exists():
             durable.make_folder(folder.backups_dir)
         durable.write_new(temporary, data)
-        if "backup_sha256" in event.payload:  # torn, the line can only be told by this name
+        if "backup_sha256" in event.payload:  # a torn line can only be recognised by this name
             durable.sync_folder(folder.report_dir)
         mark(folder)
         return _append(folder, last, size, _line_of(event))
@@ -184,10 +184,10 @@ def _write_event(
 
 
 def secure_name(folder: ReportFolder) -> None:
-    """Make sure that a power cut cannot take the folder's name away from what is written now.
+    """Ensure that a power cut cannot lose the folder's name together with what is written now.
 
-    A mark that is there already was left by one who died, perhaps between giving the folder its
-    name and the sync of that.
+    An existing mark was left by a process that died, perhaps between renaming the folder and syncing
+    that name.
     """
     if folder.index is not None and folder.index.is_marked(folder.report_id):
         try:
@@ -197,14 +197,14 @@ def secure_name(folder: ReportFolder) -> None:
 
 
 def mark(folder: ReportFolder) -> None:
-    """Step 4. Takes a held lock."""
+    """Do step 4. The caller holds the lock."""
     if folder.index is not None:
         secure_name(folder)
         folder.index.mark(folder.report_id)
 
 
 def _append(folder: ReportFolder, last: Record | None, size: int, line: bytes) -> Record:
-    """Step 5: the line, synced, behind a newline where the line before lacks its own."""
+    """Do step 5: append the line, synced, behind a newline if the line before lacks its own."""
     _require_lock(folder)
     gap = _gap(last)
     try:
@@ -231,7 +231,7 @@ def _require_lock(folder: ReportFolder) -> None:
 
 
 def _undo(folder: ReportFolder, temporary: Path) -> None:
-    """Take back steps 3 and 4. What cannot be removed is harmless and found by recovery."""
+    """Undo steps 3 and 4. A file that cannot be removed is harmless; recovery removes it."""
     try:
         durable.remove(temporary)
         if folder.index is not None:
@@ -241,7 +241,7 @@ def _undo(folder: ReportFolder, temporary: Path) -> None:
 
 
 def _after_commit(folder: ReportFolder, record: Record, publish: Callable[[], None]) -> None:
-    """Run steps 6 and 7: make the event visible. It is committed, whatever happens here."""
+    """Do steps 6 and 7. The event is committed, whatever happens here."""
     try:
         publish()
     except OSError as error:
@@ -265,7 +265,7 @@ def _line_of(event: AuditEvent) -> bytes:
 
 
 def _require_id(outline: Outline, folder: str) -> None:
-    """Refuse an outline with another report's id, which would be taken for that report."""
+    """Refuse an outline that has the id of another report."""
     expected = as_uuid(folder)
     if expected and parse_uuid(outline.report_id) != expected:
         raise InvalidInputError(
@@ -297,7 +297,7 @@ def saved_bytes(outline: Outline, memory: Memory) -> bytes:
 def publish(
     folder: ReportFolder, temporary: Path, new: Outline, record: Record, replaced: bytes | None
 ) -> None:
-    """Put the outline of an event in place, and say so in `.head` and in the index. Takes a held lock.
+    """Put the outline of an event in place; update `.head` and the index. The caller holds the lock.
 
     Args:
         folder: The report.
@@ -318,7 +318,7 @@ def publish(
 
 
 def _keep_replaced(folder: ReportFolder, record: Record, replaced: bytes | None) -> bool:
-    """Link the bytes that are replaced into the backups; False if they are not there any more."""
+    """Link the replaced bytes into the backups; return False if they are no longer in place."""
     name = record.payload.get("backup_filename")
     if not isinstance(name, str) or replaced is None:
         return True
@@ -337,7 +337,7 @@ def _keep_replaced(folder: ReportFolder, record: Record, replaced: bytes | None)
 
 
 def put_in_place(folder: ReportFolder, temporary: Path, replaced: bytes | None) -> bool:
-    """Let a new outline take its name, unless another was saved there since `replaced` was read."""
+    """Rename a new outline into place, unless another was saved there since `replaced` was read."""
     if not _is_still(folder, replaced):
         return False
     durable.replace(temporary, folder.outline_path)
@@ -345,7 +345,7 @@ def put_in_place(folder: ReportFolder, temporary: Path, replaced: bytes | None) 
 
 
 def head_of(record: Record) -> bytes:
-    """Return the bytes of `.head` for the last published event, twice, to detect a partial write."""
+    """Return the content of `.head`: its line twice, so that a half-written file is recognised."""
     return f"{record.version}:{record.sha256}\n".encode() * 2
 
 
@@ -357,7 +357,7 @@ def _is_still(folder: ReportFolder, outline: bytes | None) -> bool:
 
 
 def next_backup(folder: Path, newest: str = "") -> str:
-    """Return the name of a new backup, later than all others; `newest` is the last one if it is known."""
+    """Return a name for a backup that sorts after all others; `newest` is the last one, if it is known."""
     now = datetime.now(UTC)
     newest = newest or next(reversed(backup_names(folder)), "")
     if now.strftime(_TIME) <= newest:  # the clock went backwards
@@ -366,7 +366,7 @@ def next_backup(folder: Path, newest: str = "") -> str:
 
 
 def newest_backup(state: State) -> str:
-    """Return the name of the newest backup if the last event has it; listing many backups takes long."""
+    """Return the name of the newest backup if the last event has it: listing many backups takes long."""
     record = state.record
     if record is None or record is not state.found.last or record.outline_sha256 != state.found.sha256:
         return ""  # another writer, or a person, may have put one there
@@ -398,7 +398,7 @@ def base_at(state: State, offset: int) -> int:
 
 
 def prune(folder: Path, log: AuditLog, newest: Record) -> None:
-    """Remove the backups that left the newest ones, unless they are to be kept.
+    """Remove the backups that are no longer among the newest, unless they are kept for good.
 
     Usually one has just left; a few more events are looked at, since a crash may have
     prevented this before. The log says which: the folder of a long history holds many that are
@@ -415,7 +415,7 @@ def prune(folder: Path, log: AuditLog, newest: Record) -> None:
 
 
 def _is_kept(record: Record) -> bool:
-    """Return whether a backup is that of an event at which a replay starts, or of damaged bytes.
+    """Return whether an event's backup is kept: replaying starts at it, or it holds damaged bytes.
 
     What a person typed into a file that was no outline any more is nowhere else. Where it was one,
     the event took it in.

@@ -118,7 +118,7 @@ def overwrite(path: Path, data: bytes, permissions: int) -> None:
     """Give a file these bytes and permissions, atomically and synced, whether it was there or not.
 
     Guarantees that a reader, and the disk after a power cut, has the old bytes or the new ones.
-    Leaves to its caller: that nobody else writes the file at the same time.
+    The caller makes sure that no other process writes the file at the same time.
     """
     unfinished = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     write_new(unfinished, data, permissions)
@@ -146,7 +146,7 @@ def write_hint(path: Path, data: bytes) -> None:
 
 
 def touch(path: Path) -> None:
-    """Make sure that an empty file is there. Not synced."""
+    """Ensure that a file exists; a new one is empty. Not synced."""
     _announce("create", path)
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | _FLAGS, 0o666))
 
@@ -187,7 +187,7 @@ def append(path: Path, data: bytes) -> None:
 
 
 def _opened_log(path: Path, how: int) -> tuple[int, bool]:
-    """Return a descriptor that appends, and whether the log is new."""
+    """Return a descriptor that appends, and whether the log did not exist before."""
     try:
         return os.open(path, how | os.O_APPEND | _FLAGS), False
     except FileNotFoundError:
@@ -206,7 +206,7 @@ def _cut_back(fd: int, path: Path, size: int, cause: OSError) -> None:
 
 
 def append_hint(path: Path, data: bytes) -> int:
-    """Append to a derived file that can be made again, and say how long it was before.
+    """Append to a derived file that can be rebuilt; return its length before.
 
     What stands there is ended by a newline first, if it lacks one: a crash may have torn it. Not
     synced, may tear in a crash.
@@ -267,7 +267,7 @@ def replace(source: Path, target: Path) -> None:
 
 
 def _past_sharing_violations(rename: Callable[[], None]) -> None:
-    """On Windows a scanner or an editor may hold the file open for a moment: try for a second."""
+    """Retry for a second: on Windows a scanner or an editor may hold the file open for a moment."""
     for _ in range(_SHARING_RETRIES if sys.platform == "win32" else 0):
         try:
             return rename()
@@ -283,7 +283,7 @@ def move_folder(source: Path, target: Path) -> None:
 
 
 def link(source: Path, target: Path) -> None:
-    """Give the file a second name, or copy it where the file system has no hard links.
+    """Give a file a second name, or copy it if the file system has no hard links.
 
     An existing target stays as it is. The name is not synced; the bytes of a copy are, and
     a copy is whole as soon as it has its name.
@@ -322,7 +322,7 @@ def remove_folder(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make sure that a folder is there and is a real one. Its name is not synced.
+    """Ensure that a folder exists and is no symbolic link. Its name is not synced.
 
     Raises:
         NotADirectoryError: The name belongs to a file or to a symbolic link.
@@ -337,7 +337,7 @@ def make_folder(path: Path) -> None:
 
 
 def make_root(path: Path) -> None:
-    """Make sure that a folder and those above it are there, with names that are synced.
+    """Ensure that a folder and those above it exist, with names that are synced.
 
     A name is synced before anything is put into its folder; so an empty folder may be one
     whose maker died before that, and its name is synced now.
@@ -352,7 +352,7 @@ def make_root(path: Path) -> None:
 
 
 def _sync_known_folder(path: Path) -> None:
-    """Sync a folder, unless it is one that we may not open: then we put nothing into it, either."""
+    """Sync a folder, unless it must not be opened: then nothing was put into it, either."""
     try:
         sync_folder(path)
     except PermissionError:
@@ -360,7 +360,7 @@ def _sync_known_folder(path: Path) -> None:
 
 
 def is_real_folder(path: Path) -> bool:
-    """Return whether a path is a folder and not a symbolic link."""
+    """Return whether this is a folder, and not a symbolic link."""
     try:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
@@ -368,7 +368,7 @@ def is_real_folder(path: Path) -> bool:
 
 
 def is_empty_folder(path: Path) -> bool:
-    """Return whether a folder is empty, without reading a large one to its end."""
+    """Return whether a folder is empty, reading no more than one name."""
     with os.scandir(path) as found:
         return next(found, None) is None
 

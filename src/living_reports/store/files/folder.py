@@ -71,7 +71,7 @@ _REMEMBERED_BYTES = 4_000_000
 
 @dataclass(frozen=True)
 class Found:
-    """The files of a report as one look under the lock found them. `sha256` is that of `outline`."""
+    """The files of a report, read at one moment under its lock. `sha256` is that of `outline`."""
 
     outline: bytes | None
     sha256: str
@@ -153,13 +153,13 @@ class State(Snapshot):
 
 
 class Hashes:
-    """The sha256 of outlines. Of the last few long ones it is known: to compare costs a tenth of hashing."""
+    """The sha256 of outlines. The last few long ones are kept: comparing costs a tenth of hashing."""
 
     def __init__(self) -> None:
         self._known: deque[tuple[bytes, str]] = deque(maxlen=_HASHED)
 
     def of(self, data: bytes) -> str:
-        """Return the SHA-256 hash of these bytes."""
+        """Return the sha256 of these bytes."""
         for known, sha256 in tuple(self._known):
             if known == data:
                 return sha256
@@ -170,7 +170,7 @@ class Hashes:
 
 
 class OutlineCache:
-    """The outlines read or written last, by the hash of their bytes. They are values: nobody changes them."""
+    """The outlines read or written last, by the hash of their bytes. Outlines are never changed in place."""
 
     def __init__(self, limit_bytes: int = _CACHE_BYTES) -> None:
         self._limit_bytes = limit_bytes
@@ -179,7 +179,7 @@ class OutlineCache:
         self._mutex = threading.Lock()
 
     def parse(self, data: bytes, sha256: str) -> Outline:
-        """Return the outline in these bytes.
+        """Return the outline of these bytes.
 
         Raises:
             ValueError: They are not one.
@@ -212,7 +212,7 @@ class ItemBytes:
         self._mutex = threading.Lock()
 
     def of(self, items: Sequence[Section | Insight]) -> list[bytes]:
-        """Return the bytes of each item, indented as in `outline.json`."""
+        """Return the bytes of each item, indented as `outline.json` has it."""
         with self._mutex:
             pieces = [self._piece(item) for item in items]
             while self._held_bytes > _REMEMBERED_BYTES:
@@ -295,7 +295,7 @@ class ReportFolder:
 
     @contextmanager
     def lock(self, timeout_seconds: float | None = None) -> Iterator[ReportLock]:
-        """Hold the report for the block. A thread that holds it already goes straight through.
+        """Hold the report for the block. A thread that holds it already does not wait.
 
         Raises:
             LockTimeoutError: Another writer kept it for the whole time-out.
@@ -308,7 +308,7 @@ class ReportFolder:
 
     @contextmanager
     def reading(self) -> Iterator[bool]:
-        """Hold the report for a read. Where its lock file cannot be opened: go without, and yield False.
+        """Hold the report for a read. If its lock file cannot be opened, go on without it and yield False.
 
         Raises:
             FileNotFoundError: There is no such folder.
@@ -333,7 +333,7 @@ class ReportFolder:
             )
 
     def exists(self) -> bool:
-        """Return whether the folder has an outline or a history."""
+        """Return whether the folder holds an outline or a history."""
         return self.outline_path.exists() or self.audit_path.exists()
 
     def look(self) -> Found:
@@ -389,7 +389,7 @@ class ReportFolder:
         return self.history.outline_at(version, state.outline if state.refusal is None else None)
 
     def announce(self, outline: Outline) -> None:
-        """Bring the index up to date. Takes a held lock: two entries must not overtake each other."""
+        """Append the catalogue entry. The caller holds the lock, so that entries stay in order."""
         if self.index is not None:
             entry = entry_of(outline, f"{self.report_dir.parent.name}/{self.report_id}")
             self.index.announce(entry, self.report_id)
@@ -420,7 +420,7 @@ class Root(Protocol):
 
 
 def is_backup_name(name: str) -> bool:
-    """Whether a file of this name is a backup."""
+    """Return whether a file of this name is a backup."""
     return _BACKUP.match(name) is not None
 
 
@@ -433,7 +433,7 @@ def backup_names(folder: Path) -> list[str]:
 
 
 def parse_head(head: bytes) -> str:
-    """Return the content of `.head`; empty if its lines differ because a power cut interrupted the write."""
+    """Return the line in `.head`; empty if its two lines differ because a write was interrupted."""
     lines = set(head.decode("ascii", "replace").split())
     return lines.pop() if len(lines) == 1 else ""
 
@@ -477,16 +477,16 @@ def disk_errors() -> Iterator[None]:
 
 
 def storage_failed(error: OSError) -> StorageFailedError:
-    """Return the error for a disk that failed before the change was committed."""
+    """Return the error for a disk that refused before the change was committed."""
     return StorageFailedError(
         f"The disk refused: {error.strerror or 'unknown error'}. Nothing was changed.",
         happened="no",
-        hint="Make room or mend the disk, then send the same call again.",
+        hint="Make room or repair the disk, then send the same call again.",
     )
 
 
 def not_found(report_id: str) -> ReportNotFoundError:
-    """Return the error for a report that does not exist."""
+    """Return the error for a report that is not there."""
     hint = "list_reports shows the reports with their ids."
     return ReportNotFoundError(f"There is no report {report_id!r}.", hint=hint)
 
@@ -496,7 +496,7 @@ def not_found(report_id: str) -> ReportNotFoundError:
 
 @dataclass(frozen=True)
 class _Base:
-    """An outline at hand. Replaying starts behind its event: at `offset` in the log."""
+    """An available outline. Replaying starts behind its event, at `offset` in the log."""
 
     outline: Outline
     version: int
@@ -524,7 +524,7 @@ class History:
         return record
 
     def outline_at(self, version: int, current: Outline | None = None) -> Outline:
-        """Return the outline at a version.
+        """Return the outline as it was at a version.
 
         Args:
             version: Which one.
@@ -551,7 +551,7 @@ class History:
         )
 
     def _bases(self, record: Record, current: Outline | None) -> Iterator[_Base]:
-        """Yield the available outlines, those with the fewest log bytes between first, whole events last."""
+        """Yield the available outlines, nearest first by the bytes of log between; whole events last."""
         near = [*self._current_base(current), *self._backup_bases(record.version)]
         yield from sorted(near, key=lambda base: abs(record.end - base.offset))
         whole = self._whole_before(record)
@@ -565,7 +565,7 @@ class History:
                 yield _Base(current, newest.version, newest.end)
 
     def _backup_bases(self, version: int) -> Iterator[_Base]:
-        """Yield the nearest valid backup at or below a version, and the nearest above it."""
+        """Yield the nearest sound backup at or below a version, and the nearest above it."""
         names = backup_names(self.backups_dir)
         split = bisect_right(names, version, key=lambda name: version_in(self.backups_dir / name))
         for side in (reversed(names[:split]), iter(names[split:])):
@@ -586,7 +586,7 @@ class History:
         return _Base(outline, event.version, event.end)
 
     def _whole_before(self, record: Record) -> Record | None:
-        """Return the newest event at or before this one that has a whole outline."""
+        """Return the newest event at or before this one that holds a whole outline."""
         first = self.log.first_ours()
         if first is not None and first.is_whole and first.version == record.version:
             return first

@@ -69,7 +69,7 @@ def _enter_gate(key: str, timeout_seconds: float) -> bool:
 
 
 def _gave_up(gate: _Gate, turn: threading.Lock) -> bool:
-    """Give up the wait; return False if it has just become this thread's turn."""
+    """Return False if it was this thread's turn just now."""
     with _gates_mutex:
         is_waiting = turn in gate.waiting
         if is_waiting:
@@ -99,7 +99,7 @@ class _Waiter:
         threading.Thread(target=self._block, name="report-lock", daemon=True).start()
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Return whether the lock is held; otherwise the descriptor is, or will be, closed."""
+        """Return whether the lock is held now; if not, the descriptor is or will be closed."""
         try:
             self._done.wait(timeout_seconds)
         except BaseException:  # an interrupt from the keyboard
@@ -113,7 +113,7 @@ class _Waiter:
         return True
 
     def _give_up(self) -> bool:
-        """Give up the wait; return False if it has just ended."""
+        """Return False if the wait had already ended."""
         with self._mutex:
             self._abandoned = not self._done.is_set()
             if self._abandoned:
@@ -121,7 +121,7 @@ class _Waiter:
         return self._abandoned
 
     def take_up(self) -> bool:
-        """Wait on for another owner; False if the wait has ended."""
+        """Continue the wait for another owner; return False if it has ended."""
         with self._mutex:
             if self._done.is_set():
                 return False
@@ -146,7 +146,7 @@ _given_up: dict[str, _Waiter] = {}
 
 
 def _waiter_for(key: str, path: Path, fd: int) -> _Waiter:
-    """Return the wait for this lock that was given up last, if it is for the same file, else a new one."""
+    """Return the wait that was given up last, if it is for the same file, else a new one."""
     waiter = _given_up.pop(key, None)
     if waiter is not None and waiter.take_up():
         if _is_for(waiter, path):
@@ -158,7 +158,7 @@ def _waiter_for(key: str, path: Path, fd: int) -> _Waiter:
 
 
 def _is_for(waiter: _Waiter, path: Path) -> bool:
-    """Whether the wait is for what the path names now; whoever goes on with a new one meets the error."""
+    """Return whether the wait is for the file that the path names now; errors are left to the next open."""
     try:
         return _same_file(waiter.fd, path)
     except OSError:
@@ -197,7 +197,7 @@ class ReportLock:
             raise
 
     def _attempt(self, start: float) -> int:
-        """Return a locked descriptor of the file at the path, or -1 if the file has moved meanwhile."""
+        """Return a locked descriptor of the file that the path names now; -1 if it moved meanwhile."""
         fd = durable.open_lock_file(self.lock_path)
         if not _locked_at_once(fd):
             left = self.timeout_seconds - (time.monotonic() - start)
@@ -227,11 +227,11 @@ class ReportLock:
         )
 
     def still_held(self) -> bool:
-        """Return whether the lock file has been neither deleted nor replaced."""
+        """Return False if the lock file was deleted or replaced meanwhile."""
         return self._fd >= 0 and _same_file(self._fd, self.lock_path)
 
     def release(self) -> None:
-        """Let the next one in. Does nothing if the lock is not held."""
+        """Release the lock. Does nothing if it is not held."""
         if self._fd >= 0:
             fd, self._fd = self._fd, -1
             os.close(fd)  # the kernel drops the lock with its only descriptor
@@ -246,7 +246,7 @@ class ReportLock:
 
 
 def _locked_at_once(fd: int) -> bool:
-    """One plain attempt. On an error the descriptor is closed."""
+    """Try once without waiting. On an error the descriptor is closed."""
     try:
         portalocker.lock(fd, _AT_ONCE)
     except portalocker.exceptions.AlreadyLocked:
@@ -269,13 +269,13 @@ def _same_file(fd: int, path: Path) -> bool:
 
 
 def _key(lock_path: Path) -> str:
-    """Return the key that identifies a lock in this process."""
+    """Return the key of a lock file in this process."""
     is_plain = lock_path.is_absolute() and ".." not in lock_path.parts
     return str(lock_path) if is_plain else os.path.abspath(lock_path)
 
 
 class _Held(threading.local):
-    """The locks that the current thread holds, by path, with how often it asked for each."""
+    """The locks that the current thread holds, by path, with the number of times it acquired each."""
 
     def __init__(self) -> None:
         self.locks: dict[str, tuple[ReportLock, int]] = {}
@@ -286,7 +286,7 @@ _held = _Held()
 
 @contextmanager
 def hold(lock_path: Path, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS) -> Iterator[ReportLock]:
-    """Hold the lock for the block; a thread that holds it already goes straight through.
+    """Hold the lock for the block; a thread that holds it already does not wait.
 
     Raises:
         LockTimeoutError: Another holder kept it for the whole time-out.
@@ -313,6 +313,6 @@ def is_held(lock_path: Path) -> bool:
 
 
 def is_still_held(lock_path: Path) -> bool:
-    """Return whether the current thread holds the lock and its file was not deleted or replaced."""
+    """Return whether the current thread holds the lock and its file was neither deleted nor replaced."""
     lock, _ = _held.locks.get(_key(lock_path), (None, 0))
     return lock is not None and lock.still_held()

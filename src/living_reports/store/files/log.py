@@ -179,20 +179,20 @@ def line_filter(mentioning: Sequence[str], editing: Sequence[str]) -> list[bytes
 
 
 class AuditLog:
-    """Reads the log at `path`; a log that does not exist reads as empty."""
+    """A reader of the log at `path`; a log that does not exist is empty."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def size(self) -> int:
-        """Return the size of the log in bytes."""
+        """Return the bytes in the log."""
         try:
             return self.path.stat().st_size
         except FileNotFoundError:
             return 0
 
     def read(self, limit: int) -> bytes:
-        """Return the first bytes of the log, at most `limit`."""
+        """Return the log's first bytes, at most `limit`, as they are."""
         try:
             with self.path.open("rb") as file:
                 return file.read(limit)
@@ -242,11 +242,11 @@ class AuditLog:
                 start += len(line)
 
     def last_ours(self) -> Record | None:
-        """Return the newest line that is part of the history."""
+        """Return the newest line that takes part in the history."""
         return next((record for record in self.backwards() if record.is_ours), None)
 
     def first_ours(self) -> Record | None:
-        """Return the oldest line that is part of the history."""
+        """Return the oldest line that takes part in the history."""
         return next((record for record in self.forwards() if record.is_ours), None)
 
     def find_version(self, version: int) -> Record | None:
@@ -272,7 +272,7 @@ class AuditLog:
 
 
 def _lines_backwards(lines: bytes, offset: int, naming: Sequence[bytes]) -> Iterator[Record]:
-    """Yield the whole lines in these bytes of the log, the last first; only the last may lack its newline."""
+    """Yield the whole lines in these bytes of the log, last first; only the last may lack its newline."""
     stop = len(lines)
     while stop > 0:
         is_complete = lines[stop - 1] == _NEWLINE
@@ -312,13 +312,13 @@ def _first_ours_from(file: Any, position: int, limit: int) -> Record | None:
 
 @dataclass
 class _Seen:
-    """The newest line of a log that was looked at, and where requests were answered."""
+    """The newest line of a log that was read, and the offsets of requests."""
 
     last: Record
     offsets: dict[str, int] = field(default_factory=dict)
 
     def add(self, record: Record) -> None:
-        """Take in the next line."""
+        """Add the next line."""
         request_id = record.fields.get("request_id")
         if isinstance(request_id, str) and record.is_ours:
             self.offsets[request_id] = record.offset
@@ -326,7 +326,7 @@ class _Seen:
 
 
 class RequestCache:
-    """The places of the newest requests in the logs that were asked about last.
+    """The offsets of the newest requests in the logs that were searched last.
 
     At least the last 1,000 events of a log are known, more while the process lives. A look-up reads only
     the lines appended since the one before. A cached answer is never trusted: its line is read again, and

@@ -80,7 +80,7 @@ def read(folder: ReportFolder) -> State:
 
 
 def _read_unlocked(folder: ReportFolder) -> State:
-    """Read without the lock, and without recovery: take what agrees, else look again."""
+    """Read without the lock and without recovery: use files that agree, else read them again."""
     for _ in range(UNLOCKED_ATTEMPTS):
         found = folder.look()
         if found.last is None or not found.last.is_ours:
@@ -127,7 +127,7 @@ def settled(folder: ReportFolder) -> State:
 
 
 def settle(folder: ReportFolder) -> State:
-    """Do what has to be done, and give the state that follows. Takes a held lock.
+    """Recover the report and return the resulting state. The caller holds the lock.
 
     Raises:
         FileNotFoundError: There is no such report.
@@ -153,7 +153,7 @@ def settle(folder: ReportFolder) -> State:
 
 
 def _drop_spoiled_backup(folder: ReportFolder, record: Record) -> None:
-    """Take away a backup that is still the same file as `outline.json`, into which somebody saved since.
+    """Remove a backup that is still the same file as `outline.json`, into which somebody saved since.
 
     Its commit was killed between linking and renaming. The log can make the bytes again that it was
     to keep.
@@ -190,7 +190,7 @@ def _act(folder: ReportFolder, found: Found, case: Case) -> State:
 
 
 def _state_without_writing(folder: ReportFolder) -> State:
-    """Return the state of a report in a read-only place, from the log and without repairs.
+    """Return the state of a report that cannot be written: what the log gives, without repairs.
 
     Raises:
         FileNotFoundError: There is no such report.
@@ -219,7 +219,7 @@ def _state_without_writing(folder: ReportFolder) -> State:
 
 
 def _foreign(folder: ReportFolder, found: Found, case: Foreign) -> State:
-    """Another writer's report: its sections in the order of their `order`, as that writer shows them."""
+    """Return the state of another program's report, its sections sorted by `order` as it shows them."""
     outline = case.outline
     sections = sorted(outline.sections, key=lambda section: section.order)
     return State.of(
@@ -232,8 +232,8 @@ def _foreign(folder: ReportFolder, found: Found, case: Foreign) -> State:
 
 
 def _highest_version(folder: ReportFolder, found: Found, outline: Outline) -> int:
-    said = (record.payload.get("outline_version") for record in folder.log.forwards())
-    named = [version for version in said if isinstance(version, int)]
+    versions = (record.payload.get("outline_version") for record in folder.log.forwards())
+    named = [version for version in versions if isinstance(version, int)]
     kept = [version_in(folder.backups_dir / name) for name in backup_names(folder.backups_dir)]
     return max([outline.outline_version, found.head_version, *kept, *named])
 
@@ -248,7 +248,7 @@ def _lost_head_warning(folder: ReportFolder, found: Found) -> tuple[str, ...]:
 
 
 def _damaged(folder: ReportFolder, found: Found, case: Damaged) -> State:
-    """Return the newest version that can be read, with the reason why nothing may be written."""
+    """Return the newest version that can still be read, with the reason why nothing may be written."""
     good = _newest_good(folder, case.record)
     damage = f"The report is damaged: {case.damage}."
     refusal = CorruptReportError(
@@ -296,13 +296,13 @@ def _cut_torn(folder: ReportFolder, line: Record) -> None:
 
 
 def _confirm(folder: ReportFolder, record: Record) -> None:
-    """Write the log again from our last event on, the newline it may lack included, and sync it."""
+    """Write the log again from our last event on, with the newline it may lack, and sync it."""
     lines = b"".join(line.raw + b"\n" for line in folder.log.forwards(record.offset))
     durable.rewrite(folder.audit_path, record.offset, lines)
 
 
 def _published(folder: ReportFolder, before: Found, record: Record, *warnings: str) -> State:
-    """Say in `.head` and in the index what the log says, and look again.
+    """Bring `.head` and the index in line with the log, and read the files again.
 
     A `.head` that names an event which the log lacks is left as it is: it is the only trace of
     that event until the next commit takes it into the log.
@@ -326,7 +326,7 @@ def _published(folder: ReportFolder, before: Found, record: Record, *warnings: s
 
 
 def _remove_strays(folder: ReportFolder, found: Found) -> None:
-    """Remove what commits left that never came to be. We hold the lock: nobody is working on it."""
+    """Remove the temporary files of interrupted commits. The lock is held, so no commit is using them."""
     for name in found.strays:
         durable.remove(folder.report_dir / name)
 
@@ -346,7 +346,7 @@ def _roll_forward(folder: ReportFolder, found: Found, case: RollForward) -> Stat
 
 
 def _temporary(folder: ReportFolder, data: bytes, record: Record) -> Path:
-    """Write the outline of an event under the name that its commit used; it may exist on a full disk."""
+    """Write an event's outline under the temporary name of its commit, or use the existing file."""
     path = folder.report_dir / f".outline.{record.event.action_id}.tmp"
     if path.name in folder.look().strays and path.read_bytes() == data:
         durable.rewrite(path, 0, data)
@@ -376,7 +376,7 @@ def _set_aside(folder: ReportFolder) -> str:
 
 
 def _commit_hand_edit(folder: ReportFolder, before: Found, case: HandEdit) -> State:
-    """Commit what a person saved as a version of its own; their bytes become its backup."""
+    """Commit an edit by hand as a version of its own; the bytes as saved become its backup."""
     found = folder.look()  # the end of the log may have got its newline
     if found.outline != before.outline:
         return settle(folder)  # they saved again
@@ -402,7 +402,7 @@ def _commit_hand_edit(folder: ReportFolder, before: Found, case: HandEdit) -> St
 
 
 def _carried_over(folder: ReportFolder, current: Outline, edited: Outline) -> Outline | None:
-    """Return what a person saved, merged with the changes made since; `None` on a conflict."""
+    """Merge an edit by hand with the changes since the version it was based on; `None` in conflict."""
     if edited.outline_version >= current.outline_version:
         return edited
     base = folder.history.outline_at(edited.outline_version)
@@ -420,7 +420,7 @@ def _same_content(current: Outline, edited: Outline) -> bool:
 
 @dataclass(frozen=True)
 class Foreign:
-    """Only another writer's files: taken as they are until the first write adopts them."""
+    """Only another program's files: used as they are until the first write adopts them."""
 
     outline: Outline
 
@@ -464,7 +464,7 @@ class LogWins:
 
 @dataclass(frozen=True)
 class HandEdit:
-    """A person edited a version: what that changed becomes a version of its own, if it still fits."""
+    """A version edited by hand: the edit becomes a version of its own, unless it conflicts."""
 
     record: Record
     outline: Outline
@@ -534,7 +534,7 @@ def _diagnose_foreign(found: Found, outline: Outline | None, problem: str) -> Ca
 
 
 def _diagnose_bad_end(found: Found, line: Record, log: AuditLog, record: Record, version: int) -> Case:
-    """Diagnose a last line that does not parse: it was torn if no later state is based on it.
+    """Decide about a last line that does not parse: torn, if the other files show that nothing followed.
 
     That is an outline of an event before it, or the one that the newest event replaced. Or it is
     anything at all (a person's edit, an old editor buffer, no outline) with the temporary file that was
@@ -549,7 +549,7 @@ def _diagnose_bad_end(found: Found, line: Record, log: AuditLog, record: Record,
 
 
 def _replaced_by_newest(found: Found, log: AuditLog, record: Record) -> Record | None:
-    """Return the event of the newest version if the bytes in place are the ones that it replaces."""
+    """Return the event of the newest version, if the bytes in place are the foreign ones that it replaces."""
     newest = log.find_version(record.version)
     if newest is None or not found.sha256 or newest.payload.get("backup_sha256") != found.sha256:
         return None
@@ -563,7 +563,7 @@ def _stated_version(folder: ReportFolder, found: Found) -> int:
 
 
 def _diagnose_outline(found: Found, log: AuditLog, record: Record, outline: Outline) -> Case:
-    """Diagnose a valid outline that is not the one of the last event."""
+    """Decide about a valid outline that is not the one of the last event."""
     version = outline.outline_version
     event = log.find_version(version)
     if event is not None and event.outline_sha256 == found.sha256:

@@ -169,7 +169,7 @@ class ReportStorage(ReportFolder):
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Hold the report for a write; where the lock file cannot be opened, nothing can be written."""
+        """Hold the report for a write; a lock file that cannot be opened refuses it."""
         with ExitStack() as stack:
             with disk_errors():
                 stack.enter_context(self.lock())
@@ -317,7 +317,7 @@ class FolderStore:
         )
 
     def get_report_storage(self, report_id: str) -> ReportStorage:
-        """Return the storage of one report, whether it exists or not.
+        """Return the files of one report, whether it exists or not.
 
         Raises:
             ValueError: The id is not a UUID.
@@ -398,7 +398,7 @@ class FolderStore:
     def _build(
         self, building: Path, report_id: str, fill: Callable[[ReportStorage], Outline]
     ) -> Outline | None:
-        """Make a folder whole, then give it its name; its lock is held for as long as that goes."""
+        """Fill a hidden folder, then rename it; its lock is held meanwhile."""
         storage = ReportStorage(building, lock_timeout_seconds=self.lock_timeout_seconds, memory=self.memory)
         try:
             with storage.lock():
@@ -413,7 +413,7 @@ class FolderStore:
             raise
 
     def _take_name(self, building: Path, outline: Outline, report_id: str) -> bool:
-        """Rename a finished folder and sync the name: from here on the report exists, and is listed.
+        """Rename a finished folder and sync the name: from then on the report exists, and is listed.
 
         The lock came along with the folder: the first entry is there before anybody can change it.
         """
@@ -436,7 +436,7 @@ class FolderStore:
         return True
 
     def _give_name_back(self, building: Path, report_id: str, cause: OSError) -> None:
-        """Remove a name that may not be on the disk, so that no process relies on it."""
+        """Undo a renaming that may not be on the disk, so that no process relies on it."""
         try:
             durable.move_folder(self.by_id / report_id, building)
             durable.sync_folder(self.by_id)
@@ -455,13 +455,13 @@ class FolderStore:
             durable.write_hint(attributes, b"* -text\naudit.jsonl -merge\n")
 
     def _make_lasting(self, folder: Path) -> None:
-        """Make a folder of the root. While it is empty, its maker may have died before the sync."""
+        """Create a folder of the root. While it is empty, its name may not be synced yet."""
         durable.make_folder(folder)
         if durable.is_empty_folder(folder):
             durable.sync_folder(self.reports_root)
 
     def sweep(self) -> None:
-        """Remove the remains of crashed creations that are older than any writer waits. Lists do it, too."""
+        """Remove what crashed creations left, once it is older than any writer waits. Lists do it, too."""
         _remove_unfinished(self.by_id.glob(".new-*"), self.lock_timeout_seconds)
 
     # --- Finding --------------------------------------------------------------------------
@@ -483,7 +483,7 @@ class FolderStore:
         return next((folder for name, folder in reversed(self.in_trash()) if name == report_id), None)
 
     def settle_index(self) -> Listing | None:
-        """Look at every report that the index may not know as it is; what `ReportIndex.look` listed."""
+        """Read every report whose entry may be wrong; return the listing of `ReportIndex.look`."""
         listing = self.index.look()  # the first one after a boot marks them, too
         _remove_unfinished(map(self.by_id.joinpath, self.index.unfinished), self.lock_timeout_seconds)
         for report_id in self.index.marked():
@@ -494,7 +494,7 @@ class FolderStore:
         return listing
 
     def _settle_entry(self, report_id: str) -> bool:
-        """Say in the index what a report is; False if it cannot be read for now."""
+        """Correct the entry of a report; return False if the report cannot be read now."""
         try:
             self._announce(self._report(self.by_id / report_id), _BUSY_SECONDS)
         except FileNotFoundError:
@@ -505,17 +505,17 @@ class FolderStore:
         return True
 
     def _announce(self, storage: ReportStorage, timeout_seconds: float | None = None) -> State:
-        """Read a report and say in the index what it is, in one go."""
+        """Read a report and append its entry, under one lock."""
         with storage.lock(timeout_seconds):
             state = storage.read()
             self._refuse_deleted(storage.report_id, state)
             if self.index.is_marked(storage.report_id):
-                durable.sync_folder(self.by_id)  # whoever set the mark may have died before that
+                durable.sync_folder(self.by_id)  # the process that set the mark may have died before
             storage.announce(state.outline)
             return state
 
     def _unmark_missing(self, report_id: str) -> None:
-        """Take away the mark of a report that is not there, unless it is just being made or restored."""
+        """Remove the mark of a missing report, unless it is just being created or restored."""
         is_made = any(self.by_id.glob(f".new-{report_id}-*"))  # first: it is renamed when it is done
         trashed = self.find_in_trash(report_id)
         try:
@@ -560,7 +560,7 @@ class FolderStore:
             return state
 
     def exists(self, report_id: str) -> bool:
-        """Return whether the report exists outside the trash."""
+        """Return whether there is such a report outside the trash."""
         with self._found(report_id):
             return self.get_report_storage(report_id).exists()
 
@@ -656,7 +656,7 @@ class FolderStore:
             return self._search.page(query, after, limit)
 
     def _require_folder(self) -> None:
-        """Refuse a root that is something else than a folder; one that is not there yet is fine."""
+        """Refuse a root that is not a folder; one that does not exist yet is accepted."""
         if self.reports_root.exists() and not self.reports_root.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, "the root is not a folder")
 
@@ -671,7 +671,7 @@ class FolderStore:
             raise storage_failed(error) from error
 
     def _refuse_deleted(self, report_id: str, state: State) -> None:
-        """Refuse a report whose last event is `delete`, and finish its move into the trash.
+        """Finish the move into the trash of a report in `by_id` whose last event is `delete`.
 
         Raises:
             FileNotFoundError: The report is deleted.
@@ -810,7 +810,7 @@ class FolderStore:
             ) from error
 
     def _move_to_trash(self, report_id: str) -> Path:
-        """Move the report into the trash, also after a crash before the move."""
+        """Move a deleted report into the trash, now or after a crash prevented it."""
         self._make_lasting(self.trash_dir)
         target = self.trash_dir / f"{report_id}_{datetime.now(UTC).strftime('%Y%m%dT%H%M%S_%f')}"
         durable.move_folder(self.by_id / report_id, target)
@@ -854,7 +854,7 @@ class FolderStore:
         return self._take_name_back(folder, report_id)
 
     def _take_name_back(self, folder: Path, report_id: str) -> None:
-        """Rename a folder, sync the name and list it, before anybody can build on it."""
+        """Rename a folder, sync the name and list the report, before another process can use it."""
         self.index.mark(report_id)
         durable.move_folder(folder, self.by_id / report_id)
         try:
@@ -872,7 +872,7 @@ class FolderStore:
             logger.info("the next list looks at %s, which is marked: %s", report_id, error)
 
     def in_trash(self) -> list[tuple[str, Path]]:
-        """Every report in the trash: its id and its folder, newest last."""
+        """Return the id and the folder of every report in the trash, newest last."""
         if not durable.is_real_folder(self.trash_dir):
             return []
         names = sorted(os.listdir(self.trash_dir))
@@ -883,7 +883,7 @@ class FolderStore:
 
 
 def _first_version(report: ReportStorage, outline: Outline, note: Note) -> Record:
-    """Commit into a folder that nobody sees yet: what fails there has not happened, whatever it was."""
+    """Commit the first version into a hidden folder; every failure there means that nothing happened."""
     try:
         record = commit(report, None, outline, note)
     except StorageFailedError as error:
@@ -894,7 +894,7 @@ def _first_version(report: ReportStorage, outline: Outline, note: Note) -> Recor
 
 
 def _later_versions(report: ReportStorage, later: Iterable[tuple[Outline, Note]]) -> Outline | None:
-    """Commit these one after the other, and give the last; `None` if there are none."""
+    """Commit these one after the other and return the last; `None` if there are none."""
     newest: Outline | None = None
     try:
         for newest, note in later:
@@ -908,7 +908,7 @@ def _later_versions(report: ReportStorage, later: Iterable[tuple[Outline, Note]]
 
 
 def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Put files into a new folder; they and their names are synced, but for those of the folder itself.
+    """Write files into a new folder, synced; the names directly in the folder are left to the caller.
 
     Raises:
         ValueError: A path leads elsewhere.
@@ -927,7 +927,7 @@ def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def _remove_unfinished(folders: Iterable[Path], after_seconds: float) -> None:
-    """Remove those folders that are older than this, and that nobody is working on. A link is no folder."""
+    """Remove the folders that are older than this and not locked. Links are ignored."""
     for folder in filter(durable.is_real_folder, folders):
         try:
             if time.time() - folder.lstat().st_mtime < after_seconds:
@@ -944,7 +944,7 @@ def _remove_unfinished(folders: Iterable[Path], after_seconds: float) -> None:
 
 
 def _write_page(report: ReportStorage, name: str, data: bytes, event: AuditEvent) -> Path:
-    """Put a page into the report's folder and append its event. Takes a held lock.
+    """Put a page into the report's folder and append its event. The caller holds the lock.
 
     Raises:
         OSError: The page could not be written; nothing was changed.
@@ -953,7 +953,7 @@ def _write_page(report: ReportStorage, name: str, data: bytes, event: AuditEvent
     folder = report.report_dir / PAGES_FOLDER
     durable.make_folder(folder)
     unfinished = folder / f".{name}.tmp"
-    durable.remove(unfinished)  # of one who died on the way
+    durable.remove(unfinished)  # left by a process that died
     durable.write_new(unfinished, data)
     try:
         report.append_audit_event(event)
@@ -966,7 +966,7 @@ def _write_page(report: ReportStorage, name: str, data: bytes, event: AuditEvent
         raise StorageFailedError(
             f"The page was recorded, but the disk refused to put it in place: {error.strerror}.",
             happened="unknown",
-            hint="Mend the disk or its permissions, then render it again.",
+            hint="Repair the disk or its permissions, then render it again.",
         ) from error
     return folder / name
 
