@@ -406,10 +406,10 @@ def _placed_insight(run: _Run, change: Change, ids: list[str], insight: Insight)
     return _placed(ids, insight.insight_id, change, lambda s, path: run.insight(s, path).insight_id)
 
 
-def _complete(stated: Iterable[dict[str, str]], now: str) -> list[Citation]:
+def _complete(given: Iterable[dict[str, str]], now: str) -> list[Citation]:
     """Return the complete citations without duplicates."""
     found: list[Citation] = []
-    for each in stated:
+    for each in given:
         citation = complete_citation(each, now)
         if citation not in found:
             found.append(citation)

@@ -258,12 +258,12 @@ def citation(value: object, path: str) -> dict[str, str]:
             where, near = f"{path}.{field_name(name)}", nearest(str(name), CITATION_FIELDS)
             problem = "a citation has no such field."
             raise refuse(where, problem, allowed=list(CITATION_FIELDS), did_you_mean=near)
-    stated = {n: text(v, f"{path}.{n}") for n, v in value.items() if not is_blank(v)}
-    if not stated:
+    given = {n: text(v, f"{path}.{n}") for n, v in value.items() if not is_blank(v)}
+    if not given:
         raise refuse(path, "the citation is empty.", allowed=list(CITATION_FIELDS))
-    if "source" in stated:
-        one_of(get_args(CitationSource))(stated["source"], f"{path}.source")
-    return stated
+    if "source" in given:
+        one_of(get_args(CitationSource))(given["source"], f"{path}.source")
+    return given
 
 
 def citations(value: object, path: str) -> list[dict[str, str]]:
@@ -271,24 +271,24 @@ def citations(value: object, path: str) -> list[dict[str, str]]:
     return [citation(each, f"{path}[{i}]") for i, each in enumerate(items(value, path))]
 
 
-def complete_citation(stated: dict[str, str], now: str) -> Citation:
+def complete_citation(given: dict[str, str], now: str) -> Citation:
     """Return the citation with its `source`, and with `accessed_at` for a URL or an API."""
-    source = citation_source(stated)
+    source = citation_source(given)
     dated = {"accessed_at": now} if source in ("url", "api") else {}
-    return Citation(**(dated | stated | {"source": source}))  # type: ignore[arg-type]
+    return Citation(**(dated | given | {"source": source}))  # type: ignore[arg-type]
 
 
-def citation_source(stated: dict[str, str]) -> str:
+def citation_source(given: dict[str, str]) -> str:
     """Return the source of a citation: the given one, else the one that its fields imply."""
-    if "source" in stated:
-        return stated["source"]
-    if "url" in stated:
+    if "source" in given:
+        return given["source"]
+    if "url" in given:
         return "url"
-    if "path" in stated:
+    if "path" in given:
         return "document"
-    if "query_id" in stated or "execution_id" in stated:
+    if "query_id" in given or "execution_id" in given:
         return "query"
-    return "api" if "endpoint" in stated else "observation"
+    return "api" if "endpoint" in given else "observation"
 
 
 def field_name(name: object) -> str:
