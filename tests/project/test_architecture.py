@@ -337,12 +337,7 @@ RULES: list[Rule] = [
 ]
 
 
-PENDING = {"docstrings_open_plainly"}
-
-
-@pytest.mark.parametrize(
-    "rule", [r for r in RULES if r.__name__ not in PENDING], ids=lambda rule: rule.__name__
-)
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_the_source_follows(rule: Rule) -> None:
     findings = [f"{module.name}: {finding}" for module in MODULES for finding in rule(module)]
     assert not findings, "\n".join(findings)
