@@ -1,4 +1,4 @@
-"""A report leaves in one file with its whole history, and comes back as it was; a hostile file does not."""
+"""Export of a report with its whole history to one file, and its import; hostile files are refused."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def leaves_nothing(library: Library) -> bool:
     return not by_id.exists() or list(by_id.iterdir()) == []
 
 
-# --- There and back -----------------------------------------------------------------------
+# --- Round trip ---------------------------------------------------------------------------
 
 
 def test_what_left_comes_back_as_it_was(
@@ -182,7 +182,7 @@ def test_unpacked_by_hand_it_is_the_report(
     require_sound(folder_store(target), report)
 
 
-# --- Refused ------------------------------------------------------------------------------
+# --- Refusals -----------------------------------------------------------------------------
 
 
 def test_a_report_that_is_there_is_refused(library: Library, report: str, tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_every_cut_and_every_altered_byte_is_found(
 
 
 def rechained(lines: list[Row]) -> bytes:
-    """The events as a log whose chain is whole again: what a forger would do."""
+    """Return the events as a log with a valid chain, like a forger."""
     previous, out = b"", []
     for line in lines:
         line["payload"]["prev_sha256"] = sha256_hex(previous)

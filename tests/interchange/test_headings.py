@@ -1,4 +1,4 @@
-"""Markdown becomes titled sections, and no byte of it is lost on the way."""
+"""Conversion of Markdown to titled sections, without losing a byte."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_every_text_makes_a_report_that_reads_back(text: str) -> None:
     assert parse_outline(outline_bytes(outline)) == outline
 
 
-# --- What divides -------------------------------------------------------------------------
+# --- Headings that divide -----------------------------------------------------------------
 
 
 def test_headings_become_title_and_sections() -> None:
@@ -173,7 +173,7 @@ def test_a_title_is_one_line_within_the_limit() -> None:
     assert [title for title, _ in document.sections] == ["Untitled", "a b"]
 
 
-# --- From one text to the next ------------------------------------------------------------
+# --- Revisions ----------------------------------------------------------------------------
 
 
 def test_sections_are_known_by_their_title() -> None:

@@ -1,4 +1,4 @@
-"""Reports come in from elsewhere: another root, and Markdown with the history that git keeps of it."""
+"""Import from another root, and from Markdown with its git history."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def bring(library: Library, path: Path) -> Row:
 
 
 def bring_one(library: Library, path: Path) -> str:
-    """Import one thing; the id of its report."""
+    """Import one source, and return the id of its report."""
     found = bring(library, path)
     assert "refused" not in found
     [row] = found["imported"]
@@ -96,7 +96,7 @@ def repository(tmp_path: Path) -> Repository:
 
 
 def document_at(library: Library, report: str, version: int) -> str:
-    """The sections of a version with their headings, after the title."""
+    """Return the sections of a version with their headings, without the title."""
     outline = library.storage.outline_at(report, version, library.storage.read(report))
     return "".join(f"## {section.title}\n{section.content or ''}" for section in outline.sections)
 
@@ -502,7 +502,7 @@ def fast_import(sent: list[Row]) -> list[bytes]:
     return parts
 
 
-# --- Whole or not at all ------------------------------------------------------------------
+# --- Atomicity ----------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Which reports list_reports shows: filters, order, pages that neither repeat nor hide, sizes."""
+"""`list_reports`: filters, order, pages that neither repeat nor hide rows, sizes."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_an_entry_that_is_behind_is_corrected_by_a_read(library: Library) -> Non
     index = folder_store(library).index_path
     old = index.read_bytes()
     update_report(library, report, set_title("Checkout"))
-    index.write_bytes(old)  # as after a power cut, or a copy that was put back
+    index.write_bytes(old)  # like after a power cut, or when an old copy is restored
     fresh = Library(folder_store(library).reports_root)
     fresh.get_report(GetReport(report))
     assert titles(fresh) == ["Checkout"]

@@ -1,4 +1,4 @@
-"""The checker of a whole root: it names what is wrong, where, and how bad, and touches nothing."""
+"""Check and repair of a whole root: findings name problem, place and severity; a check changes nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def found(root: Path, *, deep: bool = False) -> list[tuple[str, str, str, int]]:
-    """Severity, code, place and line of each finding; nothing may be changed by looking."""
+    """Return severity, code, place and line of each finding; the check may change nothing."""
     before = read_tree(root)
     findings = check_root(root, deep=deep)
     assert read_tree(root) == before
@@ -186,7 +186,7 @@ def test_a_commit_under_way_is_waited_for(root: Path) -> None:
 
 
 def doctor(root: Path, *options: str) -> tuple[int, dict[str, Any]]:
-    """The exit code and the answer of `living-reports doctor`."""
+    """Return the exit code and the answer of `living-reports doctor`."""
     done = run_command(root, "doctor", *options, "--json")
     assert done.stderr == ""
     assert done.stdout.count("\n") == 1
@@ -198,7 +198,7 @@ def codes(rows: list[dict[str, Any]]) -> set[str]:
 
 
 def age(path: Path) -> None:
-    """Let it look as if its writer had died an hour ago."""
+    """Make a file look as if its writer had died an hour ago."""
     stat = path.stat()
     os.utime(path, (stat.st_atime - 3600, stat.st_mtime - 3600))
 
@@ -209,13 +209,13 @@ def wait_for_no_writer(root: Path) -> None:
 
 
 def unfinished_deletion(root: Path) -> None:
-    """Killed between the event and the move."""
+    """Simulate a kill between the event and the move."""
     storage = folder_store(Library(root)).get_report_storage(REPORT)
     storage.append_audit_event(event_of_type("delete", REPORT))
 
 
 def unfinished_commit(root: Path) -> None:
-    """Killed after the event was synced: the outline is still the one before."""
+    """Simulate a kill after the event was synced: the outline is still the previous one."""
     outline = outline_path(root)
     before, head = outline.read_bytes(), (outline.parent / ".head").read_bytes()
     append("Line 8.")(Library(root))

@@ -1,4 +1,4 @@
-"""Search: what is found, in which order, and a page at a time."""
+"""Search: matches, their order, and pages."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_folding_twice_is_folding_once() -> None:
 
 
 def defined(text: str) -> str:
-    """The folded form, by its rule, whatever the text is."""
+    """Return the folded form by its definition."""
     plain = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
     plain = re.sub("([a-z\u0370-\u03ff])[\u0300-\u036f]+", r"\1", plain)
     return unicodedata.normalize("NFC", plain).replace("ё", "е")
@@ -189,7 +189,7 @@ def test_a_snippet_shows_whole_words(query: str, text: str, is_there: bool) -> N
     assert bool(best_matches([text], parse_query(query).wanted, 1)) == is_there
 
 
-# --- What is found ------------------------------------------------------------------------
+# --- Matches ------------------------------------------------------------------------------
 
 
 def test_titles_prose_notes_insights_and_citations_are_searched(library: Library, finder: Finder) -> None:
@@ -351,7 +351,7 @@ def test_conditions_combine(library: Library, finder: Finder) -> None:
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Finder:
-    """Reports 0 to 23: what the n-th is, hangs on what n is divisible by."""
+    """Create reports 0 to 23: the properties of report n depend on the divisors of n."""
     root = tmp_path_factory.mktemp("mixed")
     library = Library(root)
     for n in range(24):

@@ -1,4 +1,4 @@
-"""Search follows what is committed, by whichever process, and nothing that is done to its file matters."""
+"""Search follows the commits of all processes, and survives any damage to its file."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_boot_has_one_name() -> None:
 
 
 def outside(root: Path) -> Path:
-    """A place on the same disk where folders go meanwhile."""
+    """A place on the same disk for folders that are moved away."""
     place = root.parent / "outside"
     place.mkdir(exist_ok=True)
     return place
@@ -157,7 +157,7 @@ def outside(root: Path) -> Path:
 
 @pytest.fixture
 def others(tmp_path: Path) -> Library:
-    """Another root: reports of it come as folders, without any entry."""
+    """Another root, whose reports are moved here as folders without catalogue entries."""
     return Library(tmp_path / "others")
 
 
@@ -171,7 +171,7 @@ def here(root: Path) -> Library:
 
 
 def named(library: Library, title: str) -> Path:
-    """The folder of the report of this title."""
+    """Return the folder of the report with this title."""
     [entry] = [entry for entry in library.storage.entries() if entry.current_title == title]
     return folder_of(library, entry.report_id)
 
@@ -184,7 +184,7 @@ def titles(finder: Finder) -> list[str]:
 
 
 def followed(root: Path, library: Library) -> Finder:
-    """A process that saw a report come, and so knows all names, and that never had to read the index."""
+    """Return a finder that knows all names because it saw a report come, and never read the catalogue."""
     assert Finder(root).titles()  # the first look since the machine started does
     finder = Finder(root)
     assert finder.titles()
@@ -301,7 +301,7 @@ def test_what_was_not_committed_is_not_remembered(
     assert titles(finder) == ["Also", "Coming", "One", "Three", "Two"]
 
 
-# --- Harm ---------------------------------------------------------------------------------
+# --- Damage -------------------------------------------------------------------------------
 
 
 def remove_with_log(path: Path) -> None:
@@ -310,7 +310,7 @@ def remove_with_log(path: Path) -> None:
 
 
 def overwrite(path: Path, data: bytes) -> None:
-    """In place, as damage comes."""
+    """Overwrite the file in place."""
     with path.open("r+b") as file:
         file.truncate(len(data))
         file.write(data)
@@ -419,7 +419,7 @@ def test_a_database_that_another_holds_is_answered_from_as_it_is(
     assert finder.titles("pear") == ["Report"]
 
 
-# --- At once ------------------------------------------------------------------------------
+# --- Concurrency --------------------------------------------------------------------------
 
 WRITER = """
 import sys

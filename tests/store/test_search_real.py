@@ -1,7 +1,7 @@
-"""Search over reports made of real documents, against an oracle that looks into every text itself.
+"""Search over reports made of real documents, compared with an oracle that reads every text.
 
-The revisions of two documents that many people kept are cut into reports. What is found must be
-what the oracle finds: at first, after the search file is deleted, and while others write.
+The revisions of two documents that many people maintained are cut into reports. Search must find what
+the oracle finds: at first, after the search file is deleted, and while other processes write.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ QUERIES = 60
 DAY = "2026-11-23T10:00:00+00:00"
 
 Texts = dict[str, str]
-"""What each report says, by its title."""
+"""The text of each report, by its title."""
 
 
 def pieces() -> Iterator[str]:
-    """The documents' revisions in pieces of the size of a report, each from another line on."""
+    """Yield pieces of the documents' revisions, of the size of a report, each from a different line on."""
     documents = ("log4j-guidance", "log4j-software-list")
     texts = [revision["text"] for name in documents for revision in revisions(name)]
     for turn in count():
@@ -45,7 +45,7 @@ def pieces() -> Iterator[str]:
 
 
 def outline_of(number: int, text: str) -> Outline:
-    """A report whose prose is the piece but for its last line, which is an insight."""
+    """Return a report with the piece as its prose, except for the last line, which is an insight."""
     ids = [str(uuid.uuid5(NAMESPACE, f"{kind} {number}")) for kind in ("report", "section", "insight")]
     body, _, last = text.rpartition("\n")
     insight = Insight(insight_id=ids[2], importance=5, summary=last.strip() or "nothing")
@@ -61,7 +61,7 @@ def outline_of(number: int, text: str) -> Outline:
 
 
 def make(root: Path, number: int) -> Texts:
-    """Reports as another program leaves them: no log yet, which makes ten thousand of them quickly."""
+    """Create reports without a log, like another program: ten thousand of them are created quickly."""
     texts = {}
     for n, text in zip(range(number), pieces(), strict=False):
         outline = outline_of(n, text)
@@ -78,14 +78,14 @@ def words_of(text: str) -> str:
 
 
 def spoken(title: str, text: str) -> str:
-    """All words of a report as the oracle sees them; no phrase reaches from one item into the next."""
+    """Return all words of a report for the oracle; no phrase spans two items."""
     body, _, last = text.rpartition("\n")
     items = (title, f"Text {body}", last.strip() or "nothing")
     return f" {' | '.join(map(words_of, items))} "
 
 
 def questions(texts: Texts) -> dict[str, set[str]]:
-    """Words, pairs of words, phrases and beginnings that stand somewhere, and the reports that have them."""
+    """Return words, pairs of words, phrases and prefixes that occur, and the reports that contain them."""
     dice = random.Random(4)
     said = {title: spoken(title, text) for title, text in texts.items()}
 

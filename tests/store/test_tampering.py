@@ -1,8 +1,8 @@
-"""Whatever is done to a report's files behind its back shows, and it shows where.
+"""Every manipulation of a report's files is detected and located.
 
-A real history is kept through the library and then tampered with in every way there is. Each
-mutation must be found in the files as they are, before any recovery: by `audit_report` with
-`verify`, and by the check of the whole root.
+A real history is written through the library and then manipulated in every known way. Each mutation
+must be found in the files as they are, before any recovery: by `audit_report` with `verify`, and by
+the check of the whole root.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from support.stored_reports import event_of_type
 SEED = 20261123
 SAMPLED = 400
 COPIED = 60
-"""How many positions are tried in CI, and how many of them in a copy of the whole root."""
+"""The number of positions that CI tries, and of those tried in a copy of the whole root."""
 
 Lines = list[bytes]
 Places = set[tuple[str, int]]
@@ -75,13 +75,13 @@ class Kept:
         return ReportStorage(self.folder)
 
     def outline_of(self, version: int) -> bytes:
-        """The bytes of the outline as they were, whoever has to make them again."""
+        """Return the original bytes of the outline."""
         return outline_bytes(self.storage().history.outline_at(version))
 
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    """Thirty-one versions and a rendering, by two writers: prose long and short, insights, reverts."""
+    """Create thirty-one versions and a rendering by two writers: long and short prose, insights, reverts."""
     root = tmp_path_factory.mktemp("tampering") / "reports"
     library = Library(root)
     report = create_report(library)
@@ -150,7 +150,7 @@ def is_full(request: pytest.FixtureRequest) -> bool:
 
 
 def positions(data: bytes, how_many: int, is_full: bool) -> list[int]:
-    """Every position, or some of them: those at both ends always."""
+    """Return every position, or a sample that contains both ends."""
     if is_full or len(data) <= how_many:
         return list(range(len(data)))
     edges = {0, 1, len(data) - 2, len(data) - 1}
@@ -158,7 +158,7 @@ def positions(data: bytes, how_many: int, is_full: bool) -> list[int]:
 
 
 def flips(path: Path, how_many: int, is_full: bool) -> Iterator[int]:
-    """Flip one bit of one byte after the other; each byte is itself again before the next."""
+    """Flip one bit of each byte in turn; the byte is restored before the next one."""
     data = path.read_bytes()
     path.unlink()  # a backup may share its bytes with the outline
     for position in positions(data, how_many, is_full):
@@ -173,7 +173,7 @@ def line_at(data: bytes, position: int) -> int:
 
 
 def located(places: Places, line: int) -> bool:
-    """A line that was altered shows in itself, in the next one that does not follow it, or in `.head`."""
+    """Return whether the findings name an altered line, or the next one, which does not follow it."""
     return any(at in (line, line + 1) for code, at in places)
 
 
@@ -240,7 +240,7 @@ def on_lines(change_lines: Callable[[Lines], object]) -> Mutation:
 
 
 def forged(lines: Lines, after: int, **payload: Any) -> bytes:
-    """An event in good form, chained to the line that it follows."""
+    """Return a well-formed event that is chained to the line before it."""
     event = json.loads(event_of_type("evolve", json.loads(lines[0])["report_id"]).model_dump_json())
     last = json.loads(lines[after - 1])["payload"]
     event["payload"] = {
@@ -275,7 +275,7 @@ def alter(line: int, **fields: Any) -> Mutation:
 
 
 def rechain(lines: Lines, start: int) -> None:
-    """Make every line follow the one before again, as one who knows the format would."""
+    """Rebuild the chain of all lines, like an attacker who knows the format."""
     for at in range(start, len(lines)):
         lines[at] = altered(lines[at], payload={"prev_sha256": sha256_hex(lines[at - 1])})
 
@@ -289,7 +289,7 @@ def rewrite_from(line: int, **fields: Any) -> Mutation:
 
 
 def forget(line: int) -> Mutation:
-    """Drop an event, and make the rest follow each other again."""
+    """Drop an event, and rebuild the chain of the rest."""
 
     def change_lines(lines: Lines) -> None:
         del lines[line - 1]
@@ -303,7 +303,7 @@ def cut_log(lines_left: int) -> Mutation:
 
 
 def cut_with_outline(lines_left: int) -> Mutation:
-    """The end of the log is gone, and the outline is the one that belongs to what is left."""
+    """Cut the end of the log, and put the outline of the remaining last version in place."""
 
     def mutate(kept: Kept) -> None:
         version = json.loads(kept.lines[lines_left - 1])["payload"]["outline_version"]
@@ -459,7 +459,7 @@ def test_lines_that_make_no_sense_are_findings_and_no_trouble(
 
 
 def republish(kept: Kept) -> None:
-    """Make `.head` say what the log says, as one would who rewrites everything."""
+    """Make `.head` agree with the log, like an attacker who rewrites everything."""
     last = kept.lines[-1]
     version = json.loads(last)["payload"]["outline_version"]
     (kept.folder / ".head").write_bytes(f"{version}:{sha256_hex(last)}\n".encode() * 2)
@@ -500,7 +500,7 @@ def test_what_was_noted_before_the_forgery_began_still_holds(kept: Kept) -> None
 
 
 def test_an_event_appended_in_good_form_is_what_any_writer_does(kept: Kept) -> None:
-    """The limit of a chain: nothing says who wrote a line, so what is added at the end is believed."""
+    """The limit of a chain: it does not prove who wrote a line, so lines added at the end are accepted."""
     insert(32)(kept)
     assert verified(kept) == set()
     before = noted(kept, 32)

@@ -1,4 +1,4 @@
-"""Tampering shows, and it shows where."""
+"""Verification finds tampering and names its place."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from living_reports.cli.commands import open_library
 from living_reports.cli.show import SHORT_ID, counted
 from living_reports.cli.terminal import Terminal, clean, one_line, print_json, progress_indicator
 from living_reports.errors import CorruptReportError
-from living_reports.library.integrity import check_storage
+from living_reports.library.integrity import check_store
 
 Answer = dict[str, Any]
 Json = dict[str, Any]
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     storage = open_library(options.root).storage
     with progress_indicator("checking") as show_text:
         progress = progress_bar(show_text)
-        answer = check_storage(storage, repair=options.repair, deep=options.deep, progress=progress)
+        answer = check_store(storage, repair=options.repair, deep=options.deep, progress=progress)
     if options.json:
         print_json(answer)
     else:

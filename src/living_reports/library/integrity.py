@@ -97,7 +97,7 @@ def parse_expected(text: str) -> Expected:
 # --- A whole root -------------------------------------------------------------------------
 
 
-def check_storage(
+def check_store(
     store: Store,
     *,
     repair: bool = False,

@@ -17,7 +17,7 @@ from pathlib import Path
 from living_reports.errors import ReportNotFoundError
 from living_reports.interchange.importing import import_reports
 from living_reports.library import Library
-from living_reports.library.integrity import check_storage
+from living_reports.library.integrity import check_store
 from living_reports.library.requests import (
     CreateReport,
     GetReport,
@@ -231,7 +231,7 @@ def render(library: Library) -> object:
 
 
 def repair(library: Library) -> object:
-    return check_storage(library.storage, repair=True)
+    return check_store(library.storage, repair=True)
 
 
 def read(library: Library) -> object:

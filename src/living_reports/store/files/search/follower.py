@@ -189,10 +189,6 @@ class Follower:
         """Remember the comparison of a call, which is now committed."""
         self._last_comparison = names.comparison or self._last_comparison
 
-    def compare(self, connection: sqlite3.Connection, *, seconds: float) -> None:
-        """Compare the next reports with their files for about this time, in a transaction of the caller."""
-        self._compare_files(connection, time.monotonic() + seconds)
-
     # --- The catalogue --------------------------------------------------------------------
 
     def _read_index(self, connection: sqlite3.Connection) -> bool:
@@ -265,8 +261,9 @@ class Follower:
             self._save(connection, None, outline, report_id, stamp if self.is_compared(connection) else "")
         return outline is not None
 
-    def _compare_files(self, connection: sqlite3.Connection, deadline: float) -> None:
-        """Compare the next reports with their files until the deadline."""
+    def compare(self, connection: sqlite3.Connection, *, seconds: float) -> None:
+        """Compare the next reports with their files for about this time, in a transaction of the caller."""
+        deadline = time.monotonic() + seconds
         boot, state = boot_id(), _state(connection)
         last = state.compared if state.comparing == boot else 0
         rows = connection.execute(
