@@ -51,7 +51,7 @@ def _by_history(bench: Bench) -> Iterator[Result]:
     middle = long.version // 2
     read_back = by_turns({"long": timed(lambda: _outline_at(long, middle))}, bench.rounds(30))["long"]
     yield Row(f"version {middle:,} of {long.version:,}", read_back, bound=at_most(50, "value"))
-    verify = timed(lambda: long.library.storage.verify(long.report_id))
+    verify = timed(lambda: long.library.store.verify(long.report_id))
     verified = by_turns({"long": verify}, bench.rounds(10))["long"]
     yield Row(f"verify {long.version:,} events", verified, bound=at_most(500, "value"))
     yield beside("update", BenchReport.update, at_most(1.15))
@@ -74,8 +74,8 @@ def _kept(bench: Bench, versions: int) -> BenchReport:
 
 
 def _outline_at(report: BenchReport, version: int) -> object:
-    state = report.library.storage.read(report.report_id)
-    return report.library.storage.outline_at(report.report_id, version, state)
+    state = report.library.store.read(report.report_id)
+    return report.library.store.outline_at(report.report_id, version, state)
 
 
 # --- Many reports -------------------------------------------------------------------------

@@ -41,7 +41,7 @@ class BenchReport:
         [self.report_id] = write_sized_root(root, size_bytes)
         self.library = Library(root)
         self.folder = root / "by_id" / self.report_id
-        outline = self.library.storage.read(self.report_id).outline
+        outline = self.library.store.read(self.report_id).outline
         self._insights = [insight.insight_id for insight in outline.insights]
         self._numbers = itertools.count(1)
         self._cold = self._insights[_WARM_INSIGHTS:]
@@ -72,7 +72,7 @@ class BenchReport:
 
     @property
     def version(self) -> int:
-        return self.library.storage.read(self.report_id).version
+        return self.library.store.read(self.report_id).version
 
     @property
     def last_bytes(self) -> tuple[bytes, bytes]:

@@ -17,7 +17,7 @@ from living_reports.model.event import Author
 def main() -> None:
     root, report, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     library, author = Library(root), Author("agent", f"writer {os.getpid()}")
-    insight = library.storage.read(report).outline.insights[0].insight_id
+    insight = library.store.read(report).outline.insights[0].insight_id
 
     def update(number: int) -> None:
         change = {"op": "edit_insight", "insight": insight, "summary": f"found by {os.getpid()}: {number}"}

@@ -40,12 +40,12 @@ class Settings:
 
     Attributes:
         root: The folder of the reports.
-        lock_timeout_seconds: How long a call waits for the lock of a report.
+        lock_timeout_s: How long a call waits for the lock of a report.
         sources: The folders whose files reports may cite by their hash and show as images.
     """
 
     root: Path
-    lock_timeout_seconds: float = DEFAULT_LOCK_TIMEOUT_SECONDS
+    lock_timeout_s: float = DEFAULT_LOCK_TIMEOUT_SECONDS
     sources: tuple[Path, ...] = ()
 
 
@@ -57,7 +57,7 @@ def load_settings(root: str | Path = "", environ: Mapping[str, str] = os.environ
     """
     return Settings(
         root=_root(str(root), environ),
-        lock_timeout_seconds=_lock_timeout(environ),
+        lock_timeout_s=_lock_timeout(environ),
         sources=_sources(environ),
     )
 

@@ -112,7 +112,7 @@ def test_a_torn_append_after_an_adoption_whose_outline_is_not_in_place(tmp_path:
     anothers(root)
     before = outline_path(root).read_bytes()
     library = Library(root)
-    with library.storage.edit(REPORT) as edit:
+    with library.store.edit(REPORT) as edit:
         assert isinstance(edit.snapshot, State)
         adopted = recovery.adopt(folder_store(library).get_report_storage(REPORT), edit.snapshot, ANN)
     put_back(outline_path(root), before)

@@ -145,7 +145,7 @@ def require_kept(
     newest = {row["report_id"]: row["version"] for row in library.list_reports(ListReports())["reports"]}[
         report
     ]
-    state = library.storage.read(report)
+    state = library.store.read(report)
     assert state.version == newest
     texts = str(state.outline.sections[0].content).split("\n\n")[1:]
     assert len(texts) == len(set(texts)) == newest - 1  # each version added one text

@@ -66,12 +66,12 @@ def report(library: Library) -> str:
 
 
 def export(library: Library, report: str, file: Path) -> bytes:
-    export_report(library.storage, report, file)
+    export_report(library.store, report, file)
     return file.read_bytes()
 
 
 def bring(library: Library, file: Path) -> Row:
-    [row] = import_reports(library.storage, file, author=CLI)["imported"]
+    [row] = import_reports(library.store, file, author=CLI)["imported"]
     return dict(row)
 
 
@@ -110,10 +110,10 @@ def test_every_version_reads_back_and_the_report_lives_on(
 ) -> None:
     export(library, report, tmp_path / "report.tar")
     bring(target, tmp_path / "report.tar")
-    here, there = library.storage.read(report), target.storage.read(report)
+    here, there = library.store.read(report), target.store.read(report)
     for version in range(1, 15):
         one, other = (
-            each.storage.outline_at(report, version, state)
+            each.store.outline_at(report, version, state)
             for each, state in ((library, here), (target, there))
         )
         assert outline_bytes(one) == outline_bytes(other)
@@ -202,7 +202,7 @@ def test_a_file_that_is_there_is_not_written_over(library: Library, report: str,
     file.write_text("mine")
     for path in (file, tmp_path / "absent" / "report.tar", file / "below", tmp_path):
         with pytest.raises(InvalidInputError):
-            export_report(library.storage, report, path)
+            export_report(library.store, report, path)
     assert file.read_text() == "mine"
 
 
@@ -210,7 +210,7 @@ def test_a_damaged_report_does_not_leave(library: Library, report: str, tmp_path
     log = folder_of(library, report) / "audit.jsonl"
     log.write_bytes(log.read_bytes().replace(b"Reason 3", b"Season 3"))
     with pytest.raises(CorruptReportError, match="line"):
-        export_report(library.storage, report, tmp_path / "report.tar")
+        export_report(library.store, report, tmp_path / "report.tar")
     assert not (tmp_path / "report.tar").exists()
 
 
@@ -223,7 +223,7 @@ def test_what_is_too_large_neither_leaves_nor_comes(
         unpack(data)
     monkeypatch.setattr(transfer, "MAX_ARCHIVE_BYTES", 1000)
     with pytest.raises(TooLargeError):
-        export_report(library.storage, report, tmp_path / "again.tar")
+        export_report(library.store, report, tmp_path / "again.tar")
 
 
 # --- Hostile files ------------------------------------------------------------------------

@@ -38,7 +38,7 @@ needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not t
 
 
 def bring(library: Library, path: Path) -> Row:
-    return import_reports(library.storage, path, author=CLI)
+    return import_reports(library.store, path, author=CLI)
 
 
 def bring_one(library: Library, path: Path) -> str:
@@ -97,7 +97,7 @@ def repository(tmp_path: Path) -> Repository:
 
 def document_at(library: Library, report: str, version: int) -> str:
     """Return the sections of a version with their headings, without the title."""
-    outline = library.storage.outline_at(report, version, library.storage.read(report))
+    outline = library.store.outline_at(report, version, library.store.read(report))
     return "".join(f"## {section.title}\n{section.content or ''}" for section in outline.sections)
 
 
@@ -446,7 +446,7 @@ def test_it_says_how_far_it_is(library: Library, repository: Repository) -> None
     repository.commit(TEXT)
     repository.commit(TEXT + "More.\n")
     said: list[str] = []
-    import_reports(library.storage, repository.path, author=CLI, announce=said.append)
+    import_reports(library.store, repository.path, author=CLI, announce=said.append)
     assert said == [
         "import guide.md (1 of 1)",
         "import guide.md: commit 1 of 2",
@@ -483,9 +483,9 @@ def test_a_real_document_comes_in_with_its_revisions(
         new for old, new in zip([None, *sent], sent, strict=False) if not old or old["text"] != new["text"]
     ]
     assert [row["author"] for row in imported_of(library, report)] == [each["author"] for each in altering]
-    state = library.storage.read(report)
+    state = library.store.read(report)
     for version, revision in enumerate(altering, 1):
-        outline = library.storage.outline_at(report, version, state)
+        outline = library.store.outline_at(report, version, state)
         sections = tuple((section.title, section.content or "") for section in outline.sections)
         assert Document(outline.title, sections) == read_document(revision["text"], "guide")
     assert library.audit_report(AuditReport(report, verify=True))["verified"]["ok"] is True
@@ -522,10 +522,10 @@ def test_a_disk_that_refuses_leaves_nothing_or_all(
         shutil.rmtree(tmp_path / "reports", ignore_errors=True)
         with observe_disk(FailOperation(position)):
             happened = outcome_of(brought_in)
-        entries = Library(tmp_path / "reports").storage.entries()
+        entries = Library(tmp_path / "reports").store.entries()
         assert (happened, len(entries)) in (("no", 0), ("yes", 1))
         for entry in entries:
-            assert library.storage.read(entry.report_id).version == 2
+            assert library.store.read(entry.report_id).version == 2
             require_sound(folder_store(library), entry.report_id)
 
 
@@ -535,8 +535,8 @@ def test_a_killed_import_leaves_nothing_or_all(
 ) -> None:
     position = 0
     while killed_before(position, brought_in):
-        for entry in library.storage.entries():
-            assert library.storage.read(entry.report_id).version == 2
+        for entry in library.store.entries():
+            assert library.store.read(entry.report_id).version == 2
             assert library.audit_report(AuditReport(entry.report_id, verify=True))["verified"]["ok"] is True
         shutil.rmtree(tmp_path / "reports", ignore_errors=True)
         library = Library(tmp_path / "reports")

@@ -136,7 +136,7 @@ def test_what_clashes_is_shown_with_the_change_that_it_clashes_with(
 
 def test_what_was_removed_is_brought_back_as_the_refusal_says(library: Library) -> None:
     report = create_report(library)
-    insight = library.storage.read(report).outline.insights[0].insight_id
+    insight = library.store.read(report).outline.insights[0].insight_id
     update_report(library, report, {"op": "remove_insight", "insight": insight}, author=BEN)
     mine = {"op": "edit_insight", "insight": insight, "importance": 9}
     error = refused_update(library, report, mine)

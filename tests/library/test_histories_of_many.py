@@ -90,7 +90,7 @@ def require_order(root: Path, report: str, acts: list[Call]) -> None:
     for act in acts:
         if act.what == "read":
             assert act.shown == texts[act.version], f"{act.token} was shown another text"
-    state = library.storage.read(report)
+    state = library.store.read(report)
     assert (state.version, state.outline.sections[0].content) == (len(records), texts[len(records)])
 
 
@@ -200,7 +200,7 @@ def test_a_kept_report_is_waited_for_and_a_killed_keeper_frees_it(tmp_path: Path
 
 def test_the_library_waits_for_a_kept_report_and_gives_up_in_time(tmp_path: Path) -> None:
     [kept, *_], _ = some_reports(tmp_path)
-    library = Library(tmp_path, lock_timeout_seconds=TIMEOUT_SECONDS)
+    library = Library(tmp_path, lock_timeout_s=TIMEOUT_SECONDS)
     with locked_by_another_process(tmp_path / "by_id" / kept / ".lock"):
         for _ in range(2):
             with pytest.raises(LockTimeoutError) as caught:
@@ -240,5 +240,5 @@ def test_64_calls_at_once_on_one_server_are_all_answered_and_all_kept(tmp_path: 
         for row in mine.values():
             if "sections" in row:
                 assert row["sections"][0]["content"] == "\n\n".join(lines[: row["version"]])
-        outline = Library(tmp_path).storage.read(report).outline
+        outline = Library(tmp_path).store.read(report).outline
         assert outline.sections[0].content == "\n\n".join(lines)

@@ -85,11 +85,11 @@ def write_at_once(root: Path, report: str, how: str, updates: int) -> tuple[dict
 
 def assert_nothing_lost(library: Library, report: str, acknowledged: dict[int, str], total: int) -> None:
     assert sorted(acknowledged) == list(range(2, total + 2))
-    state = library.storage.read(report)
+    state = library.store.read(report)
     assert state.version == total + 1
     lines = [acknowledged[version] for version in sorted(acknowledged)]
     assert state.outline.sections[0].content == "\n\n".join(["Begin.", *lines])
-    events: list[dict[str, Any]] = [record.payload for record in library.storage.events(report)]
+    events: list[dict[str, Any]] = [record.payload for record in library.store.events(report)]
     assert [event["outline_version"] for event in events] == list(range(total + 1, 0, -1))
     assert [event["reason"] for event in reversed(events[:-1])] == [line.split()[0] for line in lines]
     verified = library.audit_report(AuditReport(report, verify=True))["verified"]

@@ -75,7 +75,7 @@ def test_new_items_keep_their_ids_and_can_be_found_by_them(library: Library) -> 
     update_report(library, report, set_title("Checkout"), author=BEN)
     added = {"op": "add_section", "title": "Costs", "insights": [{"summary": "They rise"}]}
     created = update_report(library, report, added, expected_version=1)["created"]
-    outline = library.storage.read(report).outline
+    outline = library.store.read(report).outline
     [section] = created["sections"]
     [insight] = created["insights"]
     assert outline.get_section(section["section_id"]).insight_ids == [insight["insight_id"]]

@@ -57,7 +57,7 @@ def test_different_sections_never_get_in_each_others_way(tmp_path: Path, how: st
     for version, over, seen in acknowledged:
         assert over == list(range(seen + 1, version))
     assert any(over for _, over, _ in acknowledged)
-    outline = library.storage.read(report).outline
+    outline = library.store.read(report).outline
     summaries = {insight.insight_id: insight.summary for insight in outline.insights}
     for section in outline.sections:
         written = [f"{section.title} {number}" for number in range(UPDATES)]

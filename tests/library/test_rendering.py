@@ -182,7 +182,7 @@ def test_images_come_from_allowed_folders_only(tmp_path: Path) -> None:
 
 def test_a_page_waits_for_the_lock(library: Library) -> None:
     report = create_report(library)
-    impatient = Library(folder_store(library).reports_root, lock_timeout_seconds=0.05)
+    impatient = Library(folder_store(library).reports_root, lock_timeout_s=0.05)
 
     def hold_and_render(operation: str, details: tuple[Any, ...]) -> None:
         """Render again while the first call is at work."""

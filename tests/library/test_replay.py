@@ -58,12 +58,12 @@ def text_at(library: Library, report: str, version: int) -> str:
 def assert_kept(root: Path, report: str, sent: list[dict[str, Any]]) -> None:
     """Each revision is one version and one event, and each version is what was sent."""
     library = Library(root)
-    state = library.storage.read(report)
-    events = [record for record in library.storage.events(report) if record.makes_version]
+    state = library.store.read(report)
+    events = [record for record in library.store.events(report) if record.makes_version]
     assert [record.version for record in events] == list(range(len(sent), 0, -1))
     assert [record.payload["reason"] for record in reversed(events)] == [reason_of(r) for r in sent]
     for version, revision in enumerate(sent, 1):
-        outline = library.storage.outline_at(report, version, state)
+        outline = library.store.outline_at(report, version, state)
         assert "".join(section.content or "" for section in outline.sections) == revision["text"]
     for version in (1, len(sent) // 3, len(sent)):
         assert text_at(library, report, version) == sent[version - 1]["text"]

@@ -224,7 +224,7 @@ class Reports(RuleBasedStateMachine):
         expected = self.expected[report_id].versions[version - 1]
         answer = self.library.get_report(GetReport(report_id, version=version))
         assert (answer["version"], answer["title"]) == (version, expected["title"])
-        storage = self.library.storage
+        storage = self.library.store
         assert to_plain(storage.outline_at(report_id, version, storage.read(report_id))) == expected
 
     @precondition(lambda self: self._is_any_in(trash=False))
@@ -355,7 +355,7 @@ class Reports(RuleBasedStateMachine):
                 with pytest.raises(ReportNotFoundError):
                     self.library.get_report(GetReport(report_id))
             else:
-                state = self.library.storage.read(report_id)
+                state = self.library.store.read(report_id)
                 assert (state.version, to_plain(state.outline)) == (report.version, report.now)
 
     @invariant()
@@ -381,7 +381,7 @@ class Reports(RuleBasedStateMachine):
                 self.library.restore_report(RestoreReport(report_id), author=ANN)
             for version in range(1, report.version + 1):
                 self._require_version(report_id, version)
-            made = [r.version for r in self.library.storage.events(report_id) if r.makes_version]
+            made = [r.version for r in self.library.store.events(report_id) if r.makes_version]
             assert made == list(range(report.version, 0, -1))
         for unfinished in (self.root / "by_id").glob(".new-*"):  # of a creation that was killed
             os.utime(unfinished, (LONG_AGO, LONG_AGO))

@@ -47,7 +47,7 @@ def undo(library: Library, report: str, what: str | int, **more: Any) -> Json:
 
 
 def now(library: Library, report: str) -> Outline:
-    return library.storage.read(report).outline
+    return library.store.read(report).outline
 
 
 def named(library: Library, report: str, text: str) -> str:
@@ -86,7 +86,7 @@ def test_a_change_is_taken_back_and_later_ones_stay(library: Library, report: st
     assert {key[:8] for key in old if old[key] != new[key]} == changed
     [event] = library.audit_report(AuditReport(report, since=3))["events"]
     assert (event["action_type"], event["reason"]) == ("revert", "never mind")
-    record = library.storage.event(report, 4)
+    record = library.store.event(report, 4)
     assert record is not None
     assert record.payload["undo"] == "2"
 

@@ -41,7 +41,7 @@ class Kept:
 
     def touched(self, version: int) -> set[str]:
         """The sections that a version changed."""
-        record = self.library.storage.event(self.report, version)
+        record = self.library.store.event(self.report, version)
         assert record is not None
         return {item for edit in record.delta if (item := item_of(edit["at"]))}
 
@@ -53,19 +53,19 @@ def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     before = split_sections(sent[0]["text"])
     sections = [{"title": name, "content": text} for name, text in before.items()]
     report = library.create_report(CreateReport("Guidance", sections), author=ANN)["report_id"]
-    versions = {1: library.storage.read(report).outline}
+    versions = {1: library.store.read(report).outline}
     for version, revision in enumerate(sent[1:], 2):
         after = split_sections(revision["text"])
         changes = changes_between(before, after)
         library.update_report(UpdateReport(report, changes, reason_of(revision), version - 1), author=ANN)
-        versions[version] = library.storage.read(report).outline
+        versions[version] = library.store.read(report).outline
         before = after
     return Kept(library, report, versions)
 
 
 def undone(kept: Kept, version: int) -> Outline:
     """The outline that undoing a version would make; nothing is committed."""
-    with kept.library.storage.edit(kept.report) as edit:
+    with kept.library.store.edit(kept.report) as edit:
         outcome, _ = carried_over(
             edit, 0, proposed_revert(edit, RevertReport(kept.report, undo=str(version)), "")
         )
@@ -135,7 +135,7 @@ def test_undoing_a_change_leaves_all_else_or_names_what_is_in_the_way(kept: Kept
     clean = sum(try_to_undo(kept, version) for version in versions)
     print(f"\n{len(versions)} undone: {clean} cleanly, {len(versions) - clean} in conflict")
     assert 0 < clean < len(versions)
-    assert kept.library.storage.read(kept.report).version == max(kept.versions)
+    assert kept.library.store.read(kept.report).version == max(kept.versions)
 
 
 def test_undoing_the_creation_is_refused(kept: Kept) -> None:

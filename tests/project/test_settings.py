@@ -44,7 +44,7 @@ def test_a_root_that_is_invalid_is_refused(wrong: str) -> None:
 
 
 def test_the_lock_timeout_is_a_number_of_seconds() -> None:
-    assert load_settings("r", {"LIVING_REPORTS_LOCK_TIMEOUT": "2.5"}).lock_timeout_seconds == 2.5
+    assert load_settings("r", {"LIVING_REPORTS_LOCK_TIMEOUT": "2.5"}).lock_timeout_s == 2.5
 
 
 @pytest.mark.parametrize("wrong", ["soon", "0", "-1", "nan", "inf", "1e9", "30s"])

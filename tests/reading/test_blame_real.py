@@ -100,7 +100,7 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> Replayed:
     answers = {}
     report = ""
     for number, report in replayed(library, sent):
-        sections = library.storage.read(report).outline.sections
+        sections = library.store.read(report).outline.sections
         answers[number] = {s.title: all_events(library, report, s.section_id) for s in sections}
     return Replayed(library, report, sent, answers)
 
@@ -131,7 +131,7 @@ def test_the_author_of_a_difference_is_the_last_to_change_it(history: Replayed, 
     for number, revision in enumerate(history.sent, 1):
         blame.advance(number, revision["text"])
     old, new = split_sections(history.sent[since - 1]["text"]), split_sections(history.sent[-1]["text"])
-    sections = history.library.storage.read(history.report).outline.sections
+    sections = history.library.store.read(history.report).outline.sections
     titles = {section.section_id[:8]: section.title for section in sections}
     changed = history.library.diff_report(DiffReport(history.report, since=since))["changed"]
     items = [(row["at"].split("/")[1], row["by"]["version"]) for row in changed if "/" in row["at"]]

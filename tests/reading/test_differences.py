@@ -136,7 +136,7 @@ def test_a_version_does_not_differ_from_itself(history: Library) -> None:
 def test_an_adopted_report_is_known_from_its_last_version_on(tmp_path: Path) -> None:
     shutil.copytree(Path(__file__).parents[1] / "data" / "igloo", tmp_path / "igloo")
     library = Library(tmp_path / "igloo")
-    kept = library.storage.read(ADOPTED).outline
+    kept = library.store.read(ADOPTED).outline
     version = kept.outline_version
     for _ in range(2):  # as it was found, and after the first change
         assert library.diff_report(DiffReport(ADOPTED, since="2026-03-03"))["from_version"] == version

@@ -42,7 +42,7 @@ def with_many_events(root: Path, versions: int) -> str:
     """A report with a long log."""
     library = Library(root)
     created = library.create_report(CreateReport("Model", [{"title": "Log"}]), author=ANN)["report_id"]
-    first = library.storage.read(created).outline.model_copy(
+    first = library.store.read(created).outline.model_copy(
         update={"report_id": "5f9d12ab-0000-4000-8000-000000000000"}
     )
 
@@ -52,7 +52,7 @@ def with_many_events(root: Path, versions: int) -> str:
             outline = outline.model_copy(update={"title": f"Title {number}", "outline_version": number})
             yield outline, Note("rename", ANN)
 
-    library.storage.create(first, Note("create", ANN), later())
+    library.store.create(first, Note("create", ANN), later())
     return first.report_id
 
 

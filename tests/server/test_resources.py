@@ -59,7 +59,7 @@ def test_a_report_is_listed_and_read(tmp_path: Path, mode: str) -> None:
             assert (media_type, meta["version"]) == ("text/markdown", 2)
             assert (listed.mime_type, listed.size) == (media_type, len(page.encode()))
             today = datetime.now(UTC).date()
-            outline = Library(tmp_path).storage.read(report_id).outline
+            outline = Library(tmp_path).store.read(report_id).outline
             assert page == markdown(outline, today)
             assert listed.annotations
             assert listed.annotations.last_modified == outline.updated_at

@@ -192,10 +192,10 @@ def test_a_fork_that_holds_the_log_of_its_source_is_sound(library: Library, tmp_
     shutil.copytree(folder_store(library).by_id / REVIEW, folder_store(library).by_id / fork)
     outline = folder_store(library).by_id / fork / "outline.json"
     outline.write_bytes(outline.read_bytes().replace(REVIEW.encode(), fork.encode()))
-    assert library.storage.verify(fork)["findings"] == []
+    assert library.store.verify(fork)["findings"] == []
     library.update_report(UpdateReport(fork, TITLE), author=ANN)
-    assert library.storage.verify(fork)["findings"] == []
-    export_report(library.storage, fork, tmp_path / "fork.tar")
+    assert library.store.verify(fork)["findings"] == []
+    export_report(library.store, fork, tmp_path / "fork.tar")
     taken = import_reports(GlobalStorage(tmp_path / "other"), tmp_path / "fork.tar", author=ANN)
     assert [row["report_id"] for row in taken["imported"]] == [fork]
 
@@ -204,10 +204,10 @@ def test_it_goes_to_the_trash_and_comes_back(library: Library) -> None:
     library.trash_report(TrashReport(REVIEW), author=ANN)
     assert library.list_reports(ListReports(status="all"))["reports"] == []
     assert library.restore_report(RestoreReport(REVIEW), author=ANN)["version"] == VERSION + 1
-    assert library.storage.verify(REVIEW)["findings"] == []
+    assert library.store.verify(REVIEW)["findings"] == []
 
 
 def test_what_igloo_put_into_the_trash_comes_back(library: Library) -> None:
     assert library.restore_report(RestoreReport(TRASHED), author=ANN)["title"] == "Old review"
     assert library.get_report(GetReport(TRASHED))["title"] == "Old review"
-    assert library.storage.verify(TRASHED)["findings"] == []
+    assert library.store.verify(TRASHED)["findings"] == []

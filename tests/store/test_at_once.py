@@ -51,7 +51,7 @@ TYPED = "typed while the agent wrote"
 
 @pytest.fixture
 def library(tmp_path: Path) -> Library:
-    return Library(tmp_path / "root", lock_timeout_seconds=5.0)
+    return Library(tmp_path / "root", lock_timeout_s=5.0)
 
 
 def save_by_rename(path: Path, data: bytes) -> None:

@@ -86,7 +86,7 @@ def reports_of(library: Library) -> dict[str, Words]:
         outline = parse_outline((folder / "outline.json").read_bytes())
         found[report_id] = ["trash", outline.outline_version, words(outline)]
     for row in rows:
-        state = library.storage.read(row["report_id"])
+        state = library.store.read(row["report_id"])
         assert state.refusal is None
         assert row["report_id"] not in found
         assert (row["version"], row["title"]) == (state.version, state.outline.title)

@@ -172,7 +172,7 @@ def here(root: Path) -> Library:
 
 def named(library: Library, title: str) -> Path:
     """Return the folder of the report with this title."""
-    [entry] = [entry for entry in library.storage.entries() if entry.current_title == title]
+    [entry] = [entry for entry in library.store.entries() if entry.current_title == title]
     return folder_of(library, entry.report_id)
 
 

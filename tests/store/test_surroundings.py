@@ -22,7 +22,7 @@ from living_reports.errors import (
     ReportError,
     StorageFailedError,
 )
-from living_reports.library import Library
+from living_reports.library import Library, context
 from living_reports.library.requests import (
     AuditReport,
     CreateReport,
@@ -56,7 +56,7 @@ NOBODY = 65534
 
 @pytest.fixture
 def library(tmp_path: Path) -> Library:
-    return Library(tmp_path / "root", lock_timeout_seconds=5.0)
+    return Library(tmp_path / "root", lock_timeout_s=5.0)
 
 
 def outline_of(library: Library, report: str) -> Path:
@@ -174,7 +174,7 @@ def attempt(call: Callable[[], Any]) -> Any:
 
 def everything(root: Path, report: str) -> dict[str, Any]:
     """Each use case once, as an ordinary user."""
-    library = Library(root, lock_timeout_seconds=1.0)
+    library = Library(root, lock_timeout_s=1.0)
     return {
         "get": attempt(lambda: library.get_report(GetReport(report))),
         "old": attempt(lambda: library.get_report(GetReport(report, version=1, sections=["Errors"]))),
@@ -259,7 +259,7 @@ def set_clock(monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
         def now(cls, tz: Any = None) -> Clock:
             return cls.fromtimestamp(now.timestamp(), tz)
 
-    for module in (base, commit):
+    for module in (base, commit, context):
         monkeypatch.setattr(module, "datetime", Clock)
 
 

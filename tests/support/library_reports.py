@@ -73,8 +73,8 @@ def content_of(library: Library, report: str, section: str = "Errors", **more: A
 
 def folder_store(library: Library) -> FolderStore:
     """Return the store of a library that keeps its reports in a folder."""
-    assert isinstance(library.storage, FolderStore)
-    return library.storage
+    assert isinstance(library.store, FolderStore)
+    return library.store
 
 
 def folder_of(library: Library, report: str) -> Path:

@@ -61,9 +61,7 @@ def run(options: argparse.Namespace) -> int:
 def open_library(root: str) -> Library:
     """Return the library over the reports in a folder, with the settings of the environment."""
     settings = load_settings(root)
-    return Library(
-        settings.root, lock_timeout_seconds=settings.lock_timeout_seconds, sources=settings.sources
-    )
+    return Library(settings.root, lock_timeout_s=settings.lock_timeout_s, sources=settings.sources)
 
 
 def author() -> Author:
@@ -209,7 +207,7 @@ COMMANDS: dict[str, tuple[Command, Show]] = {
     "check": (_check, show_history.findings),
     "render": (_write, show_history.page),
     "verify": (
-        lambda library, options: verify_report(library.storage, options.report, options.expect),
+        lambda library, options: verify_report(library.store, options.report, options.expect),
         show.verified,
     ),
     "delete": (

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ReportError: The folder cannot be read.
     """
-    storage = open_library(options.root).storage
+    storage = open_library(options.root).store
     with progress_indicator("checking") as show_text:
         progress = progress_bar(show_text)
         answer = check_store(storage, repair=options.repair, deep=options.deep, progress=progress)

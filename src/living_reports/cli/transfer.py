@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ReportError: It was refused.
     """
-    storage = open_library(options.root).storage
+    storage = open_library(options.root).store
     is_import = options.command == "import"
     with progress_indicator(options.command) as say:
         if is_import:

@@ -27,11 +27,11 @@ from living_reports.errors import RequestError, TooLargeError
 from living_reports.interchange.arrival import imported_row, read_file, refusal, require_new
 from living_reports.interchange.headings import Document, read_document, with_document
 from living_reports.interchange.revisions import Revision, Texts, read_history, texts_in
-from living_reports.library.writing import MAX_REASON_CHARS, new_id, utc_now
+from living_reports.library.writing import MAX_REASON_CHARS, new_id
 from living_reports.model.event import ActionType, Author
 from living_reports.model.report import Outline, sha256_hex
 from living_reports.reading.compact import cut
-from living_reports.store.base import Note, Store
+from living_reports.store.base import Note, Store, utc_now
 
 _MESSAGE_CHARS = 10_000
 _DOCUMENTS = uuid.UUID("8d4f0c5e-2b1a-5e6c-9f37-61a2c0d7b945")

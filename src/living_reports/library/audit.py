@@ -53,7 +53,7 @@ def audit_report(context: Context, request: AuditReport, progress: Progress | No
         InvalidInputError: An argument is out of range, or the cursor belongs to another call.
         ReportError: The selector is wrong, or the report cannot be read.
     """
-    store = context.storage
+    store = context.store
     limit, moment = checked_limit(request.limit), parse_since(request.since)
     wanted = [by_type(request.action_type)] if request.action_type else []
     wanted += [by_actor(request.actor)] if request.actor else []

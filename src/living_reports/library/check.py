@@ -41,7 +41,7 @@ def check_report(context: Context, request: CheckReport) -> Json:
         InvalidInputError: `on` is not a day, or the cursor belongs to another call.
         ReportError: The selector is wrong, or the report cannot be read.
     """
-    store = context.storage
+    store = context.store
     report_id, snapshot = context.read(request.report)
     arguments = {"tool": "check_report", "report": report_id, "on": request.on}
     version, day, begin = snapshot.version, _day(context, request.on), 0

@@ -46,7 +46,7 @@ def complete(context: Context, kind: str, text: str, report: str = "") -> Row:
         CorruptReportError, LockTimeoutError: The report cannot be read.
     """
     try:
-        values = _matching(_KINDS[kind](context.storage, report), text)
+        values = _matching(_KINDS[kind](context.store, report), text)
     except NotFoundError:
         values = []
     return {"values": values[:MAX_VALUES], "total": len(values)}

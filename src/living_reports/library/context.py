@@ -34,22 +34,26 @@ class Context:
 
     Args:
         store: The store, or its path or URL; the first report creates it.
-        lock_timeout_seconds: How long a call waits for other writers of its report, where `store` is a
+        lock_timeout_s: How long a call waits for other writers of its report, where `store` is a
             path or URL.
         sources: The folders whose files reports may cite by their hash and show as images.
     """
 
     def __init__(
-        self, store: Store | Path | str, *, lock_timeout_seconds: float = 30.0, sources: Iterable[Path] = ()
+        self, store: Store | Path | str, *, lock_timeout_s: float = 30.0, sources: Iterable[Path] = ()
     ) -> None:
         if isinstance(store, str | Path):
-            store = open_store(store, lock_timeout_s=lock_timeout_seconds)
-        self.storage: Store = store
+            store = open_store(store, lock_timeout_s=lock_timeout_s)
+        self.store: Store = store
         self.sources = Sources(sources)
 
     def today(self) -> date:
         """Return the current day in UTC."""
         return datetime.now(UTC).date()
+
+    def now(self) -> str:
+        """Return the current time in the form that events and items carry."""
+        return datetime.now(UTC).isoformat()
 
     def read(self, selector: str) -> tuple[str, Snapshot]:
         """Return the id and the current state of the report that a selector names.
@@ -58,10 +62,10 @@ class Context:
             ReportNotFoundError, AmbiguousSelectorError: No report matches, or several do.
             ReportError: It cannot be read.
         """
-        if report_id := _whole_id(self.storage, selector):
-            return report_id, self.storage.read(report_id)
-        for entry in _candidates(self.storage, selector, writing=False):
-            snapshot = self.storage.read(entry.report_id)  # corrects the entry
+        if report_id := _whole_id(self.store, selector):
+            return report_id, self.store.read(report_id)
+        for entry in _candidates(self.store, selector, writing=False):
+            snapshot = self.store.read(entry.report_id)  # corrects the entry
             if _agrees(entry, snapshot):
                 break
         return entry.report_id, snapshot
@@ -78,23 +82,23 @@ class Context:
             try:
                 edit = self._hold(held, selector, repair)
             except ReportNotFoundError:
-                report_id = _renamed_since(self.storage, selector, request_id) if request_id else ""
+                report_id = _renamed_since(self.store, selector, request_id) if request_id else ""
                 if not report_id:
                     raise
-                edit = held.enter_context(self.storage.edit(report_id, repair=repair))
+                edit = held.enter_context(self.store.edit(report_id, repair=repair))
             yield edit
 
     def _hold(self, held: ExitStack, selector: str, repair: bool) -> Transaction:
-        if report_id := _whole_id(self.storage, selector):
-            return held.enter_context(self.storage.edit(report_id, repair=repair))
-        for entry in _candidates(self.storage, selector, writing=True):
+        if report_id := _whole_id(self.store, selector):
+            return held.enter_context(self.store.edit(report_id, repair=repair))
+        for entry in _candidates(self.store, selector, writing=True):
             with ExitStack() as attempt:
-                edit = attempt.enter_context(self.storage.edit(entry.report_id, repair=repair))
+                edit = attempt.enter_context(self.store.edit(entry.report_id, repair=repair))
                 if _agrees(entry, edit.snapshot):
                     held.enter_context(attempt.pop_all())
                     return edit
-            self.storage.read(entry.report_id)  # corrects the entry
-        return held.enter_context(self.storage.edit(entry.report_id, repair=repair))
+            self.store.read(entry.report_id)  # corrects the entry
+        return held.enter_context(self.store.edit(entry.report_id, repair=repair))
 
 
 # --- Finding a report ----------------------------------------------------------------------

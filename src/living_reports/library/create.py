@@ -36,7 +36,6 @@ from living_reports.library.writing import (
     created_answer,
     new_id,
     repeated_answer,
-    utc_now,
     with_hashes,
 )
 from living_reports.model.event import ActionType, Author
@@ -71,7 +70,7 @@ def create_report(context: Context, request: CreateReport, author: Author) -> Js
     outline = outcome.outline
     from_reports = outline.metadata.get("from_reports")
     note = call.note(outcome, author, outline.created_at, outcome.warnings, from_reports=from_reports)
-    record = context.storage.create(outline, note)
+    record = context.store.create(outline, note)
     if record is not None:
         return created_answer(record, outline.title, outcome.warnings)
     if answer := _first_answer(context, report_id, call):
@@ -101,7 +100,7 @@ def _template_name(request: CreateReport) -> str:
 
 def _first_answer(context: Context, report_id: str, call: WriteCall) -> Json | None:
     """Return the answer that the same request got before, wherever its report is now."""
-    found = context.storage.creation_of(report_id)
+    found = context.store.creation_of(report_id)
     if found is None:
         return None
     record, outline = found
@@ -119,9 +118,9 @@ def _new_report(context: Context, report_id: str, request: CreateReport) -> Outc
     own_tags = parse_tags(list(request.tags), "tags") if request.tags else []
     title = parse_title(request.title, "title")
     given = parse_sections(list(request.sections)) if request.sections else []
-    template = _template(context.storage, request)
+    template = _template(context.store, request)
     snapshots = [_source(context, name, f"from_reports[{i}]") for i, name in enumerate(request.from_reports)]
-    now = utc_now()
+    now = context.now()
     outlines = [snapshot.outline for snapshot in snapshots]
     origin = combine(outlines, now=now, new_id=new_id) if outlines else _NOTHING
     start = Outline(

@@ -31,7 +31,7 @@ def diff_report(context: Context, request: DiffReport) -> Json:
         NoSuchVersionError: The report never had one of the versions, or it is not known.
         ReportError: The selector is wrong, or a version cannot be read.
     """
-    store = context.storage
+    store = context.store
     report_id, snapshot = context.read(request.report)
     kind = request.format or DIFF_FORMATS[0]
     require_choice("format", kind, DIFF_FORMATS)

@@ -23,7 +23,7 @@ def get_report(context: Context, request: GetReport) -> Json:
         NoSuchVersionError: The report never had this version.
         ReportError: A selector or an argument is wrong, or the report cannot be read.
     """
-    store = context.storage
+    store = context.store
     report_id, snapshot = context.read(request.report)
     version = _cursor_version(request, report_id) if request.cursor else request.version
     outline = store.outline_at(report_id, version or snapshot.version, snapshot)

@@ -47,7 +47,7 @@ def list_reports(context: Context, request: ListReports) -> Row:
     Raises:
         InvalidInputError: An argument is out of range, or the cursor belongs to another call.
     """
-    return list_page(context.storage, request, context.today(), checked_limit(request.limit))
+    return list_page(context.store, request, context.today(), checked_limit(request.limit))
 
 
 def list_page(store: Store, request: ListReports, today: date, limit: int = 20) -> Row:

@@ -21,7 +21,7 @@ from typing import Any
 from living_reports.library.context import Context
 from living_reports.library.requests import RenderReport
 from living_reports.library.writing import bare_event
-from living_reports.model.event import AuditEvent, Author
+from living_reports.model.event import Author
 from living_reports.model.report import Outline, sha256_hex
 from living_reports.reading.compact import MAX_ANSWER_CHARS, size
 from living_reports.reading.requests import require_choice
@@ -50,7 +50,7 @@ def render_report(
         StorageFailedError: The file could not be written; `happened` says whether it was.
         ReportError: The selector is wrong, or the report cannot be read.
     """
-    store, (_, snapshot) = context.storage, context.read(request.report)
+    store, (_, snapshot) = context.store, context.read(request.report)
     name = request.format or next(iter(FORMATS))
     require_choice("format", name, tuple(FORMATS))
     page_format = FORMATS[name]
@@ -70,24 +70,20 @@ def render_report(
     head_sha256 = record.sha256 if record else ""
     data = page_format.render(replace(page, outline=outline, head_sha256=head_sha256, as_file=True))
     file = f"report-v{outline.outline_version}.{page_format.suffix}"
-    event = _event(outline, page_format, file, data, author)
-    stored = store.write_page(report_id, file, data, event)
-    return _answer(snapshot, outline, page_format) | {
-        "path": stored.path,
-        "bytes": len(data),
-        "uri": stored.uri,
-    }
-
-
-def _event(outline: Outline, page_format: Format, file: str, data: bytes, author: Author) -> AuditEvent:
-    event = bare_event("render", outline.report_id, "", author)
     rendered = {
         "format": page_format.name,
         "version": outline.outline_version,
         "file": f"render/{file}",
         "sha256": sha256_hex(data),
     }
-    return event.model_copy(update={"payload": event.payload | {"rendered": rendered}})
+    event = bare_event("render", report_id, "", author, context.now())
+    event.payload["rendered"] = rendered
+    stored = store.write_page(report_id, file, data, event)
+    return _answer(snapshot, outline, page_format) | {
+        "path": stored.path,
+        "bytes": len(data),
+        "uri": stored.uri,
+    }
 
 
 def markdown_text(outline: Outline, today: date, status: str = "active") -> str:

@@ -126,7 +126,7 @@ def read_resource(context: Context, text: str) -> Resource:
 
 
 def _content(context: Context, snapshot: Snapshot, part: Part, version: int) -> tuple[str, bytes]:
-    store = context.storage
+    store = context.store
     if part == "audit":
         return JSON_LINES, store.raw_log(snapshot.outline.report_id, MAX_BYTES + 1)
     outline = store.outline_at(snapshot.outline.report_id, version, snapshot)
@@ -146,5 +146,5 @@ def _listed(context: Context, row: Json) -> Json:
         "tags": row.get("tags", []),
         "version": row.get("version", 0),
     }
-    outline = context.storage.glance(report_id, _MEASURED_BYTES)
+    outline = context.store.glance(report_id, _MEASURED_BYTES)
     return resource | ({"size": len(MARKDOWN.render(Page(outline, context.today())))} if outline else {})

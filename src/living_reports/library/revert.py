@@ -28,7 +28,7 @@ from living_reports.library.conflicts import Clashing, Proposal, undo_conflict
 from living_reports.library.context import Context
 from living_reports.library.merging import as_current, carried_over, content_edits
 from living_reports.library.requests import RevertReport
-from living_reports.library.writing import WriteCall, changed_answer, preview_answer, utc_now
+from living_reports.library.writing import WriteCall, changed_answer, preview_answer
 from living_reports.model.delta import DeltaError, apply, diff, invert
 from living_reports.model.event import Author
 from living_reports.model.fields import ITEMS
@@ -67,7 +67,7 @@ def revert_report(context: Context, request: RevertReport, author: Author) -> Js
         outcome, rebased_over = carried_over(edit, request.expected_version, proposal)
         if request.dry_run or not (outcome.applied or edit.snapshot.refusal):
             return preview_answer(edit, outcome, outcome.warnings, rebased_over, dry_run=request.dry_run)
-        now = utc_now()
+        now = context.now()
         note = call.note(outcome, author, now, outcome.warnings, **proposal.extra, rebased_over=rebased_over)
         edit.put(outcome.outline.model_copy(update={"updated_at": now}), note)
     assert edit.committed is not None

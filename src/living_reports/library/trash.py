@@ -20,11 +20,11 @@ def trash_report(context: Context, request: TrashReport, author: Author) -> Json
     Raises:
         ReportError: The selector is wrong, or the store failed.
     """
-    store = context.storage
+    store = context.store
     reason = checked_reason(request.reason)
     report_id = find_report(store, request.report, writing=True)
     snapshot = store.read(report_id)
-    place = store.trash(report_id, bare_event("delete", report_id, reason, author))
+    place = store.trash(report_id, bare_event("delete", report_id, reason, author, context.now()))
     return _row(snapshot) | {"path": place}
 
 
@@ -35,9 +35,9 @@ def restore_report(context: Context, request: RestoreReport, author: Author) -> 
         ReportNotFoundError: It is not in the trash.
         ReportError: The selector is wrong, or the store failed.
     """
-    store = context.storage
+    store = context.store
     report_id = pick_report(store.trashed(), request.report, True).report_id
-    event = bare_event("status_change", report_id, "restored from the trash", author)
+    event = bare_event("status_change", report_id, "restored from the trash", author, context.now())
     return _row(store.restore(report_id, event))
 
 

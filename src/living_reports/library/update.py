@@ -28,7 +28,6 @@ from living_reports.library.writing import (
     changed_answer,
     new_id,
     preview_answer,
-    utc_now,
     with_hashes,
 )
 from living_reports.model.delta import address
@@ -58,7 +57,7 @@ def update_report(context: Context, request: UpdateReport, author: Author) -> Js
     with context.edit(request.report, call.request_id) as edit:
         if not request.dry_run and (first := call.first_answer(edit)):
             return first
-        now = utc_now()
+        now = context.now()
         proposal = _proposal(edit, changes, parsed, call.reason, now)
         rebased_over: list[int] = []
         if request.expected_version in (0, edit.snapshot.version):

@@ -125,4 +125,4 @@ class ChangeWatcher:
 
 def watch(context: Context) -> ChangeWatcher:
     """Return a watcher with a lock time-out of its own, so that one locked report delays no others."""
-    return ChangeWatcher(context.storage.with_timeout(LOCK_TIMEOUT_S))
+    return ChangeWatcher(context.store.with_timeout(LOCK_TIMEOUT_S))

@@ -16,7 +16,6 @@ import json
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import cache, cached_property
 from typing import Any
 
@@ -51,11 +50,6 @@ _NEW_IDS = "new items get other ids when this is done and not only tried"
 
 Json = dict[str, Any]
 _HashOf = Callable[[str], str | None]
-
-
-def utc_now() -> str:
-    """Return the current time in the form that events and items carry."""
-    return datetime.now(UTC).isoformat()
 
 
 def new_id() -> str:
@@ -199,13 +193,13 @@ def _with_hash(stated: dict[str, str], hash_of: _HashOf) -> dict[str, str]:
     return stated | {"response_hash": sha256} if sha256 else stated
 
 
-def bare_event(action_type: ActionType, report_id: str, reason: str, author: Author) -> AuditEvent:
+def bare_event(action_type: ActionType, report_id: str, reason: str, author: Author, ts: str) -> AuditEvent:
     """Return an event that makes no version; the store fills in its hashes."""
     payload = {key: value for key, value in (("reason", reason), ("client", author.client)) if value}
     return AuditEvent(
         action_id=new_id(),
         report_id=report_id,
-        ts=utc_now(),
+        ts=ts,
         actor=author.actor,
         action_type=action_type,
         payload=payload,

@@ -75,7 +75,7 @@ class Worker:
                 settings = self._settings
                 self._library = Library(
                     settings.root,
-                    lock_timeout_seconds=settings.lock_timeout_seconds,
+                    lock_timeout_s=settings.lock_timeout_s,
                     sources=settings.sources,
                 )
         return call(self._library)
@@ -101,7 +101,7 @@ class Worker:
                 del self._queues[report]
 
     async def _acquire(self, lock: anyio.Lock) -> None:
-        timeout_s = self._settings.lock_timeout_seconds
+        timeout_s = self._settings.lock_timeout_s
         with anyio.move_on_after(timeout_s):
             await lock.acquire()
             return

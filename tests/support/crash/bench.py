@@ -259,7 +259,7 @@ class Look:
     def __init__(self, recording: Recording, state: State, root: Path, random: Random) -> None:
         self._recording = recording
         self._root = root
-        self._library = Library(root, lock_timeout_seconds=5.0)
+        self._library = Library(root, lock_timeout_s=5.0)
         self._random = random
         self._before, self._after = recording.around(state.position)
 
@@ -319,7 +319,7 @@ class Look:
             answer = self._library.get_report(GetReport(report_id))
         except ReportNotFoundError:
             return None
-        state = self._library.storage.read(report_id)
+        state = self._library.store.read(report_id)
         assert state.refusal is None, state.warnings
         assert answer["version"] == state.version
         return state.outline

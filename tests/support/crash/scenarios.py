@@ -89,7 +89,7 @@ def some_versions(root: Path) -> None:
         outline = Outline(
             report_id=report_id, title=title, created_at=DAY, updated_at=DAY, sections=[section]
         )
-        library.storage.create(outline, Note("create", ANN))
+        library.store.create(outline, Note("create", ANN))
     for number in range(2, 8):
         append(f"Line {number}.")(library)
 
@@ -138,7 +138,7 @@ def exported(root: Path) -> None:
     """A file that export wrote lies beside a root that is not there yet."""
     elsewhere = root.parent / "elsewhere"
     some_versions(elsewhere)
-    (root.parent / "report.tar").write_bytes(Library(elsewhere).storage.export(REPORT))
+    (root.parent / "report.tar").write_bytes(Library(elsewhere).store.export(REPORT))
     shutil.rmtree(elsewhere)
 
 
@@ -205,7 +205,7 @@ def revert(library: Library) -> object:
 
 def revert_if_damaged(library: Library) -> object:
     """As a person does who has read the warning."""
-    if library.storage.read(REPORT).refusal is not None:
+    if library.store.read(REPORT).refusal is not None:
         return revert(library)
     return None
 
@@ -231,7 +231,7 @@ def render(library: Library) -> object:
 
 
 def repair(library: Library) -> object:
-    return check_store(library.storage, repair=True)
+    return check_store(library.store, repair=True)
 
 
 def read(library: Library) -> object:
