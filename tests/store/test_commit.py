@@ -195,7 +195,7 @@ def test_a_disk_that_refuses_everything_from_a_point_on_leaves_the_outcome_unkno
             answer = outcome_of(update, copy)
         answers.add(answer)
         if answer == "unknown":
-            with pytest.raises(StorageFailedError, match="writes this report no more"):
+            with pytest.raises(StorageFailedError, match="no longer writes this report"):
                 update(copy)
             copy = GlobalStorage(copy.reports_root)  # a new process
         expected = {"yes": ["eight\n"], "no": ["text 7\n"], "unknown": ["text 7\n", "eight\n"]}[answer]

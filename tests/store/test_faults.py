@@ -409,7 +409,7 @@ def test_after_a_failed_sync_the_same_process_does_not_try_again(place: Path, na
     log = next(root.glob(f"*/{REPORT}*/{LOG}"))
     before = log.read_bytes()
     for again in (act, act):
-        with pytest.raises(StorageFailedError, match="writes this report no more"):
+        with pytest.raises(StorageFailedError, match="no longer writes this report"):
             again(library)
     assert log.read_bytes() == before
     assert ("sync", LOG) not in operations_of(lambda: library.list_reports(ListReports()))

@@ -214,7 +214,7 @@ def _append(folder: ReportFolder, last: Record | None, size: int, line: bytes) -
         raise StorageFailedError(
             f"The disk refused ({error.strerror}); whether the change was made is unknown.",
             happened="unknown",
-            hint="Restart the server once the disk is well, then read the report: its version tells.",
+            hint="Restart the server once the disk works, then read the report to see its version.",
         ) from error
     except OSError as error:
         raise storage_failed(error) from error

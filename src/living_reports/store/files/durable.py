@@ -29,7 +29,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 if sys.platform == "darwin":
     import fcntl
@@ -93,18 +92,15 @@ def _write_all(fd: int, data: bytes, path: Path) -> None:
         view = view[os.write(fd, view) :]
 
 
-def write_new(path: Path, data: bytes, permissions: int | None = None) -> None:
+def write_new(path: Path, data: bytes) -> None:
     """Create a file with these bytes, synced. Refuses an existing one.
 
-    It has exactly these permissions before anything is in it (where the system has such; else, and
-    where none are given, the usual ones). If anything fails the file is removed again. Leaves to
-    its caller: syncing the folder, where the name itself has to survive.
+    If anything fails, the file is removed again. The caller syncs the folder if the name has to survive
+    a power cut.
     """
     _announce("create", path)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o666 if permissions is None else 0o600)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o666)
     try:
-        if permissions is not None and sys.platform != "win32":
-            os.fchmod(fd, permissions)
         _write_all(fd, data, path)
         _sync(fd, path)
     except BaseException:
@@ -112,22 +108,6 @@ def write_new(path: Path, data: bytes, permissions: int | None = None) -> None:
         remove(path)
         raise
     os.close(fd)
-
-
-def overwrite(path: Path, data: bytes, permissions: int) -> None:
-    """Give a file these bytes and permissions, atomically and synced, whether it was there or not.
-
-    Guarantees that a reader, and the disk after a power cut, has the old bytes or the new ones.
-    The caller makes sure that no other process writes the file at the same time.
-    """
-    unfinished = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    write_new(unfinished, data, permissions)
-    try:
-        replace(unfinished, path)
-    except BaseException:
-        remove(unfinished)
-        raise
-    sync_folder(path.parent)
 
 
 def write_hint(path: Path, data: bytes) -> None:

@@ -545,7 +545,7 @@ class History:
             if sha256_hex(outline_bytes(outline)) == record.outline_sha256:
                 return outline
         raise CorruptReportError(
-            f"Version {version} cannot be read back: what the log and the backups give is not what it was.",
+            f"Version {version} cannot be read back: the log and the backups give different bytes.",
             hint="Verify the report; versions after the damage can still be read.",
             damaged="history",
         )

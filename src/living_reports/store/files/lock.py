@@ -13,6 +13,8 @@ Rules:
   descriptor is compared with the one behind the path, and if the folder was moved or the
   lock file replaced meanwhile, the lock is taken again on what is there now.
 - The lock file is never deleted. The kernel frees the lock of a process that dies.
+- The queues of waiting threads belong to the process, not to a store object: so does a file lock. They
+  are the only state of the folder store that all stores of a process share.
 
     >>> with hold(folder / ".lock", timeout_seconds=5.0):
     ...     ...  # the only writer of this report, in this process and any other

@@ -338,7 +338,7 @@ class RequestCache:
         self._mutex = threading.Lock()
 
     def find(self, log: AuditLog, request_id: str) -> Record | None:
-        """Return the event that answered this request, if it is remembered. Takes a held lock."""
+        """Return the event that answered this request, if it is remembered. The caller holds the lock."""
         key = str(log.path)
         with self._mutex:
             seen = self._seen.pop(key, None)

@@ -107,7 +107,7 @@ def adopt(folder: ReportFolder, state: State, author: Author) -> State:
 
 
 def settled(folder: ReportFolder) -> State:
-    """Return the state to start a write from; recovery comes first. Takes a held lock.
+    """Return the state to start a write from; recovery comes first. The caller holds the lock.
 
     Raises:
         FileNotFoundError: There is no such report.
@@ -115,9 +115,9 @@ def settled(folder: ReportFolder) -> State:
     """
     if str(folder.audit_path) in folder.memory.undecided:
         raise StorageFailedError(
-            "An earlier write of this process has an unknown outcome; it writes this report no more.",
+            "An earlier write of this process has an unknown outcome, so it no longer writes this report.",
             happened="no",
-            hint="Restart the server once the disk is well; opening the report then settles it.",
+            hint="Restart the server once the disk works; opening the report then settles it.",
         )
     with disk_errors():
         return settle(folder)
@@ -271,9 +271,9 @@ def _damaged(folder: ReportFolder, found: Found, case: Damaged) -> State:
 
 def _restore_hint(good: Outline | None) -> str:
     if good is None:
-        return "No version can be read back from the log. Restore the folder from a backup of your own."
+        return "No version can be read back from the log. Restore the folder from your own backup."
     version = good.outline_version
-    return f"Reads give version {version}; revert_report with to_version={version} puts it in place again."
+    return f"Reads give version {version}; revert_report with to_version={version} restores it."
 
 
 def _newest_good(folder: ReportFolder, record: Record | None) -> Outline | None:
@@ -576,9 +576,9 @@ def _diagnose_outline(found: Found, log: AuditLog, record: Record, outline: Outl
     if event is not None or version == record.version or (version > record.version and explained):
         return HandEdit(record, outline)
     if version > record.version:
-        damage = f"outline.json says version {version}, but the log ends at {record.version}"
+        damage = f"outline.json names version {version}, but the log ends at {record.version}"
         return Damaged(record, damage, version)
-    return LogWins(record, f"outline.json was an edit of version {version}, which never was", keep=True)
+    return LogWins(record, f"outline.json was an edit of version {version}, which does not exist", keep=True)
 
 
 def _version_before(log: AuditLog, event: Record) -> int:

@@ -108,7 +108,7 @@ class ReportStorage(ReportFolder):
         return state or recovery.read(self)
 
     def _state_if_settled(self) -> State | None:
-        """Return the state where recovery has nothing to do, else `None`. Takes a held lock."""
+        """Return the state where recovery has nothing to do, else `None`. The caller holds the lock."""
         if str(self.audit_path) in self.memory.undecided:
             return None
         found = self.look()
@@ -176,7 +176,7 @@ class ReportStorage(ReportFolder):
             yield
 
     def _settled(self) -> State:
-        """Return the state to start a write from. Takes a held lock."""
+        """Return the state to start a write from. The caller holds the lock."""
         with disk_errors():
             state = self._state_if_settled()
         return state or recovery.settled(self)
@@ -327,7 +327,7 @@ class FolderStore:
         if self.by_id.is_symlink():
             raise CorruptReportError(
                 "by_id is a symbolic link; nothing is read or written through one.",
-                hint="Give the place that it points to as the root.",
+                hint="Use the folder that it points to as the root.",
                 damaged="folder",
             )
         return self._report(folder)
@@ -442,9 +442,9 @@ class FolderStore:
             durable.sync_folder(self.by_id)
         except OSError as error:
             raise StorageFailedError(
-                f"The disk refused ({cause.strerror}); whether the report was made is unknown.",
+                f"The disk refused ({cause.strerror}); whether the report was created is unknown.",
                 happened="unknown",
-                hint="List the reports once the disk is well: the report is there or it is not.",
+                hint="List the reports once the disk works: the report is listed if it was created.",
             ) from error
 
     def _make_root(self) -> None:
@@ -558,11 +558,6 @@ class FolderStore:
                 raise
             logger.info("the entry of %s is corrected later: %s", storage.report_id, error)
             return state
-
-    def exists(self, report_id: str) -> bool:
-        """Return whether there is such a report outside the trash."""
-        with self._found(report_id):
-            return self.get_report_storage(report_id).exists()
 
     def outline_at(self, report_id: str, version: int, snapshot: Snapshot) -> Outline:
         """Return the outline of a version; `snapshot` is the report as just read.
@@ -806,7 +801,7 @@ class FolderStore:
             raise StorageFailedError(
                 f"The report is deleted, but the disk refused to move it: {error.strerror}.",
                 happened="yes",
-                hint="The next look at the report moves it; it is in no list any more then.",
+                hint="The next read of the report moves it; until then it may still be listed.",
             ) from error
 
     def _move_to_trash(self, report_id: str) -> Path:
@@ -842,7 +837,7 @@ class FolderStore:
             raise StorageFailedError(
                 "The report is restored, but could not be read just now.",
                 happened="yes",
-                hint="Read it once the disk is well.",
+                hint="Read it once the disk works.",
             ) from error
 
     def _move_back(self, folder: Path, report_id: str, event: AuditEvent) -> None:
@@ -863,7 +858,7 @@ class FolderStore:
             raise StorageFailedError(
                 f"The disk refused ({error.strerror}); whether the report stays restored is unknown.",
                 happened="unknown",
-                hint="List the reports once the disk is well: it is there, or still in the trash.",
+                hint="List the reports once the disk works: it is listed, or still in the trash.",
             ) from error
         try:
             if entry := entry_on_disk(self.by_id / report_id, report_id, f"by_id/{report_id}"):
@@ -917,7 +912,7 @@ def _write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     for name, data in files.items():
         path = PurePosixPath(name)
         if path.is_absolute() or ".." in path.parts or not path.parts:
-            raise ValueError(f"{name!r} is no path in a folder")
+            raise ValueError(f"{name!r} is not a path in a folder")
         for above in reversed(path.parents[:-1]):
             durable.make_folder(folder / above)
             folders.add(folder / above)

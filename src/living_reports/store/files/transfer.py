@@ -60,7 +60,7 @@ _UNFINISHED = re.compile(r"\.lock|\.outline\..*\.tmp")
 
 
 def exported_files(report: ReportFolder, *, attempts: int = 1) -> dict[str, bytes]:
-    """Return the files that make up a settled report and its history. Takes a held lock.
+    """Return the files that make up a settled report and its history. The caller holds the lock.
 
     Args:
         report: The report.
