@@ -1,7 +1,7 @@
-"""The use cases: what can be done with reports, each inside the report's lock.
+"""The use cases, one module each, and `Library`, which binds them to one store.
 
-The library passes time and ids to the pure modules, and their results to store. It never
-names a file: store is spoken to in use cases (create, edit, read, a version, the events).
+The library passes time and ids to the pure modules, and their results to the store. It knows the store only
+by its protocol (`store.base`): no files, no paths, no locks.
 """
 
 from living_reports.library.library import Library

@@ -1,15 +1,14 @@
-"""One new report's content out of one report (a fork) or several (a combination).
+"""Combine the content of one report (a fork) or several into that of a new report.
 
 Rules:
 
 - Pure: the sources stay as they are; time and ids come in as arguments.
-- Every section and every insight is copied, in the order of the sources and of each source,
-  under a new id and dated now. What belongs to a source as a whole (its title, status and other
-  metadata) is not copied; its tags are.
-- Where sections of several sources have the same title, each of them gets its source's title in
-  brackets. Titles that come twice in one and the same source are left alone.
-- Each copied insight also cites the version of the report that it was copied from (see
-  `references`): the words may change here, where they come from does not.
+- Every section and insight is copied, in the order of the sources, with a new id and the current time. Of
+  the report as a whole only the tags are copied, not the title, status and other metadata.
+- Where sections of several sources have the same title, each gets its source's title in brackets. Titles
+  that occur twice in one source are left alone.
+- Each copied insight also cites the version of the report that it was copied from (see `references`): its
+  text may change later, its origin does not.
 
     >>> combined = combine([health, costs], now="2026-11-23T10:00:00+00:00", new_id=new_id)
     >>> [section.title for section in combined.sections]
@@ -41,7 +40,7 @@ class Combined:
     """The content of the new report and its sources.
 
     `from_reports` has `{report_id, version}` for each source, in order; it belongs into the new
-    outline's metadata and into the event that makes it.
+    outline's metadata and into its first event.
     """
 
     sections: list[Section]

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MAX_MESSAGE_BYTES = 32_000_000
 """The size limit of one message of a client."""
 
-DESCRIPTION = "Reports that agents and people keep true for months: every change whole, visible and undoable."
+DESCRIPTION = "Reports that agents and people keep accurate: every change is atomic, visible and undoable."
 ICON = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' "
     "stroke='%232f855a' stroke-width='2' stroke-linecap='round'%3E%3Cpath d='M6 2h9l4 4v16H6z'/%3E"

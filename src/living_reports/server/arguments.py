@@ -1,13 +1,13 @@
-"""From a call's raw arguments to those of the library's method.
+"""Check the raw arguments of a tool call.
 
 Rules:
 
-- The tool's own input schema says what there is; here is no second list.
-- Models fill flat objects: an argument that is absent, `null`, `""`, `[]` or, for versions,
-  0 is not stated, and is left out.
-- An unknown name is refused with the nearest known one, never dropped. So is a value of
-  another type; only digits count as a whole number too.
-- What a value means is the library's to judge, and so is what stands inside an object.
+- The tool's input schema defines the parameters; there is no second list.
+- Models fill in flat objects: an argument that is absent, `null`, `""`, `[]` or, for versions, 0 is not
+  stated, and is left out.
+- An unknown name is refused with the nearest known one, never dropped. A value of another type is refused,
+  too; a text of digits counts as a whole number.
+- The library checks the meaning of values and the contents of objects.
 
     >>> check_arguments(BY_NAME["get_report"], {"report": "Health", "version": "3", "find": ""})
     {'report': 'Health', 'version': 3}
@@ -27,12 +27,12 @@ VERSIONS = frozenset({"version", "expected_version", "to_version", "since", "und
 """Parameters for which 0 is not stated either."""
 
 VERSION_OR_TEXT = frozenset({"since", "undo"})
-"""Declared as text, since schemas have one type each, but a version number is as good."""
+"""Parameters declared as text, since a schema has one type, that also take a version number."""
 
 MAX_TEXT_CHARS = 1_000_000
-"""In a text that is a parameter of its own: what a section may hold."""
+"""The size limit of a parameter: that of a section."""
 MAX_CALL_CHARS = 16_000_000
-"""In all texts of a call together: what a report may hold."""
+"""The size limit of all texts of a call together: that of a report."""
 MAX_DIGITS = 18
 MAX_QUOTED = 60
 

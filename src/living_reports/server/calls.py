@@ -73,7 +73,7 @@ class ToolCalls:
         return types.ListToolsResult(tools=[types.Tool.model_validate(tool) for tool in TOOLS])
 
     async def call_tool(self, context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        """Return the answer or the refusal of one call. A client that asks for progress is told about it.
+        """Return the answer or the refusal of one call. A client that asks for progress gets it.
 
         Raises:
             MCPError: There is no tool of this name.

@@ -115,7 +115,8 @@ def resolve_conflict(library: Library, report: str, expected_version: str, secti
         rows, tool = found["events"], "audit_report"
     about = f' in "{section}"' if section else ""
     return f"""\
-An edit of this report, made against version {expected_version}, met later changes: {_head(changes)}
+An edit of this report, made against version {expected_version}, conflicts with later changes: \
+{_head(changes)}
 
 What others changed{about} since version {expected_version}:
 {_rows(rows, tool)}
@@ -127,7 +128,8 @@ keep both. Is theirs wrong? Say in the reason why, and replace it.
 3. If you cannot tell which is right, ask me, and show me both.
 4. Send it again with expected_version={changes["to_version"]}, a reason that names the decision, and a new \
 request_id; the error's retry_with is your side whole, and overwrites theirs.
-5. Tell me what you kept of whom. diff_report shows the outcome; revert_report with undo takes it back."""
+5. Tell me what you kept from each side. diff_report shows the outcome; revert_report with undo takes it \
+back."""
 
 
 def review_report(library: Library, report: str, section: str = "") -> str:

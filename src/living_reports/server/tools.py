@@ -2,15 +2,15 @@
 
 Rules:
 
-- Plain data, trimmed by hand: a client sends all of it to its model with every request.
-  No `title`, no `anyOf` or `oneOf`, no `null`, no defaults that say nothing.
-- A parameter is named here only once it works. What is named here is all that
-  `arguments.check_arguments` lets through.
-- Output schemas name top-level fields only. What sits below them is in the answers.
-- `CHANGE_FIELDS` has exactly the fields that `changes.OPS` knows; a test holds the two together.
-  The ops themselves stand once, each with its fields, in the table of `update_report`'s description:
-  naming them again in the schema would cost every client 270 bytes and tell its model nothing.
-- Names that a person can add to (templates for a report) are no enum: they stand in the description.
+- Plain data, kept short: a client sends all of it to its model with every request. No `title`, no `anyOf`
+  or `oneOf`, no `null`, no defaults without meaning.
+- `arguments.check_arguments` accepts exactly the parameters named here, the requests of the library have the
+  same fields, and the options of the command line are generated from these schemas.
+- Output schemas name top-level fields only.
+- `CHANGE_FIELDS` has exactly the fields of `changes.OPS`; a test compares the two. The ops are listed once,
+  with their fields, in the description of `update_report`: listing them in the schema, too, would cost every
+  client 270 bytes and give its model no information.
+- Names that people can add (templates for a report) are not an enum but part of the description.
 
     >>> [tool["name"] for tool in TOOLS if tool["annotations"]["readOnlyHint"]]
     ['get_report', 'list_reports', 'audit_report', 'diff_report', 'check_report']
@@ -373,7 +373,7 @@ CHECK_REPORT: Tool = {
     "name": "check_report",
     "description": (
         "Is a report still true and whole? Findings: stale insights, changed sources, missing citations, "
-        "structure. Each hint names the change that mends it."
+        "structure. Each hint names the change that fixes it."
     ),
     "inputSchema": _input(
         ("report",),
@@ -434,7 +434,7 @@ TOOLS: tuple[Tool, ...] = (
 BY_NAME: dict[str, Tool] = {tool["name"]: tool for tool in TOOLS}
 
 INSTRUCTIONS = """\
-Living reports are documents that agents and people keep true for months: titled sections of prose, \
+Living reports are documents that agents and people keep accurate for months: titled sections of prose, \
 insights (one finding each, importance 0-10), citations. Nothing is ever lost: each change makes a version \
 with an event that says who, when and why; any version can be read, any change undone.
 
@@ -445,12 +445,12 @@ or unproven.
 2. Make small changes, what belongs together in one update_report; edit_text and append_text rather than \
 whole sections. State expected_version (the version you read), a reason that will make sense in months, \
 and a request_id, so that the same call can be sent again safely.
-3. Others may be faster. What they did elsewhere is merged. On version_conflict read its conflicts, decide \
-for each place, and send retry_with (yours wins) or your own words against current_version; ask the user \
-where you cannot tell.
-4. Give insights citations, and a review_by where they will age. What was overtaken gets status archived, \
-what was wrong killed; removing it hides why.
-5. Before you call it done, mend what check_report finds: its hints are changes ready to send.
+3. Others may write at the same time. Changes to other places are merged. On version_conflict read its \
+conflicts, decide for each place, and send retry_with (yours wins) or your own words against \
+current_version; ask the user where you cannot tell.
+4. Give insights citations, and a review_by where they will age. Set the status of an outdated insight to \
+archived, of a wrong one to killed; removing it hides why.
+5. Before you call it done, fix what check_report finds: its hints are changes ready to send.
 
 An error changes nothing; its code, path and hint say what to do next. revert_report with undo takes one \
 change back. Long answers go on with next_cursor. report://<id> is the whole report; cite it as \
