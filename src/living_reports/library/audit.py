@@ -58,12 +58,11 @@ def audit_report(context: Context, request: AuditReport, progress: Progress | No
     wanted = [by_type(request.action_type)] if request.action_type else []
     wanted += [by_actor(request.actor)] if request.actor else []
     verified = None
+    selector = request.report
     if request.verify:
-        report_id = find_unopened(store, request.report)
-        verified = store.verify(report_id, progress=progress)
-    else:
-        report_id = find_report(store, request.report, writing=False)
-    snapshot = _read_if_possible(store, report_id)
+        selector = find_unopened(store, selector)
+        verified = store.verify(selector, progress=progress)
+    report_id, snapshot = _read_if_possible(context, selector)
     place: list[str] = []
     if request.item:
         place = place_of(request.item, snapshot.outline if snapshot else None, store.events(report_id))
@@ -88,12 +87,12 @@ def _cursor_arguments(request: AuditReport) -> Json:
     return {name: getattr(request, name) for name in names} | {"since": str(request.since)}
 
 
-def _read_if_possible(store: Store, report_id: str) -> Snapshot | None:
-    """Return the report; `None` where no version of it can be read: its events can all the same."""
+def _read_if_possible(context: Context, selector: str) -> tuple[str, Snapshot | None]:
+    """Return the id and the report; `None` where no version, but only the events, can be read."""
     try:
-        return store.read(report_id)
+        return context.read(selector)
     except CorruptReportError:
-        return None
+        return find_report(context.store, selector, writing=False), None
 
 
 def _last_change(store: Store, report_id: str, place: list[str], snapshot: Snapshot | None) -> Json:

@@ -55,8 +55,12 @@ class Context:
         """Return the current time in the form that events and items carry."""
         return datetime.now(UTC).isoformat()
 
-    def read(self, selector: str) -> tuple[str, Snapshot]:
+    def read(self, selector: str, *, writing: bool = False) -> tuple[str, Snapshot]:
         """Return the id and the current state of the report that a selector names.
+
+        Args:
+            selector: The id, a prefix of it, or the title; a read also takes a part of the title.
+            writing: Whether a change follows, for which a selector has to be more exact.
 
         Raises:
             ReportNotFoundError, AmbiguousSelectorError: No report matches, or several do.
@@ -64,7 +68,7 @@ class Context:
         """
         if report_id := _whole_id(self.store, selector):
             return report_id, self.store.read(report_id)
-        for entry in _candidates(self.store, selector, writing=False):
+        for entry in _candidates(self.store, selector, writing):
             snapshot = self.store.read(entry.report_id)  # corrects the entry
             if _agrees(entry, snapshot):
                 break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from living_reports.library.context import Context, find_report
+from living_reports.library.context import Context
 from living_reports.library.requests import RestoreReport, TrashReport
 from living_reports.library.writing import bare_event, checked_reason
 from living_reports.model.event import Author
@@ -22,8 +22,7 @@ def trash_report(context: Context, request: TrashReport, author: Author) -> Json
     """
     store = context.store
     reason = checked_reason(request.reason)
-    report_id = find_report(store, request.report, writing=True)
-    snapshot = store.read(report_id)
+    report_id, snapshot = context.read(request.report, writing=True)
     place = store.trash(report_id, bare_event("delete", report_id, reason, author, context.now()))
     return _row(snapshot) | {"path": place}
 
