@@ -44,7 +44,7 @@ from living_reports.store.files.search.database import (
     reading,
 )
 from living_reports.store.files.search.follower import Follower, Names
-from living_reports.store.files.search.queries import Request, fetch
+from living_reports.store.files.search.queries import PageRequest, fetch
 
 __all__ = ["SearchIndex"]
 
@@ -78,7 +78,7 @@ class SearchIndex:
         """
         if not (self._root.by_id.exists() or self._root.index_path.exists()):
             return SearchPage()
-        request = Request(query, after, limit, self._updated_by)
+        request = PageRequest(query, after, limit, self._updated_by)
         listing = self._root.settle_index()
         for attempt in range(_ATTEMPTS):
             identity = self._database.identity()
@@ -97,7 +97,7 @@ class SearchIndex:
                     self._database.discard(identity)
         return self._page(request, listing)
 
-    def _page(self, request: Request, listing: Listing | None) -> SearchPage:
+    def _page(self, request: PageRequest, listing: Listing | None) -> SearchPage:
         names = Names(self._root.by_id, listing)
         with self._database.borrow() as handle:
             is_current = self._catch_up(handle, names, texts=request.needs_texts)

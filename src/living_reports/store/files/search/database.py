@@ -16,7 +16,6 @@ Rules:
 
 from __future__ import annotations
 
-import logging
 import sqlite3
 import threading
 import weakref
@@ -28,8 +27,6 @@ from typing import NamedTuple
 from living_reports.store.files import durable
 from living_reports.store.files.lock import hold
 from living_reports.store.files.search.words import TOKENIZER
-
-logger = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 4
 LOCK_TIMEOUT_SECONDS = 10.0

@@ -5,7 +5,7 @@ that come and go in between neither repeat a row nor hide one. A report that is 
 keeps the place that it had when the first page was made. Pages by relevance continue by count,
 because the weight of a word changes with every report.
 
-    >>> fetch(connection, Request(SearchQuery(tags=("risk",), sort="title"), None, 20, updated_by)).total
+    >>> fetch(connection, PageRequest(SearchQuery(tags=("risk",), sort="title"), None, 20, updated_by)).total
     3
 """
 
@@ -42,7 +42,7 @@ UpdatedBy = Callable[[str, str], str]
 """Returns the `updated_at` that a report (by id) had at a time; empty if it did not exist yet."""
 
 
-class Request:
+class PageRequest:
     """A request for one page of a search, with the values that the SQL needs.
 
     Args:
@@ -80,7 +80,7 @@ class Request:
         return bool(has_phrase or self.tags or self.source or self.stale_on)
 
 
-class Found(NamedTuple):
+class FoundRow(NamedTuple):
     """A row of `reports` that matches: its id, its catalogue entry as JSON, and its key."""
 
     row: int
@@ -88,7 +88,7 @@ class Found(NamedTuple):
     key: PageKey
 
 
-class _Source(NamedTuple):
+class _Selection(NamedTuple):
     """The part of a statement from FROM on, and its values.
 
     Attributes:
@@ -101,12 +101,12 @@ class _Source(NamedTuple):
     values: list[Any]
     updated: str = "r.updated"
 
-    def also(self, condition: str, *values: Any) -> _Source:
-        """Return the source with another condition."""
+    def also(self, condition: str, *values: Any) -> _Selection:
+        """Return the selection with another condition."""
         return self._replace(sql=f"{self.sql} AND {condition}", values=[*self.values, *values])
 
 
-def fetch(connection: sqlite3.Connection, request: Request) -> SearchPage:
+def fetch(connection: sqlite3.Connection, request: PageRequest) -> SearchPage:
     """Return one page; its rows have no version yet."""
     words = request.words
     if (words and not words.expression) or (request.query.cites.strip() and not request.source):
@@ -119,7 +119,7 @@ def fetch(connection: sqlite3.Connection, request: Request) -> SearchPage:
         return _fetch(connection, request, words.plain)
 
 
-def _fetch(connection: sqlite3.Connection, request: Request, expression: str) -> SearchPage:
+def _fetch(connection: sqlite3.Connection, request: PageRequest, expression: str) -> SearchPage:
     is_ranked = request.order == "relevance" and expression
     total, found = (_by_relevance if is_ranked else _in_order)(connection, request, expression)
     rows = [
@@ -139,7 +139,7 @@ _OVERDUE_TEXT = "EXISTS (SELECT 1 FROM reports r WHERE r.id = texts.rowid AND r.
 """The same for a row of `texts`."""
 
 
-def _conditions(request: Request, row: str, overdue: str) -> tuple[str, list[Any]]:
+def _conditions(request: PageRequest, row: str, overdue: str) -> tuple[str, list[Any]]:
     """Return the conditions on the report of a row, other than its status and the full text."""
     parts, values = ["1"], list[Any]()
     has_tag = f"t.tag = ? AND t.status IN ({_marks(request.statuses)}) AND t.report = {row}"
@@ -155,7 +155,7 @@ def _conditions(request: Request, row: str, overdue: str) -> tuple[str, list[Any
     return " AND ".join(parts), values
 
 
-def _from_texts(request: Request, expression: str, join: str = "") -> _Source:
+def _from_texts(request: PageRequest, expression: str, join: str = "") -> _Selection:
     """Return the rows of `texts` that contain the words and meet all conditions."""
     where, values = _conditions(request, "texts.rowid", _OVERDUE_TEXT)
     others = [status for status in STATUSES if status not in request.statuses]
@@ -164,52 +164,56 @@ def _from_texts(request: Request, expression: str, join: str = "") -> _Source:
         other = f"FROM reports WHERE status IN ({_marks(others)})"
         where += f" AND (NOT EXISTS (SELECT 1 {other}) OR texts.rowid NOT IN (SELECT id {other}))"
         values += others * 2
-    return _Source(f"FROM texts {join} WHERE texts MATCH ? AND {where}", [expression, *values])
+    return _Selection(f"FROM texts {join} WHERE texts MATCH ? AND {where}", [expression, *values])
 
 
 def _marks(values: Sequence[Any]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _from_entries(request: Request, status: str, count: int) -> _Source:
+def _from_entries(request: PageRequest, status: str, count: int) -> _Selection:
     """Return the reports of one status that meet all conditions."""
     where, values = _conditions(request, "r.id", _OVERDUE if count <= _FEW else _OVERDUE_IN_ORDER)
     if request.tags and (request.order == "updated" or count <= _FEW):
         # The rows of a tag are in the order of `updated`, too.
         tagged = "FROM tags o CROSS JOIN reports r ON r.id = o.report WHERE o.tag = ? AND o.status = ?"
-        return _Source(f"{tagged} AND {where}", [request.tags[0], status, *values], updated="o.updated")
-    return _Source(f"FROM reports r WHERE r.status = ? AND {where}", [status, *values])
+        return _Selection(f"{tagged} AND {where}", [request.tags[0], status, *values], updated="o.updated")
+    return _Selection(f"FROM reports r WHERE r.status = ? AND {where}", [status, *values])
 
 
 # --- Order --------------------------------------------------------------------------------
 
 
 def _by_relevance(
-    connection: sqlite3.Connection, request: Request, expression: str
-) -> tuple[int, list[Found]]:
+    connection: sqlite3.Connection, request: PageRequest, expression: str
+) -> tuple[int, list[FoundRow]]:
     skipped = request.after[0] if request.after else 0
     total, ranked = _ranked(connection, request, expression, skipped + request.limit + 1)
     entry_of = "SELECT entry FROM reports WHERE id = ?"
     return total, [
-        Found(row, connection.execute(entry_of, (row,)).fetchone()[0], [skipped + count])
+        FoundRow(row, connection.execute(entry_of, (row,)).fetchone()[0], [skipped + count])
         for count, (_, row) in enumerate(ranked[skipped:], start=1)
     ]
 
 
 def _ranked(
-    connection: sqlite3.Connection, request: Request, expression: str, limit: int
+    connection: sqlite3.Connection, request: PageRequest, expression: str, limit: int
 ) -> tuple[int, list[tuple[float, int]]]:
     """Return the number of rows, and the score and id of the most relevant ones."""
-    source = _from_texts(request, expression)
-    scored = f"SELECT bm25(texts, {TITLE_WEIGHT}, 1.0) AS score, rowid {source.sql}"
+    selection = _from_texts(request, expression)
+    scored = f"SELECT bm25(texts, {TITLE_WEIGHT}, 1.0) AS score, rowid {selection.sql}"
     if request.is_expensive:  # finding the rows twice, to count them, costs more than sorting them here
-        rows = connection.execute(scored, source.values).fetchall()
+        rows = connection.execute(scored, selection.values).fetchall()
         return len(rows), heapq.nsmallest(limit, rows)
-    first = connection.execute(f"{scored} ORDER BY score, rowid LIMIT ?", [*source.values, limit]).fetchall()
-    return _number(connection, source), first
+    first = connection.execute(
+        f"{scored} ORDER BY score, rowid LIMIT ?", [*selection.values, limit]
+    ).fetchall()
+    return _number(connection, selection), first
 
 
-def _in_order(connection: sqlite3.Connection, request: Request, expression: str) -> tuple[int, list[Found]]:
+def _in_order(
+    connection: sqlite3.Connection, request: PageRequest, expression: str
+) -> tuple[int, list[FoundRow]]:
     if expression:
         total = _number(connection, _from_texts(request, expression))
         parts = [_from_texts(request, expression, "CROSS JOIN reports r ON r.id = texts.rowid")]
@@ -218,41 +222,43 @@ def _in_order(connection: sqlite3.Connection, request: Request, expression: str)
         total = sum(counts.values())
         parts = [_from_entries(request, status, count) for status, count in counts.items() if count]
     found = []
-    for source in parts:
-        found += _sorted(connection, request, source)
+    for selection in parts:
+        found += _sorted(connection, request, selection)
         if request.order == "updated" and request.query.begun:
-            moved, later = _moved(connection, request, source)
+            moved, later = _moved(connection, request, selection)
             found, total = found + moved, total - later
     found.sort(key=lambda each: each.key, reverse=request.order != "title")
     return total, found[: request.limit + 1]
 
 
-def _sorted(connection: sqlite3.Connection, request: Request, source: _Source) -> list[Found]:
-    column, after = _column(request, source), request.after
+def _sorted(connection: sqlite3.Connection, request: PageRequest, selection: _Selection) -> list[FoundRow]:
+    column, after = _column(request, selection), request.after
     direction, behind = ("ASC", ">") if request.order == "title" else ("DESC", "<")
     newest = [moment(request.query.begun)] if request.order == "updated" and request.query.begun else []
     if after is not None:
-        source = source.also(f"({column}, r.report_id) {behind} (?, ?)", *after[:2])
+        selection = selection.also(f"({column}, r.report_id) {behind} (?, ?)", *after[:2])
         newest += [after[0]] if column == "o.updated" else []  # where to begin in the order of the tag
     if newest:
-        source = source.also(f"{column} <= ?", min(newest))
-    select = f"SELECT r.id, r.entry, {column}, r.report_id {source.sql}"
+        selection = selection.also(f"{column} <= ?", min(newest))
+    select = f"SELECT r.id, r.entry, {column}, r.report_id {selection.sql}"
     order = f"ORDER BY {column} {direction}, r.report_id {direction} LIMIT ?"
-    rows = connection.execute(f"{select} {order}", [*source.values, request.limit + 1])
-    return [Found(row, entry, list(key)) for row, entry, *key in rows]
+    rows = connection.execute(f"{select} {order}", [*selection.values, request.limit + 1])
+    return [FoundRow(row, entry, list(key)) for row, entry, *key in rows]
 
 
-def _column(request: Request, source: _Source) -> str:
+def _column(request: PageRequest, selection: _Selection) -> str:
     """Return the column of the order."""
     column = _COLUMNS.get(request.order, "updated")
-    return source.updated if column == "updated" else f"r.{column}"
+    return selection.updated if column == "updated" else f"r.{column}"
 
 
-def _moved(connection: sqlite3.Connection, request: Request, source: _Source) -> tuple[list[Found], int]:
+def _moved(
+    connection: sqlite3.Connection, request: PageRequest, selection: _Selection
+) -> tuple[list[FoundRow], int]:
     """Return the reports changed since the first page, at their old places, and the number of new reports."""
     found, created_later = [], 0
     begun, after = request.query.begun, request.after
-    changed = source.also(f"{source.updated} > ?", moment(begun))
+    changed = selection.also(f"{selection.updated} > ?", moment(begun))
     select = f"SELECT r.id, r.entry, r.report_id {changed.sql}"
     for row, entry, report_id in connection.execute(select, changed.values).fetchall():
         updated_at = request.updated_by(report_id, begun)
@@ -260,29 +266,29 @@ def _moved(connection: sqlite3.Connection, request: Request, source: _Source) ->
         if not updated_at:
             created_later += 1
         elif after is None or key < after[:2]:
-            found.append(Found(row, entry, key))
+            found.append(FoundRow(row, entry, key))
     return found, created_later
 
 
-def _count(connection: sqlite3.Connection, request: Request, status: str) -> int:
+def _count(connection: sqlite3.Connection, request: PageRequest, status: str) -> int:
     if request.source or request.stale_on or not request.tags:
         return _number(connection, _from_entries(request, status, _FEW))
     first, *others = request.tags
     has_tag = "EXISTS (SELECT 1 FROM tags t WHERE t.tag = ? AND t.status = r.status AND t.report = r.report)"
-    source = _Source("FROM tags r WHERE r.tag = ? AND r.status = ?", [first, status])
+    selection = _Selection("FROM tags r WHERE r.tag = ? AND r.status = ?", [first, status])
     for tag in others:
-        source = source.also(has_tag, tag)
-    return _number(connection, source)
+        selection = selection.also(has_tag, tag)
+    return _number(connection, selection)
 
 
-def _number(connection: sqlite3.Connection, source: _Source) -> int:
-    return int(connection.execute(f"SELECT count(*) {source.sql}", source.values).fetchone()[0])
+def _number(connection: sqlite3.Connection, selection: _Selection) -> int:
+    return int(connection.execute(f"SELECT count(*) {selection.sql}", selection.values).fetchone()[0])
 
 
 # --- Matches ------------------------------------------------------------------------------
 
 
-def _matches(connection: sqlite3.Connection, request: Request, row: int) -> list[Match]:
+def _matches(connection: sqlite3.Connection, request: PageRequest, row: int) -> list[Match]:
     """Return the items of a report that match, each once, with a snippet."""
     matches: list[Match] = []
     if request.words is not None:
