@@ -291,7 +291,7 @@ class Store(Protocol):
 
     Every method may raise `StorageFailedError`. Every method that takes the id of a report raises
     `ReportNotFoundError` where there is none, `CorruptReportError` where no version of it can be read,
-    and `LockTimeoutError` where another writer holds it for too long.
+    and `LockTimeoutError` where another writer holds it for too long, unless its docstring says otherwise.
     """
 
     @property
@@ -345,7 +345,7 @@ class Store(Protocol):
         mentioning: Sequence[str] = (),
         editing: Sequence[str] = (),
     ) -> Iterator[Event]:
-        """Yield the events of a report, newest first.
+        """Yield the events of a report, newest first; none if there is no such report.
 
         Args:
             report_id: The report.

@@ -77,7 +77,7 @@ from living_reports.store.files.folder import (
     storage_failed,
 )
 from living_reports.store.files.lock import DEFAULT_TIMEOUT_SECONDS, hold
-from living_reports.store.files.log import Record, line_filter
+from living_reports.store.files.log import AuditLog, Record, line_filter
 from living_reports.store.files.recovery import UNLOCKED_ATTEMPTS
 from living_reports.store.files.transfer import exported_files, pack, unpack, verified_outline
 from living_reports.store.files.verify import verify
@@ -594,7 +594,7 @@ class FolderStore:
             yield from log.backwards(end, line_filter(mentioning, editing))
 
     def raw_log(self, report_id: str, limit_bytes: int) -> bytes:
-        """Return the first bytes of a report's log, with no line in the making."""
+        """Return the first bytes of a report's log, without a line that is being written."""
         storage = self.get_report_storage(report_id)
         with self._found(report_id), storage.reading():
             return storage.log.read(limit_bytes)
@@ -608,8 +608,8 @@ class FolderStore:
         with self._found(report_id):
             folder = self.find_folder(report_id)
             if self.index.is_marked(report_id):
-                durable.sync_folder(self.by_id)  # its maker may have died before that
-            record = ReportFolder(folder).log.first_ours() if folder is not None else None
+                durable.sync_folder(self.by_id)  # the process that created it may have died before
+            record = AuditLog(folder / "audit.jsonl").first_ours() if folder is not None else None
         if record is None or not record.is_whole:
             return None
         try:
@@ -657,7 +657,7 @@ class FolderStore:
 
     @contextmanager
     def _found(self, report_id: str) -> Iterator[None]:
-        """Raise what the disk refuses as an error of the store; what is not there is the report."""
+        """Raise errors of the disk as errors of the store; a missing file means a missing report."""
         try:
             yield
         except FileNotFoundError as error:
