@@ -65,7 +65,7 @@ _ACTIVE = re.compile(
     | (?: [`\[\]|]                                      # code, links, cells
         | \\ (?= [!-/:-@\[-`{-~] | \Z )                 # a backslash before punctuation
         | < (?= [A-Za-z/!?] )                           # tags, comments, links
-        | & (?= [A-Za-z][A-Za-z0-9]*; | \# )            # entities
+        | & (?= [A-Za-z][A-Za-z0-9]*+; | \# )            # entities
         | \* (?! (?<= \s\* ) \s )                       # emphasis, unless between spaces
         | _ (?! (?<= [^\W_]_ ) [^\W_] | (?<= \s_ ) \s ) # emphasis, unless inside a word or alone
         | ~ (?= ~ ) | (?<= \S ) ~                       # strikethrough
@@ -73,8 +73,9 @@ _ACTIVE = re.compile(
     """,
     re.VERBOSE,
 )
-_LINE_START = re.compile(r"[-+](?=\s|$)|[-=]+(?=\s*$)|#(?=#{0,5}(?:\s|$))|>|:(?=-+:?\s*$)")
-_CLOSING_SIGNS = re.compile(r"(?<!\S)(#+)$")
+_LINE_START = re.compile(r"[-+](?=\s|$)|[-=]++(?=\s*+$)|#(?=#{0,5}(?:\s|$))|>|:(?=-++:?\s*+$)")
+_CLOSING_SIGNS = re.compile(r"(?<!\S)(#++)$")
+_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*+\n)++")
 _NUMBERED = re.compile(r"([0-9]{1,9})([.)])(?=\s|$)")
 
 
@@ -90,7 +91,7 @@ def heading(text: str, level: int) -> str:
 
 def paragraphs(text: str) -> str:
     """Return the text with its lines and paragraphs."""
-    blocks = re.split(r"\n\s*\n", "\n".join(text.strip().splitlines()))
+    blocks = _BLANK_LINES.split("\n".join(text.strip().splitlines()))
     return "\n\n".join("\n".join(_whole_line(line) for line in block.splitlines()) for block in blocks)
 
 

@@ -18,10 +18,13 @@ from itertools import groupby
 
 from living_reports.cli.terminal import Terminal, cells, clean, wrap
 
-_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
-_ITEM = re.compile(r"(\s*)([-*+]|\d+[.)])(\s+)(.*)")
-_RULE = re.compile(r"\|?[\s:|-]*-[\s:|-]*$")
-_MARKS = re.compile(r"\*\*(?P<bold>[^*\n]+)\*\*|`(?P<code>[^`\n]+)`|<(?P<url>https?://[^>\s]+)>")
+_HEADING = re.compile(r"(#{1,6})\s++(.*)")
+_ITEM = re.compile(r"(\s*+)([-*+]|\d++[.)])(\s++)(.*)")
+_RULE = re.compile(r"(?=[\s:|]*+-)[\s:|-]++$")
+_MARKS = re.compile(r"\*\*(?P<bold>[^*\n]++)\*\*|`(?P<code>[^`\n]++)`|<(?P<url>https?://[^<>\s]++)>")
+_BAR = re.compile(r"(?<!\\)\|")
+MAX_CELLS = 100_000
+"""The size of a table, filled up to a rectangle, up to which its columns are aligned."""
 
 
 def show_markdown(terminal: Terminal, text: str) -> None:
@@ -47,7 +50,9 @@ def show_markdown(terminal: Terminal, text: str) -> None:
 
 def _prose(terminal: Terminal, line: str) -> None:
     if heading := _HEADING.match(line):
-        terminal.line(heading[2], *(("bold", "cyan") if len(heading[1]) == 1 else ("bold",)))
+        terminal.line(
+            heading[2].rstrip("#").rstrip(), *(("bold", "cyan") if len(heading[1]) == 1 else ("bold",))
+        )
     elif item := _ITEM.match(line):
         _wrapped(terminal, item[4], f"{item[1]}{item[2]}{item[3]}")
     elif line.startswith("> "):
@@ -74,6 +79,10 @@ def _styled(terminal: Terminal, text: str) -> str:
 def _table(terminal: Terminal, lines: Sequence[str]) -> None:
     rows = [_cells(line) for line in lines if not _RULE.match(line)]
     columns = max(len(row) for row in rows) if rows else 0
+    if columns * len(rows) > MAX_CELLS:
+        for line in lines:
+            terminal.line(line)
+        return
     filled = [row + [""] * (columns - len(row)) for row in rows]
     if filled:
         terminal.table(filled[1:], heads=filled[0], whole=True)
@@ -81,7 +90,7 @@ def _table(terminal: Terminal, lines: Sequence[str]) -> None:
 
 def _cells(line: str) -> list[str]:
     inner = line.strip().removeprefix("|").removesuffix("|")
-    parts = re.split(r"(?<!\\)\|", inner)
+    parts = _BAR.split(inner)
     return [_plain(part.strip()).replace("\\|", "|") for part in parts]
 
 

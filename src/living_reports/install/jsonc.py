@@ -24,13 +24,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-_STRING = r'"(?:[^"\\]|\\.)*"'
-_COMMENT = re.compile(rf"{_STRING}|(?P<blank>//[^\r\n]*|/\*.*?\*/)", re.DOTALL)
-_TRAILING_COMMA = re.compile(rf"{_STRING}|(?P<blank>,)(?=\s*[}}\]])", re.DOTALL)
+_STRING = r'"(?:[^"\\]++|\\.)*+"?'
+_COMMENT = re.compile(rf"{_STRING}|(?P<blank>//[^\r\n]*|/\*.*?\*/)|/\*.*+", re.DOTALL)
+_TRAILING_COMMA = re.compile(rf"{_STRING}|(?P<blank>,)(?=\s*+[}}\]])", re.DOTALL)
 _NOT_A_LINE_END = re.compile(r"[^\r\n]")
 _BLANKS = " \t\r\n"
-_INDENT = re.compile(r"^([ \t]+)\"", re.MULTILINE)
-_EMPTY_OBJECT = re.compile(r"\{\s*\}")
+_INDENT = re.compile(r"^([ \t]++)\"", re.MULTILINE)
+_EMPTY_OBJECT = re.compile(r"\{\s*+\}")
 
 
 def _no_constant(name: str) -> Any:
@@ -115,8 +115,10 @@ def _blanked(match: re.Match[str]) -> str:
 
 
 def _blanked_after_a_value(match: re.Match[str]) -> str:
-    before = match.string[: match.start()].rstrip()[-1:]
-    return match[0] if before in ("", "{", "[", ",", ":") else _blanked(match)
+    at = match.start()
+    while at and match.string[at - 1].isspace():
+        at -= 1
+    return match[0] if at == 0 or match.string[at - 1] in "{[,:" else _blanked(match)
 
 
 def read(text: str, *, comments: bool = False) -> Any:

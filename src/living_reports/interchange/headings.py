@@ -34,11 +34,10 @@ INTRODUCTIONS = ("Introduction", "Preface", "Before the first heading")
 UNTITLED = "Untitled"
 
 _DIVIDING = ("h1", "h2")
-_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+\Z")
-_FRONT_MATTER = re.compile(
-    r"\A\ufeff?---[ \t]*\r?\n(?=[\w\"'-]+[ \t]*:)(?:.*\r?\n)*?(?:---|\.\.\.)[ \t]*(?:\r?\n|\Z)"
-)
-_STATED_TITLE = re.compile(r"^title[ \t]*:[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
+_LINE = re.compile(r"[^\r\n]*+(?:\r\n?|\n)|[^\r\n]++\Z")
+_FRONT_MATTER = re.compile(r"\ufeff?---[ \t]*+\r?\n(?=[\w\"'-]++[ \t]*+:)")
+_FRONT_MATTER_END = re.compile(r"^(?:---|\.\.\.)[ \t]*+(?:\r?\n|\Z)", re.MULTILINE)
+_STATED_TITLE = re.compile(r"^title[ \t]*+:[ \t]*+(\S.*+)", re.MULTILINE)
 
 _blocks = MarkdownIt("commonmark")
 _blocks.core.ruler.enableOnly(["normalize", "block"])
@@ -67,8 +66,8 @@ class Document:
 
 def split(text: str) -> list[Part]:
     """Split a text into its parts."""
-    front = _FRONT_MATTER.match(text)
-    hidden = front.end() if front else int(text.startswith("\ufeff"))
+    front = _front_matter(text)
+    hidden = len(front) if front else int(text.startswith("\ufeff"))
     lines = _LINE.findall(text)
     blank = "".join("\n" for _ in _LINE.finditer(text[:hidden])) if front else ""
     cuts = list(_headings(blank + text[hidden:]))
@@ -78,6 +77,13 @@ def split(text: str) -> list[Part]:
     for (begin, behind, level, title), end in zip(cuts, ends, strict=False):
         parts.append(Part(level, "".join(lines[begin:behind]), title, "".join(lines[behind:end])))
     return parts
+
+
+def _front_matter(text: str) -> str:
+    """Return the front matter that a text begins with; empty if there is none."""
+    begin = _FRONT_MATTER.match(text)
+    end = _FRONT_MATTER_END.search(text, begin.end()) if begin else None
+    return text[: end.end()] if end else ""
 
 
 def _headings(text: str) -> Iterator[tuple[int, int, int, str]]:
@@ -113,9 +119,8 @@ def read_document(text: str, name: str) -> Document:
 
 
 def _stated_title(text: str) -> str:
-    front = _FRONT_MATTER.match(text)
-    stated = _STATED_TITLE.search(front[0]) if front else None
-    return one_line(stated[1].strip("\"'")) if stated else ""
+    stated = _STATED_TITLE.search(_front_matter(text))
+    return one_line(stated[1].rstrip(" \t\r").strip("\"'")) if stated else ""
 
 
 def with_document(outline: Outline, document: Document, *, now: str, new_id: Callable[[], str]) -> Outline:

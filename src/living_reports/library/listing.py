@@ -14,11 +14,12 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import asdict, replace
 from datetime import date
 from typing import Any
 
-from living_reports.errors import InvalidInputError
+from living_reports.errors import InvalidInputError, TooLargeError
 from living_reports.library.context import Context
 from living_reports.library.requests import ListReports, checked_limit
 from living_reports.reading import cursor as cursors
@@ -28,6 +29,10 @@ from living_reports.store.base import PageKey, SearchPage, SearchQuery, SearchRo
 
 STATUSES = ("active", "archived", "deleted", "all")
 SORTS = ("relevance", "updated", "created", "title")
+
+MAX_QUERY_CHARS = 4_000
+MAX_CITES_CHARS = 2_000
+MAX_TAGS = 200
 
 _CURSOR_CHARS = 1_200
 """The space for `next_cursor` and everything else around the rows."""
@@ -55,7 +60,11 @@ def list_page(store: Store, request: ListReports, today: date, limit: int = 20) 
 
     Raises:
         InvalidInputError: An argument is none of its choices, or the cursor belongs to another call.
+        TooLargeError: A query is longer than a search can compute in reasonable time.
     """
+    _require_size("query", request.query, MAX_QUERY_CHARS, "characters")
+    _require_size("cites", request.cites, MAX_CITES_CHARS, "characters")
+    _require_size("tags", request.tags, MAX_TAGS, "tags")
     request = replace(request, status=request.status or STATUSES[0])
     require_choice("status", request.status, STATUSES)
     if request.sort:
@@ -76,6 +85,13 @@ def list_page(store: Store, request: ListReports, today: date, limit: int = 20) 
     if last_key is not None:
         answer["next_cursor"] = cursors.encode(0, arguments, [begun, last_key])
     return answer | ({"warnings": [_BEHIND]} if page.is_behind else {})
+
+
+def _require_size(path: str, value: Sized, limit: int, unit: str) -> None:
+    if len(value) > limit:
+        raise TooLargeError(
+            f"{path}: the limit is {limit:,} {unit}.", hint="Search for less at once.", path=path, limit=limit
+        )
 
 
 def _query(request: ListReports, today: date, begun: str) -> SearchQuery:

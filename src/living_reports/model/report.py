@@ -50,6 +50,8 @@ CitationSource = Literal["query", "api", "url", "observation", "document"]
 MAX_DEPTH = 64
 """The maximum nesting of a free-form value; deeper ones are refused."""
 
+_PIECE_CHARS = 256
+"""The length of the pieces in which `normal_form` converts a text."""
 
 _CANONICAL_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -78,7 +80,26 @@ def as_uuid(text: str) -> str:
 
 def folded(text: str) -> str:
     """Return the form in which titles are compared: NFC, trimmed, casefolded."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text.strip()).casefold())
+    return normal_form("NFC", normal_form("NFC", text.strip()).casefold())
+
+
+def normal_form(form: Literal["NFC", "NFD", "NFKC"], text: str) -> str:
+    """Return the text in a Unicode normal form, in time linear to its length.
+
+    The standard library sorts a run of combining characters in quadratic time, so the text is converted in
+    pieces. They begin at an ASCII character, which combines with nothing before it, where there is one.
+    """
+    if len(text) <= _PIECE_CHARS:
+        return unicodedata.normalize(form, text)
+    pieces = []
+    start = 0
+    while start < len(text):
+        last = start + _PIECE_CHARS
+        nearby = range(min(last, len(text)), last - _PIECE_CHARS // 2, -1)
+        end = next((at for at in nearby if at == len(text) or text[at].isascii()), last)
+        pieces.append(unicodedata.normalize(form, text[start:end]))
+        start = end
+    return "".join(pieces)
 
 
 def canonical(value: Any, depth: int = 0) -> Any:

@@ -17,7 +17,6 @@ Rules:
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -25,7 +24,7 @@ from functools import cached_property
 
 from living_reports.errors import InvalidInputError
 from living_reports.model.fields import SEARCHED
-from living_reports.model.report import Insight, Outline, Section, outline_data
+from living_reports.model.report import Insight, Outline, Section, normal_form, outline_data
 from living_reports.model.selectors import find_insight, find_section
 from living_reports.reading import check, cursor
 from living_reports.reading.compact import Json, Rest, cut, fit, short_ids, size, size_bytes, stated
@@ -364,7 +363,7 @@ def _containing(find: str) -> Callable[[Iterable[str | None]], bool]:
 def _comparable(text: str) -> str:
     if text.isascii():
         return text.lower()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return normal_form("NFC", normal_form("NFC", text).casefold())
 
 
 def _texts(insight: Insight) -> list[str | None]:

@@ -82,18 +82,21 @@ _TOKEN = re.compile(
     r"|(?P<text>[^<]+|<)",
     re.DOTALL,
 )
-_ATTRIBUTE = re.compile(r"([^\s=/>\"']+)(?:\s*=\s*(\"[^\"]*|'[^']*|[^\s>\"']+))?")
-_ALIGNED = re.compile(r"\s*text-align\s*:\s*(left|right|center)\s*;?\s*")
+_ATTRIBUTE = re.compile(r"([^\s=/>\"']+)(?:\s*+=\s*+(\"[^\"]*|'[^']*|[^\s>\"']+))?")
+_ALIGNED = re.compile(r"\s*+text-align\s*+:\s*+(left|right|center)\s*+;?\s*+")
 _ADDRESS = re.compile(r"https?://[^\s<>\"'`|]*[^\s<>\"'`|.,;:!?(){}\[\]*]")
-_TASK = re.compile(r"\s*\[([ xX])\]\s+")
-_TAG = re.compile(r"<[^>]*>")
+_TASK = re.compile(r"\s*+\[([ xX])\]\s++")
+_TAG = re.compile(r"<[^<>]*+>")
+_HEADING = re.compile(r"<h([1-6])\b", re.IGNORECASE)
+_NOT_IN_ANCHORS = re.compile(r"[^\w\- ]")
+_ENDS = {name: re.compile(rf"</{name}\b[^>]*+>?", re.IGNORECASE) for name in _NOTHING_KEPT}
 
 Attributes = dict[str, str]
 
 
 def slug(text: str) -> str:
     """Return the text as an anchor, as GitHub does: `What's new?` becomes `whats-new`."""
-    return re.sub(r"[^\w\- ]", "", text[:MAX_ANCHOR_CHARS].strip().lower()).replace(" ", "-")
+    return _NOT_IN_ANCHORS.sub("", text[:MAX_ANCHOR_CHARS].strip().lower()).replace(" ", "-")
 
 
 def linked(text: str) -> str:
@@ -140,7 +143,7 @@ class Markup:
 
     def rewrite(self, html: str) -> str:
         """Return the rewritten content."""
-        levels = [int(level) for level in re.findall(r"<h([1-6])\b", html, re.IGNORECASE)]
+        levels = [int(level) for level in _HEADING.findall(html)]
         self._lower = self.top - min(levels, default=self.top)
         for token in _tokens(html):
             name = (token["name"] or "").lower()
@@ -243,7 +246,7 @@ def _tokens(html: str) -> Iterator[re.Match[str]]:
         at = token.end()
         name = (token["name"] or "").lower()
         if name in _NOTHING_KEPT and not token["end"]:
-            ended = re.compile(rf"</{re.escape(name)}\b[^>]*>?", re.IGNORECASE).search(html, at)
+            ended = _ENDS[name].search(html, at)
             at = ended.end() if ended else len(html)
         elif name or token["text"]:
             yield token

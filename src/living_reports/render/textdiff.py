@@ -20,6 +20,7 @@ Rules:
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import NamedTuple
@@ -34,7 +35,6 @@ _VERSION_LINE = "*Version "
 _SOURCES = "## Sources"
 _NUMBERED = re.compile(r"\d+\. ")
 _INSIGHT = re.compile(r"\d+\. (?=\*\*\[\d+/10\]\*\* )")
-_CLOSING = re.compile(r"\s+#+\s*$")
 _MARK = re.compile(r"\[(\d+)\]")
 
 
@@ -78,8 +78,9 @@ def _named(outline: Outline | None) -> str:
 def text_diff(old: str, new: str) -> str:
     """Return the unified diff of two Markdown pages; empty if nothing differs."""
     before, after = _lines(old), _lines(new)
+    headings = _Headings(before), _Headings(after)
     hunks = _hunks(_replacements(before, after))
-    return "".join(f"{line}\n" for hunk in hunks for line in _shown(before, after, hunk))
+    return "".join(f"{line}\n" for hunk in hunks for line in _shown(after, hunk, headings))
 
 
 def _lines(text: str) -> list[str]:
@@ -90,22 +91,30 @@ def _lines(text: str) -> list[str]:
 
 def _replacements(before: list[str], after: list[str]) -> Iterator[_Replacement]:
     shift = 0
-    for start, removed, inserted in between_lists(list(_unnumbered(before)), list(_unnumbered(after))):
+    known: dict[str, int] = {}
+    old, new = (list(_unnumbered(lines, known)) for lines in (before, after))
+    for start, removed, inserted in between_lists(old, new):
         end, start_new = start + len(removed), start + shift
         end_new = start_new + len(inserted)
         yield _Replacement(start, before[start:end], start_new, after[start_new:end_new])
         shift += len(inserted) - len(removed)
 
 
-def _unnumbered(lines: list[str]) -> Iterator[str]:
-    """Yield the lines as they are compared: without ranks, and with sources instead of their numbers."""
+def _unnumbered(lines: list[str], known: dict[str, int]) -> Iterator[str]:
+    """Yield the lines as they are compared: without ranks, and with equal numbers for equal sources.
+
+    Args:
+        lines: The lines of a page.
+        known: The numbers of sources that both pages share; new ones are added.
+    """
     first = max((n for n, line in enumerate(lines) if line == _SOURCES), default=len(lines))
-    sources = dict(line.split(". ", 1) for line in lines[first:] if _NUMBERED.match(line))
+    listed = (line.split(". ", 1) for line in lines[first:] if _NUMBERED.match(line))
+    sources = {number: known.setdefault(source, len(known)) for number, source in listed}
     for number, line in enumerate(lines):
         if number > first:
             yield _NUMBERED.sub("", line, count=1) if _NUMBERED.match(line) else line
         elif _INSIGHT.match(line):
-            named = _MARK.sub(lambda mark: f"[{sources.get(mark[1], mark[1])}]", line)
+            named = _MARK.sub(lambda mark: f"[#{sources[mark[1]]}]" if mark[1] in sources else mark[0], line)
             yield _INSIGHT.sub("", named, count=1)
         else:
             yield line
@@ -123,8 +132,10 @@ def _hunks(replacements: Iterable[_Replacement]) -> Iterator[list[_Replacement]]
         yield hunk
 
 
-def _shown(before: list[str], after: list[str], hunk: list[_Replacement]) -> Iterator[str]:
-    heading = _section_at(before, hunk[0].start) or _section_at(after, hunk[0].start_new)
+def _shown(
+    after: list[str], hunk: list[_Replacement], headings: tuple[_Headings, _Headings]
+) -> Iterator[str]:
+    heading = headings[0].above(hunk[0].start) or headings[1].above(hunk[0].start_new)
     yield f"@@ {heading} @@" if heading else "@@ @@"
     at = max(0, hunk[0].start_new - CONTEXT_LINES)
     for replacement in hunk:
@@ -140,7 +151,23 @@ def _marked(mark: str, lines: Iterable[str]) -> Iterator[str]:
     return (f"{mark}{line}" if mark.strip() else f"{mark}{line}".rstrip() for line in lines)
 
 
-def _section_at(lines: list[str], index: int) -> str:
-    """Return the heading of the report or section that a line belongs to."""
-    headings = (line for line in reversed(lines[:index]) if line.startswith(("# ", "## ")))
-    return _CLOSING.sub("", next(headings, "")).lstrip("# ")
+class _Headings:
+    """The headings of the report and of its sections in the lines of a page."""
+
+    def __init__(self, lines: list[str]) -> None:
+        self._lines = lines
+        self._at = [n for n, line in enumerate(lines) if line.startswith(("# ", "## "))]
+
+    def above(self, index: int) -> str:
+        """Return the title of the report or section that a line belongs to; empty if there is none."""
+        count = bisect_left(self._at, index)
+        return _title(self._lines[self._at[count - 1]]) if count else ""
+
+
+def _title(heading: str) -> str:
+    """Return the text of a heading, without the number signs before and after it."""
+    text = heading.rstrip()
+    bare = text.rstrip("#")
+    if bare != text and bare[-1:].isspace():
+        heading = bare.rstrip()
+    return heading.lstrip("# ")

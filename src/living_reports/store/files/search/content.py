@@ -14,19 +14,18 @@ Rules:
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from living_reports.model.fields import PROSE, SEARCHED, SOURCES
-from living_reports.model.report import Citation, Insight, Outline, Section, review_day
+from living_reports.model.report import Citation, Insight, Outline, Section, normal_form, review_day
 
-_TAG = re.compile(r"<[^<>]*>")
+_TAG = re.compile(r"<[^<>]*+>")
 _LINKS = {
-    "](": re.compile(r"\]\(\s*<?([^\s()<>]+(?:\([^\s()<>]*\)[^\s()<>]*)*)"),
-    "]:": re.compile(r"^\s{0,3}\[[^\]\n]+\]:\s*<?([^\s<>]+)", re.MULTILINE),
-    "=": re.compile(r"""(?:href|src)\s*=\s*["']([^"']+)["']""", re.IGNORECASE),
+    "](": re.compile(r"\]\(\s*+<?([^\s()<>]++(?:\([^\s()<>]*+\)[^\s()<>]*+)*+)"),
+    "]:": re.compile(r"^\s{0,3}\[[^\]\n]++\]:\s*+<?([^\s<>]++)", re.MULTILINE),
+    "=": re.compile(r"""(?:href|src)\s*+=\s*+["']([^"']++)["']""", re.IGNORECASE),
     "://": re.compile(r"""(https?://[^\s<>"'`|\\]*[^\s<>"'`|\\.,;:!?)\]}*_])""", re.IGNORECASE),
 }
 """Patterns of links in Markdown, HTML and plain text, by a string that must be present for a match."""
@@ -106,7 +105,7 @@ def _lines(values: Iterable[str]) -> str:
 
 def compared(source: str) -> str:
     """Return sources, one on each line, in the form in which they are compared."""
-    plain = unicodedata.normalize("NFC", source).casefold()
+    plain = normal_form("NFC", source).casefold()
     return "\n".join(
         line.strip().removeprefix("https://").removeprefix("http://").rstrip("/")
         for line in plain.split("\n")

@@ -18,11 +18,12 @@ Rules:
 from __future__ import annotations
 
 import re
-import unicodedata
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
+
+from living_reports.model.report import normal_form
 
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff"
@@ -30,7 +31,7 @@ _UNSPACED = (
 )
 _EMOJI = "\u2300-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff"
 _SINGLE = re.compile(f"([{_UNSPACED}{_EMOJI}])")
-_TOKEN = re.compile(f"[{_UNSPACED}{_EMOJI}]|(?:(?![{_UNSPACED}])[^\\W_])+")
+_TOKEN = re.compile(f"[{_UNSPACED}{_EMOJI}]|(?:(?![{_UNSPACED}{_EMOJI}])[^\\W_])+")
 _ACCENTED = re.compile("[\u00c0-\u024f\u0300-\u03ff\u1e00-\u1fff]")
 """Latin and Greek letters that may have an accent, and accents."""
 _ACCENTS = re.compile("(?<=[a-z\u0370-\u03ff])[\u0300-\u036f]+")
@@ -39,7 +40,11 @@ _UNSEARCHABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ue000\ufe0e\ufe0f]")
 _TERM = re.compile(r'"([^"]*)"(\*?)|(\S+)')
 _OPERATORS = ("AND", "OR", "NOT")
 _IN_WORD = r"[^\W_]"
-_BETWEEN = r"[\W_]"
+_BETWEEN = rf"(?:(?![{_EMOJI}])[\W_])"
+_PATTERN_WORDS = 16
+"""The first words of a phrase that a snippet is looked for by."""
+_SHOWN_TERMS = 32
+"""The first terms of a query that snippets are looked for by."""
 
 SNIPPET_CHARS = 160
 
@@ -51,10 +56,10 @@ def folded(text: str) -> str:
     """Return the text in the form in which texts are compared."""
     if text.isascii():
         return text.lower()
-    plain = unicodedata.normalize("NFKC", text).casefold()
+    plain = normal_form("NFKC", text).casefold()
     if _ACCENTED.search(plain):
-        plain = _ACCENTS.sub("", unicodedata.normalize("NFD", plain))
-    return unicodedata.normalize("NFC", plain).replace("ё", "е")
+        plain = _ACCENTS.sub("", normal_form("NFD", plain))
+    return normal_form("NFC", plain).replace("ё", "е")
 
 
 def searchable(*texts: str) -> str:
@@ -89,15 +94,17 @@ class Term:
     def pattern(self) -> re.Pattern[str]:
         """A pattern that finds the term in a folded text.
 
-        It begins with literal text and looks back afterwards, so that `re` can skip to the literal.
+        It begins with literal text and looks back afterwards, so that `re` can skip to the literal. What is
+        between two words contains no word, so that a match never has to be tried in another way.
         """
-        tokens = _TOKEN.findall(self.text)
+        words = _TOKEN.findall(self.text)
+        tokens = words[:_PATTERN_WORDS]
         inside = re.escape(tokens[0])
         before = "" if _SINGLE.match(tokens[0]) else f"(?<!{_IN_WORD}{inside})"
-        after = "" if self.is_prefix or _SINGLE.match(tokens[-1]) else f"(?!{_IN_WORD})"
+        after = "" if (self.is_prefix and tokens == words) or _SINGLE.match(tokens[-1]) else f"(?!{_IN_WORD})"
         inside += before
         for left, right in pairwise(tokens):
-            gap = "*" if _SINGLE.match(left) or _SINGLE.match(right) else "+"
+            gap = "*+" if _SINGLE.match(left) or _SINGLE.match(right) else "++"
             inside += _BETWEEN + gap + re.escape(right)
         return re.compile(inside + after)
 
@@ -133,7 +140,8 @@ def parse_query(query: str) -> Words:
             parts.append(terms[-1].expression)
     plain = [term.expression for term in terms]
     plain += [f'"{part.lower()}"' for part in parts if part in _OPERATORS]
-    return Words(" ".join(parts), " ".join(plain), tuple(t for t in terms if not t.is_excluded))
+    wanted = dict.fromkeys(term for term in terms if not term.is_excluded)
+    return Words(" ".join(parts), " ".join(plain), tuple(wanted)[:_SHOWN_TERMS])
 
 
 # --- Snippets -----------------------------------------------------------------------------
