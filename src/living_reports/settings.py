@@ -145,7 +145,7 @@ def _secret(name: str) -> str:
     key. A group may read the file, because services get their secrets that way.
     """
     try:
-        with open(os.path.expanduser(name), encoding="utf-8") as file:
+        with open(os.path.expanduser(name), encoding="utf-8-sig") as file:
             mode = os.fstat(file.fileno()).st_mode
             text = file.read(MAX_TOKEN_FILE_CHARS)
     except (OSError, ValueError) as error:

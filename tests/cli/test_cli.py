@@ -113,6 +113,23 @@ def test_a_long_report_comes_whole(root: Path, health: str) -> None:
     assert "--cursor" not in text
 
 
+@pytest.mark.parametrize("given", ["stdin", "file"])
+def test_json_may_begin_with_a_byte_order_mark(root: Path, health: str, tmp_path: Path, given: str) -> None:
+    text = "\ufeff" + json.dumps([{"op": "add_tags", "tags": ["marked"]}])
+    file = tmp_path / "changes.json"
+    file.write_text(text, encoding="utf-8")
+    run_ok(root, "update", health, "--changes", "-" if given == "stdin" else str(file), stdin=text)
+    assert run_json(root, "get", health)["tags"][-1] == "marked"
+
+
+def test_imported_markdown_may_begin_with_a_byte_order_mark(root: Path, tmp_path: Path) -> None:
+    file = tmp_path / "plan.md"
+    file.write_bytes(b"\xef\xbb\xbf---\r\ntitle: Plan\r\n---\r\n\r\n## Risks\r\n\r\nNone.\r\n")
+    run_ok(root, "import", str(file))
+    sections = run_json(root, "get", "Plan", "--view", "full")["sections"]
+    assert [section["title"] for section in sections] == ["Introduction", "Risks"]
+
+
 def test_a_summary_for_a_person(root: Path, health: str) -> None:
     text = run_ok(root, "get", health, "--view", "summary")
     assert text.splitlines()[0] == "Checkout health"

@@ -178,6 +178,18 @@ def test_lines_that_are_no_messages_do_not_end_it(tmp_path: Path) -> None:
     assert b"Traceback" not in log
 
 
+def test_a_byte_order_mark_before_a_line_is_skipped(tmp_path: Path) -> None:
+    mark = b"\xef\xbb\xbf"
+    with start_server(tmp_path, stderr=subprocess.PIPE, initialized=False) as wire:
+        wire.send(mark + json.dumps(INITIALIZE).encode())
+        assert wire.receive()["result"]["serverInfo"]["name"] == "living-reports"
+        wire.send(mark, b" " + mark + b" " + json.dumps(INITIALIZED).encode())
+        wire.send(mark + json.dumps(tool_call(2, "list_reports")).encode())
+        assert wire.receive()["id"] == 2
+        _, log = wire.process.communicate(timeout=30)
+    assert log == b""
+
+
 def test_a_line_over_the_limit_is_thrown_away(tmp_path: Path) -> None:
     with start_server(tmp_path, stderr=subprocess.PIPE) as wire:
         wire.send(json.dumps(tool_call(2, "get_report", report="x" * MAX_LINE_BYTES)).encode())

@@ -231,6 +231,12 @@ def test_a_token_file_that_everybody_can_read_is_refused(tmp_path: Path) -> None
     assert TOKEN not in text
 
 
+def test_a_token_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    file = token_file(tmp_path, f"\ufeff{TOKEN}\r\n")
+    with start_http_server(tmp_path, "--token-file", str(file)) as server:
+        assert post(server, Authorization=f"Bearer {TOKEN}").status == 400
+
+
 # --- How it ends -------------------------------------------------------------------------
 
 

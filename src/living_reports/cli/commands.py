@@ -181,7 +181,7 @@ def read_json(file: str, option: str) -> Any:
     """
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
-        return json.loads(text)
+        return json.loads(text.removeprefix("\ufeff"))
     except OSError as error:
         raise InvalidInputError(
             f"{option}: {file} cannot be read: {error.strerror}.",

@@ -12,6 +12,7 @@ Rules:
 - A line that is not a message is logged, and refused under its id where it has one: without an answer its
   sender would wait for a time-out. A cut emoji is enough for that: JavaScript writes half of one as a lone
   surrogate, which is not valid Unicode. Neither the answer nor the log repeats the line.
+- A byte order mark at the beginning of a line is skipped: some shells write one before the first line.
 - A line that would need too much memory to parse is not parsed: one over `MAX_LINE_BYTES` is discarded while
   it is read, one of more than `MAX_WEIGHT` values afterwards. Its two ends are kept, since clients write the
   id of a request there.
@@ -30,6 +31,7 @@ reader, and the reasons are marked SDK below:
 from __future__ import annotations
 
 import asyncio
+import codecs
 import concurrent.futures
 import json
 import logging
@@ -316,7 +318,7 @@ def _chunks() -> Iterator[bytes]:
 
 
 def split_lines(chunks: Iterable[bytes]) -> Iterator[Line]:
-    r"""Yield the lines in these bytes, without their newlines and without empty ones.
+    r"""Yield the lines in these bytes, without newlines and byte order marks; empty lines are skipped.
 
     >>> list(split_lines([b'{"a":', b'1}\n{"b"', b":2}"]))
     [b'{"a":1}', b'{"b":2}']
@@ -347,7 +349,7 @@ class _LineInParts:
             del self._kept[END_BYTES:-END_BYTES]
 
     def take(self) -> Line:
-        line, length = bytes(self._kept).strip(), self._length
+        line, length = bytes(self._kept).strip().removeprefix(codecs.BOM_UTF8).lstrip(), self._length
         self._kept.clear()
         self._length = 0
         if length > MAX_LINE_BYTES:
