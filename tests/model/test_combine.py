@@ -155,7 +155,7 @@ def test_a_title_in_brackets_stays_within_the_limit() -> None:
 
 def test_each_insight_also_cites_the_version_that_it_was_copied_from() -> None:
     fork = combined(HEALTH)
-    origin = Citation(source="url", url=f"report://{HEALTH.report_id}/v/4", title="Health", accessed_at=NOW)
+    origin = Citation(source="url", url=f"report://{HEALTH.report_id}/v/4", title="Health")
     for old, new in zip(HEALTH.insights, fork.insights, strict=True):
         assert new.citations == [*old.citations, origin]
         assert new.supporting_queries == old.supporting_queries

@@ -225,7 +225,7 @@ def test_citations_are_numbered_listed_and_linked_both_ways() -> None:
     ]
     assert [e["href"] for e in found.all("a", role="doc-backlink")] == ["#cite.1.1", "#cite.2.1", "#cite.2.2"]
     first, second = (e["text"] for e in found.all("li") if e.get("id", "").startswith("source."))
-    assert " ".join(first.split()).startswith("1CI https://example.org/ci?a=1&b=2 url · seen 2026-11-20")
+    assert " ".join(first.split()).startswith("1CI https://example.org/ci?a=1&b=2 url · accessed 2026-11-20")
     assert " ".join(second.split()).startswith("2execution 01b2 query · snowflake")
     assert len(found.all("a", href=CITED["url"], rel="noopener noreferrer")) == 2
 

@@ -56,7 +56,7 @@ Builds are *slow*.
 
 ## Sources
 
-1. CI dashboard — <https://example.org/ci> — seen 2026-11-20 (url)
+1. CI dashboard — <https://example.org/ci> — accessed 2026-11-20 (url)
 2. `01b2` (query, snowflake)
 """
 
@@ -120,9 +120,13 @@ def test_a_title_stays_a_heading_of_one_line() -> None:
         ({"source": "observation"}, "1. (observation)"),
         (
             {"source": "url", "url": "https://a.b", "accessed_at": "2026-11-23T10:00:59.123456+01:00"},
-            "1. <https://a.b> — seen 2026-11-23 09:00 UTC (url)",
+            "1. <https://a.b> — accessed 2026-11-23 09:00 UTC (url)",
         ),
-        ({"source": "observation", "observed_at": "at noon"}, "1. seen at noon (observation)"),
+        ({"source": "observation", "observed_at": "at noon"}, "1. observed at noon (observation)"),
+        (
+            {"source": "api", "endpoint": "e", "accessed_at": "2026-11-20", "observed_at": "2026-11-19"},
+            "1. `e` — accessed 2026-11-20 — observed 2026-11-19 (api)",
+        ),
         ({"source": "api", "provider": "x", "endpoint": "/v1", "description": "d"}, "1. d — `/v1` (api, x)"),
     ],
 )

@@ -303,7 +303,7 @@ def _new_insight(run: _Run, change: Change) -> Insight:
     dates = {name: settled(asked[name], run.now) for name in DAYS if name in asked}
     insight = Insight(
         insight_id=run.new_id(),
-        citations=_complete(asked.get("citations", ()), run.now),
+        citations=_complete(asked.get("citations", ())),
         created_at=run.now,
         updated_at=run.now,
         metadata=dates,
@@ -328,7 +328,7 @@ def _edit_insight(run: _Run, change: Change) -> Outline:
     kept = {name: value for name, value in new.metadata.items() if name not in change.clear}
     new = _updated(new, {"metadata": kept | dates})
     if "citations" in asked or "citations" in change.clear:
-        new = _cited(new, _complete(asked.get("citations", ()), run.now))
+        new = _cited(new, _complete(asked.get("citations", ())))
     return _replaced_item(run.outline, insight, new)
 
 
@@ -358,7 +358,7 @@ def _remove_insight(run: _Run, change: Change) -> Outline:
 
 def _add_citation(run: _Run, change: Change) -> Outline:
     insight = _insight_of(run, change)
-    new = complete_citation(change.fields["citation"], run.now)
+    new = complete_citation(change.fields["citation"])
     cited = insight if new in insight.citations else insight.with_citations([*insight.citations, new])
     return _replaced_item(run.outline, insight, cited)
 
@@ -406,11 +406,11 @@ def _placed_insight(run: _Run, change: Change, ids: list[str], insight: Insight)
     return _placed(ids, insight.insight_id, change, lambda s, path: run.insight(s, path).insight_id)
 
 
-def _complete(given: Iterable[dict[str, str]], now: str) -> list[Citation]:
+def _complete(given: Iterable[dict[str, str]]) -> list[Citation]:
     """Return the complete citations without duplicates."""
     found: list[Citation] = []
     for each in given:
-        citation = complete_citation(each, now)
+        citation = complete_citation(each)
         if citation not in found:
             found.append(citation)
     return found

@@ -271,11 +271,9 @@ def citations(value: object, path: str) -> list[dict[str, str]]:
     return [citation(each, f"{path}[{i}]") for i, each in enumerate(items(value, path))]
 
 
-def complete_citation(given: dict[str, str], now: str) -> Citation:
-    """Return the citation with its `source`, and with `accessed_at` for a URL or an API."""
-    source = citation_source(given)
-    dated = {"accessed_at": now} if source in ("url", "api") else {}
-    return Citation(**(dated | given | {"source": source}))  # type: ignore[arg-type]
+def complete_citation(given: dict[str, str]) -> Citation:
+    """Return the citation with its `source`. No time is added: nothing shows that the source was read."""
+    return Citation(**(given | {"source": citation_source(given)}))  # type: ignore[arg-type]
 
 
 def citation_source(given: dict[str, str]) -> str:

@@ -112,7 +112,7 @@ def _copied_insight(insight: Insight, source: Outline, now: str, new_id: str) ->
     address = report_address(source.report_id, source.outline_version)
     if any(citation.url == address for citation in insight.citations):
         return copy
-    origin = Citation(source="url", url=address, title=source.title, accessed_at=now)
+    origin = Citation(source="url", url=address, title=source.title)
     return copy.with_citations([*insight.citations, origin])
 
 

@@ -240,7 +240,7 @@ def _source(source: Source) -> str:
         source.kind,
         escape(source.provider),
         source.page and f"page {escape(source.page)}",
-        source.seen and f"seen {_time(source.seen)}",
+        *(f"{label} {_time(text)}" for label, text in source.times),
     ]
     return f'{_spaced(lead)} <span class="facts">{_dotted(facts)}</span>'
 

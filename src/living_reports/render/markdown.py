@@ -145,7 +145,7 @@ def _source(source: Source) -> str:
         _one_line(source.description),
         place and _place(place),
         source.page and f"page {_one_line(source.page)}",
-        source.seen and f"seen {_time(source.seen)}",
+        *(f"{label} {_time(text)}" for label, text in source.times),
     ]
     return " — ".join(fact for fact in facts if fact) + f" ({kind})" if any(facts) else f"({kind})"
 

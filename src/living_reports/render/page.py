@@ -80,7 +80,7 @@ class Source(NamedTuple):
         kind: The kind of the citation, such as `url` or `query`.
         provider: The system that answered.
         page: The page in a document.
-        seen: The time at which the source was read.
+        times: The labelled times that the citation states, such as when the source was accessed.
     """
 
     title: str
@@ -91,7 +91,7 @@ class Source(NamedTuple):
     kind: str
     provider: str
     page: str
-    seen: str
+    times: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -193,5 +193,9 @@ def _source(citation: Citation) -> Source:
         kind=citation.source,
         provider=citation.provider or "",
         page=citation.page or "",
-        seen=citation.accessed_at or citation.observed_at or "",
+        times=[
+            (label, text)
+            for label, text in (("accessed", citation.accessed_at), ("observed", citation.observed_at))
+            if text
+        ],
     )
