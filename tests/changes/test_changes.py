@@ -115,6 +115,7 @@ EFFECTS: list[tuple[Fields, Callable[[Outcome], object], object]] = [
         (0, {"review_by": "2026-12-07"}),
     ),
     ({"op": "edit_insight", "insight": "1111", "importance": "9"}, lambda o: insight_of(o).importance, 9),
+    ({"op": "edit_insight", "insight": "1111", "importance": 9.0}, lambda o: insight_of(o).importance, 9),
     ({"op": "edit_insight", "insight": I1, "summary": "new"}, lambda o: insight_of(o).summary, "new"),
     ({"op": "edit_insight", "insight": I1, "status": "killed"}, lambda o: insight_of(o).status, "killed"),
     (

@@ -11,7 +11,7 @@ Rules:
   op: nothing is dropped silently.
 - Every parser takes the raw value and its path and returns the value in the form that the
   program uses, or raises an `InvalidInputError` with the path and the valid values.
-- Numbers are not accepted as text. Integers are also accepted as digits.
+- Numbers are not accepted as text. Integers are also accepted as digits, and as numbers such as 8.0.
 - No text contains a lone surrogate or a NUL; a text of one line contains no control character.
 
     >>> [change] = parse_changes([{"op": "edit_insight", "insight": "5f9d12ab", "importance": "8"}])
@@ -173,8 +173,10 @@ def _require_characters(words: str, path: str) -> None:
 
 
 def importance(value: object, path: str) -> int:
-    """Parse an importance from 0 to 10, as an integer or as digits."""
+    """Parse an importance from 0 to 10, as an integer, as a number such as 8.0, or as digits."""
     if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,9}", value.strip()):
+        value = int(value)
+    if isinstance(value, float) and value.is_integer():
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 10:
         problem = f"an integer from 0 to 10 is expected, not {quoted(value)}."

@@ -13,6 +13,8 @@ Rules:
     {'report': 'Health', 'version': 3}
     >>> check_arguments(BY_NAME["get_report"], {"report_id": "Health"})
     InvalidInputError: get_report has no parameter "report_id".
+    >>> as_declared(BY_NAME["list_reports"], {"tags": "ops", "stale": "true"})
+    ({'tags': ['ops'], 'stale': True}, ['stale: sent as text, read as JSON. …', 'tags: …'])
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from pydantic_core import from_json
+
 from living_reports.errors import InvalidInputError, TooLargeError
-from living_reports.server.tools import Schema, Tool
+from living_reports.server.tools import CITATION, INSIGHT, OBJECTS, Schema, Tool
 
 VERSIONS = frozenset({"version", "expected_version", "to_version", "since", "undo"})
 """Parameters for which 0 is not stated either."""
@@ -35,6 +39,118 @@ MAX_CALL_CHARS = 16_000_000
 """The size limit of all texts of a call together: that of a report."""
 MAX_DIGITS = 18
 MAX_QUOTED = 60
+MAX_PATHS = 5
+"""In one warning."""
+
+ITEMS: dict[str, Schema] = {"citations": CITATION, "insights": INSIGHT}
+"""The items of lists whose schema in a change is cut to plain objects, to keep the tool list small."""
+JSON_BRACKETS = ("[]", "{}", '""')
+JSON_BEGINNINGS = ('["', "['", "[{", '{"')
+
+
+def as_declared(tool: Tool, raw: dict[str, Any] | None) -> tuple[dict[str, Any], list[str]]:
+    """Return the arguments in their declared form where they can be read in it, and warnings that say so.
+
+    Nothing is refused here: any other value stays as it is, and its error names its path.
+    """
+    reader = _Reader()
+    arguments = reader.members("", raw or {}, tool["inputSchema"])
+    return arguments, reader.warnings()
+
+
+class _Reader:
+    """Reads values in their declared form, and notes the paths of those that came in another one.
+
+    Attributes:
+        texts: The paths at which a text was read as JSON.
+        lone: The paths at which a lone item was read as a list.
+    """
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.lone: list[str] = []
+
+    def members(self, path: str, given: dict[str, Any], schema: Schema) -> dict[str, Any]:
+        """Return an object with its declared members read."""
+        declared = schema.get("properties", {})
+        return {
+            name: self.read(f"{path}{name}", value, _full(name, declared[name]))
+            if name in declared
+            else value
+            for name, value in given.items()
+        }
+
+    def read(self, path: str, value: Any, schema: Schema) -> Any:
+        """Return a value in the form that its schema declares, or else as it is."""
+        kind = schema.get("type")
+        if kind == "integer":
+            return _whole(value)
+        if kind in ("array", "object", "boolean") and isinstance(value, str) and value.strip():
+            value = self._parsed(path, value, schema)
+        if kind == "object" and isinstance(value, dict):
+            return self.members(f"{path}.", value, schema)
+        return self._listed(path, value, schema["items"]) if kind == "array" else value
+
+    def _parsed(self, path: str, text: str, schema: Schema) -> Any:
+        """Return the value of JSON in a text, or the text if its type is not the declared one."""
+        try:
+            value = from_json(text, allow_inf_nan=False)
+        except ValueError:
+            return text
+        if schema["type"] == "array":
+            item = schema["items"]["type"]
+            fits = _is_texts(value) if item == "string" else isinstance(value, list | dict)
+        else:
+            fits = isinstance(value, dict if schema["type"] == "object" else bool)
+        if not fits:
+            return text
+        self.texts.append(path)
+        return value
+
+    def _listed(self, path: str, value: Any, items: Schema) -> Any:
+        """Return a list with its items read; a lone item is a list of one."""
+        if isinstance(value, dict) if items["type"] == "object" else _is_plain(value):
+            self.lone.append(path)
+            value = [value]
+        if not isinstance(value, list):
+            return value
+        return [self.read(f"{path}[{i}]", item, items) for i, item in enumerate(value)]
+
+    def warnings(self) -> list[str]:
+        """Return the warnings, one of each kind."""
+        kinds = (
+            (self.texts, "sent as text, read as JSON. Send JSON itself where the schema says so."),
+            (self.lone, "sent without a list, read as a list of one."),
+        )
+        return [f"{_paths(paths)}: {what}" for paths, what in kinds if paths]
+
+
+def _full(name: str, schema: Schema) -> Schema:
+    return schema | {"items": ITEMS[name]} if schema == OBJECTS and name in ITEMS else schema
+
+
+def _whole(value: Any) -> Any:
+    """Return the whole number that digits or a number such as 3.0 mean, or else the value as it is."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    number = _digits(value.strip()) if isinstance(value, str) else value
+    return number if isinstance(number, int) else value
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _is_plain(value: Any) -> bool:
+    """Return whether the value is a text that cannot be meant as JSON."""
+    if not isinstance(value, str) or not (text := value.strip()) or text == "null":
+        return False
+    return text[0] + text[-1] not in JSON_BRACKETS and not text.startswith(JSON_BEGINNINGS)
+
+
+def _paths(paths: list[str]) -> str:
+    more = len(paths) - MAX_PATHS
+    return ", ".join(paths[:MAX_PATHS]) + (f" and {more} more" if more > 0 else "")
 
 
 def check_arguments(tool: Tool, raw: dict[str, Any] | None) -> dict[str, Any]:
@@ -137,7 +253,7 @@ def _digits(text: str) -> int | str:
 
 
 def _integer(path: str, value: Any, schema: Schema) -> int:
-    number = _digits(value.strip()) if isinstance(value, str) else value
+    number = _whole(value)
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 10**MAX_DIGITS:
         raise _wrong_type(path, value, "a whole number, 0 or more")
     return number
@@ -178,8 +294,8 @@ CHECKS: dict[str, Callable[[str, Any, Schema], Any]] = {
 
 def _wrong_type(path: str, value: Any, expected: str) -> InvalidInputError:
     hint = f"Give {path} as {expected}."
-    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
-        hint = f"Give {path} as JSON itself, not as text that holds JSON."
+    if isinstance(value, str) and expected.startswith("an "):
+        hint += " Send JSON itself; this text is not JSON of that type."
     return InvalidInputError(f"{path} must be {expected}, not {_kind(value)}.", hint=hint, path=path)
 
 

@@ -32,7 +32,7 @@ from living_reports.errors import (
     ReportNotFoundError,
     RequestError,
 )
-from living_reports.server.arguments import check_arguments
+from living_reports.server.arguments import as_declared, check_arguments
 from living_reports.server.tools import BY_NAME, TOOLS, Tool
 from living_reports.server.worker import Worker
 
@@ -92,9 +92,11 @@ class ToolCalls:
         self, tool: Tool, raw: dict[str, Any] | None, context: Context, progress: Progress | None = None
     ) -> types.CallToolResult:
         is_write = not tool["annotations"]["readOnlyHint"]
+        warnings: list[str] = []
         try:
             with defects_logged(tool["name"]):
-                arguments = check_arguments(tool, raw)
+                declared, warnings = as_declared(tool, raw)
+                arguments = check_arguments(tool, declared)
                 client = client_name(context, self._name)
 
                 def call(library: Library) -> dict[str, Any]:
@@ -108,12 +110,19 @@ class ToolCalls:
                     return answer
 
                 answer = await self._worker.run(call, arguments.get("report", ""))
+                answer = _with_warnings(answer, warnings)
                 return types.CallToolResult(content=[_text(answer)], structured_content=answer)
         except ReportError as error:
-            return types.CallToolResult(content=[_text(error.answer())], is_error=True)
+            refusal = {"error": _with_warnings(error.answer()["error"], warnings)}
+            return types.CallToolResult(content=[_text(refusal)], is_error=True)
         finally:
             if is_write and self.written is not None:
                 self.written()
+
+
+def _with_warnings(answer: dict[str, Any], warnings: list[str]) -> dict[str, Any]:
+    """Return an answer or an error with warnings about the arguments in front of its own."""
+    return answer | {"warnings": warnings + answer.get("warnings", [])} if warnings else answer
 
 
 def client_name(context: Context, name: str = "") -> str:
