@@ -16,7 +16,7 @@ import math
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ DEFAULT_LOCK_TIMEOUT_SECONDS = 30.0
 MAX_LOCK_TIMEOUT_SECONDS = 86_400.0
 SOURCES_VARIABLE = "LIVING_REPORTS_SOURCES"
 TOKEN_VARIABLE = "LIVING_REPORTS_TOKEN"
+ORIGINS_VARIABLE = "LIVING_REPORTS_ALLOWED_ORIGINS"
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,1000}")
 """The characters and the length of a bearer token that cannot be guessed."""
 
@@ -114,6 +115,11 @@ def _source(name: str) -> Path:
             path=SOURCES_VARIABLE,
         )
     return folder
+
+
+def load_origins(given: Sequence[str] = (), environ: Mapping[str, str] = os.environ) -> Sequence[str]:
+    """Return the origins whose web pages may connect over HTTP, as stated."""
+    return given or environ.get(ORIGINS_VARIABLE, "").split()
 
 
 def load_token(file: str = "", environ: Mapping[str, str] = os.environ) -> str:

@@ -23,7 +23,7 @@ from living_reports.errors import InvalidInputError
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, GetReport
 from living_reports.server import serve_http
-from living_reports.server.http import transport_security
+from living_reports.server.http import own_names
 from living_reports.server.tools import TOOLS
 from living_reports.settings import Settings
 from support.http_server import HttpServer, clean_environment, start_http_server
@@ -34,11 +34,11 @@ WRITERS_OF_EACH_KIND = 2
 LINES = 6
 
 
-def post(server: HttpServer, **headers: str) -> HTTPResponse:
+def post(server: HttpServer, method: str = "POST", **headers: str) -> HTTPResponse:
     """Return the answer to a plain request."""
     usual = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
     connection = HTTPConnection("127.0.0.1", server.port, timeout=30)
-    connection.request("POST", "/mcp", body="{}", headers=usual | headers)
+    connection.request(method, "/mcp", body="{}", headers=usual | headers)
     response = connection.getresponse()
     response.read()
     connection.close()
@@ -159,25 +159,203 @@ def token_file(folder: Path, text: str = f"{TOKEN}\n", mode: int = 0o600) -> Pat
     return file
 
 
-FOREIGN = [{"Host": "evil.example"}, {"Host": "127.0.0.1:1", "Origin": "http://evil.example"}]
+@pytest.fixture(scope="module")
+def friendly_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HttpServer]:
+    """A server that wants a token, and lets the pages of two other origins in."""
+    folder = tmp_path_factory.mktemp("friendly")
+    options = ["--allow-origin", "https://Notes.example/", "--allow-origin", "http://localhost:6274"]
+    with start_http_server(folder, *options, LIVING_REPORTS_TOKEN=TOKEN) as server:
+        yield server
 
 
-@pytest.mark.parametrize("headers", FOREIGN)
-def test_a_web_page_elsewhere_cannot_reach_it(open_server: HttpServer, headers: dict[str, str]) -> None:
-    assert post(open_server, **headers).status in (403, 421)
+def status(server: HttpServer, *headers: str, version: str = "1.1") -> int:
+    """Return the status of the answer to these headers; PORT stands for the port of the server."""
+    lines = [
+        f"POST /mcp HTTP/{version}",
+        *(header.replace("PORT", str(server.port)) for header in headers),
+        "Content-Type: application/json",
+        "Accept: application/json, text/event-stream",
+        "Content-Length: 2",
+        "Connection: close",
+    ]
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+        client.sendall("\r\n".join([*lines, "", "{}"]).encode("latin-1"))
+        with client.makefile("rb") as answer:
+            return int(answer.readline().split()[1])
 
 
-def test_an_address_that_it_is_bound_to_is_one_of_its_names() -> None:
-    security = transport_security("2001:DB8::7")
-    assert security.enable_dns_rebinding_protection
-    assert {"[2001:db8::7]", "[2001:db8::7]:*", "localhost:*", "127.0.0.1"} < set(security.allowed_hosts)
-    assert set(security.allowed_origins) == {f"http://{host}" for host in security.allowed_hosts}
+IN = 400
+"""The status of a request that got in, and asked for nothing."""
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:80", "localhost", "localhost:9", "[::1]:80"])
-def test_this_machine_has_several_names(open_server: HttpServer, host: str) -> None:
-    # 400: it got in, and asked for nothing.
-    assert post(open_server, Host=host, Origin=f"http://{host}").status == 400
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1:PORT", "localhost:PORT", "[::1]:PORT", "127.0.0.1", "localhost", "[::1]"),
+        *("LOCALHOST:PORT", "LocalHost", "localhost.:PORT", "[0:0:0:0:0:0:0:1]:PORT", "localhost:0PORT"),
+        *("localhost:9", "localhost:"),
+    ],
+)
+def test_a_host_is_a_name_of_this_machine_on_any_port(open_server: HttpServer, host: str) -> None:
+    assert status(open_server, f"Host: {host}") == IN
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "evil.example:PORT", "localhost.evil.example", "127.0.0.1.evil.example:PORT"),
+        *(
+            "localhost:PORT@evil.example",
+            "localhost:80@evil.example",
+            "localhost@evil.example",
+            "a@localhost",
+        ),
+        *("evil.example#localhost", "localhost/", "localhost:80:80", "localhost:x", "localhost:99999"),
+        *(
+            "localhost..",
+            "127.1",
+            "2130706433",
+            "0",
+            "0.0.0.0:PORT",
+            "[::]:PORT",
+            "::1",
+            "[::1",
+            "[localhost]",
+        ),
+        *(
+            "[::ffff:127.0.0.1]:PORT",
+            "[::1%25lo]:PORT",
+            "http://localhost:PORT",
+            "localhost, evil.example",
+            "",
+        ),
+    ],
+)
+def test_any_other_host_is_refused(open_server: HttpServer, host: str) -> None:
+    assert status(open_server, f"Host: {host}") in ([421, 400] if not host else [421])
+
+
+def test_a_request_without_a_host_is_refused(open_server: HttpServer) -> None:
+    assert status(open_server, version="1.0") == 421
+    for hosts in (["localhost", "evil.example"], ["evil.example", "localhost"]):
+        # 400: the HTTP parser may refuse two hosts itself; the body never reaches the protocol.
+        assert status(open_server, *(f"Host: {host}" for host in hosts)) in (400, 421)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("http://127.0.0.1:PORT", "http://localhost:PORT", "http://[::1]:PORT", "HTTP://LOCALHOST:PORT"),
+        *("http://localhost.:PORT", "http://[0:0::1]:PORT"),
+    ],
+)
+def test_the_own_origin_of_the_server_is_let_in(open_server: HttpServer, origin: str) -> None:
+    assert status(open_server, "Host: localhost:PORT", f"Origin: {origin}") == IN
+
+
+OTHER_ORIGINS = [
+    *(
+        "http://localhost:3000",
+        "http://127.0.0.1:3000",
+        "http://[::1]:1",
+        "http://localhost",
+        "http://localhost:",
+    ),
+    *(
+        "https://localhost:PORT",
+        "https://localhost",
+        "ws://localhost:PORT",
+        "localhost:PORT",
+        "//localhost:PORT",
+    ),
+    *("http://localhost:80@evil.example", "http://localhost:PORT@evil.example", "http://a@localhost:PORT"),
+    *("http://evil.example", "http://evil.example:PORT", "http://localhost.evil.example:PORT"),
+    *(
+        "http://localhost:PORT/",
+        "http://localhost:PORT/x",
+        "http://localhost:PORT?x",
+        "http://localhost:PORT#x",
+    ),
+    *("http://localhost:PORT http://evil.example", "http://localhost:PORT,http://evil.example"),
+    *("http://localhost:PORT.evil.example", "http://evil.example\\@localhost:PORT", "http:/localhost:PORT"),
+    *("null", "NULL", "", "*", "http://", "http://:PORT", "file://", "about:blank", "http://127.1:PORT"),
+]
+
+
+@pytest.mark.parametrize("origin", OTHER_ORIGINS)
+def test_any_other_origin_is_refused(open_server: HttpServer, origin: str) -> None:
+    assert status(open_server, "Host: localhost:PORT", f"Origin: {origin}") == 403
+
+
+def test_one_foreign_origin_among_several_is_refused(open_server: HttpServer) -> None:
+    own, foreign = "Origin: http://localhost:PORT", "Origin: http://evil.example"
+    for origins in ([own, foreign], [foreign, own]):
+        assert status(open_server, "Host: localhost:PORT", *origins) == 403
+
+
+@pytest.mark.parametrize("name", ["2001:DB8::7", "Reports.Example."])
+def test_the_address_that_it_is_bound_to_is_one_of_its_names(name: str) -> None:
+    named = own_names(name)
+    assert named == {"127.0.0.1", "localhost", "::1", {"2": "2001:db8::7", "R": "reports.example"}[name[0]]}
+    assert own_names("0.0.0.0") == own_names("::") == set()
+
+
+# --- Pages of other origins --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://notes.example", "https://notes.example:443", "http://localhost:6274"]
+)
+def test_an_allowed_origin_is_let_in(friendly_server: HttpServer, origin: str) -> None:
+    headers = ["Host: localhost:PORT", f"Origin: {origin}", f"Authorization: Bearer {TOKEN}"]
+    assert status(friendly_server, *headers) == IN
+    assert status(friendly_server, *headers[:2]) == 401
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "http://notes.example",
+        "https://notes.example:8443",
+        "http://localhost:3000",
+        "https://a.notes.example",
+    ],
+)
+def test_what_is_like_an_allowed_origin_is_refused(friendly_server: HttpServer, origin: str) -> None:
+    headers = ["Host: localhost:PORT", f"Origin: {origin}", f"Authorization: Bearer {TOKEN}"]
+    assert status(friendly_server, *headers) == 403
+
+
+def test_a_browser_lets_the_pages_of_an_allowed_origin_read_the_answers(friendly_server: HttpServer) -> None:
+    origin = "https://notes.example"
+    answer = post(friendly_server, Origin=origin, Authorization=f"Bearer {TOKEN}")
+    assert answer.headers["Access-Control-Allow-Origin"] == origin
+    assert "Mcp-Session-Id" in answer.headers["Access-Control-Expose-Headers"]
+    asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    asked = post(friendly_server, method="OPTIONS", Origin=origin, **asks)
+    assert (asked.status, asked.headers["Access-Control-Allow-Origin"]) == (200, origin)
+    assert "authorization" in asked.headers["Access-Control-Allow-Headers"]
+    assert post(friendly_server, method="OPTIONS", Origin="https://evil.example", **asks).status == 403
+
+
+def test_origins_may_come_from_the_environment(tmp_path: Path) -> None:
+    allowed = "https://notes.example  http://localhost:6274"
+    with start_http_server(tmp_path, LIVING_REPORTS_ALLOWED_ORIGINS=allowed) as server:
+        for origin in allowed.split():
+            assert status(server, "Host: localhost:PORT", f"Origin: {origin}") == IN
+        assert status(server, "Host: localhost:PORT", "Origin: http://localhost:1") == 403
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "null", "notes.example", "https://notes.example/page", "https://*.example"]
+)
+def test_a_value_that_is_no_origin_is_refused(tmp_path: Path, origin: str) -> None:
+    text = refused(tmp_path, "--http", "0", "--allow-origin", origin)
+    assert "is not an origin" in text
+    assert "is not an origin" in refused(tmp_path, "--http", "0", LIVING_REPORTS_ALLOWED_ORIGINS=origin)
+
+
+# --- Tokens ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
@@ -217,7 +395,7 @@ def test_the_refusal_says_what_to_do(tmp_path: Path) -> None:
     assert "--token-file or LIVING_REPORTS_TOKEN" in text
 
 
-@pytest.mark.parametrize("option", ["--host", "--token-file"])
+@pytest.mark.parametrize("option", ["--host", "--token-file", "--allow-origin"])
 def test_options_of_http_say_nothing_to_stdio(tmp_path: Path, option: str) -> None:
     assert f"{option} only works with --http." in refused(tmp_path, option, "localhost")
 

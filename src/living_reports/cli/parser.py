@@ -204,6 +204,14 @@ def _serve(parser: Parser) -> None:
         metavar="FILE",
         help="with --http: serve only clients that send the token in it (default: LIVING_REPORTS_TOKEN)",
     )
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="with --http: web pages of this origin may connect, too; may be repeated "
+        "(default: LIVING_REPORTS_ALLOWED_ORIGINS, with blanks between them)",
+    )
     parser.add_argument("--as", dest="name", default="", metavar="NAME", help="author name to record")
 
 

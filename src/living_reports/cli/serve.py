@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from living_reports.errors import InvalidInputError
-from living_reports.settings import load_settings, load_token
+from living_reports.settings import load_origins, load_settings, load_token
 
 LOCALHOST = "127.0.0.1"
 
@@ -24,14 +24,23 @@ def run(options: argparse.Namespace) -> int:
         _refuse_http_options(options)
         server.serve_stdio(settings, name=options.name)
     else:
-        token = load_token(options.token_file)
         server.serve_http(
-            settings, options.http, host=options.host or LOCALHOST, token=token, name=options.name
+            settings,
+            options.http,
+            host=options.host or LOCALHOST,
+            token=load_token(options.token_file),
+            name=options.name,
+            origins=load_origins(options.allow_origin),
         )
     return 0
 
 
 def _refuse_http_options(options: argparse.Namespace) -> None:
-    for path, value in (("--host", options.host), ("--token-file", options.token_file)):
+    given = {
+        "--host": options.host,
+        "--token-file": options.token_file,
+        "--allow-origin": options.allow_origin,
+    }
+    for path, value in given.items():
         if value:
             raise InvalidInputError(f"{path} only works with --http.", hint="Add --http PORT.", path=path)

@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from living_reports.settings import Settings
 
 
@@ -23,17 +25,27 @@ def serve_stdio(settings: Settings, name: str = "") -> None:
     stdio.serve_stdio(settings, name)
 
 
-def serve_http(settings: Settings, port: int, *, host: str, token: str = "", name: str = "") -> None:
+def serve_http(
+    settings: Settings,
+    port: int,
+    *,
+    host: str,
+    token: str = "",
+    name: str = "",
+    origins: Sequence[str] = (),
+) -> None:
     """Serve many clients over HTTP, at `http://<host>:<port>/mcp`; with a token only those that send it.
 
+    Web pages of these origins may connect, too.
+
     Raises:
-        InvalidInputError: Other machines could connect, and there is no token.
+        InvalidInputError: Other machines could connect, and there is no token; or an origin is invalid.
         KeyboardInterrupt: SIGINT ended it.
         SystemExit: The address or the port is not available.
     """
     from living_reports.server import http
 
-    http.serve_http(settings, port, host=host, token=token, name=name)
+    http.serve_http(settings, port, host=host, token=token, name=name, origins=origins)
 
 
 __all__ = ["serve_http", "serve_stdio"]
