@@ -248,6 +248,14 @@ def test_events_that_brought_or_took_a_text(library: Library) -> None:
     assert found(library, text="never") == []
 
 
+@pytest.mark.parametrize("text", ["a\nb", "a\r\nb"])
+def test_line_ends_of_the_text_do_not_matter(library: Library, text: str) -> None:
+    report = create_report(library)
+    update_report(library, report, replace_content("a\r\nb"))
+    update_report(library, report, replace_content("a\nb, too", "Latency"))
+    assert found(library, text=text) == [3, 2]
+
+
 def test_a_text_that_moves_was_taken_and_brought(library: Library) -> None:
     report = create_report(library)
     update_report(

@@ -600,3 +600,9 @@ def test_every_answer_is_json(report: Outline) -> None:
     for name in ("summary", "sections", "insights", "full", "markdown"):
         answer = report_view(report, today=TODAY, view=name)
         assert json.loads(json.dumps(answer)) == answer
+
+
+@pytest.mark.parametrize(("kept", "find"), [("a\r\nb", "A\nB"), ("a\nb", "a\r\nb"), ("a\r\nb", "a\r\nb")])
+def test_line_ends_of_a_text_to_find_do_not_matter(kept: str, find: str) -> None:
+    found = report_view(outline([section(0x10, content=kept)], []), today=TODAY, find=find)
+    assert [row["content"] for row in found["sections"]] == [kept]

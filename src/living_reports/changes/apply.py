@@ -10,6 +10,9 @@ Rules:
   original. An item that was changed and changed back is the original object again. A section
   also differs if its list of insights does.
 - The commit sets `updated_at` and `outline_version` of the outline.
+- Line ends (LF, CRLF, CR) are alike when a text is sought. New text in a content takes the
+  content's line ends, those of the replaced text first.
+- Texts are searched and replaced in linear time.
 
     >>> changes = parse_changes([{"op": "append_text", "section": "Risks", "text": "None new."}])
     >>> apply_changes(outline, changes, now="2026-11-23T10:00:00+00:00", new_id=new_id).applied
@@ -20,10 +23,13 @@ from __future__ import annotations
 
 import heapq
 import json
+import re
+import unicodedata
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import zip_longest
+from itertools import chain, repeat, zip_longest
 from operator import attrgetter, is_
 from typing import Any, TypeVar
 
@@ -50,6 +56,11 @@ _MOST_HITS = 5
 _MOST_NEAR = 3
 _AROUND_CHARS = 30
 _COMPARED_CHARS = 80
+_EXACT_CHARS = 1_000
+"""The length up to which a text that looks like `find` is shown whole."""
+_LINE_END = re.compile("\r\n?|\n")
+_LOOKS = {**dict.fromkeys("‘’‚‛`´′", "'"), **dict.fromkeys("“”„‟«»″", '"'), "\u2212": "-"}
+"""Characters that people and programs put in the place of others, beside those of `_form`."""
 _LIKENESS = 0.4
 """The least share of three-letter pieces that a similar line has in common with `find`."""
 
@@ -218,8 +229,8 @@ def _edit_section(run: _Run, change: Change) -> Outline:
 def _edit_text(run: _Run, change: Change) -> Outline:
     section, asked = _section_of(run, change), change.fields
     content, find, replace = section.content or "", asked["find"], asked["replace"]
-    growth = content.count(find) * (len(replace.encode()) - len(find.encode()))
-    if growth > 0 and _prose_bytes(section) + growth > MAX_SECTION_BYTES:
+    before = _prose_bytes(section)
+    if before + _least_growth(content, find, replace) > max(before, MAX_SECTION_BYTES):
         raise too_large(change.at("replace"), MAX_SECTION_BYTES, "bytes per section")
     text = replaced(
         content,
@@ -229,12 +240,21 @@ def _edit_text(run: _Run, change: Change) -> Outline:
         path=change.at("find"),
         if_missed=_hint_if_missed(section, find),
     )
-    return _replaced_item(run.outline, section, _updated(section, {"content": text or None}))
+    new = _updated(section, {"content": text or None})
+    _require_fits(new, before, change)
+    return _replaced_item(run.outline, section, new)
+
+
+def _least_growth(content: str, find: str, replace: str) -> int:
+    """Return the least number of bytes that replacing all hits adds, without making the result."""
+    sought = _with_lf(find)
+    longest = len(sought.encode()) + sought.count("\n")
+    return _with_lf(content).count(sought) * (len(_with_lf(replace).encode()) - longest)
 
 
 def _hint_if_missed(section: Section, find: str) -> str:
     """Return the hint for a text that the section's content does not contain."""
-    if find in (section.notes or ""):
+    if _with_lf(find) in _with_lf(section.notes or ""):
         return "The notes contain it; edit_section replaces notes as a whole."
     return "" if section.content else "The section has no content; add some with append_text or edit_section."
 
@@ -290,7 +310,7 @@ def _prose_bytes(section: Section) -> int:
 def _require_fits(section: Section, before: int, change: Change) -> None:
     """Raise if a section grew beyond its limit; a larger one may still be edited if it does not grow."""
     if before < _prose_bytes(section) > MAX_SECTION_BYTES:
-        grown = next((name for name in ("text", *PROSE) if name in change.fields), PROSE[-1])
+        grown = next((name for name in ("text", "replace", *PROSE) if name in change.fields), PROSE[-1])
         raise too_large(change.at(grown), MAX_SECTION_BYTES, "bytes per section")
 
 
@@ -511,23 +531,54 @@ def replaced(
         ItemNotFoundError: `find` does not occur; `near` lists similar lines as `{line, text}`.
         InvalidInputError: It occurs several times and `everywhere` is false; see `candidates`.
     """
-    first = content.find(find)
+    plain, sought = _with_lf(content), _with_lf(find)
+    first = plain.find(sought)
     if first < 0:
-        raise ItemNotFoundError(
-            f"{path}: the section's content does not contain {quoted(find)}.",
-            hint=if_missed or "Copy the text exactly as get_report shows it.",
-            path=path,
-            near=_similar_lines(content, find),
-        )
-    if not everywhere and content.find(find, first + 1) >= 0:
-        count = max(2, content.count(find))
+        raise _missed(plain, sought, path, if_missed)
+    if not everywhere and plain.find(sought, first + 1) >= 0:
+        count = max(2, plain.count(sought))
         raise refuse(
             path,
             f"the section's content contains {quoted(find)} {count} times.",
             hint="Make find longer until it occurs once, or set all to true.",
-            candidates=_hits(content, find),
+            candidates=_hits(plain, sought),
         )
-    return content.replace(find, replace)
+    return "".join(_spliced(content, plain, sought, replace))
+
+
+def _with_lf(text: str) -> str:
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _spliced(content: str, plain: str, find: str, replace: str) -> Iterator[str]:
+    """Yield the pieces of the content with each hit of `find` replaced.
+
+    Args:
+        content: The content with its own line ends.
+        plain: The content with LF.
+        find: A text with LF that occurs in `plain`.
+        replace: The text that takes its place.
+    """
+    pairs = [found.start() - number for number, found in enumerate(re.finditer("\r\n", content))]
+    usual, done, at = _line_end(content), 0, plain.find(find)
+    while at >= 0:
+        after = at + len(find)
+        start, end = at + bisect_left(pairs, at), after + bisect_left(pairs, after)
+        yield content[done:start]
+        yield _with_line_ends(replace, chain(_LINE_END.findall(content[start:end]), repeat(usual)))
+        done, at = end, plain.find(find, after)
+    yield content[done:]
+
+
+def _line_end(text: str) -> str:
+    """Return the most frequent line end of a text; empty if it has none."""
+    found = Counter(_LINE_END.findall(text)).most_common(1)
+    return found[0][0] if found else ""
+
+
+def _with_line_ends(text: str, ends: Iterator[str]) -> str:
+    """Return the text with these line ends; an empty one keeps that of the text."""
+    return _LINE_END.sub(lambda found: next(ends) or found[0], text)
 
 
 def appended(content: str, text: str) -> str:
@@ -546,6 +597,88 @@ def _hits(content: str, find: str) -> list[dict[str, Any]]:
         found.append({"line": content.count("\n", 0, at) + 1, "text": cut(around)})
         at = content.find(find, at + 1)
     return found
+
+
+def _missed(content: str, find: str, path: str, if_missed: str) -> ItemNotFoundError:
+    """Return the error for a text that does not occur; all with LF."""
+    alike = list(_look_alikes(content, find.strip()))
+    hint = if_missed or "Copy the text exactly as get_report shows it."
+    if alike:
+        hint = f"{_difference(alike[0][1], find.strip())} Copy find from near."
+    rows = [{"line": line, "text": _shown(exact, find.strip())} for line, exact in alike]
+    return ItemNotFoundError(
+        f"{path}: the section's content does not contain {quoted(find)}.",
+        hint=hint,
+        path=path,
+        near=rows or _similar_lines(content, find),
+    )
+
+
+def _look_alikes(content: str, find: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and the exact text of the first places that look like `find`."""
+    seen, origins = _as_seen(content)
+    sought = _as_seen(find)[0].strip()
+    at = seen.find(sought) if sought else -1
+    for _ in range(_MOST_NEAR):
+        if at < 0:
+            return
+        start, last = origins[at], origins[at + len(sought) - 1]
+        yield content.count("\n", 0, start) + 1, content[start : last + 1]
+        at = seen.find(sought, at + len(sought))
+
+
+def _as_seen(text: str) -> tuple[str, list[int]]:
+    """Return what a reader sees of a text, with white space as one space, and where each character is from.
+
+    Characters that look alike have one form, invisible ones none; capitals do not count.
+    """
+    forms = {char: _form(char) for char in set(text)}
+    seen: list[str] = []
+    origins: list[int] = []
+    for index, char in enumerate(text):
+        form = forms[char]
+        if form != " " or not seen or seen[-1] != " ":
+            seen += form
+            origins += [index] * len(form)
+    return "".join(seen), origins
+
+
+def _form(char: str) -> str:
+    if char.isspace():
+        return " "
+    if unicodedata.category(char) == "Pd":
+        return "-"
+    if unicodedata.category(char) == "Cf" or "\ufe00" <= char <= "\ufe0f":
+        return ""
+    return _LOOKS.get(char) or unicodedata.normalize("NFKD", char).casefold()
+
+
+def _difference(exact: str, find: str) -> str:
+    """Return a sentence about the first difference of a text from the one that was sought."""
+    at = _common(exact, find)
+    if at == len(exact) == len(find):
+        return "The white space around find differs."
+    return f"The content has {_named(exact[at : at + 1])} where find has {_named(find[at : at + 1])}."
+
+
+def _common(one: str, other: str) -> int:
+    """Return the length of the common beginning of two texts."""
+    shorter = min(len(one), len(other))
+    return next((at for at in range(shorter) if one[at] != other[at]), shorter)
+
+
+def _named(char: str) -> str:
+    return (
+        f"U+{ord(char):04X} ({unicodedata.name(char, 'a control character').lower()})" if char else "nothing"
+    )
+
+
+def _shown(exact: str, find: str) -> str:
+    """Return a text that looks like the sought one; of a long one only the first difference."""
+    if len(exact) <= _EXACT_CHARS:
+        return exact
+    at = _common(exact, find)
+    return exact[max(0, at - _AROUND_CHARS) : at + _AROUND_CHARS]
 
 
 def _similar_lines(content: str, find: str) -> list[dict[str, Any]]:

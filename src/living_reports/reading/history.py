@@ -301,7 +301,7 @@ class TextFilter:
     """
 
     def __init__(self, text: str, outline_at: Callable[[int], Outline]) -> None:
-        self._text = folded(text)
+        self._text = _comparable(text)
         self._outline_at = outline_at
         self._after: Outline | None = None
 
@@ -312,7 +312,7 @@ class TextFilter:
         try:
             return self._is_changed_by(event)
         except (ReportError, DeltaError):
-            return any(self._text in folded(words) for words in _all_texts(event.delta))
+            return any(self._text in _comparable(words) for words in _all_texts(event.delta))
 
     def _is_changed_by(self, event: Event) -> bool:
         after = self._after
@@ -332,7 +332,11 @@ class TextFilter:
     def _count(self, item: Any) -> int:
         if isinstance(item, Section | Insight):
             item = item.model_dump(exclude=set(NOT_WORDS), exclude_none=True)
-        return sum(folded(words).count(self._text) for words in _all_texts(item))
+        return sum(_comparable(words).count(self._text) for words in _all_texts(item))
+
+
+def _comparable(text: str) -> str:
+    return folded(text.replace("\r\n", "\n"))
 
 
 def _items(outline: Outline) -> dict[str, Any]:

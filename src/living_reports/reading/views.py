@@ -355,12 +355,13 @@ def ranked(insights: Iterable[Insight]) -> list[Insight]:
 
 
 def _containing(find: str) -> Callable[[Iterable[str | None]], bool]:
-    """Return a test for texts of which one contains this text; case and Unicode form are ignored."""
+    """Return a test for texts of which one contains this text, in any case, Unicode form and line ends."""
     wanted = _comparable(find)
     return lambda texts: any(wanted in _comparable(text) for text in texts if text)
 
 
 def _comparable(text: str) -> str:
+    text = text.replace("\r\n", "\n")
     if text.isascii():
         return text.lower()
     return normal_form("NFC", normal_form("NFC", text).casefold())
