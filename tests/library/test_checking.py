@@ -229,6 +229,8 @@ def test_nothing_is_said_of_files_outside_the_allowed_folders(
     citing(library, *({"path": p} for p in paths), *({"path": p, "response_hash": stated} for p in paths))
     assert [c.get("response_hash") for c in cited(library)] == [None] * 3 + [stated] * 3
     assert codes(library) == []
+    unchecked = library.check_report(CheckReport("Health"))["unchecked"]
+    assert unchecked == [{"source": path, "reason": OUTSIDE} for path in paths]
 
 
 def test_without_allowed_folders_no_file_is_looked_at(tmp_path: Path) -> None:
@@ -238,6 +240,51 @@ def test_without_allowed_folders_no_file_is_looked_at(tmp_path: Path) -> None:
     citing(library, {"path": str(file)})
     assert "response_hash" not in cited(library)[0]
     assert codes(library) == []
+
+
+# --- Sources that were not looked at --------------------------------------------------------
+
+OUTSIDE = "outside the folders of LIVING_REPORTS_SOURCES"
+
+
+def test_sources_that_were_not_looked_at_are_listed(library: Library, evidence: Path, tmp_path: Path) -> None:
+    (evidence / "fine.csv").write_bytes(b"fine")
+    (evidence / "plot.png").write_bytes(b"plot")
+    gone = "00000000-0000-4000-8000-000000000001"
+    content = "![a](plot.png) ![b](gone.png) ![c](/etc/c.png) ![d](https://a.b/d.png) ![e](my%20plot.png)"
+    citations = [{"path": "fine.csv"}, {"path": "/etc/run.csv"}, {"path": "late.csv"}]
+    citations += [{"url": f"report://{gone}/v/1"}, {"url": "https://a.b"}]
+    insight = {"summary": "Measured ![f](f.png)", "citations": citations}
+    create_report(library, sections=[{"title": "Errors", "content": content, "insights": [insight]}])
+    (evidence / "late.csv").write_bytes(b"it was not there when it was cited")
+    answer = library.check_report(CheckReport("Health"))
+    assert answer["findings"] == []
+    missing = "missing, too large or not readable"
+    assert [(row["source"], row["reason"]) for row in answer["unchecked"]] == [
+        ("/etc/run.csv", OUTSIDE),
+        ("late.csv", "cited without its sha256"),
+        (f"report://{gone}", "there is no such report, or it cannot be read"),
+        ("gone.png", missing),
+        ("/etc/c.png", OUTSIDE),
+        ("my%20plot.png", missing),
+        ("f.png", missing),
+    ]
+
+
+def test_many_unchecked_sources_leave_room_for_findings(library: Library) -> None:
+    citations = [{"path": f"/etc/{number}/" + "x" * 400} for number in range(100)]
+    insights = [{"summary": f"Finding {number}", "citations": citations} for number in range(30)]
+    create_report(library, sections=[{"title": "Errors", "insights": [*insights, {"summary": "Uncited"}]}])
+    answer = library.check_report(CheckReport("Health"))
+    assert (len(answer["unchecked"]), answer["unchecked_more"]) == (20, 80)
+    assert len(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))) <= 20_000
+    assert answer["findings"]
+
+
+def test_an_archived_insight_needs_no_sources(library: Library) -> None:
+    insight = {"summary": "Measured", "status": "archived", "citations": [{"path": "/etc/run.csv"}]}
+    create_report(library, sections=[{"title": "Errors", "insights": [insight]}])
+    assert "unchecked" not in library.check_report(CheckReport("Health"))
 
 
 # --- Other reports ------------------------------------------------------------------------

@@ -177,6 +177,86 @@ def test_images_come_from_allowed_folders_only(tmp_path: Path) -> None:
     assert "data:image" not in pages["without"]
 
 
+@pytest.fixture
+def evidence(tmp_path: Path) -> Path:
+    folder = tmp_path / "evidence"
+    folder.mkdir()
+    (folder / "plot.png").write_bytes(PIXEL)
+    return folder
+
+
+PLOT = [{"title": "Plot", "content": "![a plot](plot.png)"}]
+
+
+@pytest.fixture
+def illustrated(tmp_path: Path, evidence: Path) -> Library:
+    return Library(tmp_path / "illustrated", sources=[evidence])
+
+
+def test_the_page_of_an_old_version_does_not_show_the_image_of_today(
+    illustrated: Library, evidence: Path
+) -> None:
+    report = create_report(illustrated, sections=PLOT)
+    complete = Path(render(illustrated, format="html")["path"])
+    before = complete.read_bytes()
+    assert b"data:image/png" in before
+    update_report(illustrated, report, append_text("Later.", "Plot"))
+    (evidence / "plot.png").write_bytes(PIXEL + b"another")
+    answer = render(illustrated, format="html", version=1)
+    page = Path(answer["path"]).read_text(encoding="utf-8")
+    assert "data:image" not in page
+    assert "[image not shown: a plot]" in page
+    assert answer["warnings"] == [
+        "Images not shown: plot.png (the files may have changed since version 1). "
+        "The file name says so; a complete page made earlier is kept."
+    ]
+    assert complete.read_bytes() == before
+
+
+def test_markdown_of_an_old_version_says_that_its_images_may_be_newer(illustrated: Library) -> None:
+    report = create_report(illustrated, sections=PLOT)
+    assert "warnings" not in render(illustrated)
+    update_report(illustrated, report, append_text("Later.", "Plot"))
+    for more in ({}, {"to_file": True}):
+        answer = render(illustrated, version=1, **more)
+        [warning] = answer["warnings"]
+        assert warning == "The image files may have changed since version 1: plot.png."
+        text = answer.get("text") or Path(answer["path"]).read_text(encoding="utf-8")
+        assert f"> {warning}" in text
+
+
+def test_a_page_without_an_image_does_not_replace_the_page_with_it(
+    illustrated: Library, evidence: Path
+) -> None:
+    report = create_report(illustrated, sections=PLOT)
+    complete = render(illustrated, format="html")
+    assert "warnings" not in complete
+    before = Path(complete["path"]).read_bytes()
+    elsewhere = Library(folder_store(illustrated).reports_root)
+    answer = render(elsewhere, format="html")
+    assert Path(complete["path"]).read_bytes() == before
+    assert Path(answer["path"]).name == "report-v1-1-image-missing.html"
+    assert answer["warnings"] == [
+        "Images not shown: plot.png (outside the folders of LIVING_REPORTS_SOURCES). "
+        "The file name says so; a complete page made earlier is kept."
+    ]
+    (evidence / "plot.png").unlink()
+    [warning] = render(illustrated, format="html")["warnings"]
+    assert "missing, too large or of another type" in warning
+    assert Path(complete["path"]).read_bytes() == before
+    assert illustrated.audit_report(AuditReport(report, verify=True))["verified"]["ok"]
+
+
+def test_images_outside_and_missing_ones_are_told_apart(illustrated: Library) -> None:
+    prose = "".join(f"![]({name})" for name in ("/etc/a.png", "gone.png", "b.png", "c.png", "d.png"))
+    create_report(illustrated, sections=[{"title": "Plot", "content": prose + "![](https://a.b/c.png)"}])
+    assert render(illustrated, format="html")["warnings"] == [
+        "Images not shown: /etc/a.png (outside the folders of LIVING_REPORTS_SOURCES); "
+        "gone.png, b.png, c.png and 1 more (missing, too large or of another type). "
+        "The file name says so; a complete page made earlier is kept."
+    ]
+
+
 # --- Errors -------------------------------------------------------------------------------
 
 

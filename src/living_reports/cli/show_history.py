@@ -126,6 +126,14 @@ def findings(terminal: Terminal, answer: Answer) -> None:
         terminal.paragraph(row["message"], first="  ")
         if row.get("hint"):
             terminal.paragraph(row["hint"], "dim", first="  ")
+    unchecked = answer.get("unchecked", [])
+    if unchecked:
+        terminal.line()
+        terminal.line("Not looked at:", "bold")
+    for row in unchecked:
+        terminal.paragraph(f"{one_line(row['source'])}: {row['reason']}", first="  ")
+    if hidden := answer.get("unchecked_more"):
+        terminal.line(f"  … and {hidden} more", "dim")
     warnings(terminal, answer)
     more(terminal, answer)
 

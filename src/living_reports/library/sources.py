@@ -74,6 +74,11 @@ class Sources:
                 digest.update(chunk)
             return digest.hexdigest()
 
+    def can_read(self, path: str, limit_bytes: int = MAX_HASHED_BYTES) -> bool:
+        """Return True if there is such a file within the limit, and it may and can be read."""
+        with self._opened(path, limit_bytes) as file:
+            return file is not None
+
     @contextmanager
     def _opened(self, path: str, limit_bytes: int) -> Iterator[BinaryIO | None]:
         for place in self._places(path):

@@ -59,7 +59,7 @@ class _Writer:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.prose = Prose(page.images)
+        self.prose = Prose(page.images, page.left_out)
         self.anchors = [self.prose.anchor(part.title) for part in page.parts]
         self.short = short_ids(page.outline)
         self.mentions: dict[int, int] = {}

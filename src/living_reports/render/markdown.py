@@ -32,6 +32,8 @@ def render(page: Page) -> bytes:
     """Return the page in UTF-8."""
     outline = page.outline
     blocks = [f"# {_one_line(outline.title)}", f"*{_facts(outline)}*"]
+    if page.note:
+        blocks.append(f"> {_one_line(page.note)}")
     if page.as_file:
         blocks.insert(0, _front_matter(outline, page.head_sha256))
     for part in page.parts:

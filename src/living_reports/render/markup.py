@@ -10,12 +10,12 @@ Rules:
   text could cost an HTML parser unbounded time and memory.
 - The highest heading gets the level `top`; the others follow it, down to 6. A heading gets an anchor made
   from its text.
-- A table scrolls inside its own box. An image that cannot be embedded is replaced by its description, with
-  a link if it has an address. A bare address becomes a link, and `[ ]` a check box.
+- A table scrolls inside its own box. An image that cannot be embedded is replaced by a link if it
+  has an address, else by a note with its description. A bare address becomes a link, and `[ ]` a check box.
 - One pass over the text, in time linear to its length.
 
     >>> Markup(top=3, anchor=slug, embed=lambda src: None).rewrite("<h1>One<p>two <img src=//a alt=b>")
-    '<h3 id="one">One<p>two b</p></h3>'
+    '<h3 id="one">One<p>two [image not shown: b]</p></h3>'
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from html import escape, unescape
 
 MAX_DEPTH = 100
 MAX_ANCHOR_CHARS = 100
+MAX_NAME_CHARS = 80
 
 
 def _names(text: str) -> frozenset[str]:
@@ -234,7 +235,10 @@ class Markup:
         source, description = attributes.get("src", ""), attributes.get("alt", "").strip()
         if uri := self.embed(source):
             return _tag("img", {"src": uri, "alt": description} | _only(attributes, "title"))
-        if not _ADDRESS.fullmatch(source) or self._inside({"a"}):
+        if not _ADDRESS.fullmatch(source):
+            name = description or source.rsplit("/", 1)[-1][:MAX_NAME_CHARS]
+            return escape(f"[image not shown: {name}]" if source else description, quote=False)
+        if self._inside({"a"}):
             return escape(description, quote=False)
         return f"{_tag('a', {'href': source})}{escape(description or source, quote=False)}</a>"
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import NamedTuple
@@ -104,8 +104,10 @@ class Page:
         status: The status of the insights shown; `all` shows every one.
         head_sha256: The hash of the event that made the version, if it is known.
         as_file: Whether the page must identify itself because it leaves the store.
-        images: Reads local images. An image that it does not return is replaced by its description.
+        images: Reads local images. An image that it does not return is replaced by a note in the text.
         progress: Called after each part.
+        note: A sentence to show at the beginning of a page of text.
+        left_out: The sources of the images that the page does not show; filled by the format.
     """
 
     outline: Outline
@@ -115,6 +117,8 @@ class Page:
     as_file: bool = False
     images: ImageReader | None = None
     progress: Progress | None = None
+    note: str = ""
+    left_out: dict[str, None] = field(default_factory=dict, compare=False)
 
     @cached_property
     def parts(self) -> list[Part]:

@@ -25,9 +25,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, unquote_to_bytes
 
-from living_reports.model.report import ContentFormat
+from living_reports.model.report import ContentFormat, Outline
 from living_reports.render.markup import ATTRIBUTES, BLOCKS, INLINE, Markup, linked, slug
-from living_reports.render.page import ImageReader
+from living_reports.render.page import ImageReader, is_web_address
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -42,6 +42,7 @@ _KINDS = {
     "image/webp": re.compile(rb"RIFF....WEBP", re.DOTALL),
 }
 _EMBEDDED = re.compile(r"data:image/(png|jpeg|gif|webp);base64,[A-Za-z0-9+/]+={0,2}")
+_IMAGE = re.compile(r"!\[|<img", re.IGNORECASE)
 _LINK = re.compile(r"(https?://|mailto:|#)[^\s\x00-\x20]*", re.IGNORECASE)
 _NUMBER = re.compile(r"-?[0-9]{1,4}")
 
@@ -63,10 +64,16 @@ _OURS: Mapping[str, Mapping[str, frozenset[str]]] = {
 
 
 class Prose:
-    """Converts the content of one page to HTML, and keeps its anchors unique."""
+    """Converts the content of one page to HTML, and keeps its anchors unique.
 
-    def __init__(self, images: ImageReader | None = None) -> None:
+    Args:
+        images: Reads local images.
+        left_out: Receives the sources of the images that are not shown. Images on the web are links instead.
+    """
+
+    def __init__(self, images: ImageReader | None = None, left_out: dict[str, None] | None = None) -> None:
         self._images = images
+        self._left_out = {} if left_out is None else left_out
         self._image_bytes_left = MAX_IMAGES_BYTES
         self._anchors: Counter[str] = Counter()
 
@@ -95,12 +102,29 @@ class Prose:
         data = _decoded(source) if source[:5].lower() == "data:" else self._read(source)
         kind = next((kind for kind, start in _KINDS.items() if start.match(data)), None) if data else None
         if not data or not kind or len(data) > self._image_bytes_left:
+            if source and not is_web_address(source):
+                self._left_out[source] = None
             return None
         self._image_bytes_left -= len(data)
         return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
     def _read(self, source: str) -> bytes | None:
         return self._images(unquote(source)) if self._images and source else None
+
+
+def local_images(outline: Outline) -> list[str]:
+    """Return the sources of the images that a report shows from files, each once."""
+    found: dict[str, None] = {}
+    prose = Prose(left_out=found)
+    for section in outline.sections:
+        if section.content and section.content_format != "plain" and _IMAGE.search(section.content):
+            prose.block(section.content, section.content_format, top=3)
+        if section.notes and _IMAGE.search(section.notes):
+            prose.block(section.notes, "markdown", top=3)
+    for insight in outline.insights:
+        if _IMAGE.search(insight.summary):
+            prose.line(insight.summary)
+    return [source for source in found if source[:5].lower() != "data:"]
 
 
 def _decoded(uri: str) -> bytes | None:

@@ -387,6 +387,8 @@ CHECK_REPORT: Tool = {
         version=INTEGER,
         ok=BOOLEAN,
         findings=ARRAY,
+        unchecked=ARRAY,
+        unchecked_more=INTEGER,
         warnings=ARRAY,
         next_cursor=STRING,
     ),
