@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from living_reports.errors import InvalidInputError
@@ -20,7 +20,14 @@ from living_reports.library.requests import GetReport
 from living_reports.model.report import Insight, review_day
 from living_reports.reading.check import is_stale
 from living_reports.store.files.search.content import compared
-from living_reports.store.files.search.words import best_matches, folded, parse_query
+from living_reports.store.files.search.words import (
+    TOKENIZER,
+    Words,
+    best_matches,
+    folded,
+    parse_query,
+    searchable,
+)
 from support.library_reports import append_text, create_report, set_title, update_report
 from support.search import TODAY, Finder, create_with_text, sections_with_text
 
@@ -35,6 +42,10 @@ TEXTS = {
     "Korean": "한국어 검색에서 찾기",
     "Thai": "การค้นหาภาษาไทย",
     "Hindi": "हिन्दी में खोज",
+    "Arabic": "قَالَ مُحَمَّدٌ: أَهْلاً بِكُم إِلَى الـمـكـتـبة، وَٱلْقُرْآنُ شُؤُون",
+    "Persian": "گزارش یک سالهٔ کتابخانه",
+    "Hebrew": "שָׁלוֹם עֲלֵיכֶם וּבְרָכָה",
+    "Soft": "Donau\u00addampf\u00adschiff",
     "Emoji": "launched🚀🔥 and shipped ❤️",
     "Wide": "ＦＵＬＬ width ﬁle",
     "Code": "log4j-core 2.17.1, C++ and CVE-2021-44228 (jndiLookup)",
@@ -57,6 +68,19 @@ FOUND = [
     ("검색", "Korean"),
     ("ภาษา", "Thai"),
     ("हिन्दी", "Hindi"),
+    ("محمد", "Arabic"),
+    ("قال", "Arabic"),
+    ("اهلا بكم", "Arabic"),
+    ("الى المكتبه", "Arabic"),
+    ("والقران", "Arabic"),
+    ("شوون", "Arabic"),
+    ("مُحَمَّد", "Arabic"),
+    ("يك ساله", "Persian"),
+    ("كتاب*", "Persian"),
+    ("שלום", "Hebrew"),
+    ("וברכה עליכם", "Hebrew"),
+    ("עֲלֵיכֶם", "Hebrew"),
+    ("donaudampfschiff", "Soft"),
     ("🚀", "Emoji"),
     ("🔥 shipped", "Emoji"),
     ("❤", "Emoji"),
@@ -112,23 +136,150 @@ def test_a_query_that_makes_no_sense_is_searched_as_plain_words(scripts: Finder,
     assert scripts.titles("and NOT cve") == ["Emoji"]
 
 
-def test_a_broken_query_still_finds_its_words(scripts: Finder) -> None:
-    assert scripts.titles('"jndiLookup') == ["Code"]
-    assert scripts.titles("C++ (jndiLookup") == ["Code"]
+BROKEN = [
+    '"jndiLookup',
+    "C++ (jndiLookup",
+    '"jndiLookup core',
+    "core:jndiLookup",
+    "NEAR(jndiLookup core)",
+    "NEAR(jndiLookup core, 5)",
+    "NEAR (jndiLookup core",
+    "jndiLookup AND (",
+    "jndiLookup AND OR core",
+    "NOT jndiLookup",
+    "jndiLookup AND, core",
+    "jndiLookup OR NOT core",
+    "((jndiLookup) core",
+    "jndiLookup()",
+    "core{jndiLookup}",
+    "jndiLookup^core^2",
+    '"jndiLookup" "core',
+    'jndiLookup" 17 "core',
+    "jndiLookup-core*",
+    "(" * 500 + "jndiLookup" + ")" * 500,
+    "jndiLookup AND OR " * 200,
+]
 
 
-@given(st.text(max_size=40))
+@pytest.mark.parametrize("query", BROKEN)
+def test_a_broken_query_still_finds_its_words_and_shows_them(scripts: Finder, query: str) -> None:
+    assert scripts.titles(query) == ["Code"]
+    [match] = scripts.matches(query)
+    assert match["snippet"] in f"Findings {TEXTS['Code']}"
+
+
+@pytest.mark.parametrize(
+    ("query", "titles"),
+    [
+        ("(naive OR jndiLookup) AND core", ["Code"]),
+        ("and NOT (launched OR shipped)", ["Code"]),
+        ("and AND NOT launched", ["Code"]),
+        ("and NOT launched OR naive", ["Code", "German"]),
+        ('("core 2" OR zebra) version', []),
+        ('("core 2" OR zebra) cve', ["Code"]),
+        ("core-and NOT shipped", ["Code"]),
+        ("core-and NOT cve", []),
+        ('"core and" jndiLookup', []),
+    ],
+)
+def test_operators_brackets_and_quotes_are_understood(scripts: Finder, query: str, titles: list[str]) -> None:
+    assert sorted(scripts.titles(query)) == titles
+
+
+def test_words_joined_by_punctuation_are_a_phrase_if_a_report_has_it(
+    library: Library, finder: Finder
+) -> None:
+    create_with_text(library, "Joined", "a log4j-core release")
+    create_with_text(library, "Apart", "the core of log4j")
+    assert finder.titles("log4j-core") == ["Joined"]
+    assert sorted(finder.titles("core/log4j")) == ["Apart", "Joined"]
+    pages = [finder.answer("core/log4j", limit=1)]
+    pages.append(finder.answer("core/log4j", limit=1, cursor=pages[0]["next_cursor"]))
+    assert sorted(page["reports"][0]["title"] for page in pages) == ["Apart", "Joined"]
+
+
+LETTERS = st.characters(categories=["L", "N"]) | st.sampled_from("aéßёΆأةىשָ漢字ไทย🔥")
+WORD = st.text(LETTERS, min_size=1, max_size=6).filter(
+    lambda word: folded(word).strip() and word not in ("AND", "OR", "NOT", "NEAR")
+)
+STRAY = st.text("()[]{}:;,.!?*^-+/|&'~@#$%=<>\\ ", max_size=3)
+BETWEEN = st.sampled_from(
+    [" ", "  ", ":", "-", " AND ", " OR ", " (", ") ", " AND (", " NEAR(", " OR OR ", "\n"]
+)
+
+
+@st.composite
+def texts_and_queries(draw: st.DrawFn) -> tuple[str, str]:
+    """A text of words, and a query of some of them with anything between."""
+    words = draw(st.lists(WORD, min_size=1, max_size=8))
+    text = "".join(word + draw(st.sampled_from([" ", ", ", "\n", "; "])) for word in words)
+    wanted = draw(st.lists(st.sampled_from(words), min_size=1, max_size=5))
+    query = draw(st.sampled_from(["", "NOT ", '"', "NEAR("]))
+    for word in wanted:
+        query += draw(STRAY) + word + draw(STRAY) + draw(BETWEEN)
+    quote = "" if '"' in query else ' "'
+    return text, query + draw(st.sampled_from(["", " NOT", " AND", ")", "]", quote]))
+
+
+@given(texts_and_queries())
+@settings(max_examples=300)
+@example(("צה״ל של מח״ט", 'מח"ט צה"ל'))
+def test_any_query_made_of_the_words_of_a_text_finds_it(pair: tuple[str, str]) -> None:
+    text, query = pair
+    words = parse_query(query)
+    connection = sqlite3.connect(":memory:")
+    try:
+        connection.execute(f'CREATE VIRTUAL TABLE texts USING fts5 (text, tokenize = "{TOKENIZER}")')
+        connection.execute("INSERT INTO texts VALUES (?)", (searchable(text),))
+        found = matching(connection, words)
+    finally:
+        connection.close()
+    assert found is not None
+    assert best_matches([text], found.wanted, 1)
+
+
+def matching(connection: sqlite3.Connection, words: Words | None) -> Words | None:
+    """The query, or what it falls back to, that finds something."""
+    while words is not None and words.expression:
+        query = "SELECT count(*) FROM texts WHERE texts MATCH ?"
+        if connection.execute(query, (words.expression,)).fetchone()[0]:
+            return words
+        words = words.otherwise
+    return None
+
+
+PARTS = [*'()" :^\0-', "AND", "OR", "NOT", " NOT ", " OR ", " (", ") ", "NEAR(", "a", "b*"]
+
+
+@given(st.text(max_size=40) | st.lists(st.sampled_from(PARTS), max_size=300).map("".join))
 def test_any_text_is_a_query(text: str) -> None:
     words = parse_query(text)
     connection = sqlite3.connect(":memory:")
     try:
         connection.execute("CREATE VIRTUAL TABLE texts USING fts5 (text)")
-        if words.expression:
-            query = "SELECT count(*) FROM texts WHERE texts MATCH ?"
-            assert connection.execute(query, (words.plain,)).fetchone() == (0,)
+        assert matching(connection, words) is None
     finally:
         connection.close()
     assert bool(words.expression) >= bool(words.wanted)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "(" * 1900 + "zz" + ")" * 1900,
+        "zz (b " * 60 + ")" * 60,
+        "zz (b " * 40 + ")" * 40,
+        "zz NOT " * 500 + "zz",
+        "zz OR (and AND " * 48 + "zz" + ")" * 48,
+        "zz OR " * 600 + "zx",
+        "zz (b) " * 40,
+        "(zz OR zx) " * 45 + "NOT and",
+        "a" * 4000,
+        "zz:" * 1300,
+    ],
+)
+def test_queries_of_any_depth_are_answered(scripts: Finder, query: str) -> None:
+    assert scripts.answer(query)["total"] == 0
 
 
 @given(st.text(max_size=300), st.text(min_size=1, max_size=5))
@@ -146,8 +297,27 @@ def test_folding_twice_is_folding_once() -> None:
 def defined(text: str) -> str:
     """Return the folded form by its definition."""
     plain = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
+    plain = "".join(char for char in plain if not is_unwritten(char))
+    plain = plain.translate(str.maketrans("ٱىیةک", "اييهك"))
     plain = re.sub("([a-z\u0370-\u03ff])[\u0300-\u036f]+", r"\1", plain)
     return unicodedata.normalize("NFC", plain).replace("ё", "е")
+
+
+def is_unwritten(char: str) -> bool:
+    """Whether the sign is usually left out in typing: points, tatweel, soft hyphens, marks of direction."""
+    script = unicodedata.name(char, "").split()[0:1]
+    is_point = unicodedata.category(char) == "Mn" and (
+        script in (["ARABIC"], ["HEBREW"]) or char in "\u0898\u0899"
+    )
+    return (
+        is_point
+        or char in "\u00ad\u0640"
+        or unicodedata.bidirectional(char) in DIRECTIONS
+        or char in "\u061c\u200e\u200f"
+    )
+
+
+DIRECTIONS = ("LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI")
 
 
 def test_every_character_is_folded_by_the_rule() -> None:
@@ -155,9 +325,10 @@ def test_every_character_is_folded_by_the_rule() -> None:
     assert [char for char in every if folded(char) != defined(char)] == []
 
 
-@given(
-    st.text(st.sampled_from("aeéÉñßёйЁΆΐά\u0301\u0308\u0327\u0345語각ㅎ\u1112\u1161ﬁİ .") | st.characters())
-)
+FOLDED_LETTERS = "aeéÉñßёйЁΆΐά\u0301\u0308\u0327\u0345語각ㅎ\u1112\u1161ﬁİ .أةىיְּשׁ\u0654ـ\u00ad"
+
+
+@given(st.text(st.sampled_from(FOLDED_LETTERS) | st.characters()))
 def test_every_text_is_folded_by_the_rule(text: str) -> None:
     assert folded(text) == defined(text)
 

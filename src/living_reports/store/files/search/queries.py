@@ -111,19 +111,18 @@ def fetch(connection: sqlite3.Connection, request: PageRequest) -> SearchPage:
     words = request.words
     if (words and not words.expression) or (request.query.cites.strip() and not request.source):
         return SearchPage()  # nothing in the query can be searched for
-    if words is None:
-        return _fetch(connection, request, "")
-    try:
-        return _fetch(connection, request, words.expression)
-    except sqlite3.OperationalError:
-        return _fetch(connection, request, words.plain)
+    page = _fetch(connection, request, words)
+    if not page.total and words and words.otherwise:
+        page = _fetch(connection, request, words.otherwise)
+    return page
 
 
-def _fetch(connection: sqlite3.Connection, request: PageRequest, expression: str) -> SearchPage:
+def _fetch(connection: sqlite3.Connection, request: PageRequest, words: Words | None) -> SearchPage:
+    expression = words.expression if words else ""
     is_ranked = request.order == "relevance" and expression
     total, found = (_by_relevance if is_ranked else _in_order)(connection, request, expression)
     rows = [
-        SearchRow(IndexEntry.model_validate_json(entry), 0, _matches(connection, request, row), key)
+        SearchRow(IndexEntry.model_validate_json(entry), 0, _matches(connection, request, words, row), key)
         for row, entry, key in found[: request.limit]
     ]
     return SearchPage(rows, total, rows[-1].key if len(found) > request.limit else None)
@@ -288,11 +287,13 @@ def _number(connection: sqlite3.Connection, selection: _Selection) -> int:
 # --- Matches ------------------------------------------------------------------------------
 
 
-def _matches(connection: sqlite3.Connection, request: PageRequest, row: int) -> list[Match]:
+def _matches(
+    connection: sqlite3.Connection, request: PageRequest, words: Words | None, row: int
+) -> list[Match]:
     """Return the items of a report that match, each once, with a snippet."""
     matches: list[Match] = []
-    if request.words is not None:
-        matches += _text_matches(connection, request.words, row)
+    if words is not None:
+        matches += _text_matches(connection, words, row)
     if request.source:
         matches += _source_matches(connection, request.source, row)
     if request.stale_on:

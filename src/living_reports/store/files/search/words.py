@@ -4,12 +4,17 @@ Rules:
 
 - Texts and queries are compared without case, without the accents of Latin and Greek letters
   (and ё as е), and in compatibility form: `ＡＢＣ` is `abc`, `ΕΛΛΆΔΑ` is `ελλαδα`, `Straße` is `strasse`.
+- Vowel signs and other points of Arabic and Hebrew, tatweel, soft hyphens and marks of direction do not
+  count. Arabic letters that are often typed for one another are the same: `أإآٱ` and `ا`, `ؤ` and `و`,
+  `ئىی` and `ي`, `ة` and `ه`, `ک` and `ك`.
 - Scripts without spaces between words (Chinese, Japanese, Korean, Thai, Lao, Khmer, Burmese) and
   emoji are searched character by character. A run of them is found even inside a longer run, so
   words of one or two characters are found, too.
 - A query consists of words that must all occur, `"quoted phrases"`, `prefixes*`, and the operators
-  `OR` and `NOT` in capitals (`NOT` excludes texts that contain everything after it). A query that
-  does not parse is searched as plain words: no query is an error.
+  `AND`, `OR` and `NOT` in capitals (`NOT` excludes texts that contain everything after it), with
+  brackets. Brackets that do not group are ignored. A query that does not parse is searched as plain
+  words, without its operators: no query is an error.
+- Words that punctuation joins (`log4j-core`, `title:foo`) are a phrase; if nothing contains that, words.
 
     >>> parse_query('log4j "remote code" jndi*').expression
     '"log4j" "remote code" "jndi" *'
@@ -18,8 +23,10 @@ Rules:
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect_left
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
 
@@ -35,12 +42,28 @@ _TOKEN = re.compile(f"[{_UNSPACED}{_EMOJI}]|(?:(?![{_UNSPACED}{_EMOJI}])[^\\W_])
 _ACCENTED = re.compile("[\u00c0-\u024f\u0300-\u03ff\u1e00-\u1fff]")
 """Latin and Greek letters that may have an accent, and accents."""
 _ACCENTS = re.compile("(?<=[a-z\u0370-\u03ff])[\u0300-\u036f]+")
+_UNWRITTEN = re.compile(
+    "[\u00ad\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # soft hyphen, direction
+    "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\ufb1e"  # Hebrew
+    "\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed"
+    "\u0898-\u089f\u08ca-\u08e1\u08e3-\u08ff]+"  # Arabic
+)
+"""Signs that a text may have and a query for its words usually lacks."""
+_ARABIC = re.compile("[\u0622-\u06d3]")
+_SAME_LETTERS = str.maketrans("ٱىیةک", "اييهك")
 _BREAK = "\ue000"
 _UNSEARCHABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ue000\ufe0e\ufe0f]")
-_TERM = re.compile(r'"([^"]*)"(\*?)|(\S+)')
-_OPERATORS = ("AND", "OR", "NOT")
+_NEAR = re.compile(r"\bNEAR\s*+\(")
+_NEAR_END = re.compile(r",\s*+\d++\s*+\)")
+_BRACKETS = re.compile(r"(?<!\S)\(++|(?<!\))\)++(?!\S)")
+"""Brackets at the edge of a word, which may group."""
+_PIECE = re.compile(r'(?<!\w)"([^"]*+)"(\*?)(?!\w)|([^\s"]++(?:"++[^\s"]++)*+)')
+_MAX_DEPTH = 10
+_MAX_NOTS = 100
+"""A query with more is searched as words. The parser of FTS5 fails at about 15 brackets, or 250 `NOT`."""
 _IN_WORD = r"[^\W_]"
 _BETWEEN = rf"(?:(?![{_EMOJI}])[\W_])"
+_OPERATOR = re.compile(f"{_BETWEEN}*+(AND|OR|NOT){_BETWEEN}*+")
 _PATTERN_WORDS = 16
 """The first words of a phrase that a snippet is looked for by."""
 _SHOWN_TERMS = 32
@@ -56,7 +79,9 @@ def folded(text: str) -> str:
     """Return the text in the form in which texts are compared."""
     if text.isascii():
         return text.lower()
-    plain = normal_form("NFKC", text).casefold()
+    plain = _UNWRITTEN.sub("", normal_form("NFKC", text).casefold())
+    if _ARABIC.search(plain):
+        plain = _UNWRITTEN.sub("", normal_form("NFD", plain)).translate(_SAME_LETTERS)
     if _ACCENTED.search(plain):
         plain = _ACCENTS.sub("", normal_form("NFD", plain))
     return normal_form("NFC", plain).replace("ё", "е")
@@ -78,6 +103,14 @@ class Term:
     text: str
     is_prefix: bool = False
     is_excluded: bool = False
+    is_quoted: bool = False
+
+    @property
+    def words(self) -> list[Term]:
+        """The words that punctuation joins, each as a term."""
+        spaced = "".join(char if _is_in_word(char) else " " for char in self.text)
+        words = [replace(self, text=word, is_prefix=False) for word in spaced.split() if _TOKEN.search(word)]
+        return [*words[:-1], *(replace(word, is_prefix=self.is_prefix) for word in words[-1:])]
 
     @property
     def expression(self) -> str:
@@ -109,39 +142,90 @@ class Term:
         return re.compile(inside + after)
 
 
+def _is_in_word(char: str) -> bool:
+    """Return whether the tokenizer takes the character as a part of a word."""
+    return unicodedata.category(char) in ("So", "Co") or unicodedata.category(char)[0] in "LNM"
+
+
 @dataclass(frozen=True)
 class Words:
     """A parsed query.
 
     Attributes:
-        expression: The query in FTS5 syntax; empty if it contains nothing to search for.
-        plain: All words of the query without operators, in FTS5 syntax: this always parses.
+        expression: The query in FTS5 syntax, which always parses; empty if it contains nothing to search for.
         wanted: The terms to show in snippets.
+        otherwise: What to search for if this finds nothing.
     """
 
     expression: str
-    plain: str
     wanted: tuple[Term, ...]
+    otherwise: Words | None = None
 
 
 def parse_query(query: str) -> Words:
     """Parse a query."""
-    parts: list[str] = []
-    terms: list[Term] = []
+    pieces = list(_pieces(query))
+    for grouped in (pieces, [piece for piece in pieces if piece not in ("(", ")")]):
+        if exact := _expression(grouped, _phrases):
+            loose = Words(_expression(grouped, _loose), _wanted(pieces, _loose))
+            return Words(exact, _wanted(pieces, _phrases), loose if loose.expression != exact else None)
+    plain = [replace(piece, is_excluded=False) for piece in pieces if isinstance(piece, Term)]
+    words = list(dict.fromkeys(word for term in plain for word in term.words))
+    return Words(" ".join(word.expression for word in words), _wanted(words, _phrases))
+
+
+def _pieces(query: str) -> Iterator[Term | str]:
+    """Yield the terms of a query, its operators, and brackets that may group."""
     negated = False
-    for quoted, star, word in _TERM.findall(re.sub("[“”„«»]", '"', query)):
-        if word in _OPERATORS:
-            parts.append(word)
-            negated = word == "NOT"
-            continue
-        text = _UNSEARCHABLE.sub(" ", folded(quoted or word))
-        if _TOKEN.search(text):
-            terms.append(Term(text.rstrip("*"), bool(star) or word.endswith("*"), negated))
-            parts.append(terms[-1].expression)
-    plain = [term.expression for term in terms]
-    plain += [f'"{part.lower()}"' for part in parts if part in _OPERATORS]
-    wanted = dict.fromkeys(term for term in terms if not term.is_excluded)
-    return Words(" ".join(parts), " ".join(plain), tuple(wanted)[:_SHOWN_TERMS])
+    query = re.sub("[“”„«»]", '"', query)
+    if _NEAR.search(query):  # `NEAR(a b, 5)` is searched as words
+        query = _NEAR_END.sub(" ", _NEAR.sub(" ", query))
+    query = _BRACKETS.sub(lambda brackets: " ".join(f" {brackets[0]} "), query)
+    for quoted, star, word in _PIECE.findall(query):
+        if word in ("(", ")"):
+            yield word
+        elif operator := _OPERATOR.fullmatch(word):
+            negated = operator[1] == "NOT"
+            yield operator[1]
+        else:
+            text = _UNSEARCHABLE.sub(" ", folded(quoted or word)).rstrip("*")
+            term = Term(text, bool(star) or word.endswith("*"), negated, bool(quoted))
+            if term.words:
+                yield term
+
+
+def _phrases(term: Term) -> list[Term]:
+    return [term]
+
+
+def _loose(term: Term) -> list[Term]:
+    return [term] if term.is_quoted else term.words
+
+
+def _wanted(pieces: Iterable[Term | str], terms_of: Callable[[Term], list[Term]]) -> tuple[Term, ...]:
+    terms = (piece for piece in pieces if isinstance(piece, Term) and not piece.is_excluded)
+    return tuple(dict.fromkeys(each for term in terms for each in terms_of(term)))[:_SHOWN_TERMS]
+
+
+def _expression(pieces: Iterable[Term | str], terms_of: Callable[[Term], list[Term]]) -> str:
+    """Return the pieces in FTS5 syntax; empty if they do not parse."""
+    parts: list[str] = []
+    depth = nots = 0
+    needs_term = True
+    for piece in pieces:
+        if piece == "NOT" and parts[-1:] == ["AND"]:
+            parts.pop()
+        elif needs_term and piece in ("AND", "OR", "NOT", ")"):
+            return ""
+        elif not needs_term and (piece == "(" or (parts[-1] == ")" and isinstance(piece, Term))):
+            parts.append("AND")
+        needs_term = isinstance(piece, str) and piece != ")"
+        depth += (piece == "(") - (piece == ")")
+        nots += piece == "NOT"
+        if not 0 <= depth <= _MAX_DEPTH or nots > _MAX_NOTS:
+            return ""
+        parts += [piece] if isinstance(piece, str) else [term.expression for term in terms_of(piece)]
+    return "" if needs_term or depth else " ".join(parts)
 
 
 # --- Snippets -----------------------------------------------------------------------------
