@@ -306,6 +306,19 @@ def test_every_cut_and_every_altered_byte_is_found(
     try_one()
 
 
+def test_every_altered_byte_of_the_head_is_found(
+    library: Library, target: Library, report: str, tmp_path: Path
+) -> None:
+    data = export(library, report, tmp_path / "report.tar")
+    start = (data.index(b"/.head") // 512 + 1) * 512
+    for position in range(start, data.index(b"\0", start)):
+        altered = bytearray(data)
+        altered[position] ^= 1
+        with pytest.raises(CorruptReportError, match="head"):
+            bring_bytes(target, bytes(altered), tmp_path)
+        assert leaves_nothing(target)
+
+
 def rechained(lines: list[Row]) -> bytes:
     """Return the events as a log with a valid chain, like a forger."""
     previous, out = b"", []

@@ -79,7 +79,13 @@ from living_reports.store.files.folder import (
 from living_reports.store.files.lock import DEFAULT_TIMEOUT_SECONDS, hold
 from living_reports.store.files.log import AuditLog, Record, line_filter
 from living_reports.store.files.recovery import UNLOCKED_ATTEMPTS
-from living_reports.store.files.transfer import exported_files, pack, unpack, verified_outline
+from living_reports.store.files.transfer import (
+    exported_files,
+    pack,
+    require_archived,
+    unpack,
+    verified_outline,
+)
 from living_reports.store.files.verify import verify
 
 if TYPE_CHECKING:
@@ -360,20 +366,24 @@ class FolderStore:
     def import_(self, archive: bytes) -> tuple[str, bool]:
         """Create a report from an archive; see `store.base.Store.import_`."""
         report_id, files = unpack(archive)
-        return report_id, self.import_files(report_id, files)
+        return report_id, self._import(report_id, files, require_archived)
 
     def import_files(self, report_id: str, files: Mapping[str, bytes]) -> bool:
-        """Create a report from the files of its folder; see `store.base.Store.import_files`.
+        """Create a report from the files of its folder; see `store.base.Store.import_files`."""
+        return self._import(parse_uuid(report_id), files, lambda report: None)
 
-        The report gets its name only when all of it is verified.
-        """
-        report_id = parse_uuid(report_id)
+    def _import(
+        self, report_id: str, files: Mapping[str, bytes], require: Callable[[ReportStorage], None]
+    ) -> bool:
+        """Create a report from files. It gets its name only when all of it is verified."""
         if self.locate(report_id):
             return False
 
         def fill(report: ReportStorage) -> Outline:
             _write_files(report.report_dir, files)
-            return verified_outline(report, report_id)
+            outline = verified_outline(report, report_id)
+            require(report)
+            return outline
 
         return self._make(report_id, uuid.uuid4().hex[:8], fill) is not None
 

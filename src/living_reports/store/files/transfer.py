@@ -28,7 +28,7 @@ from living_reports.errors import CorruptReportError, InvalidInputError, TooLarg
 from living_reports.model.report import Outline, parse_outline, parse_uuid, sha256_hex
 from living_reports.store.base import MAX_ARCHIVE_BYTES
 from living_reports.store.files.commit import head_of
-from living_reports.store.files.folder import ReportFolder, backup_names
+from living_reports.store.files.folder import ReportFolder, backup_names, bytes_of
 from living_reports.store.files.log import Record
 from living_reports.store.files.verify import replay, verify
 
@@ -245,6 +245,17 @@ def _require_verified(report: ReportFolder) -> None:
         first = findings[0]
         where = f"line {first['line']} of audit.jsonl: " if first["line"] else ""
         raise _incomplete(f"{where}{first['message'].rstrip('.')}")
+
+
+def require_archived(report: ReportFolder) -> None:
+    """Refuse the files of an archive with a `.head` that names another event than the log ends with.
+
+    Raises:
+        CorruptReportError: It does.
+    """
+    last = report.log.last_ours()
+    if last is not None and bytes_of(report.head_path) not in (None, head_of(last)):
+        raise _incomplete(".head differs from the last event of audit.jsonl")
 
 
 def _require_own_line(record: Record, report_id: str, line: int) -> None:
