@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from living_reports.errors import InvalidInputError
+from living_reports.regular_files import open_regular
 
 ROOT_VARIABLE = "LIVING_REPORTS_ROOT"
 LOCK_TIMEOUT_VARIABLE = "LIVING_REPORTS_LOCK_TIMEOUT"
@@ -151,8 +152,8 @@ def _secret(name: str) -> str:
     key. A group may read the file, because services get their secrets that way.
     """
     try:
-        with open(os.path.expanduser(name), encoding="utf-8-sig") as file:
-            mode = os.fstat(file.fileno()).st_mode
+        descriptor, status = open_regular(os.path.expanduser(name))
+        with open(descriptor, encoding="utf-8-sig") as file:
             text = file.read(MAX_TOKEN_FILE_CHARS)
     except (OSError, ValueError) as error:
         problem = error.strerror if isinstance(error, OSError) else "it is not text"
@@ -161,7 +162,7 @@ def _secret(name: str) -> str:
             hint="Give the path of a file that contains only the token.",
             path="--token-file",
         ) from error
-    if os.name == "posix" and mode & (stat.S_IROTH | stat.S_IWOTH):
+    if os.name == "posix" and status.st_mode & (stat.S_IROTH | stat.S_IWOTH):
         raise InvalidInputError(
             "--token-file is open to every user of this machine.",
             hint=f"Run `chmod 600 {name}`, and make a new token, because the old one may be known.",

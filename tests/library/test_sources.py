@@ -106,10 +106,10 @@ def test_a_folder_that_became_a_link_after_looking_is_noticed(
     (allowed.parent / "c.txt").write_bytes(SECRET)
     real_open = os.open
 
-    def open_after_the_swap(place: str, flags: int) -> int:
+    def open_after_the_swap(place: str, flags: int, mode: int) -> int:
         (allowed / "deep").rename(allowed / "away")
         (allowed / "deep").symlink_to(allowed.parent)
-        return real_open(place, flags)
+        return real_open(place, flags, mode)
 
     monkeypatch.setattr(os, "open", open_after_the_swap)
     assert Sources([allowed]).read_image("deep/c.txt") is None

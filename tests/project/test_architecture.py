@@ -32,17 +32,18 @@ MAX_ENTERED_FILES = {"update_report": 22, "get_report": 16}
 
 KNOWS = {
     "errors": "",
-    "settings": "errors",
+    "regular_files": "",
+    "settings": "errors regular_files",
     "model": "errors",
     "changes": "errors model",
-    "store": "errors model",
+    "store": "errors model regular_files",
     "reading": "errors model changes store",
     "render": "errors model reading",
-    "library": "errors model changes store reading render",
-    "interchange": "errors model changes store reading library",
+    "library": "errors model changes store reading render regular_files",
+    "interchange": "errors model changes store reading library regular_files",
     "server": "errors settings model changes render library",
-    "install": "errors",
-    "cli": "errors settings model render library interchange server install",
+    "install": "errors regular_files",
+    "cli": "errors settings model render library interchange server install regular_files",
     "storage": "errors store",
     "__main__": "cli",
     "__init__": "",
@@ -86,6 +87,13 @@ WRITING_METHODS = words(
     "chmod hardlink_to mkdir rename rmdir symlink_to touch truncate unlink write_bytes write_text"
 )
 WRITING_FLAGS = words("O_APPEND O_CREAT O_RDWR O_TRUNC O_WRONLY")
+
+OPENER = "regular_files"
+"""The module that opens every file: opening a FIFO by its name would wait for its other end."""
+
+OPENS_IN_OS = words("O_CREAT O_DIRECTORY devnull _NEW_FILE")
+"""Parts of a call of `os.open` that cannot wait: a new file, a folder, the device that takes everything."""
+READING_METHODS = words("open read_bytes read_text")
 
 CATCHES_ALL = "server"
 """The package with the one handler of all exceptions, which turns a defect into the error `internal`."""
@@ -260,13 +268,15 @@ def only_one_module_writes(module: Module) -> Iterator[str]:
     if module.name in (WRITER, CONFIGURATION_WRITER):
         return
     for call, name, origin in calls(module):
-        if writes(call, name, origin):
+        if writes(
+            call, "open" if name == "open_regular" else name, "os" if name == "open_regular" else origin
+        ):
             yield f"line {call.lineno}: {ast.unparse(call.func)}() may be called only in {WRITER}"
 
 
 def writes(call: ast.Call, name: str, origin: str) -> bool:
     match origin:
-        case "os" if name == "open":
+        case _ if (origin, name) == ("os", "open") or name == "open_regular":
             flags = {
                 node.attr
                 for arg in call.args[1:]
@@ -290,6 +300,26 @@ def writes(call: ast.Call, name: str, origin: str) -> bool:
             return len(call.args) == 1 and not call.keywords
         case "?":
             return name in WRITING_METHODS
+    return False
+
+
+def only_one_module_opens(module: Module) -> Iterator[str]:
+    if module.name == OPENER:
+        return
+    for call, name, origin in calls(module):
+        if opens_by_name(call, name, origin):
+            yield f"line {call.lineno}: {ast.unparse(call)} may wait for a FIFO: use {OPENER}"
+
+
+def opens_by_name(call: ast.Call, name: str, origin: str) -> bool:
+    text = ast.unparse(call)
+    match origin:
+        case "os" if name == "open":
+            return not any(part in text for part in OPENS_IN_OS)
+        case "" | "io" | "codecs" | "builtins" if name in ("open", "FileIO"):
+            return ast.unparse(call.args[0]) != "descriptor"
+        case "?" if name in READING_METHODS:
+            return not ("resources.files(" in text or "/proc/" in text)
     return False
 
 
@@ -330,6 +360,7 @@ RULES: list[Rule] = [
     only_server_and_cli_import_mcp,
     pure_modules_stay_pure,
     only_one_module_writes,
+    only_one_module_opens,
     functions_fit_one_screen,
     modules_have_docstrings,
     docstrings_open_plainly,
@@ -456,6 +487,11 @@ VIOLATIONS: list[tuple[Rule, str, str]] = [
     (only_one_module_writes, "store.files.audit", "from os import replace as put\nput(a, b)"),
     (only_one_module_writes, "store.files.report", "import shutil\nshutil.rmtree(path)"),
     (only_one_module_writes, "cli.commands", "import tempfile\ntempfile.mkdtemp()"),
+    (only_one_module_writes, "library.writing", "open_regular(path, os.O_WRONLY)"),
+    (only_one_module_opens, "library.writing", "path.read_bytes()"),
+    (only_one_module_opens, "library.writing", "open(path, 'rb')"),
+    (only_one_module_opens, "store.files.audit", "from io import FileIO\nFileIO(path)"),
+    (only_one_module_opens, WRITER, "import os\nos.open(path, os.O_WRONLY | _FLAGS)"),
     (functions_fit_one_screen, "reading.views", "def f():\n" + "    x = 1\n" * MAX_FUNCTION_LINES),
     (
         functions_fit_one_screen,
@@ -513,6 +549,9 @@ ALLOWED: list[tuple[Rule, str, str]] = [
     ),
     (only_one_module_writes, "library.writing", "path.open('rb')\nopen(path)\npath.read_bytes()"),
     (only_one_module_writes, "cli.commands", "import os\nos.open(os.devnull, os.O_WRONLY)"),
+    (only_one_module_writes, "store.files.lock", "open_regular(path)"),
+    (only_one_module_opens, OPENER, "import os\nos.open(path, flags)"),
+    (only_one_module_opens, "store.files.audit", "open(descriptor, 'rb')\nread_regular(path)"),
     (only_one_module_writes, "store.files.audit", "import os\nos.open(path, os.O_RDONLY)"),
     (functions_fit_one_screen, "reading.views", "def f():\n" + "    x = 1\n" * (MAX_FUNCTION_LINES - 1)),
     (

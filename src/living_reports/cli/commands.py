@@ -15,7 +15,6 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
 from living_reports.cli import show, show_history
@@ -25,6 +24,7 @@ from living_reports.library import Library
 from living_reports.library.integrity import verify_report
 from living_reports.library.requests import BY_TOOL, CreateReport, GetReport, RestoreReport, TrashReport
 from living_reports.model.event import Author
+from living_reports.regular_files import read_regular
 from living_reports.server.arguments import check_arguments
 from living_reports.server.tools import BY_NAME
 from living_reports.settings import load_settings
@@ -180,7 +180,7 @@ def read_json(file: str, option: str) -> Any:
         InvalidInputError: The file cannot be read, or is not JSON.
     """
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+        text = sys.stdin.read() if file == "-" else read_regular(file).decode("utf-8-sig")
         return json.loads(text.removeprefix("\ufeff"))
     except OSError as error:
         raise InvalidInputError(

@@ -31,6 +31,7 @@ from uuid import uuid4
 from living_reports.errors import InvalidInputError, StorageFailedError
 from living_reports.install.clients import CLIENTS, SERVER_NAME, Client
 from living_reports.install.plan import plan_install, plan_uninstall
+from living_reports.regular_files import read_regular
 
 if sys.platform == "darwin":
     import fcntl
@@ -115,7 +116,7 @@ def _find_file(client: Client) -> Path:
 
 def _read(file: Path) -> bytes | None:
     try:
-        return file.read_bytes()
+        return read_regular(file)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from living_reports.errors import InvalidInputError
+from living_reports.regular_files import read_regular
 from living_reports.store.base import Store
 
 Row = dict[str, Any]
@@ -62,7 +63,6 @@ def read_file(path: Path, limit: int) -> bytes:
         InvalidInputError: It cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return file.read(limit + 1)
+        return read_regular(path, limit + 1)
     except OSError as error:
         raise unreadable(path.name, error) from error

@@ -77,7 +77,8 @@ def _find_sources(store: Store, path: Path, author: Author, announce: Announce) 
             is_archive = read_file(path, 512)[_TAR_MAGIC] == b"ustar"
             return [_archive(store, path) if is_archive else document(path, path.parent)]
         if not path.is_dir():
-            raise refusal(f"{path.name or path} does not exist.", "Give a file or a folder.")
+            problem = "is neither a file nor a folder" if path.exists() else "does not exist"
+            raise refusal(f"{path.name or path} {problem}.", "Give a file or a folder.")
         if path.resolve() == Path(store.location).resolve():
             raise refusal("This is the root itself.", "Its reports need no import: list shows them.")
         folders = [path] if (path / "outline.json").is_file() else _report_folders(path)

@@ -46,7 +46,7 @@ _HINTS = {
     "stray_file": "Move it elsewhere if it does not belong here.",
     "symlink": "Replace the link by the folder itself.",
     "unsettled": _REPAIR,
-    "unreadable": "Repair the permissions or the disk, then check again.",
+    "unreadable": "Repair the permissions or the disk, or remove what is no file; then check again.",
     "version_lost": "The other versions are not affected. Compare the log with a copy of your own.",
     "wrong_report": "A copy of a folder is not a report of its own: move it out of by_id.",
 }

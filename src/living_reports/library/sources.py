@@ -19,7 +19,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,18 +27,12 @@ from urllib.parse import unquote, urlsplit
 
 from living_reports.model.report import Outline
 from living_reports.reading.check import cited_documents
+from living_reports.regular_files import open_regular
 
 MAX_IMAGE_BYTES = 5_000_000
 MAX_HASHED_BYTES = 200_000_000
 
 _CHUNK_BYTES = 1 << 20
-_FLAGS = (
-    os.O_RDONLY
-    | getattr(os, "O_BINARY", 0)
-    | getattr(os, "O_CLOEXEC", 0)
-    | getattr(os, "O_NOFOLLOW", 0)
-    | getattr(os, "O_NONBLOCK", 0)  # opening a pipe must not wait for a writer
-)
 
 
 class Sources:
@@ -83,10 +76,10 @@ class Sources:
     def _opened(self, path: str, limit_bytes: int) -> Iterator[BinaryIO | None]:
         for place in self._places(path):
             try:
-                descriptor = os.open(place, _FLAGS)
+                descriptor, opened = open_regular(place, follow_links=False)
             except OSError:
                 continue
-            if self._is_still(place, descriptor, limit_bytes):
+            if opened.st_size <= limit_bytes and self._is_still(place, opened):
                 with open(descriptor, "rb") as file:
                     yield file
             else:
@@ -95,14 +88,11 @@ class Sources:
             return
         yield None
 
-    def _is_still(self, place: str, descriptor: int, limit_bytes: int) -> bool:
-        """Return True if the open file is a plain file and still the one at this path.
+    def _is_still(self, place: str, opened: os.stat_result) -> bool:
+        """Return True if the open file is still the one at this path.
 
         A folder on the way may have become a link between the check and the opening.
         """
-        opened = os.fstat(descriptor)
-        if not stat.S_ISREG(opened.st_mode) or opened.st_size > limit_bytes:
-            return False
         try:
             return os.path.realpath(place) == place and os.path.samestat(opened, os.stat(place))
         except OSError:

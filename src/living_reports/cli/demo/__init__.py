@@ -28,6 +28,7 @@ import living_reports.cli.demo.environment as env
 from living_reports import __version__
 from living_reports.cli.show import refusal
 from living_reports.cli.terminal import Terminal, size
+from living_reports.regular_files import read_regular
 from living_reports.settings import ROOT_VARIABLE
 
 TITLE, LOG = "Python environment health", "What changed"
@@ -120,7 +121,7 @@ class Demo:
         self.terminal.fields([(f"{name:<8}", text) for name, text in rows.items()], INDENT)
 
     def _read(self, name: str) -> bytes:
-        return (self.root / "by_id" / self.report_id / name).read_bytes()
+        return read_regular(self.root / "by_id" / self.report_id / name)
 
     async def _create(self, found: list[Json]) -> int:
         """Create the report with two sections, add the others, and return the version."""

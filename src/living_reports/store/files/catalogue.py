@@ -40,6 +40,7 @@ from pydantic import ValidationError
 
 from living_reports.errors import LockTimeoutError
 from living_reports.model.report import IndexEntry, Outline, as_uuid, parse_outline, parse_uuid
+from living_reports.regular_files import open_regular, read_regular
 from living_reports.store.files import durable
 from living_reports.store.files.lock import hold
 from living_reports.store.files.log import AuditLog
@@ -114,8 +115,8 @@ def read_tail(path: Path, tail: Tail) -> tuple[Tail, bytes, bool]:
     Raises:
         OSError: The file cannot be read.
     """
-    with path.open("rb") as file:
-        stat = os.fstat(file.fileno())
+    descriptor, stat = open_regular(path)
+    with open(descriptor, "rb") as file:
         is_same = stat.st_ino == tail.inode and stat.st_size >= tail.offset
         if is_same:
             file.seek(tail.offset - len(tail.mark))
@@ -152,7 +153,7 @@ def entry_on_disk(folder: Path, report_id: str, path: str) -> IndexEntry | None:
         OSError: The process has no descriptor left.
     """
     try:
-        outline = parse_outline((folder / "outline.json").read_bytes())
+        outline = parse_outline(read_regular(folder / "outline.json"))
     except ValueError:
         return None
     except OSError as error:
@@ -168,9 +169,8 @@ def version_in(path: Path) -> int:
         OSError: The process has no descriptor left.
     """
     try:
-        with path.open("rb") as file:
-            match = _VERSION_LINE.search(file.read(_HEAD_BYTES))
-            return int(match[1]) if match else parse_outline(path.read_bytes()).outline_version
+        match = _VERSION_LINE.search(read_regular(path, _HEAD_BYTES))
+        return int(match[1]) if match else parse_outline(read_regular(path)).outline_version
     except ValueError:
         return 0
     except OSError as error:
@@ -433,17 +433,17 @@ class ReportIndex:
 
     def _is_up_to_date(self, name: str) -> bool:
         try:
-            with (self.root / "by_id" / name / "outline.json").open("rb") as file:
-                match = _UPDATED_LINE.search(file.read(_HEAD_BYTES))
+            head = read_regular(self.root / "by_id" / name / "outline.json", _HEAD_BYTES)
         except OSError:
             return True  # nothing to compare with
+        match = _UPDATED_LINE.search(head)
         return match is not None and match[1].decode("utf-8", "replace") == self._entries[name].updated_at
 
     def _boot_to_note(self) -> str:
         """Return the id of this boot if the index was not compared since it began; else empty."""
         boot = boot_id()
         try:
-            noted = self._lock_path.read_text(encoding="utf-8", errors="replace").strip()
+            noted = read_regular(self._lock_path).decode("utf-8", "replace").strip()
         except OSError:
             return boot
         return "" if noted == boot else boot
@@ -562,7 +562,7 @@ class ReportIndex:
         if size_and_inode(self.index_path)[1] != inode:
             return None
         try:
-            return self.index_path.read_bytes()[offset:]
+            return read_regular(self.index_path)[offset:]
         except FileNotFoundError:
             return b""
 

@@ -6,7 +6,9 @@ Rules for a check:
 - Files are judged as found, those of each report under its lock, so that the work of a running
   writer is no finding. An `error` is damage: a promise does not hold. A `warning` is settled by
   opening the report or listing the root (after a crash: a commit to finish, a catalogue entry to
-  correct, a file to remove). An `info` is harmless.
+  correct, a file to remove); for the first minute it is an `info`, because a crash that lost nothing
+  is no fault. An `info` is harmless.
+- A FIFO, a device, a socket or a folder in the place of a file is an `error`; nothing is read from it.
 - `deep` also replays every version of every report and compares each with its hash.
 
 Rules for a repair:
@@ -26,12 +28,14 @@ Rules for a repair:
 from __future__ import annotations
 
 import logging
+import math
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -40,6 +44,7 @@ from pydantic import ValidationError
 
 from living_reports.errors import LockTimeoutError, ReportError
 from living_reports.model.report import IndexEntry, Outline, as_uuid, parse_outline
+from living_reports.regular_files import NotRegularFileError, read_regular
 from living_reports.store.base import Finding, Progress, Severity
 from living_reports.store.files import durable, recovery
 from living_reports.store.files.catalogue import entry_on_disk
@@ -57,11 +62,30 @@ _ATTEMPTS = 3
 _SETTLED_BY_OPENING = frozenset({"outline_mismatch", "outline_missing", "torn_line"})
 """Problems that `verify` finds while a commit is unfinished, or a person's edit is not merged yet."""
 
+_LEFT_BY_CRASHES = frozenset(
+    {
+        "bad_line",
+        "deletion_unfinished",
+        "empty_folder",
+        "entry_missing",
+        "entry_stale",
+        "leftover",
+        "outline_mismatch",
+        "pending_mark",
+        "torn_line",
+        "unsettled",
+    }
+)
+FRESH_SECONDS = 60.0
+"""How long a store takes what a crash left for information."""
+
 _OURS_IN_ROOT = re.compile(
     r"^(index\.jsonl|\.index\.lock|by_id|templates|\.trash|\.pending|\.search\..*|\.git.*)$"
 )
 _OURS_IN_REPORT = re.compile(r"^(outline\.json|audit\.jsonl|backups|render|\.head|\.lock)$")
-_FOLDERS_IN_ROOT = frozenset({"by_id", ".trash", ".pending"})
+_FILES_IN_ROOT = re.compile(r"^(index\.jsonl|\.index\.lock|\.search\..*)$")
+_FILES_IN_REPORT = re.compile(r"^(outline\.json|audit\.jsonl|\.head|\.lock)$")
+_FOLDERS_IN_ROOT = frozenset({"by_id", "templates", ".trash", ".pending"})
 _PLACES = ("by_id", ".trash")
 """The folders of reports, in this order: a report that is deleted during the check is found in the second."""
 _SET_ASIDE = re.compile(r"^(audit\.torn|outline\..*aside\.json)$")
@@ -70,15 +94,23 @@ _LEFT_IN_REPORT = re.compile(r"^\.outline\..*\.tmp$")
 _LEFT_IN_BACKUPS = re.compile(r"^\.outline\.json\..*\.tmp$")
 _LEFT_IN_BY_ID = re.compile(r"^\.new-")
 _NOT_OURS = "It does not belong to this program."
+_NO_FILE = "It is not a regular file; nothing is read from it."
 
 
-def check_root(root: Path, *, deep: bool = False, progress: Progress | None = None) -> list[Finding]:
+def check_root(
+    root: Path,
+    *,
+    deep: bool = False,
+    progress: Progress | None = None,
+    fresh_seconds: float = 0.0,
+) -> list[Finding]:
     """Check a root and every report in it.
 
     Args:
         root: A reports directory; one that is not there has no findings.
         deep: Replay every version, too.
         progress: Called after each report.
+        fresh_seconds: The age up to which the traces of a crash are information.
 
     Raises:
         OSError: A folder of the root cannot be read.
@@ -91,7 +123,28 @@ def check_root(root: Path, *, deep: bool = False, progress: Progress | None = No
         findings += _check_report(root, folder, deep)
         if progress is not None:
             progress("checking", done, max(done, total))
-    return findings
+    return [_graded(root, finding, fresh_seconds) for finding in findings]
+
+
+def _graded(root: Path, finding: Finding, fresh_seconds: float) -> Finding:
+    """Return what a crash left just now as information: the next opening or list settles it."""
+    if finding.severity != "warning" or finding.code not in _LEFT_BY_CRASHES:
+        return finding
+    parts = Path(finding.file).parts
+    paths = [] if parts == ("index.jsonl",) else [root / finding.file]
+    if finding.report:
+        folder = root.joinpath(*parts[:2]) if parts[0] in _PLACES else root / "by_id" / finding.report
+        paths += [folder / "audit.jsonl", folder / "outline.json"]
+    is_fresh = any(0 <= age < fresh_seconds for age in map(_age_of, paths))
+    return replace(finding, severity="info") if is_fresh else finding
+
+
+def _age_of(path: Path) -> float:
+    """Return the seconds since a file was changed; infinity if it is gone."""
+    try:
+        return time.time() - path.lstat().st_mtime
+    except FileNotFoundError:
+        return math.inf
 
 
 def _check_report(root: Path, folder: Path, deep: bool) -> list[Finding]:
@@ -106,7 +159,8 @@ def _check_report(root: Path, folder: Path, deep: bool) -> list[Finding]:
         if not folder.exists():
             return []
         why = error.strerror or type(error).__name__
-        return [report.finding("unreadable", "error", f"It cannot be read: {why}.")]
+        file = f"{error.filename}: " if isinstance(error, NotRegularFileError) else ""
+        return [report.finding("unreadable", "error", f"It cannot be read: {file}{why}.")]
 
 
 def _locked_if_possible(files: ReportFolder) -> AbstractContextManager[object]:
@@ -140,12 +194,33 @@ def _root_findings(root: Path) -> Iterator[Finding]:
             yield _about_root(name, "leftover", "warning", "An interrupted compaction left it.")
         elif name in _FOLDERS_IN_ROOT and not durable.is_real_folder(root / name):
             yield _about_root(name, "symlink", "error", "It is not a real folder; nothing in it is read.")
+        elif _FILES_IN_ROOT.match(name) and _is_no_file(root / name):
+            yield _about_root(name, "unreadable", "error", _NO_FILE)
         elif not _OURS_IN_ROOT.match(name):
             yield _about_root(name, "stray_file", "info", _NOT_OURS)
+    yield from _template_findings(root)
     yield from _mark_findings(root)
     yield from _by_id_findings(root)
     yield from _trash_findings(root)
     yield from _catalogue_findings(root)
+
+
+def _template_findings(root: Path) -> Iterator[Finding]:
+    for name in _names(root / "templates"):
+        if name.endswith(".json") and (root / "templates" / name).is_symlink():
+            yield _about_root(
+                f"templates/{name}", "symlink", "error", "It is a symbolic link; it is not read."
+            )
+        elif name.endswith(".json") and _is_no_file(root / "templates" / name):
+            yield _about_root(f"templates/{name}", "unreadable", "error", _NO_FILE)
+
+
+def _is_no_file(path: Path) -> bool:
+    """Return whether something that is no regular file has this name, or is the target of this link."""
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
 
 
 def _about_root(name: str, code: str, severity: Severity, message: str) -> Finding:
@@ -235,9 +310,9 @@ class _Catalogue:
 
     def follow(self) -> None:
         try:
-            stat = self._path.stat()
-            stamp = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
-            data = self._path.read_bytes() if stamp != self._stamp else None
+            status = self._path.stat()
+            stamp = (status.st_ino, status.st_size, status.st_mtime_ns)
+            data = read_regular(self._path) if stamp != self._stamp else None
         except FileNotFoundError:
             stamp, data = (0, 0, 0), b""
         if data is None:
@@ -253,6 +328,8 @@ class _Catalogue:
 
 
 def _catalogue_findings(root: Path) -> Iterator[Finding]:
+    if _is_no_file(root / "index.jsonl"):
+        return  # which is a finding of its own
     catalogue = _Catalogue(root / "index.jsonl")
     for line in catalogue.bad_lines:
         message = "The line is not an entry: a crash may have torn it. It is skipped."
@@ -289,7 +366,10 @@ def _entry_finding(folder: Path, catalogue: _Catalogue) -> Finding | None:
 
 
 def _report_findings(report: _Report, deep: bool) -> Iterator[Finding]:
-    yield from _file_findings(report)
+    in_files = list(_file_findings(report))
+    yield from in_files
+    if any(finding.code == "unreadable" for finding in in_files):
+        return
     if not report.files.exists():
         os.stat(report.folder)  # raises an error if the folder moved away
         yield report.finding("empty_folder", "warning", "It contains neither an outline nor a history.")
@@ -300,8 +380,11 @@ def _report_findings(report: _Report, deep: bool) -> Iterator[Finding]:
     findings = list(_state_findings(report))
     is_damaged = any(finding.severity == "error" for finding in findings)
     yield from findings
-    for problem in find_problems(report.files)[:MAX_FINDINGS]:
-        is_minor = problem.code in _SETTLED_BY_OPENING and not is_damaged
+    problems = find_problems(report.files)
+    torn = {("bad_line", problem.line) for problem in problems if problem.code == "torn_line"}
+    for problem in problems[:MAX_FINDINGS]:
+        is_settled = problem.code in _SETTLED_BY_OPENING or (problem.code, problem.line) in torn
+        is_minor = is_settled and not is_damaged
         severity: Severity = "warning" if is_minor else "error"
         yield report.finding(problem.code, severity, problem.message, problem.file, problem.line)
     if deep:
@@ -317,6 +400,8 @@ def _file_findings(report: _Report) -> Iterator[Finding]:
     for name in _names(report.folder):
         if (report.folder / name).is_symlink():
             yield report.finding("symlink", "error", "It is a symbolic link: its bytes are elsewhere.", name)
+        elif _FILES_IN_REPORT.match(name) and _is_no_file(report.folder / name):
+            yield report.finding("unreadable", "error", _NO_FILE, name)
         elif _SET_ASIDE.match(name):
             yield report.finding("set_aside", "info", "Recovery kept it; it may be removed.", name)
         elif _LEFT_IN_REPORT.match(name):
@@ -331,6 +416,8 @@ def _file_findings(report: _Report) -> Iterator[Finding]:
             yield report.finding("leftover", "warning", "It is an unfinished backup.", place)
         elif name not in finished:
             yield report.finding("stray_file", "info", "It is not a backup of this program.", place)
+        elif _is_no_file(backups / name):
+            yield report.finding("unreadable", "error", _NO_FILE, place)
 
 
 def _state_findings(report: _Report) -> Iterator[Finding]:

@@ -6,7 +6,8 @@ Rules:
 - "Synced" means: handed to the disk, so that it survives a power cut. On Linux that is
   `fdatasync` for files and `fsync` for folders, on macOS `fcntl(F_FULLFSYNC)` (where
   `fsync` does not reach the disk), on Windows `FlushFileBuffers` (no folder sync there).
-- No helper follows a symbolic link in the last part of a path it writes to.
+- No helper follows a symbolic link in the last part of a path it writes to, or opens anything but a
+  regular file: see `regular_files`.
 - A failed sync is reported and never tried again: the kernel may have dropped the pages,
   and a second call would say "fine" about bytes that are not there.
 - Nothing here is "best effort": what fails raises `OSError`.
@@ -30,6 +31,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from living_reports.regular_files import open_regular, read_regular
+
 if sys.platform == "darwin":
     import fcntl
 
@@ -40,6 +43,9 @@ _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 _FLAGS = _NOFOLLOW | _BINARY | _CLOEXEC
+
+LOCK_FLAGS = os.O_RDWR | os.O_CREAT
+"""The flags with which a lock file is opened; it is made where it is missing."""
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 _SHARING_RETRIES = 50
@@ -116,7 +122,7 @@ def write_hint(path: Path, data: bytes) -> None:
     For files whose reader treats anything unexpected as absent.
     """
     _announce("create", path)
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | _FLAGS, 0o666)
+    fd, _ = open_regular(path, os.O_WRONLY | os.O_CREAT, follow_links=False)
     try:
         _write_all(fd, data, path)
         _announce("truncate", path, len(data))
@@ -128,7 +134,7 @@ def write_hint(path: Path, data: bytes) -> None:
 def touch(path: Path) -> None:
     """Ensure that a file exists; a new one is empty. Not synced."""
     _announce("create", path)
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | _FLAGS, 0o666))
+    os.close(open_regular(path, os.O_WRONLY | os.O_CREAT, follow_links=False)[0])
 
 
 # --- Logs ---------------------------------------------------------------------------------
@@ -149,9 +155,8 @@ def append(path: Path, data: bytes) -> None:
         CutFailedError: The append failed and so did the cut.
         OSError: The append failed and nothing of it is left.
     """
-    fd, is_new = _opened_log(path, os.O_WRONLY)
+    fd, size, is_new = _opened_log(path, os.O_WRONLY)
     try:
-        size = os.fstat(fd).st_size
         try:
             _write_all(fd, data, path)
             _sync(fd, path)
@@ -166,13 +171,17 @@ def append(path: Path, data: bytes) -> None:
         os.close(fd)
 
 
-def _opened_log(path: Path, how: int) -> tuple[int, bool]:
-    """Return a descriptor that appends, and whether the log did not exist before."""
+def _opened_log(path: Path, how: int) -> tuple[int, int, bool]:
+    """Return a descriptor that appends, the size of the log, and whether it did not exist before."""
+    how |= os.O_APPEND
     try:
-        return os.open(path, how | os.O_APPEND | _FLAGS), False
+        fd, status = open_regular(path, how, follow_links=False)
+        is_new = False
     except FileNotFoundError:
         _announce("create", path)
-        return os.open(path, how | os.O_APPEND | os.O_CREAT | _FLAGS, 0o666), True
+        fd, status = open_regular(path, how | os.O_CREAT, follow_links=False)
+        is_new = True
+    return fd, status.st_size, is_new
 
 
 def _cut_back(fd: int, path: Path, size: int, cause: OSError) -> None:
@@ -191,9 +200,8 @@ def append_hint(path: Path, data: bytes) -> int:
     What stands there is ended by a newline first, if it lacks one: a crash may have torn it. Not
     synced, may tear in a crash.
     """
-    fd, _ = _opened_log(path, os.O_RDWR)
+    fd, size, _ = _opened_log(path, os.O_RDWR)
     try:
-        size = os.fstat(fd).st_size
         if size:
             os.lseek(fd, size - 1, os.SEEK_SET)
             data = data if os.read(fd, 1) == b"\n" else b"\n" + data
@@ -209,7 +217,7 @@ def rewrite(path: Path, offset: int, data: bytes) -> None:
     Recovery uses it to write again what it found, because a line that can be read may
     still be missing on the disk: a process may have died, or a sync failed, before it.
     """
-    fd = os.open(path, os.O_WRONLY | _FLAGS)
+    fd, _ = open_regular(path, os.O_WRONLY, follow_links=False)
     try:
         os.lseek(fd, offset, os.SEEK_SET)
         _announce("rewrite", path, offset, data)
@@ -223,7 +231,7 @@ def rewrite(path: Path, offset: int, data: bytes) -> None:
 
 def cut(path: Path, size: int) -> None:
     """Shorten a file to `size` bytes, synced."""
-    fd = os.open(path, os.O_WRONLY | _FLAGS)
+    fd, _ = open_regular(path, os.O_WRONLY, follow_links=False)
     try:
         _announce("truncate", path, size)
         os.ftruncate(fd, size)
@@ -282,7 +290,7 @@ def link(source: Path, target: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     unfinished = target.with_name(f".{target.name}.tmp")
     remove(unfinished)
-    write_new(unfinished, source.read_bytes())
+    write_new(unfinished, read_regular(source))
     replace(unfinished, target)
 
 
@@ -351,8 +359,3 @@ def is_empty_folder(path: Path) -> bool:
     """Return whether a folder is empty, reading no more than one name."""
     with os.scandir(path) as found:
         return next(found, None) is None
-
-
-def open_lock_file(path: Path) -> int:
-    """Open a lock file for writing, made where it is missing; its folder must exist."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)

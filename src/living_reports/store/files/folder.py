@@ -30,7 +30,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from io import FileIO
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
@@ -51,6 +50,7 @@ from living_reports.model.report import (
     parse_uuid,
     sha256_hex,
 )
+from living_reports.regular_files import NotRegularFileError, read_regular
 from living_reports.store.base import Snapshot
 from living_reports.store.files.catalogue import Listing, ReportIndex, entry_of, version_in
 from living_reports.store.files.lock import DEFAULT_TIMEOUT_SECONDS, ReportLock, hold
@@ -248,8 +248,7 @@ class Memory:
     def outline_at_path(self, path: Path, limit_bytes: int) -> Outline | None:
         """Return the outline in a file as it is now; `None` where it is larger, or none."""
         try:
-            with path.open("rb") as file:
-                data = file.read(limit_bytes + 1)
+            data = read_regular(path, limit_bytes + 1)
             return self.outlines.parse(data, self.hashes.of(data)) if len(data) <= limit_bytes else None
         except (OSError, ValueError):
             return None
@@ -459,8 +458,7 @@ def is_head_lost(found: Found, log: AuditLog) -> bool:
 def bytes_of(path: Path) -> bytes | None:
     """Return the bytes of a file; `None` if it does not exist."""
     try:
-        with FileIO(path) as file:
-            return file.readall()
+        return read_regular(path)
     except FileNotFoundError:
         return None
 
@@ -478,6 +476,12 @@ def disk_errors() -> Iterator[None]:
 
 def storage_failed(error: OSError) -> StorageFailedError:
     """Return the error for a disk that refused before the change was committed."""
+    if isinstance(error, NotRegularFileError):
+        return StorageFailedError(
+            f"{error.filename} cannot be used: {error.strerror}. Nothing was changed.",
+            happened="no",
+            hint="Replace it by the file itself, or remove it; doctor names its place.",
+        )
     return StorageFailedError(
         f"The disk refused: {error.strerror or 'unknown error'}. Nothing was changed.",
         happened="no",
@@ -576,7 +580,7 @@ class History:
 
     def _sound(self, name: str) -> _Base | None:
         try:
-            data = (self.backups_dir / name).read_bytes()
+            data = read_regular(self.backups_dir / name)
             outline = parse_outline(data)
         except (OSError, ValueError):
             return None

@@ -34,7 +34,8 @@ from pathlib import Path
 import portalocker
 
 from living_reports.errors import LockTimeoutError
-from living_reports.store.files import durable
+from living_reports.regular_files import open_regular
+from living_reports.store.files.durable import LOCK_FLAGS
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
 _AT_ONCE = portalocker.LockFlags.EXCLUSIVE | portalocker.LockFlags.NON_BLOCKING
@@ -200,7 +201,7 @@ class ReportLock:
 
     def _attempt(self, start: float) -> int:
         """Return a locked descriptor of the file that the path names now; -1 if it moved meanwhile."""
-        fd = durable.open_lock_file(self.lock_path)
+        fd, _ = open_regular(self.lock_path, LOCK_FLAGS, follow_links=False)
         if not _locked_at_once(fd):
             left = self.timeout_seconds - (time.monotonic() - start)
             if left <= 0:

@@ -21,7 +21,6 @@ Rules:
 from __future__ import annotations
 
 import json
-import os
 import re
 import threading
 from collections import OrderedDict
@@ -38,6 +37,7 @@ from pydantic import ValidationError
 
 from living_reports.model.event import AuditEvent
 from living_reports.model.report import describe, sha256_hex
+from living_reports.regular_files import open_regular, read_regular, reader_of
 
 _BLOCK = 8192
 _MAX_BLOCK = 32_768  # larger ones cost more in fresh memory than they save in calls
@@ -194,8 +194,7 @@ class AuditLog:
     def read(self, limit: int) -> bytes:
         """Return the log's first bytes, at most `limit`, as they are."""
         try:
-            with self.path.open("rb") as file:
-                return file.read(limit)
+            return read_regular(self.path, limit)
         except FileNotFoundError:
             return b""
 
@@ -210,12 +209,11 @@ class AuditLog:
         block at a time.
         """
         try:
-            file = FileIO(self.path)
+            descriptor, status = open_regular(self.path)
         except FileNotFoundError:
             return
-        with file:
-            size = file.seek(0, os.SEEK_END)
-            begin = size if end is None else min(end, size)
+        with FileIO(descriptor) as file:
+            begin = status.st_size if end is None else min(end, status.st_size)
             held, step = b"", _BLOCK  # the beginning of what follows, up to its first newline
             while begin > 0:
                 start = max(0, begin - step)
@@ -233,9 +231,11 @@ class AuditLog:
 
     def forwards(self, start: int = 0, end: int | None = None) -> Iterator[Record]:
         """Yield the lines from the one that starts at `start` up to `end` or the last."""
-        if not self.path.exists():
+        try:
+            file = reader_of(self.path)
+        except FileNotFoundError:
             return
-        with self.path.open("rb") as file:
+        with file:
             file.seek(start)
             while (end is None or start < end) and (line := file.readline()):
                 yield Record(start, line.removesuffix(b"\n"), line.endswith(b"\n"))
@@ -256,7 +256,7 @@ class AuditLog:
             return last
         low, high = 0, last.end  # the wanted line starts in [low, high)
         found: Record | None = None
-        with self.path.open("rb") as file:
+        with reader_of(self.path) as file:
             while low < high:
                 middle = (low + high) // 2
                 record = _first_ours_from(file, middle, high)

@@ -31,6 +31,7 @@ from living_reports.model.delta import DeltaError, apply, diff
 from living_reports.model.event import Author
 from living_reports.model.merge import three_way
 from living_reports.model.report import Outline, normalised, outline_bytes, sha256_hex
+from living_reports.regular_files import read_regular
 from living_reports.store.base import Note
 from living_reports.store.files import durable
 from living_reports.store.files.catalogue import version_in
@@ -348,7 +349,7 @@ def _roll_forward(folder: ReportFolder, found: Found, case: RollForward) -> Stat
 def _temporary(folder: ReportFolder, data: bytes, record: Record) -> Path:
     """Write an event's outline under the temporary name of its commit, or use the existing file."""
     path = folder.report_dir / f".outline.{record.event.action_id}.tmp"
-    if path.name in folder.look().strays and path.read_bytes() == data:
+    if path.name in folder.look().strays and read_regular(path) == data:
         durable.rewrite(path, 0, data)
         return path
     durable.remove(path)

@@ -50,6 +50,7 @@ from living_reports.model.report import (
     parse_uuid,
     sha256_hex,
 )
+from living_reports.regular_files import read_regular
 from living_reports.store.base import (
     Event,
     Expected,
@@ -66,7 +67,7 @@ from living_reports.store.base import (
 from living_reports.store.files import durable, recovery
 from living_reports.store.files.catalogue import Listing, ReportIndex, entry_of, entry_on_disk
 from living_reports.store.files.commit import append_event, commit, mark, secure_name
-from living_reports.store.files.doctor import check_root, repair
+from living_reports.store.files.doctor import FRESH_SECONDS, check_root, repair
 from living_reports.store.files.folder import (
     Memory,
     ReportFolder,
@@ -731,6 +732,8 @@ class FolderStore:
     def templates(self) -> dict[str, Callable[[], bytes]]:
         """Return a reader for each file `templates/NAME.json` that is not hidden."""
         folder = self.reports_root / "templates"
+        if folder.is_symlink():
+            return {}
         try:
             names = os.listdir(folder)
         except (FileNotFoundError, NotADirectoryError):
@@ -738,7 +741,8 @@ class FolderStore:
         except OSError as error:
             raise storage_failed(error) from error
         files = (folder / name for name in sorted(names) if not name.startswith("."))
-        return {path.stem: path.read_bytes for path in files if path.suffix == ".json"}
+        read = partial(read_regular, follow_links=False)
+        return {path.stem: partial(read, path) for path in files if path.suffix == ".json"}
 
     # --- Export and care ------------------------------------------------------------------
 
@@ -771,7 +775,7 @@ class FolderStore:
     def check(self, *, deep: bool = False, progress: Progress | None = None) -> list[Finding]:
         """Check every report, the trash, the catalogue and leftover files; see `doctor.check_root`."""
         with _disk_errors():
-            return check_root(self.reports_root, deep=deep, progress=progress)
+            return check_root(self.reports_root, deep=deep, progress=progress, fresh_seconds=FRESH_SECONDS)
 
     def repair(self, findings: Sequence[Finding], progress: Progress | None = None) -> None:
         """Repair what the findings name, where nothing has to be guessed; see `doctor.repair`."""

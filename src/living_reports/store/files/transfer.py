@@ -26,6 +26,7 @@ from pathlib import Path
 
 from living_reports.errors import CorruptReportError, InvalidInputError, TooLargeError
 from living_reports.model.report import Outline, parse_outline, parse_uuid, sha256_hex
+from living_reports.regular_files import read_regular
 from living_reports.store.base import MAX_ARCHIVE_BYTES
 from living_reports.store.files.commit import head_of
 from living_reports.store.files.folder import ReportFolder, backup_names, bytes_of
@@ -83,15 +84,15 @@ def _consistent_files(report: ReportFolder) -> dict[str, bytes]:
     length = report.log.size()
     _require_verified(report)
     _require_size(_total_size(report.report_dir))
-    files = {"outline.json": report.outline_path.read_bytes()}
+    files = {"outline.json": read_regular(report.outline_path)}
     if not report.audit_path.exists():  # the folder of another program may lack it
         return files
-    files["audit.jsonl"] = report.audit_path.read_bytes()
+    files["audit.jsonl"] = read_regular(report.audit_path)
     if (last := report.log.last_ours()) is not None:
         files[".head"] = head_of(last)
     known = {record.outline_sha256 for record in report.log.forwards() if record.makes_version}
     for name in backup_names(report.backups_dir):
-        data = (report.backups_dir / name).read_bytes()
+        data = read_regular(report.backups_dir / name)
         if sha256_hex(data) not in known:
             files[f"backups/{name}"] = data
     if report.log.size() != length:
@@ -113,14 +114,14 @@ def read_report_folder(folder: Path) -> dict[str, bytes]:
     report = ReportFolder(folder)
     with report.reading() if report.lock_path.exists() else nullcontext():
         _require_size(_total_size(folder))
-        return {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files_in(folder)}
+        return {path.relative_to(folder).as_posix(): read_regular(path) for path in _files_in(folder)}
 
 
 def _files_in(folder: Path) -> Iterator[Path]:
     for above, _, names in os.walk(folder):  # links to folders are not followed
         for name in names:
             path = Path(above, name)
-            if path.is_file() and not path.is_symlink() and not _UNFINISHED.fullmatch(name):
+            if not path.is_symlink() and not _UNFINISHED.fullmatch(name):
                 yield path
 
 
@@ -218,7 +219,7 @@ def verified_outline(report: ReportFolder, report_id: str) -> Outline:
     """
     _require_verified(report)
     try:
-        outline = parse_outline(report.outline_path.read_bytes())
+        outline = parse_outline(read_regular(report.outline_path))
     except (OSError, ValueError) as error:
         raise _incomplete("outline.json is missing or not a valid outline") from error
     if parse_uuid(outline.report_id) != report_id:

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from living_reports.model.delta import DeltaError, apply
 from living_reports.model.report import Outline, as_uuid, outline_bytes, parse_uuid, sha256_hex
+from living_reports.regular_files import NotRegularFileError, read_regular
 from living_reports.store.base import Expected, Progress
 from living_reports.store.files.folder import ReportFolder, backup_names
 from living_reports.store.files.log import EMPTY_SHA256, Record
@@ -174,7 +176,7 @@ def _outline_problems(walk: _Walk, report: ReportFolder) -> Iterator[Problem]:
     if walk.newest is None:
         return
     try:
-        sha256 = sha256_hex(report.outline_path.read_bytes())
+        sha256 = sha256_hex(read_regular(report.outline_path))
     except FileNotFoundError:
         yield Problem(0, "outline_missing", "outline.json is missing.", "outline.json")
         return
@@ -201,7 +203,14 @@ def _expectation_problems(walk: _Walk, version: int, sha256: str) -> Iterator[Pr
 def _backup_problems(walk: _Walk, report: ReportFolder) -> Iterator[Problem]:
     """Check only the backups that events of this program name; those of other programs are ignored."""
     for name in backup_names(report.backups_dir):
-        path = report.backups_dir / name
-        if name in walk.backups and walk.backups[name] != sha256_hex(path.read_bytes()):
+        if name in walk.backups and walk.backups[name] != _hash_of(report.backups_dir / name):
             message = f"backups/{name} was changed since it was made."
             yield Problem(0, "backup_mismatch", message, f"backups/{name}")
+
+
+def _hash_of(path: Path) -> str:
+    """Return the sha256 of a file; empty for what is no regular file."""
+    try:
+        return sha256_hex(read_regular(path))
+    except NotRegularFileError:
+        return ""

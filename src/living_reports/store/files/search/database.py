@@ -16,7 +16,9 @@ Rules:
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 import threading
 import weakref
 from collections.abc import Iterator
@@ -165,7 +167,7 @@ class Database:
 
     def _existing(self) -> sqlite3.Connection | None:
         """Return a connection to the file, if it exists and has the current schema version."""
-        if not self._path.exists():
+        if not (self._path.exists() and all(map(_is_usable, self._files()))):
             return None
         connection = _connect(str(self._path))
         try:
@@ -190,8 +192,11 @@ class Database:
 
     def _remove(self) -> None:
         """Remove the file first: processes that have it open keep its content, and see that it is gone."""
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            durable.remove(self._path.with_name(self._path.name + suffix))
+        for path in self._files():
+            durable.remove(path)
+
+    def _files(self) -> list[Path]:
+        return [self._path.with_name(self._path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal")]
 
 
 def is_damage(error: sqlite3.DatabaseError) -> bool:
@@ -243,12 +248,20 @@ def reading(connection: sqlite3.Connection) -> Iterator[None]:
         connection.rollback()
 
 
+def _is_usable(path: Path) -> bool:
+    """Return False if SQLite might wait for something that is no file, or follow a link."""
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return True
+
+
 def _identity(path: Path) -> Identity | None:
     try:
-        stat = path.stat()
+        status = path.stat()
     except FileNotFoundError:
         return None
-    return stat.st_dev, stat.st_ino
+    return status.st_dev, status.st_ino
 
 
 def _close_all(handles: list[Handle]) -> None:

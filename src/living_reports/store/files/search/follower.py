@@ -36,6 +36,7 @@ from pydantic import ValidationError
 
 from living_reports.errors import ReportError
 from living_reports.model.report import IndexEntry, Outline, folded, parse_outline, parse_uuid
+from living_reports.regular_files import read_regular
 from living_reports.store.files import recovery
 from living_reports.store.files.catalogue import (
     Listing,
@@ -292,8 +293,7 @@ class Follower:
         """Return whether outline, log and entry of a report name the same version."""
         folder = self._by_id / report_id
         try:
-            with (folder / "outline.json").open("rb") as file:
-                head = dict(_HEAD.findall(file.read(_HEAD_BYTES)))
+            head = dict(_HEAD.findall(read_regular(folder / "outline.json", _HEAD_BYTES)))
             last = AuditLog(folder / "audit.jsonl").last()
         except (OSError, ValueError):
             return False
@@ -326,7 +326,7 @@ class Follower:
         """Return the outline without taking the lock, and the stamp of the files."""
         stamp = self._stamp(report_id)  # first: a later one could be of a version not yet read
         try:
-            outline = parse_outline((self._by_id / report_id / "outline.json").read_bytes())
+            outline = parse_outline(read_regular(self._by_id / report_id / "outline.json"))
         except (OSError, ValueError):
             return self._read_locked(report_id)
         return (outline, stamp) if _is_named(outline, report_id) else (None, "")
