@@ -268,9 +268,7 @@ def only_one_module_writes(module: Module) -> Iterator[str]:
     if module.name in (WRITER, CONFIGURATION_WRITER):
         return
     for call, name, origin in calls(module):
-        if writes(
-            call, "open" if name == "open_regular" else name, "os" if name == "open_regular" else origin
-        ):
+        if writes(call, name, origin):
             yield f"line {call.lineno}: {ast.unparse(call.func)}() may be called only in {WRITER}"
 
 

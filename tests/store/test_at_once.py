@@ -27,6 +27,8 @@ from living_reports.library.requests import (
     TrashReport,
 )
 from living_reports.model.report import sha256_hex
+from living_reports.regular_files import read_regular
+from living_reports.store.files import transfer
 from living_reports.store.files.doctor import check_root
 from living_reports.store.files.lock import hold
 from living_reports.store.files.transfer import exported_files
@@ -293,27 +295,22 @@ def test_a_reader_of_a_report_on_its_way_to_the_trash_gets_it_or_is_told_that_it
     assert sound(root)
 
 
-class CommitsFirst(type(Path())):  # type: ignore[misc]
-    """A path whose file is written by somebody else just before its bytes are read, once."""
-
-    action: Callable[[], object] | None = None
-
-    def read_bytes(self) -> bytes:
-        if self.action is not None:
-            action, self.action = self.action, None
-            action()
-        return Path(self).read_bytes()
-
-
-@pytest.mark.parametrize("name", ["outline_path", "audit_path"])
-def test_an_export_that_cannot_hold_the_lock_is_of_one_moment(library: Library, name: str) -> None:
+@pytest.mark.parametrize("name", ["outline.json", "audit.jsonl"])
+def test_an_export_that_cannot_hold_the_lock_is_of_one_moment(
+    library: Library, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     report = create_report(library)
-    storage = folder_store(library).get_report_storage(report)
-    path = CommitsFirst(getattr(storage, name))
-    path.action = lambda: update_report(library, report, set_title("Changed"))
-    setattr(storage, name, path)
-    files = exported_files(storage, attempts=2)
-    assert path.action is None
+    writes = [lambda: update_report(library, report, set_title("Changed"))]
+
+    def read_after_a_write(path: Path) -> bytes:
+        """Read a file that somebody else writes just before, once."""
+        if path.name == name and writes:
+            writes.pop()()
+        return read_regular(path)
+
+    monkeypatch.setattr(transfer, "read_regular", read_after_a_write)
+    files = exported_files(folder_store(library).get_report_storage(report), attempts=2)
+    assert not writes
     newest = json.loads(files["audit.jsonl"].splitlines()[-1])
     assert newest["payload"]["outline_sha256"] == sha256_hex(files["outline.json"])
 

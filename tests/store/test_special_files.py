@@ -208,6 +208,17 @@ def test_everything_works_again_without_it(library: Library) -> None:
     assert outcome(calls(library, report)["doctor --repair"])["ok"]
 
 
+@each_kind
+def test_a_change_does_not_wait_for_a_mark(library: Library, make: Make) -> None:
+    report = report_of(library)
+    put_in_place(make, folder_store(library).reports_root / ".pending" / report)
+    error = outcome(calls(library, report)["update"])
+    assert isinstance(error, StorageFailedError)
+    assert error.details["happened"] == "no"
+    outcome(calls(library, report)["list"])  # removes it
+    assert outcome(calls(library, report)["update"])["version"] == 5
+
+
 def test_a_link_to_a_device_is_not_read_for_good(library: Library) -> None:
     report = report_of(library)
     path = folder_of(library, report) / "outline.json"
