@@ -18,7 +18,15 @@ from living_reports.interchange.headings import Document, read_document
 from living_reports.interchange.importing import import_reports
 from living_reports.interchange.revisions import read_history
 from living_reports.library import Library
-from living_reports.library.requests import AuditReport, GetReport, ListReports, TrashReport, UpdateReport
+from living_reports.library.requests import (
+    AuditReport,
+    DiffReport,
+    GetReport,
+    ListReports,
+    RenderReport,
+    TrashReport,
+    UpdateReport,
+)
 from living_reports.model.event import Author
 from support.command_line import run_command, run_json, run_ok
 from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
@@ -372,7 +380,7 @@ def test_a_commit_that_is_no_text_is_left_out_and_said(library: Library, reposit
 
 
 @needs_git
-def test_the_same_history_again_is_refused_and_a_copy_of_it_is_not(
+def test_only_the_document_with_new_commits_is_imported_again(
     library: Library, repository: Repository
 ) -> None:
     repository.commit(TEXT, "Begin")
@@ -381,8 +389,8 @@ def test_the_same_history_again_is_refused_and_a_copy_of_it_is_not(
     assert len({row["report_id"] for row in first["imported"]}) == 2
     repository.commit(TEXT + "More.\n", "More")
     again = bring(library, repository.path)
-    assert "imported" not in again
-    assert len(again["refused"]) == 2
+    assert [(row["from"], row["version"]) for row in again["imported"]] == [("guide.md", 2)]
+    assert [row["from"] for row in again["refused"]] == ["copy.md"]
 
 
 @needs_git
@@ -502,6 +510,213 @@ def fast_import(sent: list[Row]) -> list[bytes]:
     return parts
 
 
+# --- Authors and times of commits -----------------------------------------------------------
+
+
+@pytest.fixture
+def dated(library: Library, repository: Repository) -> str:
+    """A report imported from three commits by two authors, on three days."""
+    repository.commit(TEXT, "Begin", at="2026-03-01T12:00:00+00:00")
+    more = TEXT.replace("One.", "1.")
+    repository.commit(more, "Numbers", author="Bén", at="2026-03-05T12:00:00+00:00")
+    repository.commit(more + "Three.\n", "More", at="2026-03-09T12:00:00+00:00")
+    return bring_one(library, repository.path / "guide.md")
+
+
+@needs_git
+def test_answers_name_the_author_and_the_time_of_each_commit(
+    library: Library, repository: Repository, dated: str
+) -> None:
+    rows = library.audit_report(AuditReport(dated))["events"]
+    assert [(row["client"], row["ts"][:10]) for row in rows] == [
+        ("Ann", "2026-03-09"),
+        ("Bén", "2026-03-05"),
+        ("Ann", "2026-03-01"),
+    ]
+    events = log_events(folder_of(library, dated))
+    assert [row["imported"] for row in rows] == [
+        {"commit": e["payload"]["imported"]["commit"][:12], "ts": e["ts"], "actor": "cli", "client": "ann"}
+        for e in reversed(events)
+    ]
+    blamed = library.audit_report(AuditReport(dated, item="Setup"))["last_change"]
+    assert (blamed["client"], blamed["ts"][:10], "actor" in blamed) == ("Bén", "2026-03-05", False)
+    changed = library.diff_report(DiffReport(dated, since=1))["changed"]
+    assert {row["by"]["client"] for row in changed} == {"Ann", "Bén"}
+    replaced = update_report(library, dated, replace_content("New.", "Setup"))
+    assert any("by Bén" in warning for warning in replaced["warnings"])
+
+
+@needs_git
+def test_since_is_about_the_times_of_the_commits(library: Library, dated: str) -> None:
+    def versions(since: str) -> list[int]:
+        return [row["version"] for row in library.audit_report(AuditReport(dated, since=since))["events"]]
+
+    assert versions("2026-03-04") == [3, 2]
+    assert versions("2026-03-06") == [3]
+    assert versions(datetime.now().astimezone().isoformat()) == []
+    for since, first in (("2026-02-01", 0), ("2026-03-04", 1), ("2026-03-06", 2), ("2026-03-10", 3)):
+        assert library.diff_report(DiffReport(dated, since=since))["from_version"] == first
+    assert library.audit_report(AuditReport(dated, actor="bén"))["events"][0]["version"] == 2
+    assert len(library.audit_report(AuditReport(dated, actor="cli"))["events"]) == 3
+
+
+@needs_git
+def test_since_covers_a_commit_that_is_dated_before_an_earlier_one(
+    library: Library, repository: Repository
+) -> None:
+    for number, day in enumerate(("01", "09", "05"), 1):
+        repository.commit(f"{TEXT}{number}\n", f"No. {number}", at=f"2026-03-{day}T12:00:00+00:00")
+    report = bring_one(library, repository.path / "guide.md")
+    rows = library.audit_report(AuditReport(report, since="2026-03-07"))["events"]
+    assert [row["version"] for row in rows] == [2]
+    assert library.diff_report(DiffReport(report, since="2026-03-07"))["from_version"] == 1
+    assert library.diff_report(DiffReport(report, since="2026-03-04"))["from_version"] == 1
+
+
+@needs_git
+def test_pages_and_lists_show_the_time_of_the_newest_commit(library: Library, dated: str) -> None:
+    assert "updated 2026-03-09" in library.render_report(RenderReport(dated), CLI)["text"]
+    assert "updated 2026-03-05" in library.render_report(RenderReport(dated, version=2), CLI)["text"]
+    [row] = library.list_reports(ListReports())["reports"]
+    assert row["updated_at"].startswith("2026-03-09")
+    outline = library.store.read(dated).outline
+    assert (outline.created_at[:10], outline.sections[0].updated_at[:10]) == ("2026-03-01", "2026-03-05")
+
+
+@needs_git
+def test_a_list_of_imported_reports_keeps_its_order_over_its_pages(
+    library: Library, repository: Repository
+) -> None:
+    for number in range(6):
+        for day in (number + 1, number + 11):
+            text = f"# Guide {number}\n\n## A\n{day}\n"
+            repository.commit(text, name=f"g{number}.md", at=f"2026-03-{day:02}T12:00:00+00:00")
+    bring(library, repository.path)
+    titles, cursor = [], ""
+    while True:
+        answer = library.list_reports(ListReports(limit=2, cursor=cursor))
+        titles += [row["title"] for row in answer["reports"]]
+        first = answer["reports"][0]["report_id"]
+        update_report(library, first, replace_content("Changed meanwhile.", "A"))
+        if not (cursor := answer.get("next_cursor", "")):
+            break
+    assert titles == [f"Guide {number}" for number in reversed(range(6))]
+
+
+@needs_git
+def test_the_commands_name_the_author_and_the_importer(tmp_path: Path, repository: Repository) -> None:
+    repository.commit(TEXT, "Begin", author="Bén")
+    run_ok(tmp_path / "reports", "import", str(repository.path / "guide.md"))
+    shown = run_ok(tmp_path / "reports", "audit", "Guide")
+    assert "2026-03-01 10:00:00  Bén" in shown
+    assert "imported by" in shown
+
+
+# --- Importing again ------------------------------------------------------------------------
+
+
+def test_a_version_of_a_file_without_history_is_marked(library: Library, tmp_path: Path) -> None:
+    (tmp_path / "guide.md").write_text(TEXT)
+    report = bring_one(library, tmp_path / "guide.md")
+    [row] = library.audit_report(AuditReport(report))["events"]
+    assert (row["client"], row["imported"]) == ("ann", {"file": "guide.md"})
+
+
+@needs_git
+def test_the_command_counts_appended_versions(tmp_path: Path, repository: Repository) -> None:
+    for text in (TEXT, TEXT + "More.\n"):
+        repository.commit(text)
+        shown = run_ok(tmp_path / "reports", "import", str(repository.path / "guide.md"))
+    assert "v2 (+1)" in shown
+
+
+@needs_git
+def test_new_commits_are_appended(library: Library, repository: Repository) -> None:
+    repository.commit(TEXT, "Begin")
+    report = bring_one(library, repository.path / "guide.md")
+    library.render_report(RenderReport(report, "html"), CLI)  # an event, but no version
+    repository.commit(TEXT + "More.\n", "More", author="Bén")
+    repository.commit(TEXT + "More.\nAnd more.\n", "And more")
+    [row] = bring(library, repository.path / "guide.md")["imported"]
+    assert (row["report_id"], row["version"], row["appended"]) == (report, 3, 2)
+    for version, end in ((1, "Two.\n"), (2, "More.\n"), (3, "And more.\n")):
+        assert document_at(library, report, version).endswith(end)
+    row = library.audit_report(AuditReport(report))["events"][1]
+    assert (row["client"], row["reason"]) == ("Bén", "Bén: More")
+    assert library.audit_report(AuditReport(report, verify=True))["verified"]["ok"] is True
+    with pytest.raises(InvalidInputError, match="there already"):
+        bring(library, repository.path / "guide.md")
+
+
+@needs_git
+def test_uncommitted_text_is_appended_and_then_the_commit_after_it(
+    library: Library, repository: Repository
+) -> None:
+    file = repository.path / "guide.md"
+    repository.commit(TEXT, "Begin")
+    file.write_text(TEXT + "Draft.\n")
+    report = bring_one(library, file)
+    repository.commit(TEXT + "Draft.\n", "Same as imported")
+    with pytest.raises(InvalidInputError, match="there already"):
+        bring(library, file)
+    repository.commit(TEXT + "Draft.\nMore.\n", "More")
+    assert bring(library, file)["imported"][0]["version"] == 3
+    file.write_text(TEXT + "Draft 2.\n")
+    assert bring(library, file)["imported"][0]["version"] == 4
+    repository.commit(TEXT + "End.\n", "End")
+    assert bring(library, file)["imported"][0]["version"] == 5
+    assert document_at(library, report, 5).endswith("End.\n")
+
+
+@needs_git
+def test_nothing_is_appended_to_a_report_that_was_edited(library: Library, repository: Repository) -> None:
+    repository.commit(TEXT, "Begin")
+    report = bring_one(library, repository.path / "guide.md")
+    update_report(library, report, replace_content("Edited.", "Setup"))
+    repository.commit(TEXT + "More.\n", "More")
+    with pytest.raises(InvalidInputError, match="version 2 was not imported") as caught:
+        bring(library, repository.path / "guide.md")
+    assert "a copy of the file" in caught.value.hint
+    assert library.store.read(report).version == 2
+    (repository.path.parent / "copy.md").write_bytes((repository.path / "guide.md").read_bytes())
+    assert bring_one(library, repository.path.parent / "copy.md") != report
+
+
+@needs_git
+def test_nothing_is_appended_after_a_rewritten_history(library: Library, repository: Repository) -> None:
+    repository.commit(TEXT, "Begin")
+    repository.commit(TEXT + "More.\n", "More")
+    report = bring_one(library, repository.path / "guide.md")
+    repository("commit", "--quiet", "--amend", "-m", "Reworded")
+    with pytest.raises(InvalidInputError, match="history of the file is another"):
+        bring(library, repository.path / "guide.md")
+    assert library.store.read(report).version == 2
+
+
+@needs_git
+@pytest.mark.parametrize("branch", ["main", "side"])
+def test_a_merge_is_appended_only_to_the_branch_that_comes_first(
+    library: Library, repository: Repository, branch: str
+) -> None:
+    file = repository.path / "guide.md"
+    repository.commit("# Guide\n\n## A\none\n\n## B\ntwo\n\n## C\nthree\n", "Begin")
+    repository("checkout", "--quiet", "-b", "side")
+    repository.commit("# Guide\n\n## A\nONE\n\n## B\ntwo\n\n## C\nthree\n", "side")
+    repository("checkout", "--quiet", "main")
+    repository.commit("# Guide\n\n## A\none\n\n## B\ntwo\n\n## C\nTHREE\n", "main")
+    repository("checkout", "--quiet", branch)
+    report = bring_one(library, file)
+    repository("checkout", "--quiet", "main")
+    repository("merge", "--quiet", "-m", "Merge", "side")
+    if read_history(file).revisions[1].message == branch:
+        assert bring(library, file)["imported"][0]["appended"] == 2
+        assert f"# Guide\n\n{document_at(library, report, 4)}" == file.read_text()
+    else:
+        with pytest.raises(InvalidInputError, match="history of the file is another"):
+            bring(library, file)
+        assert library.store.read(report).version == 2
+
+
 # --- Atomicity ----------------------------------------------------------------------------
 
 
@@ -542,6 +757,27 @@ def test_a_killed_import_leaves_nothing_or_all(
         library = Library(tmp_path / "reports")
         position += 1
     assert position > 30
+
+
+@needs_git
+def test_a_killed_append_leaves_whole_versions_and_is_completed(
+    library: Library, brought_in: Callable[[], Row], repository: Repository, tmp_path: Path
+) -> None:
+    report = brought_in()["imported"][0]["report_id"]
+    shutil.copytree(tmp_path / "reports", tmp_path / "before")
+    for number in (3, 4):
+        repository.commit(f"{TEXT}{number}\n", str(number))
+    position, versions = 0, set()
+    while killed_before(position, brought_in):
+        versions.add(library.store.read(report).version)
+        require_sound(folder_store(library), report)
+        if versions and library.store.read(report).version < 4:
+            assert brought_in()["imported"][0]["version"] == 4
+        shutil.rmtree(tmp_path / "reports")
+        shutil.copytree(tmp_path / "before", tmp_path / "reports")
+        library = Library(tmp_path / "reports")
+        position += 3
+    assert versions == {2, 3, 4}
 
 
 # --- On the command line ------------------------------------------------------------------

@@ -187,7 +187,7 @@ def events(terminal: Terminal, answer: Answer) -> None:
         terminal.line(terminal.style("last changed ", "dim") + by_line(last))
     if not rows:
         terminal.line("No event matches.")
-    names = [f"{row['actor']} {row.get('client', '')}".strip() for row in rows]
+    names = [_name(row) for row in rows]
     wide = min(max(map(cells, names), default=0), MOST_NAME_CELLS)
     for row, name in zip(rows, names, strict=True):
         version = terminal.style(_version(row).ljust(5), "bold")
@@ -196,6 +196,8 @@ def events(terminal: Terminal, answer: Answer) -> None:
         terminal.line(f"{version} {when}  {pad(cut(clean(name), wide), wide)}  {action}")
         if row.get("reason"):
             terminal.paragraph(row["reason"], first="      ")
+        if row.get("imported"):
+            terminal.paragraph(_imported(row), "dim", first="      ")
         changed(terminal, row.get("changed", []), indent=6)
         if hidden := row.get("changed_more"):
             terminal.line(f"      … and {hidden} more", "dim")
@@ -204,8 +206,22 @@ def events(terminal: Terminal, answer: Answer) -> None:
 
 def by_line(row: Mapping[str, Any]) -> str:
     """Return author, time and reason on one line: `v3 2026-11-23 10:00:00 cli ann: New figures`."""
-    who = f"{_version(row)} {short_time(row['ts'])} {row['actor']} {row.get('client', '')}".rstrip()
+    who = f"{_version(row)} {short_time(row['ts'])} {_name(row)}".rstrip()
+    who += f" ({_imported(row)})" if row.get("imported") else ""
     return one_line(f"{who}: {row['reason']}" if row.get("reason") else who)
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    """Return the actor and the client; of an imported version, the author of its commit."""
+    return f"{row.get('actor', '')} {row.get('client', '')}".strip()
+
+
+def _imported(row: Mapping[str, Any]) -> str:
+    """Return the commit of an imported version, and who imported it when; or the file that it came from."""
+    imported = row["imported"]
+    if "file" in imported:
+        return f"imported from {imported['file']}"
+    return f"imported by {_name(imported)} on {imported['ts'][:10]} from commit {imported['commit']}"
 
 
 def _version(row: Mapping[str, Any]) -> str:

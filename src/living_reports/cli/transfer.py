@@ -54,9 +54,7 @@ def _show_imported(terminal: Terminal, answer: Answer) -> None:
         f"Imported {counted(len(rows), 'report')}" + (f", refused {len(refused)}" if refused else "")
     )
     if rows:
-        cells = [
-            [row["report_id"][:SHORT_ID], f"v{row['version']}", row["title"], row["from"]] for row in rows
-        ]
+        cells = [[row["report_id"][:SHORT_ID], _version(row), row["title"], row["from"]] for row in rows]
         terminal.table(cells, styles=["cyan", "dim", "bold", "dim"])
     for row in rows:
         for warning in row.get("warnings", []):
@@ -64,6 +62,11 @@ def _show_imported(terminal: Terminal, answer: Answer) -> None:
     for row in refused:
         terminal.paragraph(f"{row['from']}: {row['message']}", "red", first="  ")
         terminal.paragraph(row["hint"], "dim", first="    ")
+
+
+def _version(row: Answer) -> str:
+    """Return the version, with the number of versions that were appended to an earlier import."""
+    return f"v{row['version']}" + (f" (+{row['appended']})" if row.get("appended") else "")
 
 
 def _show_exported(terminal: Terminal, answer: Answer) -> None:

@@ -28,6 +28,7 @@ from living_reports.reading.history import (
     by_type,
     ids_in,
     is_after,
+    is_last_after,
     last_change,
     newest_version,
     parse_since,
@@ -121,7 +122,7 @@ def _page(
     last: Event | None = None
     for record in records:
         if since is not None and not is_after(record, since):
-            if record.is_ours:
+            if is_last_after(record, since):
                 return rows, None
             continue
         if not record.is_event or not all(want(record) for want in wanted):

@@ -35,7 +35,7 @@ from living_reports.model.event import Author
 from living_reports.model.fields import PROSE, WORDS
 from living_reports.model.report import Outline
 from living_reports.model.selectors import find_insight, find_section
-from living_reports.reading.compact import cut
+from living_reports.reading.compact import commit_of, cut
 from living_reports.store.base import Event, Snapshot, Transaction
 
 _WARNINGS = 10
@@ -213,10 +213,11 @@ def _other_author(record: Event | None, author: Author) -> str:
     """Return ` by <author>` for a text of another client; empty for one of the caller."""
     if record is None or not record.is_event:
         return ""
-    client = str(record.payload.get("client", ""))
+    commit = commit_of(record.payload)
+    client = commit.author if commit else str(record.payload.get("client", ""))
     if record.payload.get("adopted"):
         return " by another program"
-    if (record.event.actor, client) == (author.actor, author.client):
+    if commit is None and (record.event.actor, client) == (author.actor, author.client):
         return ""
     reason = cut(str(record.payload.get("reason", "")), _REASON_CHARS)
     return f" by {client or record.event.actor}" + (f" ({reason})" if reason else "")

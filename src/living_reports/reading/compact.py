@@ -49,6 +49,8 @@ MAX_ANSWER_CHARS = 20_000
 ID_CHARS = 8
 VALUE_CHARS = 200
 CLIENT_CHARS = 60
+MAX_CLIENT_CHARS = 200
+COMMIT_CHARS = 12
 
 EVENT_BYTES = 400
 """The size limit of the row of an event with one or two edits; each further edit adds `EDIT_BYTES`."""
@@ -291,13 +293,47 @@ def _event_fields(event: AuditEvent, reason_chars: int) -> Json:
     version = payload.get("outline_version")
     return {
         "version": version if type(version) is int else None,
-        "ts": event.ts,
-        "actor": event.actor,
-        "client": cut(_text(payload.get("client")), CLIENT_CHARS),
+        **_made_by(event, CLIENT_CHARS),
         "action_type": event.action_type,
         "reason": cut(_text(payload.get("reason")), reason_chars),
         "action_id": event.action_id,
     }
+
+
+class Commit(NamedTuple):
+    """The commit that a version was imported from: its author, time and hash."""
+
+    author: str
+    ts: str
+    sha: str
+
+
+def commit_of(payload: Mapping[str, Any]) -> Commit | None:
+    """Return the commit that the event's version was imported from, if it was."""
+    imported = payload.get("imported")
+    if not isinstance(imported, dict):
+        return None
+    author, ts, sha = imported.get("author"), imported.get("at"), imported.get("commit")
+    if not (isinstance(author, str) and isinstance(ts, str) and isinstance(sha, str)):
+        return None
+    return Commit(author, ts, sha)
+
+
+def _made_by(event: AuditEvent, client_chars: int) -> Json:
+    """Return time, actor and client of a change; of an imported version, those of its commit.
+
+    `imported` then says which commit it is, and who imported it when; without a commit, from which file.
+    """
+    client = cut(_text(event.payload.get("client")), client_chars)
+    row = {"ts": event.ts, "actor": event.actor, "client": client}
+    commit = commit_of(event.payload)
+    if commit is None:
+        source = event.payload.get("imported")
+        file = cut(_text(source.get("file")), client_chars) if isinstance(source, dict) else ""
+        return row | ({"imported": {"file": file}} if file else {})
+    imported = {"commit": commit.sha[:COMMIT_CHARS], **row}
+    author = cut(commit.author, client_chars)
+    return {"ts": commit.ts, "client": author, "imported": {k: v for k, v in imported.items() if v}}
 
 
 def _text(value: Any) -> str:
@@ -308,9 +344,7 @@ def author_row(event: Event) -> Json:
     """Return the author of a version in one row: version, time, actor, client and reason."""
     row = {
         "version": event.version,
-        "ts": event.event.ts,
-        "actor": event.event.actor,
-        "client": event.payload.get("client"),
+        **_made_by(event.event, MAX_CLIENT_CHARS),
         "reason": cut(str(event.payload.get("reason", "")), 100),
     }
     return {key: value for key, value in row.items() if value}

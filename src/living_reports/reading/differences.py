@@ -34,7 +34,7 @@ from living_reports.reading.compact import (
     brief_edits,
     short_ids,
 )
-from living_reports.reading.history import as_moment, edits, is_after
+from living_reports.reading.history import as_moment, edits, is_after, is_last_after
 from living_reports.store.base import Event
 
 PlaceKey = tuple[str, ...]
@@ -56,12 +56,22 @@ def first_version(since: int | datetime | None, last: int, events: Iterable[Even
     if isinstance(since, int):
         return since
     oldest: Event | None = None
+    current_then = 0
     for event in events:
         if not event.makes_version:
             continue
-        if event.version < last if since is None else not is_after(event, since):
-            return event.version
         oldest = event
+        if since is None:
+            if event.version < last:
+                return event.version
+        elif is_after(event, since):
+            current_then = 0
+        else:
+            current_then = current_then or event.version
+            if is_last_after(event, since):
+                break
+    if current_then:
+        return current_then
     if oldest is not None and not oldest.payload.get("adopted"):
         return 0
     return _version_before_adoption(

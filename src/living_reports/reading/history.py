@@ -34,7 +34,7 @@ from living_reports.model.event import ActionType, Actor
 from living_reports.model.fields import DERIVED, ID_FIELDS, ITEMS, LABELS, NOT_WORDS
 from living_reports.model.report import Insight, Outline, Section, folded
 from living_reports.model.selectors import MIN_PREFIX, find_insight, find_section, quoted
-from living_reports.reading.compact import Json, author_row, brief_address
+from living_reports.reading.compact import Json, author_row, brief_address, commit_of
 from living_reports.store.base import Event
 
 EventFilter = Callable[[Event], bool]
@@ -86,10 +86,34 @@ def is_after(event: Event, since: int | datetime) -> bool:
     """Return True if the event came after the version, or not before the moment."""
     if isinstance(since, int):
         return event.version > since or not event.is_ours
+    moment = made_at(event)
+    return moment is None or moment >= since
+
+
+def made_at(event: Event) -> datetime | None:
+    """Return the time of an event; of an imported version, that of its commit. `None` if it is not valid."""
+    recorded, commit = recorded_at(event), commit_of(event.payload)
     try:
-        return as_moment(str(event.fields.get("ts"))) >= since
+        committed = as_moment(commit.ts) if commit else recorded
     except ValueError:
-        return True  # another program's idea of a time
+        return recorded  # git accepts invalid dates
+    return min(committed, recorded) if committed and recorded else recorded
+
+
+def recorded_at(event: Event) -> datetime | None:
+    """Return the time at which the event was appended; `None` if another program wrote no valid time."""
+    try:
+        return as_moment(str(event.fields.get("ts")))
+    except ValueError:
+        return None
+
+
+def is_last_after(event: Event, since: int | datetime) -> bool:
+    """Return True if no earlier event can be after `since`. Times of imported commits are in no order."""
+    if isinstance(since, int):
+        return event.is_ours and event.version <= since
+    recorded = recorded_at(event)
+    return event.is_ours and recorded is not None and recorded < since
 
 
 def by_type(action_type: str) -> EventFilter:
@@ -116,7 +140,13 @@ def by_actor(actor: str) -> EventFilter:
     word = folded(actor)
     if word in get_args(Actor):
         return lambda event: event.fields.get("actor") == word
-    return lambda event: word in folded(str(event.payload.get("client", "")))
+    return lambda event: any(word in folded(name) for name in _names(event))
+
+
+def _names(event: Event) -> list[str]:
+    """Return the client of an event, and the author of the commit that it imported."""
+    commit = commit_of(event.payload)
+    return [str(event.payload.get("client", "")), commit.author if commit else ""]
 
 
 def newest_version(events: Iterable[Event]) -> int:

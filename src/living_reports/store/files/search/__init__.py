@@ -31,7 +31,7 @@ from dataclasses import replace
 
 from living_reports.errors import LockTimeoutError
 from living_reports.model.report import IndexEntry
-from living_reports.store.base import PageKey, SearchPage, SearchQuery
+from living_reports.store.base import Event, PageKey, SearchPage, SearchQuery
 from living_reports.store.files.catalogue import Listing, version_in
 from living_reports.store.files.folder import Root
 from living_reports.store.files.log import AuditLog
@@ -116,7 +116,7 @@ class SearchIndex:
                 outline = event.delta[0].get("new")
                 ts = str(outline.get("updated_at", "")) if isinstance(outline, dict) else ""
                 return ts if ts <= time_text else ""
-            if event.makes_version and (ts := event.event.ts) <= time_text:
+            if event.makes_version and (ts := _updated_at(event)) <= time_text:
                 return ts
         return ""
 
@@ -171,3 +171,9 @@ class SearchIndex:
             logger.info("a later query continues the comparison: %s", error)
         finally:
             self._comparing = None
+
+
+def _updated_at(event: Event) -> str:
+    """Return the `updated_at` of the version that an event made; that of an imported one is not its `ts`."""
+    stated = (edit.get("new") for edit in event.delta if edit.get("at") == "updated_at")
+    return str(next(stated, event.event.ts))
