@@ -378,13 +378,15 @@ def test_a_given_access_time_is_kept() -> None:
     assert insight_of(outcome, I3).citations[0].accessed_at == CREATED_AT
 
 
-@pytest.mark.parametrize("content", ["a", "a\n", "a\n\n", "a\r\n\r\n\r\n"])
-def test_appended_text_follows_one_blank_line(content: str) -> None:
+@pytest.mark.parametrize(
+    ("content", "end"), [("a", "\n"), ("a\n", "\n"), ("a\n\n", "\n"), ("a\r\n\r\n\r\n", "\r\n")]
+)
+def test_appended_text_follows_one_blank_line(content: str, end: str) -> None:
     outcome = apply(
         {"op": "edit_section", "section": S1, "content": content},
         {"op": "append_text", "section": S1, "text": "\n\nb\n"},
     )
-    assert section_of(outcome).content == "a\n\nb\n"
+    assert section_of(outcome).content == f"a{end}{end}b{end}"
 
 
 # --- The sections of a new report ---------------------------------------------------------

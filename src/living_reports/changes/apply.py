@@ -29,7 +29,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, repeat, zip_longest
+from itertools import chain, dropwhile, repeat, takewhile, zip_longest
 from operator import attrgetter, is_
 from typing import Any, TypeVar
 
@@ -59,6 +59,10 @@ _COMPARED_CHARS = 80
 _EXACT_CHARS = 1_000
 """The length up to which a text that looks like `find` is shown whole."""
 _LINE_END = re.compile("\r\n?|\n")
+_QUOTE = re.compile(r"(?: {0,3}> ?)*")
+_ITEM = re.compile(r" *([-+*]|[0-9]{1,9}[.)])( +|$)")
+_RAW = ("<", "```", "~~~")
+"""The beginnings of blocks in which a row or an item is none."""
 _LOOKS = {**dict.fromkeys("‘’‚‛`´′", "'"), **dict.fromkeys("“”„‟«»″", '"'), "\u2212": "-"}
 """Characters that people and programs put in the place of others, beside those of `_form`."""
 _LIKENESS = 0.4
@@ -261,9 +265,14 @@ def _hint_if_missed(section: Section, find: str) -> str:
 
 def _append_text(run: _Run, change: Change) -> Outline:
     section = _section_of(run, change)
-    new = _updated(section, {"content": appended(section.content or "", change.fields["text"])})
+    new = _updated(section, {"content": _grown(section, change.fields["text"])})
     _require_fits(new, _prose_bytes(section), change)
     return _replaced_item(run.outline, section, new)
+
+
+def _grown(section: Section, text: str) -> str:
+    content = section.content or ""
+    return appended(content, text, is_markdown=section.content_format == "markdown")
 
 
 def _move_section(run: _Run, change: Change) -> Outline:
@@ -581,13 +590,6 @@ def _with_line_ends(text: str, ends: Iterator[str]) -> str:
     return _LINE_END.sub(lambda found: next(ends) or found[0], text)
 
 
-def appended(content: str, text: str) -> str:
-    """Append `text` as a paragraph of its own, after exactly one blank line."""
-    if not content.strip():
-        return text
-    return content.rstrip("\r\n") + "\n\n" + text.lstrip("\r\n")
-
-
 def _hits(content: str, find: str) -> list[dict[str, Any]]:
     """Return the line number and the surrounding words of the first occurrences."""
     found: list[dict[str, Any]] = []
@@ -704,6 +706,125 @@ def _start(line: str, pieces: list[str]) -> int:
     folded = line.lower()
     votes = Counter(at - i for i, piece in enumerate(pieces) if (at := folded.find(piece)) >= 0)
     return max(0, votes.most_common(1)[0][0] - _AROUND_CHARS // 3)
+
+
+# --- Appending text -----------------------------------------------------------------------
+
+
+def appended(content: str, text: str, *, is_markdown: bool = True) -> str:
+    """Append `text` in the line ends of the content.
+
+    In Markdown, a row continues the table that ends the content, and a list item a list of the same marker,
+    on any level and also inside a quotation. Any other text becomes a paragraph of its own, after exactly one
+    blank line; so does an item if blank lines separate the items of the list already.
+    """
+    if not content.strip():
+        return text
+    end = _line_end(content)
+    more = _with_line_ends(text.lstrip("\r\n"), repeat(end))
+    end = end or _line_end(more) or "\n"
+    if is_markdown and _continues(content, more):
+        return content.rstrip() + end + more
+    return content.rstrip("\r\n") + end + end + more
+
+
+@dataclass(frozen=True)
+class _Item:
+    """The beginning of a list item: the columns of its marker and of its text, and the kind of its list."""
+
+    indent: int
+    column: int
+    kind: str
+    can_follow_prose: bool
+
+
+def _continues(content: str, text: str) -> bool:
+    """Return whether a text goes on with the table or the list that ends a content."""
+    head = _with_lf(text).split("\n", 2)
+    (depth, first), second = _unquoted(head[0]), _unquoted(head[1])[1] if len(head) > 1 else ""
+    lines = [_unquoted(line) for line in reversed(_with_lf(content).rstrip().split("\n"))]
+    size = next((at for at, (_, line) in enumerate(lines) if _is_empty(line)), len(lines))
+    block = [line for _, line in reversed(lines[:size])]
+    if any(each != depth or line.startswith(_RAW) for each, line in lines[:size]):
+        return False
+    if first.lstrip().startswith("|"):
+        return _ends_in_table(block, _indent(first)) and not _is_delimiter(second)
+    if not _joins(block, first):
+        return False
+    above = (line for _, line in takewhile(lambda each: each[0] == depth, lines[size:]))
+    earlier = list(takewhile(str.strip, dropwhile(_is_empty, above)))[::-1]
+    return not _joins(earlier, block[0])
+
+
+def _unquoted(line: str) -> tuple[int, str]:
+    """Return how many quotations a line is in, and the line without their marks, with spaces for tabs."""
+    marks = _QUOTE.match(line)
+    assert marks is not None
+    return marks[0].count(">"), line[marks.end() :].expandtabs(4)
+
+
+def _is_empty(line: str) -> bool:
+    return not line.strip()
+
+
+def _indent(line: str) -> int:
+    return len(line) - len(line.lstrip(" "))
+
+
+def _ends_in_table(block: list[str], indent: int) -> bool:
+    """Return whether a block ends in the rows of a table with this indent, its header included."""
+    rows = list(takewhile(lambda row: row[indent : indent + 1] == "|" == row.strip()[0], reversed(block)))
+    around = _open_items(block[: len(block) - len(rows)])
+    return any(map(_is_delimiter, rows[:-1])) and all(item.column <= indent for item in around)
+
+
+def _is_delimiter(row: str) -> bool:
+    return "-" in row and "|" in row and set(row) <= set("|-: ")
+
+
+def _joins(block: list[str], line: str) -> bool:
+    """Return whether a line is an item of a list that is open at the end of a block, or inside its end."""
+    item, items = _item(line), _open_items(block)
+    if item is None or not items:
+        return False
+    around = _around(items, item)
+    is_beside = len(around) == len(items) or items[len(around)].kind == item.kind
+    return is_beside and _is_shallow(item, around)
+
+
+def _open_items(block: list[str]) -> list[_Item]:
+    """Return the items that are open at the end of a block, the outermost first."""
+    items: list[_Item] = []
+    for number, line in enumerate(block):
+        item = _item(line)
+        around = _around(items, item) if item else []
+        if item and _is_shallow(item, around) and (items or number == 0 or item.can_follow_prose):
+            items = [*around, item]
+        elif line[0] != " " and not line[0].isalnum():
+            items = []
+    return items
+
+
+def _around(items: list[_Item], item: _Item) -> list[_Item]:
+    """Return those of the open items that an item is inside of."""
+    return list(takewhile(lambda each: each.column <= item.indent, items))
+
+
+def _is_shallow(item: _Item, around: list[_Item]) -> bool:
+    """Return whether the indent of an item leaves it an item: four columns more make it code or prose."""
+    return item.indent < (around[-1].column if around else 0) + 4
+
+
+def _item(line: str) -> _Item | None:
+    """Return the list item that a line begins."""
+    found = _ITEM.match(line)
+    bare = line.replace(" ", "")
+    if found is None or (len(bare) > 2 and bare[0] in "-*" and not bare.strip(bare[0])):  # a rule
+        return None
+    indent, marker, gap = found.start(1), found[1], len(found[2])
+    column = found.end(1) + (gap if 0 < gap < 5 and found.end() < len(line) else 1)
+    can_follow_prose = found.end() < len(line) and marker[:-1] in ("", "1")
+    return _Item(indent, column, marker[-1], can_follow_prose)
 
 
 # --- After the last change ----------------------------------------------------------------
