@@ -151,6 +151,17 @@ def test_a_diff_backwards_is_2(root: Path, health: str) -> None:
 # --- check --------------------------------------------------------------------------------
 
 
+def test_sources_that_were_not_looked_at_are_shown(root: Path) -> None:
+    changes = [{"op": "edit_section", "section": "A", "content": "![x](/etc/y.png)"}]
+    run_ok(root, "create", "Plots", "--section", "A")
+    run_ok(root, "update", "Plots", "--changes", "-", stdin=json.dumps(changes))
+    shown = run_ok(root, "check", "Plots")
+    assert "/etc/y.png: outside the folders of LIVING_REPORTS_SOURCES" in shown
+    assert "Images not shown: /etc/y.png" in " ".join(
+        run_ok(root, "render", "Plots", "--format", "html").split()
+    )
+
+
 def test_a_report_without_findings_is_0(root: Path, health: str) -> None:
     assert run_ok(root, "check", "Health") == "ok  Health, version 3: nothing found\n"
 
