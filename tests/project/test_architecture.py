@@ -98,6 +98,9 @@ READING_METHODS = words("open read_bytes read_text")
 CATCHES_ALL = "server"
 """The package with the one handler of all exceptions, which turns a defect into the error `internal`."""
 
+COMPILES_PATTERNS = {("store.files.search.words", "pattern")}
+"""Functions that make a pattern from a caller's text; `test_worst_inputs.py` runs what they make."""
+
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
@@ -352,6 +355,20 @@ def no_exception_is_swallowed(module: Module) -> Iterator[str]:
             yield f"line {call.lineno}: suppresses everything"
 
 
+def patterns_are_compiled_once(module: Module) -> Iterator[str]:
+    """Patterns are module attributes, where `test_linear_time.py` finds them."""
+    functions = [
+        node for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    for function in functions:
+        if (module.name, function.name) in COMPILES_PATTERNS:
+            continue
+        inside = Module(module.name, f"import re\n{ast.unparse(function)}")
+        for call, name, origin in calls(inside):
+            if origin == "re" and name != "escape":
+                yield f"{function.name}: {ast.unparse(call.func)}() belongs at the top of the module"
+
+
 RULES: list[Rule] = [
     imports_point_one_way,
     stores_are_reached_by_protocol,
@@ -363,6 +380,7 @@ RULES: list[Rule] = [
     modules_have_docstrings,
     docstrings_open_plainly,
     no_exception_is_swallowed,
+    patterns_are_compiled_once,
 ]
 
 

@@ -129,7 +129,7 @@ UNPARSABLE = [
 
 
 @pytest.mark.parametrize(
-    "query", [*UNPARSABLE, "and " * 1000, "and OR " * 300, "\x00and", "'; DROP TABLE texts"]
+    "query", [*UNPARSABLE, "and " * 1000, "and OR " * 100, "\x00and", "'; DROP TABLE texts"]
 )
 def test_a_query_that_makes_no_sense_is_searched_as_plain_words(scripts: Finder, query: str) -> None:
     assert set(scripts.titles(query)) <= {"Emoji", "Code"}

@@ -58,6 +58,7 @@ _AROUND_CHARS = 30
 _COMPARED_CHARS = 80
 _EXACT_CHARS = 1_000
 """The length up to which a text that looks like `find` is shown whole."""
+_CRLF = re.compile("\r\n")
 _LINE_END = re.compile("\r\n?|\n")
 _QUOTE = re.compile(r"(?: {0,3}> ?)*")
 _ITEM = re.compile(r" *([-+*]|[0-9]{1,9}[.)])( +|$)")
@@ -568,7 +569,7 @@ def _spliced(content: str, plain: str, find: str, replace: str) -> Iterator[str]
         find: A text with LF that occurs in `plain`.
         replace: The text that takes its place.
     """
-    pairs = [found.start() - number for number, found in enumerate(re.finditer("\r\n", content))]
+    pairs = [found.start() - number for number, found in enumerate(_CRLF.finditer(content))]
     usual, done, at = _line_end(content), 0, plain.find(find)
     while at >= 0:
         after = at + len(find)

@@ -53,6 +53,7 @@ MAX_TAG_CHARS = 100
 MAX_REF_CHARS = 100
 MAX_KEY_CHARS = 100
 
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,9}")
 _MAX_NUMBER = 1e300
 """The limit of numbers in data; it also excludes infinity and NaN."""
 
@@ -174,7 +175,7 @@ def _require_characters(words: str, path: str) -> None:
 
 def importance(value: object, path: str) -> int:
     """Parse an importance from 0 to 10, as an integer, as a number such as 8.0, or as digits."""
-    if isinstance(value, str) and re.fullmatch(r"[+-]?[0-9]{1,9}", value.strip()):
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value.strip()):
         value = int(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -23,6 +23,7 @@ _ITEM = re.compile(r"(\s*+)([-*+]|\d++[.)])(\s++)(.*)")
 _RULE = re.compile(r"(?=[\s:|]*+-)[\s:|-]++$")
 _MARKS = re.compile(r"\*\*(?P<bold>[^*\n]++)\*\*|`(?P<code>[^`\n]++)`|<(?P<url>https?://[^<>\s]++)>")
 _BAR = re.compile(r"(?<!\\)\|")
+MAX_COLUMNS = 100
 MAX_CELLS = 100_000
 """The size of a table, filled up to a rectangle, up to which its columns are aligned."""
 
@@ -79,7 +80,7 @@ def _styled(terminal: Terminal, text: str) -> str:
 def _table(terminal: Terminal, lines: Sequence[str]) -> None:
     rows = [_cells(line) for line in lines if not _RULE.match(line)]
     columns = max(len(row) for row in rows) if rows else 0
-    if columns * len(rows) > MAX_CELLS:
+    if columns > MAX_COLUMNS or columns * len(rows) > MAX_CELLS:
         for line in lines:
             terminal.line(line)
         return

@@ -175,7 +175,7 @@ def wrap(text: str, width: int) -> list[str]:
     """Return the text in lines of at most this width where its words allow; line breaks stay."""
     lines = []
     for line in text.split("\n"):
-        blanks = line[: len(line) - len(line.lstrip())]
+        blanks = line[: len(line) - len(line.lstrip())][: max(width, 12) // 2]
         current = blanks
         for word in line.split():
             joined = f"{current} {word}" if current.strip() else current + word

@@ -33,6 +33,8 @@ MAX_IMAGE_BYTES = 5_000_000
 MAX_HASHED_BYTES = 200_000_000
 
 _CHUNK_BYTES = 1 << 20
+_SEPARATOR = re.compile(r"[/\\]")
+_BEFORE_DRIVE = re.compile(r"^/(?=[A-Za-z]:)")
 
 
 class Sources:
@@ -101,7 +103,7 @@ class Sources:
     def _places(self, path: str) -> Iterator[str]:
         """Yield the real paths that a path stands for, one for each allowed folder that it lies in."""
         local = _local(path)
-        if not local or "\0" in local or ".." in re.split(r"[/\\]", local):
+        if not local or "\0" in local or ".." in _SEPARATOR.split(local):
             return
         for folder in self._folders:
             inside = os.path.realpath(folder)
@@ -117,7 +119,7 @@ def _local(path: str) -> str:
     address = urlsplit(path)
     if address.netloc.lower() not in ("", "localhost"):
         return ""
-    return re.sub(r"^/(?=[A-Za-z]:)", "", unquote(address.path))
+    return _BEFORE_DRIVE.sub("", unquote(address.path))
 
 
 # --- Cited documents -----------------------------------------------------------------------

@@ -66,6 +66,7 @@ def merged_lines(base: str, ours: str, theirs: str) -> tuple[str, list[Clash]]:
     hunks = [*_hunks(0, old, ours.split("\n")), *_hunks(1, old, theirs.split("\n"))]
     merged: Lines = []
     clashing: list[list[_Hunk]] = []
+    last_clash = -1
     done = 0
     for group in _groups(sorted(hunks)):
         start, stop = _span(group)
@@ -73,10 +74,11 @@ def merged_lines(base: str, ours: str, theirs: str) -> tuple[str, list[Clash]]:
         merged += old[done:start]
         merged += one if _of(0, group) else other
         if one != other and _of(0, group) and _of(1, group):
-            if clashing and _span(clashing[-1])[1] == start:
+            if last_clash == start:
                 clashing[-1] += group
             else:
                 clashing.append(group)
+            last_clash = stop
         done = stop
     merged += old[done:]
     return "\n".join(merged), [_clash(old, group) for group in clashing]

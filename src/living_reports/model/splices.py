@@ -36,6 +36,9 @@ Splice = list[Any]
 MAX_EDITS = 100
 """The maximum number of insertions and removals in a shortest script."""
 
+MAX_STEPS = 4
+"""How often the search for a shortest script may look at a piece, on average."""
+
 MAX_ROUNDS = 8
 """How many times the stretches between matches are searched for unique matches."""
 
@@ -276,20 +279,24 @@ def _unique_matches(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[tu
 
 
 def _short_script(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[tuple[int, int]]:
-    """Return the matching positions by Myers' greedy search; none if it takes too many edits."""
+    """Return the matching positions by Myers' greedy search; none if it takes too many edits or steps."""
     n, m = len(old), len(new)
     in_both = (Counter(old) & Counter(new)).total()
     if not in_both or n + m - 2 * in_both > MAX_EDITS:
         return []
+    steps = MAX_STEPS * (n + m) + MAX_EDITS**2
     reach = {1: 0}  # diagonal i - j -> the furthest i on it
     history: list[dict[int, int]] = []
     for edits in range(min(n + m, MAX_EDITS) + 1):
         history.append(reach.copy())
         for diagonal in range(-edits, edits + 1, 2):
-            i = _step(reach, diagonal, edits)
+            start = i = _step(reach, diagonal, edits)
             while i < n and i - diagonal < m and old[i] == new[i - diagonal]:
                 i += 1
             reach[diagonal] = i
+            steps -= i - start
+            if steps < 0:
+                return []
             if i >= n and i - diagonal >= m:
                 return _retrace(history, n, m)
     return []

@@ -28,6 +28,9 @@ from html import escape, unescape
 MAX_DEPTH = 100
 MAX_ANCHOR_CHARS = 100
 MAX_NAME_CHARS = 80
+MAX_AMPERSANDS = 1_000
+MAX_LINK_CHARS = 10_000
+"""The length of HTML that is read to make an anchor, or to compare the text of a link with its address."""
 
 
 def _names(text: str) -> frozenset[str]:
@@ -100,17 +103,30 @@ def slug(text: str) -> str:
     return _NOT_IN_ANCHORS.sub("", text[:MAX_ANCHOR_CHARS].strip().lower()).replace(" ", "-")
 
 
+def _escaped(text: str) -> str:
+    """Return the text as HTML. Comments, which the sanitiser removes, interrupt many ampersands.
+
+    The sanitiser takes quadratic time for the ampersands in one text (ammonia 4).
+    """
+    html = escape(text, quote=False)
+    if text.count("&") <= MAX_AMPERSANDS:
+        return html
+    parts = html.split("&amp;")
+    step = MAX_AMPERSANDS
+    return "&amp;<!---->".join("&amp;".join(parts[at : at + step]) for at in range(0, len(parts), step))
+
+
 def linked(text: str) -> str:
     """Return plain text as HTML, with its addresses as links."""
     shown, rest = [], 0
     for found in _ADDRESS.finditer(text):
         address = escape(found[0])
         shown += [
-            escape(text[rest : found.start()], quote=False),
+            _escaped(text[rest : found.start()]),
             f'<a class="bare" href="{address}">{address}</a>',
         ]
         rest = found.end()
-    return "".join([*shown, escape(text[rest:], quote=False)])
+    return "".join([*shown, _escaped(text[rest:])])
 
 
 @dataclass
@@ -198,9 +214,20 @@ class Markup:
         """Close the innermost element, and complete its start tag, which may depend on its text."""
         element = self._stack.pop()
         if element.name in HEADINGS or element.name == "a":
-            text = unescape(_TAG.sub("", "".join(self._out[element.at + 1 :])))
-            self._out[element.at] = self._start_tag_of(element, text)
+            self._out[element.at] = self._start_tag_of(element, self._text_after(element.at))
         self._out.append(element.closing)
+
+    def _text_after(self, at: int) -> str:
+        """Return the text after a start tag; of a long one, its beginning."""
+        pieces = []
+        chars = 0
+        for index in range(at + 1, len(self._out)):
+            piece = self._out[index]
+            pieces.append(unescape(_TAG.sub("", piece)))
+            chars += len(piece)
+            if chars > MAX_LINK_CHARS:
+                break
+        return "".join(pieces)
 
     def _start_tag_of(self, element: _Open, text: str) -> str:
         if element.name in HEADINGS:
@@ -225,7 +252,7 @@ class Markup:
             self._out[item.at] = _tag("li", {"class": "task"})
             text = text[task.end() :]
         code = self._inside({"a", "code", "kbd", "pre", "samp"})
-        self._out.append(escape(text, quote=False) if code else linked(text))
+        self._out.append(_escaped(text) if code else linked(text))
 
     def _begins_item(self) -> bool:
         names = [element.name for element in self._stack[-2:]]

@@ -112,10 +112,12 @@ def _unnumbered(lines: list[str], known: dict[str, int]) -> Iterator[str]:
     sources = {number: known.setdefault(source, len(known)) for number, source in listed}
     for number, line in enumerate(lines):
         if number > first:
-            yield _NUMBERED.sub("", line, count=1) if _NUMBERED.match(line) else line
-        elif _INSIGHT.match(line):
-            named = _MARK.sub(lambda mark: f"[#{sources[mark[1]]}]" if mark[1] in sources else mark[0], line)
-            yield _INSIGHT.sub("", named, count=1)
+            rank = _NUMBERED.match(line)
+            yield line[rank.end() :] if rank else line
+        elif rank := _INSIGHT.match(line):
+            yield _MARK.sub(
+                lambda mark: f"[\0{sources[mark[1]]}]" if mark[1] in sources else mark[0], line[rank.end() :]
+            )
         else:
             yield line
 

@@ -83,7 +83,7 @@ LEAVING = (
 )
 """The errors that the reading thread meets when the lines are no longer wanted."""
 
-_VALUES = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[{,]', re.DOTALL)
+_VALUES = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{,]', re.DOTALL)
 
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _ID = rb'"id"\s*+:\s*+(?P<id>-?\d{1,4000}|' + _STRING + rb")\s*+"

@@ -20,6 +20,8 @@ from living_reports.cli.terminal import size
 
 PACKAGES, LICENCES, MISSING = "Installed packages", "Licences", "Missing packages"
 MAX_NAMES = 12
+_NAME = re.compile(r"[\w.-]+")
+_SEPARATORS = re.compile(r"[-_.]+")
 COPYLEFT = ("GPL", "MPL", "EPL", "CDDL")
 
 
@@ -52,8 +54,8 @@ def _field(distribution: Distribution, name: str) -> str:
 
 
 def _normalize(requirement: str) -> str:
-    match = re.match(r"[\w.-]+", requirement.strip())
-    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
+    match = _NAME.match(requirement.strip())
+    return _SEPARATORS.sub("-", match[0]).lower() if match else ""
 
 
 def _package(name: str, distribution: Distribution) -> Package:

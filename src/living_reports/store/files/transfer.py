@@ -54,6 +54,7 @@ _TYPES: dict[str, type] = {
     "delta": list,
 }
 """The types of the payload fields that store and library rely on."""
+_OCTAL = re.compile(rb"[0-7]{11}")
 _UNFINISHED = re.compile(r"\.lock|\.outline\..*\.tmp")
 
 
@@ -192,7 +193,7 @@ def _read_header(header: bytes) -> tuple[str, str, int]:
     path = header[:100].rstrip(b"\0").decode("ascii", "replace")
     match = _NAME.fullmatch(path)
     digits = header[124:135]
-    if match is None or not re.fullmatch(rb"[0-7]{11}", digits):
+    if match is None or not _OCTAL.fullmatch(digits):
         raise _no_archive("it contains something else than the files of a report")
     size = int(digits, 8)
     if header != _header(path, size):

@@ -13,7 +13,7 @@ Rules:
 - A query consists of words that must all occur, `"quoted phrases"`, `prefixes*`, and the operators
   `AND`, `OR` and `NOT` in capitals (`NOT` excludes texts that contain everything after it), with
   brackets. Brackets that do not group are ignored. A query that does not parse is searched as plain
-  words, without its operators: no query is an error.
+  words, without its operators: only one of too many words is an error.
 - Words that punctuation joins (`log4j-core`, `title:foo`) are a phrase; if nothing contains that, words.
 
     >>> parse_query('log4j "remote code" jndi*').expression
@@ -30,6 +30,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
 
+from living_reports.errors import TooLargeError
 from living_reports.model.report import normal_form
 
 _UNSPACED = (
@@ -64,8 +65,11 @@ _MAX_NOTS = 100
 _IN_WORD = r"[^\W_]"
 _BETWEEN = rf"(?:(?![{_EMOJI}])[\W_])"
 _OPERATOR = re.compile(f"{_BETWEEN}*+(AND|OR|NOT){_BETWEEN}*+")
-_PATTERN_WORDS = 16
-"""The first words of a phrase that a snippet is looked for by."""
+_QUOTES = re.compile("[“”„«»]")
+MAX_WORDS = 200
+"""The different words of a query: a search may take the product of these and those of a text."""
+_PHRASE_WORDS = 32
+"""The first words of a phrase that it is found by."""
 _SHOWN_TERMS = 32
 """The first terms of a query that snippets are looked for by."""
 
@@ -115,8 +119,14 @@ class Term:
     @property
     def expression(self) -> str:
         """The term in FTS5 syntax, quoted so that nothing in it is an operator."""
-        plain = " ".join(_separated(self.text).replace('"', " ").split())
-        return f'"{plain}"' + (" *" if self.is_prefix else "")
+        words = "".join(char if _is_in_word(char) else " " for char in _separated(self.text)).split()
+        is_prefix = self.is_prefix and len(words) <= _PHRASE_WORDS
+        return f'"{" ".join(words[:_PHRASE_WORDS])}"' + (" *" if is_prefix else "")
+
+    @property
+    def shown(self) -> list[str]:
+        """The first words of the term, or its characters in scripts without spaces: those it is found by."""
+        return _TOKEN.findall(self.text)[:_PHRASE_WORDS]
 
     @property
     def is_phrase(self) -> bool:
@@ -130,11 +140,11 @@ class Term:
         It begins with literal text and looks back afterwards, so that `re` can skip to the literal. What is
         between two words contains no word, so that a match never has to be tried in another way.
         """
-        words = _TOKEN.findall(self.text)
-        tokens = words[:_PATTERN_WORDS]
+        tokens = self.shown
         inside = re.escape(tokens[0])
         before = "" if _SINGLE.match(tokens[0]) else f"(?<!{_IN_WORD}{inside})"
-        after = "" if (self.is_prefix and tokens == words) or _SINGLE.match(tokens[-1]) else f"(?!{_IN_WORD})"
+        is_open = self.is_prefix and len(tokens) < _PHRASE_WORDS
+        after = "" if is_open or _SINGLE.match(tokens[-1]) else f"(?!{_IN_WORD})"
         inside += before
         for left, right in pairwise(tokens):
             gap = "*+" if _SINGLE.match(left) or _SINGLE.match(right) else "++"
@@ -163,8 +173,19 @@ class Words:
 
 
 def parse_query(query: str) -> Words:
-    """Parse a query."""
-    pieces = list(_pieces(query))
+    """Parse a query.
+
+    Raises:
+        TooLargeError: It has too many words.
+    """
+    pieces = list(_without_repeats(_pieces(query)))
+    if sum(len(term.shown) for term in {piece for piece in pieces if isinstance(piece, Term)}) > MAX_WORDS:
+        raise TooLargeError(
+            f"query: the limit is {MAX_WORDS} different words, or characters in scripts without spaces.",
+            hint="Search for fewer words at once.",
+            path="query",
+            limit=MAX_WORDS,
+        )
     for grouped in (pieces, [piece for piece in pieces if piece not in ("(", ")")]):
         if exact := _expression(grouped, _phrases):
             loose = Words(_expression(grouped, _loose), _wanted(pieces, _loose))
@@ -174,10 +195,23 @@ def parse_query(query: str) -> Words:
     return Words(" ".join(word.expression for word in words), _wanted(words, _phrases))
 
 
+def _without_repeats(pieces: Iterable[Term | str]) -> Iterator[Term | str]:
+    """Yield the pieces without terms that were given before, since the last operator or bracket."""
+    alike: set[Term] = set()
+    for piece in pieces:
+        if isinstance(piece, str):
+            alike.clear()
+        elif piece in alike:
+            continue
+        else:
+            alike.add(piece)
+        yield piece
+
+
 def _pieces(query: str) -> Iterator[Term | str]:
     """Yield the terms of a query, its operators, and brackets that may group."""
     negated = False
-    query = re.sub("[“”„«»]", '"', query)
+    query = _QUOTES.sub('"', query)
     if _NEAR.search(query):  # `NEAR(a b, 5)` is searched as words
         query = _NEAR_END.sub(" ", _NEAR.sub(" ", query))
     query = _BRACKETS.sub(lambda brackets: " ".join(f" {brackets[0]} "), query)
