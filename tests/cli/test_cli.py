@@ -53,6 +53,13 @@ def test_changes_from_flags_and_from_a_file(root: Path, health: str, tmp_path: P
     assert shown["tags"] == ["shop", "may"]
 
 
+def test_a_single_change_needs_no_list(root: Path, health: str) -> None:
+    change = {"op": "set_status", "status": "archived"}
+    options = ("--changes", "-", "--add-tag", "may")
+    done = run_json(root, "update", health, *options, stdin=json.dumps(change))
+    assert done["applied"] == 2
+
+
 def test_an_update_says_what_changed(root: Path, health: str) -> None:
     lines = run_ok(root, "update", health, "--set-title", "Shop health").splitlines()
     assert lines == ["Shop health is now at version 2: 1 change", "  ~ title  Checkout health → Shop health"]

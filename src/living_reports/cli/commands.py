@@ -119,6 +119,7 @@ def _update(library: Library, options: argparse.Namespace) -> Answer:
         ("remove_tags", "tags", options.remove_tag),
     ]
     stated = [{"op": op, field: value} for op, field, value in flags if value]
+    changes = [changes] if isinstance(changes, dict) else changes
     changes = [*changes, *stated] if isinstance(changes, list) else changes
     return library.update_report(_request(options, changes=changes), author())
 
