@@ -267,7 +267,8 @@ LIMITS: dict[str, tuple[str, Any, int, str]] = {
     ),
     "limit": ("list_reports", lambda n: {"limit": n}, 100, "limit"),
     "events": ("audit_report", lambda n: {"report": "Health", "limit": n}, 100, "limit"),
-    "text": ("list_reports", lambda n: {"query": "q" * n}, 1_000_000, "query"),
+    "query": ("list_reports", lambda n: {"query": "q" * n}, 4_000, "query"),
+    "text": ("get_report", lambda n: {"report": "Health", "find": "q" * n}, 1_000_000, "find"),
 }
 
 
