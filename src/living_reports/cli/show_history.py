@@ -132,8 +132,6 @@ def findings(terminal: Terminal, answer: Answer) -> None:
         terminal.line("Not looked at:", "bold")
     for row in unchecked:
         terminal.paragraph(f"{one_line(row['source'])}: {row['reason']}", first="  ")
-    if hidden := answer.get("unchecked_more"):
-        terminal.line(f"  … and {hidden} more", "dim")
     warnings(terminal, answer)
     more(terminal, answer)
 

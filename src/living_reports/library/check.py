@@ -101,7 +101,7 @@ def _versions(store: Store, outline: Outline) -> dict[str, int]:
 
 
 def _unchecked(sources: Sources, outline: Outline, versions: Mapping[str, int]) -> Json:
-    """Return `unchecked[{source, reason}]`, and `unchecked_more` if there are too many; else nothing."""
+    """Return `unchecked[{source, reason}]`; the last of many counts the rest. Nothing if all were checked."""
     reasons: dict[str, str] = {}
     hashed = cited_documents(outline)
     for path in _documents(outline):
@@ -118,8 +118,9 @@ def _unchecked(sources: Sources, outline: Outline, versions: Mapping[str, int]) 
         elif not sources.can_read(path, MAX_IMAGE_BYTES):
             reasons[image] = _NOT_READABLE
     rows = [{"source": cut(source, 200), "reason": reason} for source, reason in reasons.items()]
-    more = {"unchecked_more": len(rows) - _MAX_UNCHECKED} if len(rows) > _MAX_UNCHECKED else {}
-    return {"unchecked": rows[:_MAX_UNCHECKED]} | more if rows else {}
+    if more := len(rows[_MAX_UNCHECKED:]):
+        rows[_MAX_UNCHECKED:] = [{"source": f"{more} more", "reason": "not listed here"}]
+    return {"unchecked": rows} if rows else {}
 
 
 def _documents(outline: Outline) -> list[str]:

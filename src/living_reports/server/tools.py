@@ -388,7 +388,6 @@ CHECK_REPORT: Tool = {
         ok=BOOLEAN,
         findings=ARRAY,
         unchecked=ARRAY,
-        unchecked_more=INTEGER,
         warnings=ARRAY,
         next_cursor=STRING,
     ),
