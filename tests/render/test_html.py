@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from living_reports.model.report import Outline
-from living_reports.render.prose import Prose
+from living_reports.render.prose import Prose, local_images
 from support.pages import html
 from support.small_outline import uid
 
@@ -285,6 +285,122 @@ def test_the_same_report_gives_the_same_page() -> None:
     assert render(REPORT) == render(again)
 
 
+# --- References and headings --------------------------------------------------------------
+
+USES = "Read [the docs][Docs], [docs][] and [docs], not [other] or [^1]."
+DEFINITIONS = """Closing words.
+
+[docs]: https://example.org/docs "The docs"
+[img]: img/chart.png
+"""
+
+
+def links(found: ParsedPage) -> list[tuple[str, str]]:
+    """The text and the address of each link of the content."""
+    within = ("nav", "footer")
+    return [
+        (link["text"], link["href"])
+        for link in found.all("a")
+        if "href" in link and not link["href"].startswith("#") and not set(within) & set(link["around"])
+    ]
+
+
+def test_links_are_resolved_over_the_whole_report() -> None:
+    report = outline(
+        {"content": USES, "notes": "See [docs].", "insight_ids": [uid(1)]},
+        {"content": "> - [docs]"},
+        {"content": DEFINITIONS},
+        insights=[insight(1, 5, summary="As [docs] say.")],
+    )
+    address = "https://example.org/docs"
+    found = page(report)
+    assert links(found) == [("the docs", address)] + [("docs", address)] * 5
+    assert "not [other] or [^1]." in found.texts("p")[1]
+    assert {link["title"] for link in found.all("a", href=address)} == {"The docs"}
+
+
+def test_the_definition_in_the_same_text_comes_first_then_the_first_of_the_report() -> None:
+    found = page(
+        outline(
+            {"content": "[a] [b]"},
+            {"content": "[a] [b]\n\n[a]: https://two.example\n[a]: https://three.example"},
+            {"content": "[a] [b]", "notes": "[b]: https://notes.example"},
+            {"content": "[a] [b]\n\n[b]: https://four.example\n[a]: https://four.example"},
+        )
+    )
+    two, four, notes = "https://two.example", "https://four.example", "https://notes.example"
+    assert [address for _, address in links(found)] == [two, notes, two, notes, two, notes, four, four]
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"content": "[a]: https://a.example", "content_format": "plain"},
+        {"content": "<p>[a]: https://a.example</p>", "content_format": "html"},
+        {"content": "```\n[a]: https://a.example\n```"},
+        {"content": "    [a]: https://a.example"},
+        {"content": "Text\n[a]: https://a.example"},
+        {"content": "[a]: javascript:alert(1)"},
+    ],
+)
+def test_what_defines_no_link_resolves_none(section: dict[str, Any]) -> None:
+    assert ("a", "https://a.example") not in links(page(outline({"content": "See [a]."}, section)))
+
+
+def test_an_image_that_is_defined_in_another_section_is_shown() -> None:
+    report = outline({"content": "![the chart][img]"}, {"content": DEFINITIONS})
+    assert [e["alt"] for e in page(report, images={"img/chart.png": PNG}.get).all("img")] == ["the chart"]
+    assert local_images(report) == ["img/chart.png"]
+
+
+@pytest.mark.parametrize("definition", ["[^1]: Word", "[^1]: https://example.org/x", "[^1]: Some words."])
+def test_the_definition_of_a_footnote_is_not_lost(definition: str) -> None:
+    found = page(outline({"content": "Text[^1]."}, {"content": f"End.\n\n{definition}"}))
+    assert found.texts("p")[1:4] == ["Text[^1].", "End.", definition]
+
+
+@pytest.mark.parametrize(
+    ("title", "shown", "plain", "anchor"),
+    [
+        ("`f()` is *new*", "<code>f()</code> is <em>new</em>", "f() is new", "f-is-new"),
+        (
+            "The `Vec<T>` &amp; **all**",
+            "The <code>Vec&lt;T&gt;</code> &amp; <strong>all</strong>",
+            "The Vec<T> & all",
+            "the-vect--all",
+        ),
+        (
+            "Vec<T> and snake_case * 2",
+            "Vec&lt;T&gt; and snake_case * 2",
+            "Vec<T> and snake_case * 2",
+            "vect-and-snake_case--2",
+        ),
+        ("![a *b*](c.png) d", "a b d", "a b d", "a-b-d"),
+        ("~~No~~ \\*yes\\*", "<s>No</s> *yes*", "No *yes*", "no-yes"),
+        ("[](x)", "[](x)", "[](x)", "x"),
+        ("<script>x</script>", "&lt;script&gt;x&lt;/script&gt;", "<script>x</script>", "scriptxscript"),
+    ],
+)
+def test_headings_show_inline_markup_and_their_plain_text_elsewhere(
+    title: str, shown: str, plain: str, anchor: str
+) -> None:
+    report = outline({"title": title}, {"title": "2"}, title=title)
+    text = render(report)
+    assert f'<h1 dir="auto">{shown}</h1>' in text
+    assert f'<h2 dir="auto">{shown}</h2>' in text
+    found = ParsedPage(text)
+    assert found.texts("title") == [plain]
+    [entry] = found.all("a", href=f"#{anchor}")
+    assert (entry["text"], "nav" in entry["around"]) == (plain, True)
+    assert [e["tag"] for e in found.all(id=anchor)] == ["section"]
+
+
+def test_a_link_in_a_heading_is_resolved() -> None:
+    found = page(outline({"title": "About [docs] and [x](https://x.example)"}, {"content": DEFINITIONS}))
+    assert links(found) == [("docs", "https://example.org/docs"), ("x", "https://x.example")]
+    assert found.texts("span", dir="auto") == ["About docs and x", "Part"]
+
+
 # --- Images ------------------------------------------------------------------------------
 
 
@@ -493,6 +609,11 @@ BOMBS = {
     "quotes": "<a title='" * 50_000 + '<a title="' * 50_000,
     "angles": "<" * 1_000_000,
     "headings": "<h1>" * 200_000,
+    "definitions": "".join(f"[{n}]: x\n" for n in range(90_000)),
+    "references": "[a]: x\n\n" + "[a] " * 100_000,
+    "long references": f"[a]: {'x' * 500_000}\n\n" + "[a] " * 120_000,
+    "open titles": "[a]: x\n'y\n" * 30_000,
+    "open labels": "[a\n" * 100_000,
 }
 
 

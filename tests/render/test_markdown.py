@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
 from living_reports.model.report import Outline
 from support.pages import markdown
@@ -109,6 +110,29 @@ def test_other_content_is_shown_as_code(content_format: str, language: str) -> N
 def test_a_title_stays_a_heading_of_one_line() -> None:
     text = markdown(outline([{"title": "One\n# two <script>"}]), TODAY)
     assert "\n## One # two \\<script>\n" in text
+
+
+@pytest.mark.parametrize(
+    ("title", "line"),
+    [
+        ("`Vec<T>` or <T>", "`Vec<T>` or \\<T>"),
+        ("a ``x ` <b>`` <c> `d", "a ``x ` <b>`` \\<c> `d"),
+        ("`` <a> ` <b>", "`` \\<a> ` \\<b>"),
+        ("\\`<script>`", "\\`\\<script>`"),
+    ],
+)
+def test_code_in_a_title_stays_as_it_is(title: str, line: str) -> None:
+    assert f"\n## {line}\n" in markdown(outline([{"title": title}]), TODAY)
+
+
+def test_links_are_resolved_over_the_whole_page() -> None:
+    insights = [insight(1, 5, summary="As [docs] say.")]
+    sections: list[dict[str, Any]] = [
+        {"content": "Read [docs].", "notes": "And [docs].", "insight_ids": [uid(1)]},
+        {"content": "[docs]: https://example.org/docs"},
+    ]
+    html = MarkdownIt().render(markdown(outline(sections, insights), TODAY))
+    assert html.count('<a href="https://example.org/docs">docs</a>') == 3
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def render(page: Page) -> bytes:
     """Return the page in UTF-8."""
     writer = _Writer(page)
     text = Template(_data("page.html")).substitute(
-        title=escape(page.outline.title),
+        title=escape(writer.title),
         style=_data("page.css"),
         header=writer.header(),
         contents=writer.contents(),
@@ -55,15 +55,17 @@ def _data(name: str) -> str:
 
 
 class _Writer:
-    """The state of writing one page: the anchors taken, and the marks of each source."""
+    """The state of writing one page: the headings, the anchors taken, and the marks of each source."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.prose = Prose(page.images, page.left_out)
-        self.anchors = [self.prose.anchor(part.title) for part in page.parts]
+        self.prose = Prose(page.images, page.left_out, page.outline)
+        self.heading, self.title = self.prose.heading(page.outline.title)
+        self.headings = [self.prose.heading(part.title) for part in page.parts]
+        self.anchors = [self.prose.anchor(plain) for _, plain in self.headings]
         self.short = short_ids(page.outline)
         self.mentions: dict[int, int] = {}
-        self.is_numbered = not any(part.title[:1].isdecimal() for part in page.parts)
+        self.is_numbered = not any(plain[:1].isdecimal() for _, plain in self.headings)
 
     # Front
 
@@ -78,7 +80,10 @@ class _Writer:
             facts.append(f'<span class="stale">{stale} stale</span>')
         if outline.status != "active":
             facts.append(f'<span class="status">{outline.status}</span>')
-        lines = [f'<h1 dir="auto">{escape(outline.title)}</h1>', f'<p class="facts">{_dotted(facts)}</p>']
+        lines = [
+            f'<h1 dir="auto">{self.heading}</h1>',
+            f'<p class="facts">{_dotted(facts)}</p>',
+        ]
         if outline.tags:
             tags = "".join(f"<li>{escape(tag)}</li>" for tag in outline.tags)
             lines.append(f'<ul class="tags" role="list" aria-label="Tags">{tags}</ul>')
@@ -87,7 +92,7 @@ class _Writer:
     def contents(self) -> str:
         """Return the table of contents; empty for fewer than two entries."""
         lines = [
-            self._contents_line(part.title, self.anchors[n], self._number(n), part.insights)
+            self._contents_line(self.headings[n][1], self.anchors[n], self._number(n), part.insights)
             for n, part in enumerate(self.page.parts)
         ]
         if self.page.sources:
@@ -116,7 +121,7 @@ class _Writer:
             yield self._key_findings(ranked(current)[:KEY_FINDINGS])
         for position, part in enumerate(self.page.parts):
             yield f'<section id="{self.anchors[position]}">'
-            yield f'<h2 dir="auto">{self._number(position)}{escape(part.title)}</h2>'
+            yield f'<h2 dir="auto">{self._number(position)}{self.headings[position][0]}</h2>'
             yield from self._part(part)
             yield "</section>"
             if self.page.progress is not None:

@@ -114,8 +114,19 @@ def _code(text: str, language: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    """Return the text on one line, for a heading or a list, without HTML tags."""
-    return " ".join(text.split()).replace("<", "\\<")
+    """Return the text on one line, for a heading or a list, without HTML tags.
+
+    In code, `<` needs no escape and would show it. A text with a backslash may escape its backticks.
+    """
+    line = " ".join(text.split())
+    pieces = [line] if "\\" in line else re.split("(`+)", line)
+    last = {ticks: n for n, ticks in enumerate(pieces) if n % 2}
+    shown, end = [], 0
+    for n, piece in enumerate(pieces):
+        if n >= end and last.get(piece, 0) > n:
+            end = pieces.index(piece, n + 1) + 1
+        shown.append(piece if n < end else piece.replace("<", "\\<"))
+    return "".join(shown)
 
 
 # --- Insights and sources ----------------------------------------------------------------

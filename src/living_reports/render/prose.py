@@ -4,6 +4,10 @@ Rules:
 
 - Markdown is CommonMark with tables and strikethrough. HTML in it, and content that is HTML, is
   rewritten by `markup`. Plain text is escaped; its lines and spaces are kept.
+- Definitions of links (`[label]: address`) hold in the whole report; those of the same text come first.
+  A definition of a footnote is none: it stays visible. All references of a page together expand to
+  at most `MAX_EXPANDED_CHARS`, or to the length of the report if that is more; later ones stay as typed.
+- Headings have inline Markdown without HTML.
 - The sanitiser runs last, on all content. It keeps only the elements and attributes listed here, links to
   http, https, mailto and anchors of the page, and embedded images.
 - An image is embedded if its first bytes are those of a PNG, JPEG, GIF or WebP file, whatever its name.
@@ -19,10 +23,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections import Counter
-from collections.abc import Mapping
+from collections import ChainMap, Counter
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from html import escape
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, unquote_to_bytes
 
 from living_reports.model.report import ContentFormat, Outline
@@ -31,9 +36,12 @@ from living_reports.render.page import ImageReader, is_web_address
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_block import StateBlock
+    from markdown_it.token import Token
     from nh3 import Cleaner
 
 MAX_IMAGES_BYTES = 32_000_000
+MAX_EXPANDED_CHARS = 1_000_000
 
 _KINDS = {
     "image/png": re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -69,25 +77,47 @@ class Prose:
     Args:
         images: Reads local images.
         left_out: Receives the sources of the images that are not shown. Images on the web are links instead.
+        outline: The report whose definitions of links hold in all of its texts.
     """
 
-    def __init__(self, images: ImageReader | None = None, left_out: dict[str, None] | None = None) -> None:
+    def __init__(
+        self,
+        images: ImageReader | None = None,
+        left_out: dict[str, None] | None = None,
+        outline: Outline | None = None,
+    ) -> None:
         self._images = images
         self._left_out = {} if left_out is None else left_out
         self._image_bytes_left = MAX_IMAGES_BYTES
         self._anchors: Counter[str] = Counter()
+        self._links = _Links(outline)
 
     def block(self, text: str, content_format: ContentFormat, *, top: int) -> str:
         """Return content as blocks, with its highest heading at level `top`."""
         if content_format == "plain":
             return _cleaner().clean(f'<div class="plain">{linked(text)}</div>')
-        html = text if content_format == "html" else _commonmark().render(text)
+        html = text if content_format == "html" else _commonmark().render(text, self._links.of(text))
         return _cleaner().clean(Markup(top, self.anchor, self._embed).rewrite(html))
 
     def line(self, text: str) -> str:
         """Return Markdown as inline HTML, with its line breaks kept."""
-        html = _commonmark().renderInline("  \n".join(text.strip().splitlines()))
+        html = _commonmark().renderInline("  \n".join(text.strip().splitlines()), self._links.of(""))
         return _cleaner().clean(Markup(3, self.anchor, self._embed, INLINE).rewrite(html))
+
+    def heading(self, title: str) -> tuple[str, str]:
+        """Return a title with its inline Markdown as HTML, and as plain text; images become text."""
+        line, env = " ".join(title.split()), self._links.of("")
+        parser = _inline()
+        [inline] = parser.parseInline(line, env)
+        tokens = inline.children or []
+        plain = " ".join(_text_of(tokens).split())
+        if not plain:
+            return escape(line, quote=False), line
+        for token in tokens:
+            if token.type == "image":
+                token.type, token.content = "text", _text_of([token])
+        html = parser.renderer.render([inline], parser.options, env)
+        return _cleaner().clean(Markup(3, self.anchor, self._embed, INLINE).rewrite(html)), plain
 
     def anchor(self, title: str) -> str:
         """Return an id for a heading, unique on the page."""
@@ -115,7 +145,7 @@ class Prose:
 def local_images(outline: Outline) -> list[str]:
     """Return the sources of the images that a report shows from files, each once."""
     found: dict[str, None] = {}
-    prose = Prose(left_out=found)
+    prose = Prose(left_out=found, outline=outline)
     for section in outline.sections:
         if section.content and section.content_format != "plain" and _IMAGE.search(section.content):
             prose.block(section.content, section.content_format, top=3)
@@ -127,6 +157,11 @@ def local_images(outline: Outline) -> list[str]:
     return [source for source in found if source[:5].lower() != "data:"]
 
 
+def _text_of(tokens: Sequence[Token]) -> str:
+    """Return the text of inline Markdown, without its marks."""
+    return "".join(_text_of(each.children) if each.children else each.content for each in tokens)
+
+
 def _decoded(uri: str) -> bytes | None:
     """Return the bytes of a base64 `data:` URI."""
     head, _, data = uri.partition(",")
@@ -136,18 +171,95 @@ def _decoded(uri: str) -> bytes | None:
         return None
 
 
+# --- Definitions of links ----------------------------------------------------------------
+
+_Definitions = dict[str, dict[str, Any]]
+
+
+class _Links:
+    """The definitions of links in the Markdown of a report."""
+
+    def __init__(self, outline: Outline | None) -> None:
+        texts = list(_markdown_of(outline)) if outline else []
+        self._own = {text: _defined(text) for text in texts if "]:" in text}
+        self._shared: _Definitions = {}
+        for own in self._own.values():
+            for label, definition in own.items():
+                self._shared.setdefault(label, definition)
+        self.chars_left = max(MAX_EXPANDED_CHARS, sum(map(len, texts)))
+
+    def of(self, text: str) -> dict[str, Any]:
+        """Return the environment in which the parser reads a text."""
+        return {"references": _Scope(self, self._own.get(text.strip("\n"), {}), self._shared)}
+
+
+class _Scope(ChainMap[str, dict[str, Any]]):
+    """The definitions that hold in one text."""
+
+    def __init__(self, links: _Links, own: _Definitions, shared: _Definitions) -> None:
+        super().__init__(dict(own), shared)
+        self._links = links
+
+    def get(self, label: str, default: Any = None) -> Any:
+        """Return a definition, unless all that were used are too long together."""
+        found = super().get(label, default)
+        if found:
+            self._links.chars_left -= len(found["href"]) + len(found["title"])
+        return found if self._links.chars_left >= 0 else default
+
+
+def _markdown_of(outline: Outline) -> Iterator[str]:
+    for section in outline.sections:
+        if section.content and section.content_format == "markdown":
+            yield section.content.strip("\n")
+        if section.notes:
+            yield section.notes.strip("\n")
+
+
+def _defined(text: str) -> _Definitions:
+    """Return the definitions in a text; of a repeated label, the first."""
+    found: dict[str, _Definitions] = {}
+    _blocks().parse(text, found)
+    return found.get("references", {})
+
+
 # --- The libraries -----------------------------------------------------------------------
 
 
 @lru_cache(1)
 def _commonmark() -> MarkdownIt:
+    return _parser().enable("table")
+
+
+@lru_cache(1)
+def _blocks() -> MarkdownIt:
+    """Return the parser without what is inside of blocks, which defines nothing."""
+    parser = _parser().enable("table")
+    parser.core.ruler.enableOnly(["normalize", "block"])
+    return parser
+
+
+@lru_cache(1)
+def _inline() -> MarkdownIt:
+    """Return the parser of headings."""
+    return _parser().disable("html_inline")
+
+
+def _parser() -> MarkdownIt:
     from markdown_it import MarkdownIt
+    from markdown_it.rules_block import reference
 
     class CommonMark(MarkdownIt):
         def validateLink(self, url: str) -> bool:  # noqa: N802
             return True  # the sanitiser decides; a link that it removes keeps its text
 
-    return CommonMark("commonmark").enable(["table", "strikethrough"])
+    def link_definition(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+        is_footnote = state.src.startswith("[^", state.bMarks[start] + state.tShift[start])
+        return not is_footnote and reference(state, start, end, silent)
+
+    parser = CommonMark("commonmark").enable("strikethrough")
+    parser.block.ruler.at("reference", link_definition)
+    return parser
 
 
 @lru_cache(1)
