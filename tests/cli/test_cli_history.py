@@ -123,7 +123,7 @@ def test_a_text_diff_is_coloured_on_a_terminal(monkeypatch: pytest.MonkeyPatch) 
     assert screen.getvalue().splitlines() == [
         "\x1b[36m@@ Errors @@\x1b[0m",
         " ## Errors",
-        "\x1b[31m-12[2J\x1b[0m",
+        "\x1b[31m-12\\x1b[2J\x1b[0m",
         "\x1b[32m+15\x1b[0m",
     ]
 

@@ -39,8 +39,17 @@ def test_cut_keeps_within_the_width() -> None:
     assert cut("short", 5) == "short"
 
 
-def test_control_characters_are_taken_out() -> None:
-    assert clean("a\x1b[2Jb\x07\u202ec") == "a[2Jbc"
+def test_control_characters_are_shown_as_escapes() -> None:
+    assert clean("a\x1b[2Jb\x07\u202ec\r\n\td\u200f") == r"a\x1b[2Jb\x07\u202ec" + "\n    d"
+
+
+def test_only_the_terminal_itself_makes_colour(screen: TerminalStream) -> None:
+    own = Terminal(screen)
+    for text in ("\x1b[31mred", Terminal(TerminalStream()).style("red", "red"), "one\ntwo\r\x9b1m"):
+        own.line(own.style("bold", "bold") + text)
+        own.line(text, "red")
+    assert len(screen.getvalue().splitlines()) == 6
+    assert screen.getvalue().count("\x1b") == 12
 
 
 def test_wrap_keeps_every_word_and_every_break() -> None:
@@ -77,7 +86,8 @@ def test_a_table_can_be_shown_whole(plain_screen: TerminalStream) -> None:
 def test_colour_only_for_a_terminal_that_wants_it(
     screen: TerminalStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert Terminal(screen).style("x", "red") == "\x1b[31mx\x1b[0m"
+    Terminal(screen).line("x", "red")
+    assert screen.getvalue() == "\x1b[31mx\x1b[0m\n"
     assert Terminal(io.StringIO()).style("x", "red") == "x"
     monkeypatch.setenv("NO_COLOR", "1")
     assert Terminal(screen).style("x", "red") == "x"

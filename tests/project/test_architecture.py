@@ -32,6 +32,7 @@ MAX_ENTERED_FILES = {"update_report": 22, "get_report": 16}
 
 KNOWS = {
     "errors": "",
+    "printable": "",
     "regular_files": "",
     "settings": "errors regular_files",
     "model": "errors",
@@ -41,9 +42,9 @@ KNOWS = {
     "render": "errors model reading",
     "library": "errors model changes store reading render regular_files",
     "interchange": "errors model changes store reading library regular_files",
-    "server": "errors settings model changes render library",
+    "server": "errors settings printable model changes render library",
     "install": "errors regular_files",
-    "cli": "errors settings model render library interchange server install regular_files",
+    "cli": "errors settings printable model render library interchange server install regular_files",
     "storage": "errors store",
     "__main__": "cli",
     "__init__": "",

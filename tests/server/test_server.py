@@ -21,8 +21,8 @@ from living_reports import __version__
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport, GetReport
 from living_reports.model.event import Author
+from living_reports.model.selectors import MAX_NAME_CHARS
 from living_reports.server.app import DESCRIPTION, build_server
-from living_reports.server.calls import MAX_CLIENT_CHARS
 from living_reports.server.tools import BY_NAME, INSTRUCTIONS
 from living_reports.server.worker import WORKER_THREADS
 from living_reports.settings import Settings
@@ -152,8 +152,8 @@ def test_an_unknown_tool_is_an_error_of_the_protocol(tmp_path: Path, mode: str) 
     [
         ((), "editor", "editor/7"),
         (("--as", "nightly"), "editor", "nightly (editor/7)"),
-        ((), "bad\n\x1b[31mname\u202e", "bad[31mname/7"),
-        ((), "x" * 900, "x" * MAX_CLIENT_CHARS),
+        ((), "bad\n\x1b[31mname\u202e", "bad [31mname/7"),
+        ((), "x" * 900, "x" * MAX_NAME_CHARS),
     ],
 )
 def test_the_actor_is_an_agent_with_the_name_of_its_client(

@@ -16,7 +16,6 @@ Rules:
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from argparse import Namespace
@@ -68,10 +67,11 @@ def _command(name: str) -> Callable[[Namespace], int]:
 
 
 def _show_error(error: ReportError, *, as_json: bool) -> None:
+    from living_reports.cli.terminal import Terminal, print_json
+
     if as_json:
-        print(json.dumps(error.answer(), ensure_ascii=False, separators=(",", ":")), flush=True)
+        print_json(error.answer())
         return
     from living_reports.cli.show import refusal
-    from living_reports.cli.terminal import Terminal
 
     refusal(Terminal(sys.stderr), error.answer()["error"])

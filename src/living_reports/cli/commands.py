@@ -24,6 +24,7 @@ from living_reports.library import Library
 from living_reports.library.integrity import verify_report
 from living_reports.library.requests import BY_TOOL, CreateReport, GetReport, RestoreReport, TrashReport
 from living_reports.model.event import Author
+from living_reports.model.selectors import name_line
 from living_reports.regular_files import read_regular
 from living_reports.server.arguments import check_arguments
 from living_reports.server.tools import BY_NAME
@@ -67,7 +68,7 @@ def open_library(root: str) -> Library:
 def author() -> Author:
     """Return the author of changes on the command line: the user."""
     try:
-        return Author("cli", getpass.getuser())
+        return Author("cli", name_line(getpass.getuser()))
     except (KeyError, OSError):  # a container's user id may have no name
         return Author("cli")
 

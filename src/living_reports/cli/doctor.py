@@ -21,6 +21,7 @@ from living_reports.cli.show import SHORT_ID, counted
 from living_reports.cli.terminal import Terminal, clean, one_line, print_json, progress_indicator
 from living_reports.errors import CorruptReportError
 from living_reports.library.integrity import check_store
+from living_reports.printable import escape
 
 Answer = dict[str, Any]
 Json = dict[str, Any]
@@ -120,7 +121,7 @@ def _finding(terminal: Terminal, row: Json) -> None:
     place = clean(row["file"]) + (f", line {row['line']}" if "line" in row else "")
     severity = terminal.style(row["severity"], _STYLES[row["severity"]])
     terminal.line(f"  {severity}  {terminal.style(row['code'], 'bold')}  {place}")
-    terminal.paragraph(row["message"], first="    ")
+    terminal.paragraph(escape(row["message"]), first="    ")
 
 
 def _advice(terminal: Terminal, rows: Sequence[Json]) -> None:

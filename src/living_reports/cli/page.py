@@ -31,7 +31,7 @@ MAX_CELLS = 100_000
 def show_markdown(terminal: Terminal, text: str) -> None:
     """Print the page; unchanged where the stream is not a terminal."""
     if not terminal.is_tty:
-        terminal.line(text.removesuffix("\n"))
+        print(text.removesuffix("\n"), file=terminal.stream)
         return
     fenced = False
     lines = clean(text).removesuffix("\n").split("\n")

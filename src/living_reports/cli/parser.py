@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from living_reports import __version__
+from living_reports.printable import escape
 from living_reports.server.tools import BY_NAME, Schema
 
 ROOT_HELP = "folder of the reports (default: LIVING_REPORTS_ROOT, else the user data folder)"
@@ -33,8 +34,16 @@ exit codes: 0 done, 1 check found errors or warnings, 2 correct the command, 3 n
             6 damaged files, or the disk refused
 """
 
-Parser = argparse.ArgumentParser
 Options = dict[str, Any]
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors repeat the command line without its control characters."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the error, and exit with code 2."""
+        super().error(escape(message))
+
 
 TOOLS = {
     "create": "create a report",

@@ -15,6 +15,7 @@ from typing import Any
 
 from living_reports.cli.page import show_markdown
 from living_reports.cli.terminal import Terminal, cells, clean, cut, one_line, pad
+from living_reports.printable import escape
 
 Answer = dict[str, Any]
 SHORT_ID = 8
@@ -326,9 +327,9 @@ def more(terminal: Terminal, answer: Answer) -> None:
 
 def refusal(terminal: Terminal, error: Mapping[str, Any]) -> None:
     """Show an error: the message, the hint, and the details."""
-    terminal.line(terminal.style(f"{error['code']}: ", "red", "bold") + clean(error["message"]))
+    terminal.line(terminal.style(f"{error['code']}: ", "red", "bold") + escape(error["message"]))
     if error.get("hint"):
-        terminal.paragraph(error["hint"], first="  ")
+        terminal.paragraph(escape(error["hint"]), first="  ")
     if "retry_with" in error:
         terminal.line("  retry_with is in the answer that --json shows", "dim")
     for name, data in error.items():

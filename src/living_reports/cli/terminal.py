@@ -6,7 +6,7 @@ Rules:
   redirected output is plain text.
 - Nothing is wider than the terminal, or than `MAX_WIDTH`; the widest column of a table is narrowed. Widths
   count terminal cells: a CJK character takes two, a combining mark none.
-- Control characters of a report's text never reach the terminal.
+- Control characters never reach the terminal: `Terminal.line` escapes all text that is not its own colour.
 
     >>> terminal = Terminal(sys.stdout)
     >>> terminal.table([["v2", "evolve", "new figures"]], styles=["bold"])
@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
 import threading
@@ -28,12 +27,12 @@ from contextlib import contextmanager
 from itertools import zip_longest
 from typing import Any, TextIO
 
+from living_reports.printable import escape, escape_json
+
 MAX_WIDTH = 100
 NARROWEST = 12
 CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 INDICATOR_DELAY_S = 1.0
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 class Terminal:
@@ -43,17 +42,23 @@ class Terminal:
         self.stream = stream
         self.is_tty = stream.isatty()
         self.colour = self.is_tty and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+        self._mark = f"\x1b{os.urandom(8).hex()}:"
+        """Begins a style until the line is written; no text from elsewhere can contain it."""
         self.width = min(shutil.get_terminal_size((MAX_WIDTH, 24)).columns, MAX_WIDTH)
 
     def style(self, text: str, *names: str) -> str:
-        """Return the text in these styles, or as it is where there is no colour."""
+        """Return the text in these styles for `line`, or as it is where there is no colour."""
         if not (self.colour and names and text):
             return text
-        return f"\x1b[{';'.join(CODES[name] for name in names)}m{text}\x1b[0m"
+        return f"{self._mark}{';'.join(CODES[name] for name in names)}m{text}{self._mark}0m"
 
     def line(self, text: str = "", *names: str) -> None:
-        """Write one line, whatever its width."""
-        print(self.style(text, *names) if names else text, file=self.stream)
+        """Write one line, whatever its width. Control characters are escaped, line breaks, too."""
+        first, *styled = self.style(text, *names).split(self._mark)
+        pieces = [escape(first)]
+        for code, _, words in (piece.partition("m") for piece in styled):
+            pieces += [f"\x1b[{code}m", escape(words)]
+        print("".join(pieces), file=self.stream)
 
     def heading(self, text: str) -> None:
         """Write a heading, after an empty line."""
@@ -130,8 +135,9 @@ def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[Sequence[str]]
 
 
 def clean(text: str) -> str:
-    """Return the text without control characters; tabs become spaces."""
-    return _CONTROL.sub("", text.replace("\t", "    "))
+    """Return the text with control characters as escapes; line breaks stay, and tabs become spaces."""
+    lines = text.replace("\r\n", "\n").replace("\t", "    ").split("\n")
+    return "\n".join(map(escape, lines))
 
 
 def one_line(text: str) -> str:
@@ -199,7 +205,7 @@ def size(count: int) -> str:
 
 def print_json(answer: Any) -> None:
     """Print an answer as one line of JSON."""
-    print(json.dumps(answer, ensure_ascii=False, separators=(",", ":")))
+    print(escape_json(json.dumps(answer, ensure_ascii=False, separators=(",", ":"))), flush=True)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from living_reports.cli.terminal import Terminal, clean, one_line, print_json, p
 from living_reports.errors import ReportError
 from living_reports.interchange.exporting import export_report
 from living_reports.interchange.importing import import_reports
+from living_reports.printable import escape
 
 Answer = dict[str, Any]
 
@@ -58,10 +59,10 @@ def _show_imported(terminal: Terminal, answer: Answer) -> None:
         terminal.table(cells, styles=["cyan", "dim", "bold", "dim"])
     for row in rows:
         for warning in row.get("warnings", []):
-            terminal.paragraph(f"{row['from']}: {warning}", "yellow", first="  ")
+            terminal.paragraph(escape(f"{row['from']}: {warning}"), "yellow", first="  ")
     for row in refused:
-        terminal.paragraph(f"{row['from']}: {row['message']}", "red", first="  ")
-        terminal.paragraph(row["hint"], "dim", first="    ")
+        terminal.paragraph(escape(f"{row['from']}: {row['message']}"), "red", first="  ")
+        terminal.paragraph(escape(row["hint"]), "dim", first="    ")
 
 
 def _version(row: Answer) -> str:

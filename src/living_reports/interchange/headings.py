@@ -96,7 +96,7 @@ def _headings(text: str) -> Iterator[tuple[int, int, int, str]]:
 
 def one_line(text: str) -> str:
     """Return the text as a title: on one line, without control characters, cut to the limit."""
-    shown = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
+    shown = "".join(" " if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") else c for c in text)
     words = " ".join(shown.split())
     return words if len(words) <= MAX_TITLE_CHARS else words[: MAX_TITLE_CHARS - 1] + "…"
 

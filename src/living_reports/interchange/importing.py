@@ -69,7 +69,8 @@ def import_reports(
 
 def _find_sources(store: Store, path: Path, author: Author, announce: Announce) -> list[_Source]:
     def document(file: Path, root: Path) -> _Source:
-        name = file.relative_to(root).as_posix()
+        # A file name may hold bytes that are no text.
+        name = file.relative_to(root).as_posix().encode("utf-8", "backslashreplace").decode()
         return name, lambda: import_document(store, file, name, author, announce)
 
     try:

@@ -29,6 +29,7 @@ MIN_REPORT_PREFIX_TO_WRITE = 8
 
 MAX_CANDIDATES = 10
 MAX_NEAR = 5
+MAX_NAME_CHARS = 100
 _SHOWN_CHARS = 100
 _STATUS_ORDER = ("active", "archived", "deleted")
 
@@ -125,6 +126,12 @@ def quoted(value: object) -> str:
 def cut(text: str) -> str:
     """Return the text, cut if it is too long for a message."""
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+
+
+def name_line(text: str) -> str:
+    """Return a name as it is recorded: printable, on one line, of at most `MAX_NAME_CHARS` characters."""
+    shown = "".join(char if char.isprintable() else " " * char.isspace() for char in text)
+    return " ".join(shown.split())[:MAX_NAME_CHARS].rstrip()
 
 
 def _begins_with(selector: str, least: int = MIN_PREFIX) -> Callable[[str], bool]:

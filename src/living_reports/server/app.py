@@ -26,6 +26,7 @@ from mcp.server.models import InitializationOptions
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from living_reports import __version__
+from living_reports.printable import escape
 from living_reports.server.calls import Context, ToolCalls
 from living_reports.server.tools import INSTRUCTIONS
 from living_reports.server.worker import Worker
@@ -48,7 +49,24 @@ ICON = (
 
 def log_to_stderr() -> None:
     """Log warnings and errors to stderr: with stdio, only protocol messages go to stdout."""
-    logging.basicConfig(level=logging.WARNING, format="living-reports: %(levelname)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter("living-reports: %(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+
+
+class LogFormatter(logging.Formatter):
+    """Writes a record on one line, and a traceback indented below it, without control characters.
+
+    Messages repeat what clients send; none of it can look like another record or reach the terminal.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line of a record, and its traceback."""
+        record.message = record.getMessage()
+        lines = [escape(self.formatMessage(record))]
+        if record.exc_info:
+            lines += [f"  {escape(line)}" for line in self.formatException(record.exc_info).split("\n")]
+        return "\n".join(lines)
 
 
 def build_server(settings: Settings, name: str = "") -> LivingServer:

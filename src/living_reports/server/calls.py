@@ -32,6 +32,7 @@ from living_reports.errors import (
     ReportNotFoundError,
     RequestError,
 )
+from living_reports.model.selectors import name_line
 from living_reports.server.arguments import as_declared, check_arguments
 from living_reports.server.tools import BY_NAME, TOOLS, Tool
 from living_reports.server.worker import Worker
@@ -45,7 +46,6 @@ logger = logging.getLogger(__name__)
 Context = ServerRequestContext[TaskGroup, Any]
 """A request. Tasks that outlive it are started in its `lifespan_context`."""
 
-MAX_CLIENT_CHARS = 200
 MAX_SHOWN_CHARS = 1_000
 """The length to which an error cuts the request that it repeats."""
 LONG_TOOLS = frozenset({"audit_report", "render_report"})
@@ -97,7 +97,7 @@ class ToolCalls:
             with defects_logged(tool["name"]):
                 declared, warnings = as_declared(tool, raw)
                 arguments = check_arguments(tool, declared)
-                client = client_name(context, self._name)
+                client = client_name(context, self._name) if is_write else ""
 
                 def call(library: Library) -> dict[str, Any]:
                     from living_reports.library.requests import BY_TOOL
@@ -135,15 +135,10 @@ def client_name(context: Context, name: str = "") -> str:
     client = ""
     if params is not None:
         info = params.client_info
-        client = _clean(f"{info.name}/{info.version}" if info.version else info.name)
+        client = name_line(f"{info.name}/{info.version}" if info.version else info.name)
     if name:
         client = f"{name} ({client})" if client else name
-    return _clean(client)
-
-
-def _clean(text: str) -> str:
-    """Return one line without control characters, short enough for an event."""
-    return "".join(char for char in text if char.isprintable())[:MAX_CLIENT_CHARS].strip()
+    return name_line(client)
 
 
 def _text(value: dict[str, Any]) -> types.TextContent:

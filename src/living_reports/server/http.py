@@ -33,6 +33,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
 
 from living_reports.errors import InvalidInputError
+from living_reports.printable import escape
 from living_reports.server.app import MAX_MESSAGE_BYTES, build_server, log_to_stderr
 from living_reports.settings import ORIGINS_VARIABLE, TOKEN_VARIABLE, Settings
 
@@ -109,11 +110,8 @@ def serve_http(
     # uvicorn raises the signal again once it is done; SIGTERM has to be a clean end then.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     access = "with a token" if token else "for this machine"
-    print(
-        f"living-reports: serving http://{in_url(host)}:{port}/mcp {access}, Ctrl-C ends it",
-        file=sys.stderr,
-        flush=True,
-    )
+    banner = f"living-reports: serving http://{in_url(host)}:{port}/mcp {access}, Ctrl-C ends it"
+    print(escape(banner), file=sys.stderr, flush=True)
     uvicorn.Server(config).run()
 
 

@@ -51,7 +51,8 @@ def run(options: argparse.Namespace) -> int:
         refusal(Terminal(sys.stderr), refused.args[0])
         return 1
     program = "python -m living_reports" if sys.argv[0].endswith("__main__.py") else quote(sys.argv[0])
-    terminal.line("\nContinue with these commands; the next run of the demo says what has changed:", "dim")
+    terminal.line()
+    terminal.line("Continue with these commands; the next run of the demo says what has changed:", "dim")
     for command in (f"get {demo.report_id[:8]}", "demo"):
         terminal.line(f"   {program} {command} --root {quote(str(root))}")
     return 0
@@ -115,7 +116,8 @@ class Demo:
     def _step(self, title: str) -> None:
         self.steps += 1
         number = self.terminal.style(f"{self.steps:>2} ", "cyan")
-        self.terminal.line(f"\n{number}{self.terminal.style(title, 'bold')}")
+        self.terminal.line()
+        self.terminal.line(f"{number}{self.terminal.style(title, 'bold')}")
 
     def _show(self, **rows: str) -> None:
         self.terminal.fields([(f"{name:<8}", text) for name, text in rows.items()], INDENT)
