@@ -200,7 +200,7 @@ set_metadata key value (null removes)
 add_section title content? notes? content_format? insights? position? ref? template? data?
 edit_section section title? content? notes? content_format? clear? (replaces whole fields)
 edit_text section find replace all? (find: exact text, once unless all)
-append_text section text (continues a table or list)
+append_text section text
 move_section section position
 remove_section section insights_to? (else they go too)
 add_insight section summary importance? (0-10) status? citations? as_of? review_by? position? ref?
