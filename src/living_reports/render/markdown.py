@@ -26,6 +26,7 @@ from living_reports.render.page import Page, Source, is_web_address, shown_time
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _TICKS = re.compile(r"`+")
+_RUNS_OF_TICKS = re.compile(r"(`+)")
 
 
 def render(page: Page) -> bytes:
@@ -119,7 +120,7 @@ def _one_line(text: str) -> str:
     In code, `<` needs no escape and would show it. A text with a backslash may escape its backticks.
     """
     line = " ".join(text.split())
-    pieces = [line] if "\\" in line else re.split("(`+)", line)
+    pieces = [line] if "\\" in line else _RUNS_OF_TICKS.split(line)
     last = {ticks: n for n, ticks in enumerate(pieces) if n % 2}
     shown, end = [], 0
     for n, piece in enumerate(pieces):
