@@ -122,14 +122,14 @@ def _sample_of(op: Any, value: Any, found: dict[str, None]) -> str:
         case ops.ANY:
             return "y"
         case ops.BRANCH:
-            samples = [_sample(branch, found) for branch in value[1]]  # all of them note their literals
+            samples: list[str] = [_sample(branch, found) for branch in value[1]]
             return samples[0]
         case ops.SUBPATTERN:
             return _sample(value[3], found)
         case ops.ATOMIC_GROUP:
             return _sample(value, found)
         case ops.MAX_REPEAT | ops.MIN_REPEAT | ops.POSSESSIVE_REPEAT:
-            return _sample(value[2], found) * max(1, min(value[0], 50))
+            return _sample(value[2], found) * int(max(1, min(value[0], 50)))
         case ops.ASSERT | ops.ASSERT_NOT:
             _sample(value[1], found)
     return ""

@@ -22,6 +22,7 @@ import ipaddress
 import logging
 import re
 import signal
+import socket
 import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ from starlette.responses import PlainTextResponse
 from living_reports.errors import InvalidInputError
 from living_reports.printable import escape
 from living_reports.server.app import MAX_MESSAGE_BYTES, build_server, log_to_stderr
+from living_reports.server.watchdog import start_watchdog
 from living_reports.settings import ORIGINS_VARIABLE, TOKEN_VARIABLE, Settings
 
 if TYPE_CHECKING:
@@ -112,7 +114,18 @@ def serve_http(
     access = "with a token" if token else "for this machine"
     banner = f"living-reports: serving http://{in_url(host)}:{port}/mcp {access}, Ctrl-C ends it"
     print(escape(banner), file=sys.stderr, flush=True)
-    uvicorn.Server(config).run()
+    _Server(config).run()
+
+
+class _Server(uvicorn.Server):
+    """A server whose watchdog knows the signals that uvicorn has set its handlers for."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, and watch the signals."""
+        watch = start_watchdog(GRACE_S + 1)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            watch(number)
+        await super().startup(sockets)
 
 
 # --- Access --------------------------------------------------------------------------------

@@ -6,7 +6,8 @@ Rules:
 - Every request that was read is answered before the process ends, also when stdin ends right behind it.
 - The process ends when stdin ends, on SIGTERM, on SIGINT, and when its parent process is gone. In the last
   three cases it stops reading and gives running calls `GRACE_S`; a second signal ends it at once. Even then
-  nothing is lost: a commit is either whole or absent. The exit code is 0, after SIGINT 130.
+  nothing is lost: a commit is either whole or absent. The exit code is 0, after SIGINT 130. A process that
+  cannot even react is killed by its watchdog a second after the grace.
 - Requests are read one after the other and answered side by side; those over `HEAVY_LINE_BYTES`, whose
   memory adds up, are served one at a time.
 - A line that is not a message is logged, and refused under its id where it has one: without an answer its
@@ -57,6 +58,7 @@ from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
 from living_reports.server.app import MAX_MESSAGE_BYTES, LivingServer, build_server, log_to_stderr
+from living_reports.server.watchdog import start_watchdog
 from living_reports.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -204,6 +206,7 @@ class Shutdown:
 
     def __init__(self, stop_reading: Callable[[], None]) -> None:
         self._stop_reading = stop_reading
+        self._watch = start_watchdog(GRACE_S + 1)
         self.code = 0
 
     def begin(self, code: int = 0) -> None:
@@ -223,6 +226,7 @@ class Shutdown:
                 signal.signal(number, lambda n, _: loop.call_soon_threadsafe(self._signalled, n))
             else:
                 loop.add_signal_handler(number, self._signalled, number)
+                self._watch(number)
 
     def _signalled(self, number: int) -> None:
         for each in SIGNALS:
