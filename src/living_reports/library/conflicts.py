@@ -37,6 +37,8 @@ _CONFLICTS_SHOWN = 8
 _MORE_BYTES = 500
 """The room for each further conflict."""
 _EVENTS_LOOKED_AT = 1_000
+_CHARS_COMPARED = 100_000_000
+"""The size of the texts that are merged again to find who changed conflicting lines."""
 _LIMITS = ((300, 100), (200, 100), (120, 80), (60, 60), (30, 30), (15, 15))
 """The lengths of values and reasons, tried in turn until the refusal is short enough."""
 
@@ -175,6 +177,7 @@ class _Rows:
         recent = takewhile(
             lambda record: not record.is_ours or record.version > clashing.since, edit.events()
         )
+        self._chars_left = _CHARS_COMPARED
         self._events = [record for record, _ in zip(recent, range(_EVENTS_LOOKED_AT), strict=False)]
         self._aims = [(at, change.path) for change in changes for at in _aims(change, clashing.base)]
 
@@ -219,6 +222,9 @@ class _Rows:
             if edit is None:
                 return record  # the whole section came or went
             text = _earlier(text, edit)
+            self._chars_left -= len(base) + len(text) + len(yours)
+            if self._chars_left < 0:
+                return None
             clashes = merged_lines(base, text, yours)[1]
             if not any(
                 clash.line == conflict.line and clash.ours == (conflict.ours or "") for clash in clashes

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from nh3 import Cleaner
 
 MAX_IMAGES_BYTES = 32_000_000
+MAX_IMAGES = 1_000
+"""The most files that are read for one page; most may be too large to embed."""
 MAX_EXPANDED_CHARS = 1_000_000
 
 _KINDS = {
@@ -89,6 +91,7 @@ class Prose:
         self._images = images
         self._left_out = {} if left_out is None else left_out
         self._image_bytes_left = MAX_IMAGES_BYTES
+        self._images_left = MAX_IMAGES
         self._anchors: Counter[str] = Counter()
         self._links = _Links(outline)
 
@@ -139,7 +142,10 @@ class Prose:
         return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
     def _read(self, source: str) -> bytes | None:
-        return self._images(unquote(source)) if self._images and source else None
+        if self._images is None or not source or self._images_left <= 0:
+            return None
+        self._images_left -= 1
+        return self._images(unquote(source))
 
 
 def local_images(outline: Outline) -> list[str]:
