@@ -51,9 +51,30 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "to_version": (0, 1, 2),
     "since": ("", "1", "2"),
     "undo": ("", "2", "3", "2-3"),
+    "importance": (0, 5, 10),
+    "min_importance": (0, 0, 5),
+    "limit": (0, 1, 20),
+    "max_chars": (0, 500, 20_000),
+    "on": ("", "2026-11-29"),
+    "action_type": ("", "evolve"),
+    "cursor": ("",),
+    "review_by": ("+30d", "2026-11-29"),
+    "as_of": ("2026-11-29",),
+    "url": ("e.org", "e.org"),
     "content_format": ("markdown", "html", "plain"),
     "position": ("first", "last", "after:first"),
 }
+
+
+NAMES = {
+    "section": ("first", "second"),
+    "sections": ("first", "second"),
+    "insight": ("",),
+    "insights": ("an insight",),
+    "item": ("first", "title", "an insight"),
+    "find": ("a", "first", " "),
+}
+"""Selectors that match; the id of the insight is only known later."""
 
 
 class Calls:
@@ -69,6 +90,7 @@ class Calls:
             CreateReport("Worst", [{**sections[0], "insights": insights}, sections[1]]), author=ANN
         )
         self._report = str(created["report_id"])
+        self._insight = str(created["created"]["insights"][0]["insight_id"])
         self._size = LEAST_SIZE + 4 * max(sizes)
 
     def _text(self) -> str:
@@ -85,9 +107,11 @@ class Calls:
         drawn = self._drawn
         if name in CHOICES and drawn.random() < 0.9:
             return drawn.choice(CHOICES[name])
-        if name in ("section", "insight", "item", "title", "find") and drawn.random() < 0.6:
-            return drawn.choice(("first", "second", "an insight", "Worst", "a"))
+        if name in NAMES and drawn.random() < 0.85:
+            return drawn.choice(NAMES[name]) or self._insight
         text = self._text()
+        if name in ("title", "tag", "key", "ref", "reason") and drawn.random() < 0.9:
+            return "w" + " ".join("".join(filter(str.isprintable, text)).split())[:90]
         return text[: drawn.choice((10, 150, 450, 1_000, 4_000, len(text)))]
 
     def _change(self) -> dict[str, Any]:
@@ -120,6 +144,8 @@ class Calls:
         for name, one in schema["properties"].items():
             if name in schema.get("required", ()) or self._drawn.random() < 0.35:
                 chosen[name] = self._argument(name, one)
+        if tool == "revert_report":
+            chosen.pop(self._drawn.choice(("undo", "to_version")), None)
         if tool == "create_report":
             chosen.pop("from_reports", None)
             chosen.pop("template", None)
@@ -134,7 +160,7 @@ class Calls:
             case "boolean":
                 return self._drawn.random() < 0.5
             case "integer":
-                return self._drawn.choice(CHOICES.get(name, (0, 1, 5, 500, 2_000)))
+                return self._drawn.choice(CHOICES.get(name, (0, 1, 5)))
             case "array" if schema["items"]["type"] == "object":
                 return [{"title": self._value("section"), "content": self._text()}]
             case "array":
