@@ -21,7 +21,7 @@ from living_reports.model.event import Author
 from living_reports.model.selectors import name_line
 from living_reports.printable import escape, escape_json
 from support.command_line import TerminalStream, run_command, run_json
-from support.wire import COMMAND, INITIALIZE, environment, start_server, tool_call
+from support.wire import COMMAND, INITIALIZE, INITIALIZE_PARAMS, environment, start_server, tool_call
 
 DIRECTIONS = [*map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))]
 MARKS = ["\u061c", "\u200e", "\u200f"]
@@ -192,7 +192,8 @@ def test_doctor_names_a_file_by_its_escapes(tmp_path: Path) -> None:
 
 def client_named(name: str, version: str) -> dict[str, Any]:
     info = {"name": name, "version": version, "title": NASTY}
-    return INITIALIZE | {"params": INITIALIZE["params"] | {"clientInfo": info}}  # type: ignore[dict-item]
+    params: dict[str, Any] = {**INITIALIZE_PARAMS, "clientInfo": info}
+    return INITIALIZE | {"params": params}
 
 
 def test_the_name_of_a_client_is_cleaned_when_it_arrives(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from living_reports.errors import ReportError
+from living_reports.errors import ReportError, TooLargeError
 from living_reports.library import Library
+from living_reports.library.listing import MAX_QUERY_CHARS
 from living_reports.library.requests import (
     AuditReport,
     CreateReport,
@@ -146,7 +147,11 @@ def test_a_read_of_an_unknown_report_makes_nothing(library: Library, tmp_path: P
             update_report(library, unknown, append_text("x"))
         with pytest.raises(ReportError):
             library.trash_report(TrashReport(unknown), author=ANN)
-    library.list_reports(ListReports(query=text))
+    if len(text) <= MAX_QUERY_CHARS:
+        library.list_reports(ListReports(query=text))
+    else:
+        with pytest.raises(TooLargeError):
+            library.list_reports(ListReports(query=text))
     assert tree(tmp_path) == before
 
 

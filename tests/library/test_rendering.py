@@ -217,8 +217,8 @@ def test_markdown_of_an_old_version_says_that_its_images_may_be_newer(illustrate
     report = create_report(illustrated, sections=PLOT)
     assert "warnings" not in render(illustrated)
     update_report(illustrated, report, append_text("Later.", "Plot"))
-    for more in ({}, {"to_file": True}):
-        answer = render(illustrated, version=1, **more)
+    for to_file in (False, True):
+        answer = render(illustrated, version=1, to_file=to_file)
         [warning] = answer["warnings"]
         assert warning == "The image files may have changed since version 1: plot.png."
         text = answer.get("text") or Path(answer["path"]).read_text(encoding="utf-8")
