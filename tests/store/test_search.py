@@ -294,6 +294,10 @@ def test_folding_twice_is_folding_once() -> None:
         assert folded(folded(text)) == folded(text)
 
 
+NEWER_POINTS = "\u0897\u0898\u0899\U00010efc\U00010efd\U00010efe\U00010eff"
+"""Points without ARABIC in front of their name, or that the oldest supported interpreter does not know."""
+
+
 def defined(text: str) -> str:
     """Return the folded form by its definition."""
     plain = unicodedata.normalize("NFD", unicodedata.normalize("NFKC", text).casefold())
@@ -306,11 +310,10 @@ def defined(text: str) -> str:
 def is_unwritten(char: str) -> bool:
     """Whether the sign is usually left out in typing: points, tatweel, soft hyphens, marks of direction."""
     script = unicodedata.name(char, "").split()[0:1]
-    is_point = unicodedata.category(char) == "Mn" and (
-        script in (["ARABIC"], ["HEBREW"]) or char in "\u0898\u0899"
-    )
+    is_point = unicodedata.category(char) == "Mn" and script in (["ARABIC"], ["HEBREW"])
     return (
         is_point
+        or char in NEWER_POINTS
         or char in "\u00ad\u0640"
         or unicodedata.bidirectional(char) in DIRECTIONS
         or char in "\u061c\u200e\u200f"

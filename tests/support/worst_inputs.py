@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import signal
 import time
@@ -54,6 +55,18 @@ def scan_seconds(size: int) -> float:
 
 
 @contextmanager
+def _without_collection() -> Iterator[None]:
+    """Leave out the garbage collector: a full collection costs what the tests before have on the heap."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@contextmanager
 def budget(scans: float, size: int) -> Iterator[None]:
     """Stop the block when it has taken as much processor time as this many plain scans of such a text.
 
@@ -65,9 +78,10 @@ def budget(scans: float, size: int) -> Iterator[None]:
         raise OverBudgetError
 
     before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, scans * scan_seconds(size))
     try:
-        yield
+        with _without_collection():
+            signal.setitimer(signal.ITIMER_PROF, scans * scan_seconds(size))
+            yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
@@ -75,9 +89,11 @@ def budget(scans: float, size: int) -> Iterator[None]:
 
 def scans(call: Callable[[], object], size: int) -> float:
     """Return the processor time of a call in plain scans of a text of this length."""
-    begun = time.process_time()
-    call()
-    return (time.process_time() - begun) / scan_seconds(size)
+    with _without_collection():
+        begun = time.process_time()
+        call()
+        taken = time.process_time() - begun
+    return taken / scan_seconds(size)
 
 
 # --- For a pattern ------------------------------------------------------------------------

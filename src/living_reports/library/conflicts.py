@@ -37,7 +37,7 @@ _CONFLICTS_SHOWN = 8
 _MORE_BYTES = 500
 """The room for each further conflict."""
 _EVENTS_LOOKED_AT = 1_000
-_CHARS_COMPARED = 100_000_000
+_CHARS_COMPARED = 1_000_000_000
 """The size of the texts that are merged again to find who changed conflicting lines."""
 _LIMITS = ((300, 100), (200, 100), (120, 80), (60, 60), (30, 30), (15, 15))
 """The lengths of values and reasons, tried in turn until the refusal is short enough."""

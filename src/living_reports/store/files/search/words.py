@@ -47,7 +47,7 @@ _UNWRITTEN = re.compile(
     "[\u00ad\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # soft hyphen, direction
     "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\ufb1e"  # Hebrew
     "\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed"
-    "\u0898-\u089f\u08ca-\u08e1\u08e3-\u08ff]+"  # Arabic
+    "\u0897-\u089f\u08ca-\u08e1\u08e3-\u08ff\U00010efc-\U00010eff]+"  # Arabic
 )
 """Signs that a text may have and a query for its words usually lacks."""
 _ARABIC = re.compile("[\u0622-\u06d3]")
