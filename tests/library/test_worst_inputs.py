@@ -10,7 +10,7 @@ from support.worst_calls import UNITS, costs, worst_text
 from support.worst_inputs import OverBudgetError
 
 SIZE, FULL_SIZE = 8_000, 900_000
-SCANS = 10_000
+SCANS = 25_000
 """The most processor time of a call, in plain scans of its text. The page of four such texts needs most."""
 FIXED = 1_000
 """The part of a call on a short text that does not depend on the text, in plain scans of it."""
