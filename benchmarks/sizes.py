@@ -25,7 +25,10 @@ def run(bench: Bench) -> Iterator[Row]:
     [long] = write_sized_root(root, REPORT_BYTES)
     prose = Prose(seed=3)
     with Wire(ours(root)) as wire:
-        yield _row("list of all nine tools", wire.tools(), 12_000)
+        tools = wire.tools()
+        seen_by_models = [{key: tool[key] for key in ("name", "description", "inputSchema")} for tool in tools]
+        yield _row("list of all nine tools", tools, 15_000)
+        yield _row("the part of it that models see", seen_by_models, 11_500)
         created = wire.answer("create_report", _creation(prose))
         yield _row("answer to a create", created, 600)
         report, insight = created["report_id"], created["created"]["insights"][0]["insight_id"]
