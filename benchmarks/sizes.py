@@ -16,6 +16,7 @@ from benchmarks.harness.rows import Bench, Row, at_most
 from benchmarks.harness.wire import Wire, ours
 
 REPORT_BYTES = 50_000
+SEEN_BY_MODELS = ("name", "description", "inputSchema")
 SUMMARY_WORDS = 60
 """The number of words of a long insight: three sentences, more than an answer shows of a value."""
 
@@ -26,7 +27,7 @@ def run(bench: Bench) -> Iterator[Row]:
     prose = Prose(seed=3)
     with Wire(ours(root)) as wire:
         tools = wire.tools()
-        seen_by_models = [{key: tool[key] for key in ("name", "description", "inputSchema")} for tool in tools]
+        seen_by_models = [{key: tool[key] for key in SEEN_BY_MODELS} for tool in tools]
         yield _row("list of all nine tools", tools, 15_000)
         yield _row("the part of it that models see", seen_by_models, 11_500)
         created = wire.answer("create_report", _creation(prose))
