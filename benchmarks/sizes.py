@@ -30,6 +30,8 @@ def run(bench: Bench) -> Iterator[Row]:
         seen_by_models = [{key: tool[key] for key in SEEN_BY_MODELS} for tool in tools]
         yield _row("list of all nine tools", tools, 15_000)
         yield _row("the part of it that models see", seen_by_models, 11_500)
+        for tool in seen_by_models:
+            yield Row(f"… {tool['name']}", [_bytes(tool)], unit="bytes")
         created = wire.answer("create_report", _creation(prose))
         yield _row("answer to a create", created, 600)
         report, insight = created["report_id"], created["created"]["insights"][0]["insight_id"]
@@ -37,13 +39,27 @@ def run(bench: Bench) -> Iterator[Row]:
         reason = "Weekly check of the figures of the payment service"
         updated = wire.answer("update_report", {"report": report, "changes": [change], "reason": reason})
         yield _row("answer to a one-insight update", updated, 600)
+        yield _row("the same, merged with three changes", _merged(wire, report, change, reason, prose), 2_000)
         summary = wire.answer("get_report", {"report": long})
-        yield _row(f"summary of {len(summary['sections'])} sections", summary, 2_500)
+        yield _row(f"summary of {len(summary['sections'])} sections", summary, 3_000)
         for number in range(5):
             change |= {"summary": sized_outline(5_000, number)["insights"][0]["summary"]}
             wire.answer("update_report", {"report": report, "changes": [change], "reason": reason})
         events = wire.answer("audit_report", {"report": report})["events"]
         yield _row("longest row of an audit page", max(events, key=_bytes), 400)
+
+
+def _merged(wire: Wire, report: str, change: dict[str, Any], reason: str, prose: Prose) -> Any:
+    """Return the answer to a change that is merged with three long ones made since."""
+    seen = wire.answer("get_report", {"report": report})
+    section = seen["sections"][0]["section_id"]
+    for _ in range(3):
+        new = {"op": "add_section", "title": prose.text(4), "content": prose.text(SUMMARY_WORDS)}
+        more = {"op": "append_text", "section": section, "text": prose.text(SUMMARY_WORDS)}
+        wire.answer("update_report", {"report": report, "changes": [new, more], "reason": reason})
+    late = change | {"summary": prose.text(SUMMARY_WORDS)}
+    call = {"report": report, "changes": [late], "reason": reason, "expected_version": seen["version"]}
+    return wire.answer("update_report", call)
 
 
 def _creation(prose: Prose) -> dict[str, Any]:
