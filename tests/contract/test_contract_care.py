@@ -128,8 +128,9 @@ def test_a_search_knows_reviews_sources_and_status(store: Store) -> None:
     assert store.create(outline(insights=[cited]), Note("create", ANN)) is not None
     archived = outline(title="Old", report_id=OTHER, metadata={"status": "archived"})
     assert store.create(archived, Note("create", ANN)) is not None
-    assert found(store, SearchQuery(stale_on=date(2026, 1, 2))) == ["Health"]
     assert found(store, SearchQuery(stale_on=date(2025, 12, 31))) == []
+    assert found(store, SearchQuery(stale_on=date(2026, 1, 1))) == ["Health"]
+    assert found(store, SearchQuery(stale_on=date(2026, 1, 2))) == ["Health"]
     assert found(store, SearchQuery(cites="example.org/advisory")) == ["Health"]
     assert found(store, SearchQuery(cites="example.com")) == []
     assert found(store, SearchQuery(status="archived")) == ["Old"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,14 @@ import pytest
 
 from living_reports.errors import InvalidInputError
 from living_reports.library import Library
-from living_reports.library.requests import AuditReport, CheckReport, GetReport, TrashReport
+from living_reports.library.requests import (
+    AuditReport,
+    CheckReport,
+    GetReport,
+    ListReports,
+    RenderReport,
+    TrashReport,
+)
 from support.library_reports import ANN, Json, append_text, create_report, folder_of, update_report
 
 
@@ -93,13 +101,53 @@ def test_a_check_writes_nothing(library: Library) -> None:
 # --- Another day --------------------------------------------------------------------------
 
 
-def test_a_day_is_judged_to_its_end(library: Library) -> None:
+def test_an_insight_is_stale_from_its_review_day_on(library: Library) -> None:
     due = {"summary": "Holds", "citations": [{"url": "https://a.b"}], "review_by": "2031-05-01"}
     create_report(library, sections=[{"title": "Errors", "insights": [due]}])
     assert codes(library) == []
-    assert codes(library, on="2031-05-01") == []
-    assert codes(library, on="2031-05-02") == ["stale"]
-    assert codes(library, on="2031-05-01T23:30:00-02:00") == ["stale"]
+    assert codes(library, on="2031-04-30") == []
+    assert codes(library, on="2031-04-30T23:30:00-02:00") == ["stale"]
+    assert codes(library, on="2031-05-01") == ["stale"]
+
+
+class LibraryOn(Library):
+    """A library on another day."""
+
+    day = date(2031, 5, 1)
+
+    def today(self) -> date:
+        return self.day
+
+
+@pytest.mark.parametrize(("later", "is_due"), [(-1, False), (0, True), (1, True)])
+def test_all_answers_and_pages_agree_on_what_is_stale(tmp_path: Path, later: int, is_due: bool) -> None:
+    library = LibraryOn(tmp_path)
+    due = {"summary": "Holds", "citations": [{"url": "https://a.b"}], "review_by": "2031-05-01"}
+    report = create_report(library, sections=[{"title": "Errors", "insights": [due]}])
+    library.day += timedelta(days=later)
+    summary = library.get_report(GetReport(report))
+    [row] = summary["top_insights"]
+    [shown] = library.get_report(GetReport(report, view="insights"))["insights"]
+    chosen = library.get_report(GetReport(report, view="insights", stale=True))["insights"]
+    listed = library.list_reports(ListReports(stale=True))["reports"]
+    cited = library.list_reports(ListReports(stale=True, cites="a.b", query="holds"))["reports"]
+    page = library.render_report(RenderReport(report), ANN)["text"]
+    path = library.render_report(RenderReport(report, format="html"), ANN)["path"]
+    said = {
+        "summary": row.get("stale", False),
+        "section": bool(summary["sections"][0].get("stale")),
+        "counted": "stale" in summary.get("findings", {}),
+        "insights": shown.get("stale", False),
+        "only stale": bool(chosen),
+        "check": codes(library) == ["stale"],
+        "list": [each["report_id"] for each in listed] == [report],
+        "list of what cites": [each["report_id"] for each in cited] == [report],
+        "markdown": "stale: due for review since 2031-05-01" in page,
+        "html": "due for review since" in Path(path).read_text(),
+        "markdown view": "stale:" in library.get_report(GetReport(report, view="markdown"))["text"],
+        "resource": b"stale:" in library.read_resource(f"report://{report}").data,
+    }
+    assert said == dict.fromkeys(said, is_due)
 
 
 @pytest.mark.parametrize("wrong", ["tomorrow", "2026-02-30", "26-11-23", "\ud800"])

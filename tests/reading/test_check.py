@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from typing import Any
 
@@ -51,7 +52,8 @@ def found(sections: list[dict[str, Any]], insights: list[dict[str, Any]]) -> lis
     ("fields", "code"),
     [
         ({"metadata": {"review_by": "2026-11-22"}}, "stale"),
-        ({"metadata": {"review_by": "2026-11-23"}}, None),
+        ({"metadata": {"review_by": "2026-11-23"}}, "stale"),
+        ({"metadata": {"review_by": "2026-11-24"}}, None),
         ({"metadata": {"review_by": "2026-11-22"}, "status": "archived"}, None),
         ({"metadata": {"review_by": "soon"}}, "unreadable_date"),
         ({"metadata": {"as_of": 2026}}, "unreadable_date"),
@@ -115,13 +117,39 @@ def test_an_insight_in_two_sections_is_checked_once() -> None:
 
 
 def test_hints_are_changes_with_ids_of_this_report() -> None:
-    overdue = insight(1, metadata={"review_by": "2026-01-01"})
-    report = outline([section(16, 1), section(17)], [overdue, insight(2)])
+    report = outline([section(16, 1), section(17)], [insight(1), insight(2)])
     hints = {finding["code"]: json.loads(finding["hint"]) for finding in findings(report, TODAY)}
     assert hints == {
-        "stale": {"op": "edit_insight", "insight": "00000001", "review_by": "+30d"},
         "orphaned_insight": {"op": "move_insight", "insight": "00000002", "section": "00000010"},
     }
+
+
+@pytest.mark.parametrize(
+    ("fields", "begins", "when"),
+    [
+        ({}, "Check its source first: https://example.org/run/7. ", "since 2026-01-01"),
+        ({"citations": [{"source": "document", "path": "run.csv"}]}, "Check its source first: run.csv. ", ""),
+        ({"citations": [{"source": "observation"}]}, "Find its source first. ", ""),
+        ({"metadata": {"review_by": "2026-11-23"}}, "Check its source first: ", "today"),
+    ],
+)
+def test_the_hint_about_a_stale_insight_sends_to_the_source_and_records_what_it_says(
+    fields: dict[str, Any], begins: str, when: str
+) -> None:
+    overdue = insight(1, **({"metadata": {"review_by": "2026-01-01"}} | fields))
+    finding = findings(outline([section(16, 1)], [overdue]), TODAY)[0]
+    assert finding["message"].startswith(f"Due for review {when}")
+    assert finding["message"].endswith("“Finding 1”")
+    assert finding["hint"].startswith(begins)
+    reviewed, outdated = [json.loads(text) for text in re.findall(r"{.*?}", finding["hint"])]
+    assert reviewed == {
+        "op": "edit_insight",
+        "insight": "00000001",
+        "as_of": "2026-11-23",
+        "review_by": "+30d",
+    }
+    assert outdated == {"op": "edit_insight", "insight": "00000001", "status": "archived"}
+    assert "with a new summary if it changed" in finding["hint"]
 
 
 def test_the_hint_about_a_broken_citation_matches_only_that_citation() -> None:
@@ -146,8 +174,11 @@ def test_ids_with_a_common_prefix_are_distinguished() -> None:
     [
         ("2026-11-22T23:59:59+00:00", True),
         ("2026-11-23T00:30:00+02:00", True),
-        ("2026-11-22T23:30:00-02:00", False),
-        ("2026-11-23T00:00:00Z", False),
+        ("2026-11-22T23:30:00-02:00", True),
+        ("2026-11-23T00:00:00Z", True),
+        ("2026-11-24T00:30:00+02:00", True),
+        ("2026-11-23T23:30:00-02:00", False),
+        ("2026-11-24", False),
         ("", False),
         (None, False),
         ([], False),

@@ -195,7 +195,7 @@ def test_insights_are_ranked_badged_and_marked() -> None:
         for e in found.all("li")
         if e.get("id", "").startswith("insight.")
     }
-    assert rows[f"insight.{uid(2)[:8]}"] == "9Finding 2.12Stale review was due by 2026-11-01"
+    assert rows[f"insight.{uid(2)[:8]}"] == "9Finding 2.12Stale due for review since 2026-11-01"
     assert rows[f"insight.{uid(4)[:8]}"] == "0Finding 4.as of 2026-10-01"
 
 

@@ -47,7 +47,7 @@ Builds are *slow*.
 >
 > Soon.
 
-1. **[9/10]** Finding 2. [1][2] **(stale: review was due by 2026-11-01)**
+1. **[9/10]** Finding 2. [1][2] **(stale: due for review since 2026-11-01)**
 2. **[5/10]** Finding 1. [2] *(as of 2026-10-01)*
 
 ## Other insights

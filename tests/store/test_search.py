@@ -477,13 +477,14 @@ def test_reports_with_an_overdue_insight(library: Library, finder: Finder) -> No
     for title, insights in {
         "overdue": [insight_due("2026-11-23"), insight_due("2026-11-20"), insight_due("2027-01-01")],
         "due today": [insight_due("2026-11-24")],
+        "due tomorrow": [insight_due("2026-11-25")],
         "archived": [insight_due("2020-01-01", "archived")],
         "none": [],
     }.items():
         create_report(library, title, sections=sections_with_text("text", insights=insights))
-    assert finder.titles(stale=True) == ["overdue"]
-    snippets = [match["snippet"] for match in finder.matches(stale=True)]
-    assert [snippet.split()[-1] for snippet in snippets] == ["2026-11-20", "2026-11-23"]
+    assert finder.titles(stale=True) == ["due today", "overdue"]
+    matches = finder.answer(stale=True, sort="title")["reports"][1]["matches"]
+    assert [match["snippet"].split()[-1] for match in matches] == ["2026-11-20", "2026-11-23"]
 
 
 @pytest.mark.parametrize(
@@ -500,7 +501,7 @@ def test_overdue_means_the_same_as_in_a_check(due: Any, status: Any) -> None:
         metadata=metadata,
     )
     day = review_day(insight)
-    assert (day is not None and day < TODAY) == is_stale(insight, TODAY)
+    assert (day is not None and day <= TODAY) == is_stale(insight, TODAY)
 
 
 def test_conditions_combine(library: Library, finder: Finder) -> None:

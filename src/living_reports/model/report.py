@@ -391,7 +391,7 @@ class IndexEntry(Model):
 
 
 def review_day(insight: Insight) -> date | None:
-    """Return the day by which an active insight has to be reviewed; `None` if it has none."""
+    """Return the UTC day from which an active insight is due for review; `None` if it has none."""
     return utc_day(insight.metadata.get("review_by")) if insight.status == "active" else None
 
 

@@ -5,7 +5,8 @@ Rules:
 - A finding has a stable code, a severity (`error`: something is broken; `warning`: a reader may be misled;
   `info`: worth a look), the address of the item, a message and a hint. The hint contains the change that
   fixes it, as `update_report` takes it.
-- Days are UTC days and last until their end: an insight due on the 23rd is stale on the 24th.
+- An insight is stale from the UTC day of its `review_by` on, that day included. `is_stale` decides; the search
+  of a store has the same rule (`SearchQuery.stale_on`).
 - Only active insights become stale or need citations; references must be valid in all of them.
 - A source has moved if an active insight cites a report that now has a newer version than any that the
   insight cites. Each cited version is reported once, however many insights cite it.
@@ -27,7 +28,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any, Literal, NamedTuple
 
-from living_reports.model.fields import DAYS
+from living_reports.model.fields import DAYS, SOURCES
 from living_reports.model.references import cited_version, is_report_address, report_address, report_of
 from living_reports.model.report import Citation, Insight, Outline, Section, folded, review_day, utc_day
 from living_reports.reading.compact import cut, short_ids
@@ -123,9 +124,9 @@ def cited_documents(outline: Outline) -> set[str]:
 
 
 def is_stale(insight: Insight, today: date) -> bool:
-    """Return True if the `review_by` of an active insight has passed; an unreadable one has not."""
+    """Return True from the day on which an active insight is due for review; never if it is unreadable."""
     day = review_day(insight)
-    return day is not None and day < today
+    return day is not None and day <= today
 
 
 # --- Finding -----------------------------------------------------------------------------
@@ -158,7 +159,7 @@ def _problems(outline: Outline, today: date) -> Iterator[_Problem]:
 
 def _insight_problems(insight: Insight, today: date) -> Iterator[_Problem]:
     if is_stale(insight, today):
-        yield _Problem("stale", insight)
+        yield _Problem("stale", insight, today)
     for field in DAYS:
         value = insight.metadata.get(field)
         if value and utc_day(value) is None:
@@ -271,14 +272,12 @@ def _about_insight(
     summary = cut(insight.summary, 80)
     match problem.code:
         case "stale":
-            due = insight.metadata["review_by"]
-            return f"Review was due by {due}: “{summary}”", _change(
-                "edit_insight", insight=short, review_by="+30d"
-            )
+            return _about_stale(insight, problem.about, short, summary)
         case "unreadable_date":
             value = cut(str(insight.metadata[problem.about]), 40)
             hint = _change("edit_insight", **{"insight": short, problem.about: "2026-01-31"})
-            return f"{problem.about} is not a day or a time: {value}", f"With the right day: {hint}"
+            message = f"{problem.about} is not a day or a time: {value}. It belongs to “{summary}”"
+            return message, f"With the right day: {hint}"
         case "uncited":
             hint = _change("add_citation", insight=short, citation={"url": "https://…"})
             return f"This insight has no citation: “{summary}”", hint
@@ -292,6 +291,20 @@ def _about_insight(
             return _about_changed(problem.about, short, summary)
         case _:
             return _about_citation(problem.about, short, summary)
+
+
+def _about_stale(insight: Insight, today: date, short: str, summary: str) -> tuple[str, str]:
+    """Return the message and the hint: look at the source, then record the result."""
+    since = "today" if review_day(insight) == today else f"since {insight.metadata['review_by']}"
+    named = (getattr(citation, field) for citation in insight.citations for field in SOURCES)
+    source = next((f"Check its source first: {cut(name, 120)}." for name in named if name), "")
+    reviewed = _change("edit_insight", insight=short, as_of=today.isoformat(), review_by="+30d")
+    outdated = _change("edit_insight", insight=short, status="archived")
+    hint = (
+        f"{source or 'Find its source first.'} Then record what it says: {reviewed} with a new summary if it "
+        f"changed, or {outdated} if it is outdated."
+    )
+    return f"Due for review {since}: “{summary}”", hint
 
 
 def _about_moved(moved: _Moved, short: str, summary: str) -> tuple[str, str]:

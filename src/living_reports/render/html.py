@@ -178,7 +178,7 @@ class _Writer:
         status, overdue, labelled = self.page.freshness(insight)
         facts = [
             status and f'<span class="status">{status}</span>',
-            overdue and f'<span class="stale">Stale</span> review was due by {_time(overdue)}',
+            overdue and f'<span class="stale">Stale</span> due for review since {_time(overdue)}',
             *(f"{label} {_time(value)}" for label, value in labelled),
         ]
         return f'<p class="facts">{_dotted(facts)}</p>' if any(facts) else ""

@@ -141,7 +141,7 @@ def _insight(page: Page, insight: Insight) -> str:
     facts = [
         status and f"*({status})*",
         *(f"*({label} {_time(value)})*" for label, value in labelled),
-        overdue and f"**(stale: review was due by {_time(overdue)})**",
+        overdue and f"**(stale: due for review since {_time(overdue)})**",
     ]
     return " ".join(text for text in (f"**[{insight.importance}/10]**", summary, marks, *facts) if text)
 

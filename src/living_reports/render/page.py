@@ -59,7 +59,7 @@ class Freshness(NamedTuple):
 
     Attributes:
         status: The status of an insight that is not active.
-        overdue: The day by which a stale insight had to be reviewed.
+        overdue: The day since which a stale insight is due for review.
         facts: The labelled facts, such as the day on which the insight held.
     """
 

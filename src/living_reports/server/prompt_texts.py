@@ -72,8 +72,8 @@ What changed {which} (from version {changes["from_version"]} to {changes["to_ver
 {_rows(changes["changed"], "diff_report")}
 
 1. Go through the findings. Look at the source of each stale or unproven insight again; read the section \
-with get_report where you need its words.
-2. What is still true gets a new review_by and as_of; what changed is edited, with its citation; what was \
+with get_report where you need its words. Do not renew what you did not check.
+2. What is still true gets a new as_of and review_by; what changed is edited, with its citation; what was \
 overtaken gets status archived, what was wrong killed. Do not remove it: its history is worth something.
 3. Add what is new and matters. Change the prose that relies on what you changed: edit_text, append_text.
 4. {WRITING.format(version=summary["version"])}

@@ -73,6 +73,9 @@ def _writes(*, destructive: bool, idempotent: bool) -> dict[str, bool]:
 
 READS = {"readOnlyHint": True, "openWorldHint": False}
 
+AS_OF = _string("the day it held")
+REVIEW_BY = _string("stale from this day on; or +7d, +4w, +3m")
+
 # --- Sections, insights, citations, changes ----------------------------------------------
 
 CITATION: Schema = {
@@ -94,8 +97,8 @@ INSIGHT: Schema = {
         "importance": INTEGER,
         "status": STRING,
         "citations": {"type": "array", "items": CITATION},
-        "as_of": STRING,
-        "review_by": STRING,
+        "as_of": AS_OF,
+        "review_by": REVIEW_BY,
     },
     "required": ["summary"],
 }
@@ -128,8 +131,8 @@ CHANGE_FIELDS: dict[str, Schema] = {
     "status": STRING,
     "citations": OBJECTS,
     "citation": CITATION,
-    "as_of": STRING,
-    "review_by": _string("a day, or +7d, +4w, +3m"),
+    "as_of": AS_OF,
+    "review_by": REVIEW_BY,
     "insights": OBJECTS,
     "insights_to": STRING,
     "position": _string("first, last, before:id, after:id"),
@@ -451,7 +454,8 @@ conflicts, decide for each place, and send retry_with (yours wins) or your own w
 current_version; ask the user where you cannot tell.
 4. Give insights citations, and a review_by where they will age. Set the status of an outdated insight to \
 archived, of a wrong one to killed; removing it hides why.
-5. Before you call it done, fix what check_report finds: its hints are changes ready to send.
+5. Before you call it done, fix what check_report finds: its hints show the changes. Renew a stale \
+insight only after a look at its source.
 
 An error changes nothing; its code, path and hint say what to do next. revert_report with undo takes one \
 change back. Long answers go on with next_cursor. report://<id> is the whole report; cite it as \

@@ -210,7 +210,7 @@ class SearchQuery:
         tags: Tags that the report carries, all of them.
         status: active, archived, deleted or all.
         cites: A part of a source that the report depends on.
-        stale_on: A day on which the review of an insight is overdue.
+        stale_on: A day on which an insight is stale: an active one is from the UTC day of its `review_by` on.
         sort: relevance, updated, created (both newest first) or title; empty: relevance with a text,
             else updated.
         begun: For the pages after the first by `updated`: the newest `updated_at` of the first.

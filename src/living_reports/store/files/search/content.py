@@ -40,7 +40,7 @@ class Text(NamedTuple):
 
 
 class Review(NamedTuple):
-    """The day until which an active insight holds without a review."""
+    """The day from which an active insight is due for review."""
 
     insight_id: str
     day: str

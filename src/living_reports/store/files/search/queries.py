@@ -130,11 +130,11 @@ def _fetch(connection: sqlite3.Connection, request: PageRequest, words: Words | 
 
 # --- Conditions ---------------------------------------------------------------------------
 
-_OVERDUE = "r.due > '' AND r.due < ?"
+_OVERDUE = "r.due > '' AND r.due <= ?"
 """Overdue reviews, found by their day."""
-_OVERDUE_IN_ORDER = "+r.due > '' AND +r.due < ?"
+_OVERDUE_IN_ORDER = "+r.due > '' AND +r.due <= ?"
 """The same, while rows are read in another order."""
-_OVERDUE_TEXT = "EXISTS (SELECT 1 FROM reports r WHERE r.id = texts.rowid AND r.due > '' AND r.due < ?)"
+_OVERDUE_TEXT = "EXISTS (SELECT 1 FROM reports r WHERE r.id = texts.rowid AND r.due > '' AND r.due <= ?)"
 """The same for a row of `texts`."""
 
 
@@ -324,7 +324,9 @@ def _source_matches(connection: sqlite3.Connection, wanted: str, row: int) -> li
 
 def _stale_matches(connection: sqlite3.Connection, day: date, row: int) -> list[Match]:
     found = connection.execute(
-        "SELECT insight_id, day, summary FROM reviews WHERE report = ? AND day < ? ORDER BY day LIMIT ?",
+        "SELECT insight_id, day, summary FROM reviews WHERE report = ? AND day <= ? ORDER BY day LIMIT ?",
         (row, day.isoformat(), MAX_DEPENDENTS),
     )
-    return [{"insight_id": i, "snippet": f"review was due by {due}: {summary}"} for i, due, summary in found]
+    return [
+        {"insight_id": i, "snippet": f"due for review since {due}: {summary}"} for i, due, summary in found
+    ]
