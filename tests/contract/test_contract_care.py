@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
@@ -22,6 +23,7 @@ from support.contract_reports import (
     ANN,
     OTHER,
     REPORT,
+    SECTION,
     change,
     create,
     current_text,
@@ -135,6 +137,71 @@ def test_a_search_knows_reviews_sources_and_status(store: Store) -> None:
     assert found(store, SearchQuery(cites="example.com")) == []
     assert found(store, SearchQuery(status="archived")) == ["Old"]
     assert sorted(found(store, SearchQuery(status="all"))) == ["Health", "Old"]
+
+
+def test_stale_with_text_or_source_asks_for_one_insight(store: Store) -> None:
+    stale = {"metadata": {"review_by": "2026-01-01"}}
+    cites = {"citations": [{"source": "url", "url": "https://example.org/advisory"}]}
+    other = insight("Orders fail.", **stale).model_copy(update={"insight_id": str(uuid.UUID(int=1))})
+    apart = [other, insight("Payments fail.", **cites)]
+    together = [insight("Payments fail.", **stale, **cites)]
+    for report_id, title, insights in ((REPORT, "Apart", apart), (OTHER, "Together", together)):
+        made = outline(report_id=report_id, title=title, insights=insights)
+        placed = made.sections[0].model_copy(update={"insight_ids": [each.insight_id for each in insights]})
+        made = made.model_copy(update={"sections": [placed]})
+        assert store.create(made, Note("create", ANN)) is not None
+    day = date(2026, 1, 1)
+    for sort in ("relevance", "updated", "title"):
+        both = SearchQuery("payments", cites="example.org", stale_on=day, sort=sort)
+        assert found(store, both, limit=1) == ["Together"]
+        assert found(store, SearchQuery("payments", stale_on=day, sort=sort), limit=1) == ["Together"]
+        fails = SearchQuery("fail", stale_on=day, sort=sort)
+        assert sorted(found(store, fails, limit=1)) == ["Apart", "Together"]
+    assert found(store, SearchQuery(cites="example.org", stale_on=day)) == ["Together"]
+    assert found(store, SearchQuery("payments", cites="example.org", stale_on=date(2025, 12, 31))) == []
+    [row] = store.search(SearchQuery(cites="example.org", stale_on=day)).rows
+    [match] = row.matches
+    assert match.pop("snippet") == "https://example.org/advisory"
+    assert match == {
+        "insight_id": together[0].insight_id[:8],
+        "section_id": SECTION[:8],
+        "section_title": "Risks",
+        "summary": "Payments fail.",
+        "review_by": "2026-01-01",
+        "kind": "citation",
+    }
+
+
+def test_a_match_says_what_fits(store: Store) -> None:
+    cited = insight("Orders fail.", citations=[{"source": "url", "url": "https://example.org/advisory"}])
+    made = outline("A butterfly at https://example.com/garden", insights=[cited])
+    assert store.create(made, Note("create", ANN)) is not None
+    for query, kind in (
+        (SearchQuery("butterfly"), "prose"),
+        (SearchQuery("orders"), "insight"),
+        (SearchQuery("advisory"), "citation"),
+        (SearchQuery(cites="example.org"), "citation"),
+        (SearchQuery(cites="example.com"), "link"),
+    ):
+        [row] = store.search(query).rows
+        [match] = row.matches
+        item = {"section_id", "section_title"} if kind in ("prose", "link") else {"insight_id", "summary"}
+        assert match["kind"] == kind
+        assert match.keys() == item | {"kind", "snippet"}
+
+
+def test_queries_have_operators_and_quotes_or_are_words(store: Store) -> None:
+    many(store, 4)
+    titles = [f"Report {number:03}" for number in range(4)]
+    for text, wanted in (
+        ('"butterfly number" NOT 3', titles[:3]),
+        ("1 OR 2", titles[1:3]),
+        ("butterfly AND 2", titles[2:3]),
+        ('"number butterfly"', []),
+        ("NOT butterfly AND (2", titles[2:3]),
+        ('OR "butterfly 2', titles[2:3]),
+    ):
+        assert found(store, SearchQuery(text, sort="title")) == wanted, text
 
 
 def test_an_empty_store_is_searched_without_making_anything(backend: Backend, store: Store) -> None:

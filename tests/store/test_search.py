@@ -284,8 +284,9 @@ def test_queries_of_any_depth_are_answered(scripts: Finder, query: str) -> None:
 
 @given(st.text(max_size=300), st.text(min_size=1, max_size=5))
 def test_a_snippet_comes_from_the_text(text: str, query: str) -> None:
-    for position, snippet in best_matches([text], parse_query(query).wanted, 3):
+    for position, begin, snippet in best_matches([text], parse_query(query).wanted, 3):
         assert position == 0
+        assert 0 <= begin <= len(text)
         assert " ".join(snippet.strip("…").split()) in " ".join(text.split())
 
 
@@ -342,7 +343,8 @@ BEFORE = ("Straße ", "ﬁne ", "İ ", "ё ", "e\u0308 ", "ＡＢＣ ", "日本�
 @given(st.lists(st.sampled_from(BEFORE), max_size=60), st.sampled_from(["needle", "ёлка", "検索", "Größe"]))
 def test_the_word_is_in_its_snippet_however_long_the_folded_text_is(before: list[str], word: str) -> None:
     text = "".join(before) + word + " after" * 40
-    [(_, snippet)] = best_matches([text], parse_query(word).wanted, 1)
+    [(_, begin, snippet)] = best_matches([text], parse_query(word).wanted, 1)
+    assert 0 <= begin < len(text)
     assert word in snippet
 
 
@@ -373,9 +375,45 @@ def test_titles_prose_notes_insights_and_citations_are_searched(library: Library
     create_report(library, "Fourthword", sections=sections)
     for word in ("firstword", "secondword", "thirdword", "fourthword", "fifthword", "findings"):
         assert finder.titles(word) == ["Fourthword"]
-    assert [set(match) for match in finder.matches("firstword")] == [{"section_id", "snippet"}]
-    assert [set(match) for match in finder.matches("thirdword")] == [{"insight_id", "snippet"}]
     assert finder.matches("fourthword") == []
+
+
+def test_a_match_names_the_item_and_says_what_fits(library: Library, finder: Finder) -> None:
+    found = {
+        "summary": "pear " * 30,
+        "importance": 5,
+        "review_by": "2027-01-01",
+        "citations": [{"url": "https://a.b/plum"}],
+    }
+    killed = {"summary": "quince and [more](https://c.d)", "importance": 1, "status": "killed"}
+    content = "apple, see [this](https://e.f/x)"
+    report = create_report(library, "Fruit", sections=sections_with_text(content, insights=[found, killed]))
+    shown = library.get_report(GetReport(report, view="insights", status="all"))["insights"]
+    first, second = (row["insight_id"] for row in shown)
+    home = {"section_id": shown[0]["section_id"], "section_title": "Findings"}
+    pear = {"insight_id": first, **home, "summary": ("pear " * 16)[:79] + "…", "review_by": "2027-01-01"}
+    quince = {
+        "insight_id": second,
+        **home,
+        "summary": "quince and [more](https://c.d)",
+        "status": "killed",
+    }
+    assert [len(each) for each in (first, second, home["section_id"])] == [8, 8, 8]
+    for asked, item, kind in (
+        ({"query": "apple"}, home, "prose"),
+        ({"query": "findings"}, home, "prose"),
+        ({"query": "pear"}, pear, "insight"),
+        ({"query": "plum"}, pear, "citation"),
+        ({"query": "quince"}, quince, "insight"),
+        ({"cites": "a.b/plum"}, pear, "citation"),
+        ({"cites": "c.d"}, quince, "link"),
+        ({"cites": "e.f"}, home, "link"),
+    ):
+        [match] = finder.matches(**asked)
+        assert match.pop("snippet")
+        assert match == item | {"kind": kind}, asked
+    [match] = Finder(finder.storage.reports_root).matches("pear", cites="a.b")
+    assert match["kind"] == "insight"
 
 
 def test_the_words_may_stand_in_different_items(library: Library, finder: Finder) -> None:
@@ -459,7 +497,8 @@ def test_reports_and_items_that_depend_on_a_source(tmp_path: Path, source: str, 
     )
     assert finder.titles(cites=source) == [title]
     [match] = finder.matches(cites=source)
-    assert set(match) == {"section_id" if title in ("prose", "html") else "insight_id", "snippet"}
+    assert match["kind"] == ("link" if title in ("prose", "html") else "citation")
+    assert ("insight_id" in match) == (match["kind"] == "citation")
     assert compared(source) in compared(match["snippet"])
 
 
@@ -511,7 +550,8 @@ def test_conditions_combine(library: Library, finder: Finder) -> None:
         "review_by": "2020-01-01",
         "citations": [{"url": "https://a.b"}],
     }
-    create_report(library, "Both", sections=sections_with_text("apple", insights=[cited]), tags=["Ops", "q3"])
+    apple = cited | {"summary": "an apple"}
+    create_report(library, "Both", sections=sections_with_text("apple", insights=[apple]), tags=["Ops", "q3"])
     create_report(library, "Cites", sections=sections_with_text("pear", insights=[cited]), tags=["ops"])
     create_with_text(library, "Apple", "apple", tags=["ops"])
     assert finder.titles("apple", cites="a.b", stale=True, tags=["OPS"]) == ["Both"]
@@ -530,14 +570,15 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Finder:
     root = tmp_path_factory.mktemp("mixed")
     library = Library(root)
     for n in range(24):
-        cited = {"summary": "s", "importance": 1, "citations": [{"url": f"https://a.b/{n % 2}"}]}
+        text = "pear " * (n + 1) + "apple pie"
+        cited = {"summary": text, "importance": 1, "citations": [{"url": f"https://a.b/{n % 2}"}]}
         if n % 3 == 0:
             cited["review_by"] = f"2026-{1 + n % 12:02}-01"
         tags = [tag for tag, at in (("two", 2), ("five", 5)) if n % at == 0]
         report = create_report(
             library,
             f"R{n:02}",
-            sections=sections_with_text("pear " * (n + 1) + "apple pie", insights=[cited]),
+            sections=sections_with_text(text, insights=[cited]),
             tags=tags,
         )
         if n % 4 == 0:
@@ -575,14 +616,84 @@ def test_every_combination_finds_all_and_counts_them(
 def test_a_review_that_was_put_off_is_not_overdue_any_more(library: Library, finder: Finder) -> None:
     insights = [insight_due("2026-11-20"), insight_due("2026-11-10")]
     report = create_report(library, "Put off", sections=sections_with_text("text", insights=insights))
-    assert finder.titles(stale=True) == finder.titles("text", stale=True) == ["Put off"]
+    assert finder.titles(stale=True) == finder.titles("holds", stale=True) == ["Put off"]
     for insight in library.get_report(GetReport(report, view="full"))["insights"]:
         update_report(
             library,
             report,
             {"op": "edit_insight", "insight": insight["insight_id"], "review_by": "2027-01-01"},
         )
-    assert finder.titles(stale=True) == finder.titles("text", stale=True) == []
+    assert finder.titles(stale=True) == finder.titles("holds", stale=True) == []
+
+
+FLAGS = [
+    set(each) for number in range(4) for each in itertools.combinations(("stale", "cites", "query"), number)
+]
+
+
+def flagged(flags: set[str], name: str) -> dict[str, Any]:
+    """Return an insight that is stale, cites the source and contains the words, or not."""
+    return {
+        "summary": f"{name}: " + ("pear and plum" if "query" in flags else "pear alone"),
+        "importance": 5,
+        "review_by": "2026-11-24" if "stale" in flags else "2026-11-25",
+        "citations": [{"url": "https://a.b/1" if "cites" in flags else "https://a.b/2"}],
+    }
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Finder, dict[str, list[set[str]]]]:
+    """Create a report for each two sets of flags; the flags of its insights by its title."""
+    root = tmp_path_factory.mktemp("pairs")
+    library, made = Library(root), {}
+    for number, both in enumerate(itertools.combinations_with_replacement(FLAGS, 2)):
+        insights = [flagged(flags, f"insight {at}") for at, flags in enumerate(both)]
+        links = [{"title": "Links", "content": "plum https://a.b/1"}] if number % 2 else []
+        title = f"R{number:02}"
+        create_report(library, title, sections=[*sections_with_text("text", insights=insights), *links])
+        made[title] = list(both)
+    return Finder(root), made
+
+
+@pytest.mark.parametrize("sort", ["", "updated", "created", "title"])
+@pytest.mark.parametrize("asked", [{"cites"}, {"query"}, {"cites", "query"}])
+def test_one_insight_has_to_be_stale_and_meet_all_other_conditions(
+    pairs: tuple[Finder, dict[str, list[set[str]]]], asked: set[str], sort: str
+) -> None:
+    finder, made = pairs
+    wanted = {
+        title: [f"insight {at}" for at, flags in enumerate(both) if flags >= asked | {"stale"}]
+        for title, both in made.items()
+    }
+    conditions = {"query": 'plum AND "pear and"', "cites": "a.b/1"}
+    given: dict[str, Any] = {name: conditions[name] for name in asked} | {"stale": True, "sort": sort}
+    answer = finder.answer(**given)
+    found = {
+        row["title"]: sorted(match["summary"].partition(":")[0] for match in row["matches"])
+        for row in answer["reports"]
+    }
+    assert found == {title: names for title, names in wanted.items() if names}
+    assert answer["total"] == len(found)
+    shown = [match for row in answer["reports"] for match in row["matches"]]
+    assert {match["kind"] for match in shown} == {"insight" if "query" in asked else "citation"}
+    assert {match["review_by"] for match in shown} == {"2026-11-24"}
+    whole = list(found)
+    assert pages(finder, limit=3, **given) == [whole[n : n + 3] for n in range(0, len(whole), 3)]
+
+
+def test_stale_insights_are_ranked_by_their_own_words(library: Library, finder: Finder) -> None:
+    for title, words in (("Much", "pear pear pear"), ("Little", "one pear among many other words here")):
+        due = insight_due("2026-11-20") | {"summary": words}
+        create_report(library, title, sections=sections_with_text("text", insights=[due]))
+    create_with_text(library, "Pear", "pear " * 50)
+    assert finder.titles("pear", stale=True) == ["Much", "Little"]
+
+
+def test_not_excludes_words_of_the_stale_insight_alone(library: Library, finder: Finder) -> None:
+    due = [insight_due("2026-11-20") | {"summary": words} for words in ("pear", "pear and plum")]
+    create_report(library, "Fruit", sections=sections_with_text("plum", insights=due))
+    [match] = finder.matches("pear NOT plum", stale=True)
+    assert match["summary"] == "pear"
 
 
 # --- Pages --------------------------------------------------------------------------------

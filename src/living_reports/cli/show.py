@@ -166,7 +166,11 @@ def _matches(terminal: Terminal, entries: Sequence[Mapping[str, Any]]) -> None:
 
 def _match_row(match: Mapping[str, str]) -> list[str]:
     item_id = match.get("insight_id") or match.get("section_id", "")
-    return [item_id[:SHORT_ID], match.get("snippet", "")]
+    return [
+        item_id[:SHORT_ID],
+        cut(match.get("section_title", ""), MOST_NAME_CELLS),
+        match.get("snippet", ""),
+    ]
 
 
 def _report_row(entry: Mapping[str, Any]) -> list[str]:

@@ -6,10 +6,11 @@ Rules:
   come and go in between neither repeat a row nor hide one. A report that is changed between two pages
   keeps the place that it had when the first one was made.
 - A page ends early if the answer would get too long.
+- `stale` with `query` or `cites` asks for insights that are both; see `SearchQuery`.
 
     >>> answer = list_page(store, ListReports(query="log4j"), today)
     >>> answer["reports"][0]["matches"]
-    [{'section_id': 'ab…', 'snippet': '…the update of log4j closes it.'}]
+    [{'section_id': 'ab12cd34', 'section_title': 'Risks', 'kind': 'prose', 'snippet': '…of log4j closes it.'}]
 """
 
 from __future__ import annotations

@@ -27,6 +27,7 @@ import uuid
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -49,6 +50,9 @@ CitationSource = Literal["query", "api", "url", "observation", "document"]
 
 MAX_DEPTH = 64
 """The maximum nesting of a free-form value; deeper ones are refused."""
+
+ID_CHARS = 8
+"""The number of characters to which answers cut the id of a section or an insight."""
 
 _PIECE_CHARS = 256
 """The length of the pieces in which `normal_form` converts a text."""
@@ -76,6 +80,18 @@ def as_uuid(text: str) -> str:
         return parse_uuid(text)
     except ValueError:
         return ""
+
+
+def unique_starts(ids: Iterable[str]) -> dict[str, str]:
+    """Return the shortest beginning of each id, at least `ID_CHARS` long, that none of the others has."""
+    known = sorted(set(ids))
+    needed = dict.fromkeys(known, ID_CHARS)
+    for one, other in pairwise(known):
+        if one[:ID_CHARS] == other[:ID_CHARS]:
+            differ = (n for n, (a, b) in enumerate(zip(one, other, strict=False), 1) if a != b)
+            shared = next(differ, len(other))
+            needed[one], needed[other] = max(needed[one], shared), max(needed[other], shared)
+    return {item_id: item_id[:length] for item_id, length in needed.items()}
 
 
 def folded(text: str) -> str:

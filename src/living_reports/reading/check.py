@@ -5,8 +5,8 @@ Rules:
 - A finding has a stable code, a severity (`error`: something is broken; `warning`: a reader may be misled;
   `info`: worth a look), the address of the item, a message and a hint. The hint contains the change that
   fixes it, as `update_report` takes it.
-- An insight is stale from the UTC day of its `review_by` on, that day included. `is_stale` decides; the search
-  of a store has the same rule (`SearchQuery.stale_on`).
+- An insight is stale from the UTC day of its `review_by` on, that day included. `is_stale` decides; the
+  search of a store has the same rule (`SearchQuery.stale_on`).
 - Only active insights become stale or need citations; references must be valid in all of them.
 - A source has moved if an active insight cites a report that now has a newer version than any that the
   insight cites. Each cited version is reported once, however many insights cite it.

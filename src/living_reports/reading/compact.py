@@ -32,21 +32,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from living_reports.errors import InvalidInputError
 from living_reports.model.delta import DeltaError, Edit, address, is_bookkeeping, parts
 from living_reports.model.event import AuditEvent
 from living_reports.model.fields import DERIVED, ID_FIELDS, ITEMS, LABELS, ORDERS
-from living_reports.model.report import Outline
+from living_reports.model.report import ID_CHARS, Outline, unique_starts
 from living_reports.reading.cursor import damaged
 from living_reports.store.base import Event
 
 MAX_ANSWER_CHARS = 20_000
 """The limit of most answers, in characters of compact JSON."""
 
-ID_CHARS = 8
 VALUE_CHARS = 200
 CLIENT_CHARS = 60
 MAX_CLIENT_CHARS = 200
@@ -113,18 +111,7 @@ def cut(text: str, limit: int = VALUE_CHARS) -> str:
 def short_ids(*outlines: Outline) -> dict[str, str]:
     """Return the shortest unique prefix, at least 8 characters, of each section and insight id."""
     sections = (section.section_id for outline in outlines for section in outline.sections)
-    return _unique_starts((*sections, *(i.insight_id for outline in outlines for i in outline.insights)))
-
-
-def _unique_starts(ids: Iterable[str]) -> dict[str, str]:
-    known = sorted(set(ids))
-    needed = dict.fromkeys(known, ID_CHARS)
-    for one, other in pairwise(known):
-        if one[:ID_CHARS] == other[:ID_CHARS]:
-            differ = (n for n, (a, b) in enumerate(zip(one, other, strict=False), 1) if a != b)
-            shared = next(differ, len(other))
-            needed[one], needed[other] = max(needed[one], shared), max(needed[other], shared)
-    return {item_id: item_id[:length] for item_id, length in needed.items()}
+    return unique_starts((*sections, *(i.insight_id for outline in outlines for i in outline.insights)))
 
 
 # --- Edits -------------------------------------------------------------------------------
@@ -140,7 +127,7 @@ def brief_edits(delta: Sequence[Edit], names: Names | None = None, limit: int = 
     """
     paths = [parts(edit["at"]) for edit in delta]
     if names is None:
-        names = _unique_starts(path[1] for path in paths if _is_item(path))
+        names = unique_starts(path[1] for path in paths if _is_item(path))
     whole = {path[1] for path in paths if _is_item(path) and len(path) == 2}
     rows = []
     for edit, path in zip(delta, paths, strict=True):

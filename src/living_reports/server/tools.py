@@ -276,11 +276,13 @@ GET_REPORT: Tool = {
 LIST_REPORTS: Tool = {
     "name": "list_reports",
     "description": (
-        "Find reports, and what in them matches, by full text, tags, status, cited source or stale insights."
+        "Find reports, and what in them matches (kind: prose, insight, citation, link), by full text, tags, "
+        "status, cited source or stale insights (due for review: review_by is today or past). "
+        "stale with query or cites: insights that are both."
     ),
     "inputSchema": _input(
         (),
-        query=_string('words, "a phrase", begin*'),
+        query=_string('words, "a phrase", begin*, AND OR NOT'),
         tags=STRINGS,
         status=_one_of("active", "archived", "deleted", "all"),
         cites=_string("part of a url, path, id or title"),

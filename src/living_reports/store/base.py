@@ -205,6 +205,9 @@ class StoredFile:
 class SearchQuery:
     """A condition on reports, and an order. Empty fields do not restrict.
 
+    With `stale_on`, one and the same insight has to be stale, contain the `text` and cite what `cites` says;
+    such insights are the matches, and the best of a report is what relevance ranks it by.
+
     Attributes:
         text: Full text.
         tags: Tags that the report carries, all of them.
@@ -232,7 +235,10 @@ class SearchRow:
     Attributes:
         entry: The catalogue entry.
         version: The current version; 0 where it cannot be read.
-        matches: Items that fit: `section_id` or `insight_id`, and a `snippet`.
+        matches: The items that fit, each once: a section (`section_id section_title`) or an insight
+            (`insight_id`, those of its section, `summary`, `status` unless active, `review_by` of an active
+            one), with a `snippet` and the `kind` of the text that fits: prose, insight, citation or link.
+            Ids are cut as in `unique_starts`, titles and summaries to 80 characters.
         key: The key for a page that begins behind this row.
     """
 

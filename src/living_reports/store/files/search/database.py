@@ -30,7 +30,7 @@ from living_reports.store.files import durable
 from living_reports.store.files.lock import hold
 from living_reports.store.files.search.words import TOKENIZER
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 LOCK_TIMEOUT_SECONDS = 10.0
 _BUSY_SECONDS = 5.0
 
@@ -56,10 +56,11 @@ CREATE TABLE tags (
 CREATE INDEX tags_by_report ON tags (report, tag, status);
 CREATE VIRTUAL TABLE texts USING fts5 (title, text, tokenize = "{TOKENIZER}");
 CREATE TABLE items (report INTEGER PRIMARY KEY, texts BLOB NOT NULL);
-CREATE TABLE sources (report INTEGER, kind TEXT, item_id TEXT, text TEXT, compared TEXT);
+CREATE TABLE sources (report INTEGER, item_id TEXT, item TEXT, kind TEXT, text TEXT, compared TEXT);
 CREATE INDEX sources_by_report ON sources (report);
-CREATE TABLE reviews (report INTEGER, insight_id TEXT, day TEXT, summary TEXT);
+CREATE TABLE reviews (id INTEGER PRIMARY KEY, report INTEGER, insight_id TEXT, day TEXT, item TEXT);
 CREATE INDEX reviews_by_report ON reviews (report);
+CREATE VIRTUAL TABLE due_texts USING fts5 (text, tokenize = "{TOKENIZER}");
 """
 
 Identity = tuple[int, int]

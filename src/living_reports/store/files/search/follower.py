@@ -28,7 +28,7 @@ import re
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,8 +50,8 @@ from living_reports.store.files.catalogue import (
 )
 from living_reports.store.files.folder import ReportFolder, Root
 from living_reports.store.files.log import AuditLog
-from living_reports.store.files.search.content import compared, content_of, moment
-from living_reports.store.files.search.words import opening, searchable
+from living_reports.store.files.search.content import Review, compared, content_of, moment
+from living_reports.store.files.search.words import searchable
 
 logger = logging.getLogger(__name__)
 
@@ -380,15 +380,20 @@ class Follower:
         items = json.dumps(content.texts, ensure_ascii=False).encode("utf-8", "replace")
         connection.execute("INSERT INTO items VALUES (?, ?)", (row, zlib.compress(items, 1)))
         connection.executemany(
-            "INSERT INTO sources VALUES (?, ?, ?, ?, ?)",
-            [(row, *source, compared(source.text)) for source in content.sources],
+            "INSERT INTO sources VALUES (?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    row,
+                    source.item_id,
+                    json.dumps(source.item),
+                    source.kind,
+                    source.text,
+                    compared(source.text),
+                )
+                for source in content.sources
+            ],
         )
-        connection.executemany(
-            "INSERT INTO reviews VALUES (?, ?, ?, ?)",
-            [(row, r.insight_id, r.day, opening(r.summary)) for r in content.reviews],
-        )
-        due = min((review.day for review in content.reviews), default="")
-        connection.execute("UPDATE reports SET due = ? WHERE id = ?", (due, row))
+        _save_reviews(connection, row, content.reviews)
 
 
 def _entry(outline: Outline, report_id: str) -> IndexEntry:
@@ -477,6 +482,16 @@ def _save_entry(
     return row
 
 
+def _save_reviews(connection: sqlite3.Connection, row: int, reviews: Sequence[Review]) -> None:
+    for review in reviews:
+        values = (row, review.insight_id, review.day, json.dumps(review.item))
+        number = connection.execute("INSERT INTO reviews VALUES (NULL, ?, ?, ?, ?)", values).lastrowid
+        insert = "INSERT INTO due_texts (rowid, text) VALUES (?, ?)"
+        connection.execute(insert, (number, searchable(review.text)))
+    due = min((review.day for review in reviews), default="")
+    connection.execute("UPDATE reports SET due = ? WHERE id = ?", (due, row))
+
+
 def _remove(connection: sqlite3.Connection, row: int) -> None:
     _remove_content(connection, row)
     connection.execute("DELETE FROM tags WHERE report = ?", (row,))
@@ -486,5 +501,7 @@ def _remove(connection: sqlite3.Connection, row: int) -> None:
 
 def _remove_content(connection: sqlite3.Connection, row: int) -> None:
     connection.execute("DELETE FROM texts WHERE rowid = ?", (row,))
+    reviews = "SELECT id FROM reviews WHERE report = ?"
+    connection.execute(f"DELETE FROM due_texts WHERE rowid IN ({reviews})", (row,))
     for table in ("items", "sources", "reviews"):
         connection.execute(f"DELETE FROM {table} WHERE report = ?", (row,))

@@ -15,14 +15,13 @@ import heapq
 import json
 import sqlite3
 import zlib
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from living_reports.model.report import IndexEntry, folded
 from living_reports.store.base import PageKey, SearchPage, SearchQuery, SearchRow
-from living_reports.store.files.search.content import compared, lines_with, moment
+from living_reports.store.files.search.content import Item, Text, compared, lines_with, moment
 from living_reports.store.files.search.words import SNIPPET_CHARS, Words, best_matches, parse_query
 
 MAX_MATCHES = 3
@@ -121,8 +120,9 @@ def _fetch(connection: sqlite3.Connection, request: PageRequest, words: Words | 
     expression = words.expression if words else ""
     is_ranked = request.order == "relevance" and expression
     total, found = (_by_relevance if is_ranked else _in_order)(connection, request, expression)
+    matches_of = _stale_matches if request.stale_on else _matches
     rows = [
-        SearchRow(IndexEntry.model_validate_json(entry), 0, _matches(connection, request, words, row), key)
+        SearchRow(IndexEntry.model_validate_json(entry), 0, matches_of(connection, request, words, row), key)
         for row, entry, key in found[: request.limit]
     ]
     return SearchPage(rows, total, rows[-1].key if len(found) > request.limit else None)
@@ -134,29 +134,49 @@ _OVERDUE = "r.due > '' AND r.due <= ?"
 """Overdue reviews, found by their day."""
 _OVERDUE_IN_ORDER = "+r.due > '' AND +r.due <= ?"
 """The same, while rows are read in another order."""
-_OVERDUE_TEXT = "EXISTS (SELECT 1 FROM reports r WHERE r.id = texts.rowid AND r.due > '' AND r.due <= ?)"
-"""The same for a row of `texts`."""
 
 
-def _conditions(request: PageRequest, row: str, overdue: str) -> tuple[str, list[Any]]:
-    """Return the conditions on the report of a row, other than its status and the full text."""
-    parts, values = ["1"], list[Any]()
+def _tagged(request: PageRequest, row: str) -> tuple[str, list[Any]]:
+    """Return the condition that the report of a row has all tags."""
     has_tag = f"t.tag = ? AND t.status IN ({_marks(request.statuses)}) AND t.report = {row}"
-    for tag in request.tags:
-        parts.append(f"EXISTS (SELECT 1 FROM tags t WHERE {has_tag})")
-        values += [tag, *request.statuses]
+    parts = [f"EXISTS (SELECT 1 FROM tags t WHERE {has_tag})" for _ in request.tags]
+    return " AND ".join(["1", *parts]), [value for tag in request.tags for value in (tag, *request.statuses)]
+
+
+def _stale(request: PageRequest, contains: str = "", *values: str) -> tuple[str, list[Any]]:
+    """Return the conditions on an insight `v` of `reviews`: it is stale, and it alone meets all others."""
+    assert request.stale_on is not None
+    parts, given = ["v.day <= ?", contains or "1"], [request.stale_on.isoformat(), *values]
     if request.source:
-        parts.append(f"+{row} IN (SELECT report FROM sources WHERE instr(compared, ?))")
-        values.append(request.source)
+        cites = "s.report = v.report AND s.item_id = v.insight_id AND instr(s.compared, ?)"
+        parts.append(f"EXISTS (SELECT 1 FROM sources s WHERE {cites})")
+        given.append(request.source)
+    return " AND ".join(parts), given
+
+
+def _conditions(
+    request: PageRequest, row: str, expression: str = "", overdue: str = ""
+) -> tuple[str, list[Any]]:
+    """Return the conditions on the report of a row, other than its status.
+
+    The full text is one of them if an insight has to contain it.
+    """
+    where, values = _tagged(request, row)
+    if request.stale_on and not (expression or request.source):
+        return f"{where} AND {overdue}", [*values, request.stale_on.isoformat()]
     if request.stale_on:
-        parts.append(overdue)
-        values.append(request.stale_on.isoformat())
-    return " AND ".join(parts), values
+        contains = "v.id IN (SELECT rowid FROM due_texts WHERE due_texts MATCH ?)"
+        stale, more = _stale(request, contains, expression) if expression else _stale(request)
+        return f"{where} AND +{row} IN (SELECT v.report FROM reviews v WHERE {stale})", values + more
+    if request.source:
+        where += f" AND +{row} IN (SELECT report FROM sources WHERE instr(compared, ?))"
+        values.append(request.source)
+    return where, values
 
 
 def _from_texts(request: PageRequest, expression: str, join: str = "") -> _Selection:
     """Return the rows of `texts` that contain the words and meet all conditions."""
-    where, values = _conditions(request, "texts.rowid", _OVERDUE_TEXT)
+    where, values = _conditions(request, "texts.rowid")
     others = [status for status in STATUSES if status not in request.statuses]
     if others and not request.tags:  # a tag has the status, too
         # These are few, as a rule, or none: cheaper than reading the status of every row.
@@ -170,9 +190,10 @@ def _marks(values: Sequence[Any]) -> str:
     return ", ".join("?" * len(values))
 
 
-def _from_entries(request: PageRequest, status: str, count: int) -> _Selection:
+def _from_entries(request: PageRequest, status: str, count: int, expression: str = "") -> _Selection:
     """Return the reports of one status that meet all conditions."""
-    where, values = _conditions(request, "r.id", _OVERDUE if count <= _FEW else _OVERDUE_IN_ORDER)
+    overdue = _OVERDUE if count <= _FEW else _OVERDUE_IN_ORDER
+    where, values = _conditions(request, "r.id", expression, overdue)
     if request.tags and (request.order == "updated" or count <= _FEW):
         # The rows of a tag are in the order of `updated`, too.
         tagged = "FROM tags o CROSS JOIN reports r ON r.id = o.report WHERE o.tag = ? AND o.status = ?"
@@ -199,6 +220,8 @@ def _ranked(
     connection: sqlite3.Connection, request: PageRequest, expression: str, limit: int
 ) -> tuple[int, list[tuple[float, int]]]:
     """Return the number of rows, and the score and id of the most relevant ones."""
+    if request.stale_on:
+        return _ranked_by_insights(connection, request, expression, limit)
     selection = _from_texts(request, expression)
     scored = f"SELECT bm25(texts, {TITLE_WEIGHT}, 1.0) AS score, rowid {selection.sql}"
     if request.is_expensive:  # finding the rows twice, to count them, costs more than sorting them here
@@ -210,16 +233,33 @@ def _ranked(
     return _number(connection, selection), first
 
 
+def _ranked_by_insights(
+    connection: sqlite3.Connection, request: PageRequest, expression: str, limit: int
+) -> tuple[int, list[tuple[float, int]]]:
+    """Rank the reports by the most relevant of their stale insights that meet all conditions."""
+    stale, values = _stale(request, "due_texts MATCH ?", expression)
+    tagged, tags = _tagged(request, "v.report")
+    join = "due_texts CROSS JOIN reviews v ON v.id = due_texts.rowid CROSS JOIN reports r ON r.id = v.report"
+    where = f"{stale} AND {tagged} AND r.status IN ({_marks(request.statuses)})"
+    found = connection.execute(
+        f"SELECT bm25(due_texts), v.report FROM {join} WHERE {where}", [*values, *tags, *request.statuses]
+    )
+    best: dict[int, float] = {}
+    for score, row in found:
+        best[row] = min(score, best.get(row, score))
+    return len(best), heapq.nsmallest(limit, ((score, row) for row, score in best.items()))
+
+
 def _in_order(
     connection: sqlite3.Connection, request: PageRequest, expression: str
 ) -> tuple[int, list[FoundRow]]:
-    if expression:
+    if expression and not request.stale_on:
         total = _number(connection, _from_texts(request, expression))
         parts = [_from_texts(request, expression, "CROSS JOIN reports r ON r.id = texts.rowid")]
     else:
-        counts = {status: _count(connection, request, status) for status in request.statuses}
+        counts = {status: _count(connection, request, status, expression) for status in request.statuses}
         total = sum(counts.values())
-        parts = [_from_entries(request, status, count) for status, count in counts.items() if count]
+        parts = [_from_entries(request, status, n, expression) for status, n in counts.items() if n]
     found = []
     for selection in parts:
         found += _sorted(connection, request, selection)
@@ -269,9 +309,9 @@ def _moved(
     return found, created_later
 
 
-def _count(connection: sqlite3.Connection, request: PageRequest, status: str) -> int:
+def _count(connection: sqlite3.Connection, request: PageRequest, status: str, expression: str) -> int:
     if request.source or request.stale_on or not request.tags:
-        return _number(connection, _from_entries(request, status, _FEW))
+        return _number(connection, _from_entries(request, status, _FEW, expression))
     first, *others = request.tags
     has_tag = "EXISTS (SELECT 1 FROM tags t WHERE t.tag = ? AND t.status = r.status AND t.report = r.report)"
     selection = _Selection("FROM tags r WHERE r.tag = ? AND r.status = ?", [first, status])
@@ -291,42 +331,78 @@ def _matches(
     connection: sqlite3.Connection, request: PageRequest, words: Words | None, row: int
 ) -> list[Match]:
     """Return the items of a report that match, each once, with a snippet."""
-    matches: list[Match] = []
-    if words is not None:
-        matches += _text_matches(connection, words, row)
+    matches = _text_matches(connection, words, row) if words is not None else []
     if request.source:
         matches += _source_matches(connection, request.source, row)
-    if request.stale_on:
-        matches += _stale_matches(connection, request.stale_on, row)
+    return list(_by_item(matches).values())
+
+
+def _stale_matches(
+    connection: sqlite3.Connection, request: PageRequest, words: Words | None, row: int
+) -> list[Match]:
+    """Return the insights of a report that are stale and meet all other conditions, each with a snippet."""
+    contains = "EXISTS (SELECT 1 FROM due_texts WHERE due_texts MATCH ? AND rowid = v.id)"
+    stale, values = _stale(request, contains, words.expression) if words else _stale(request)
+    found = connection.execute(
+        f"SELECT v.item, v.day FROM reviews v WHERE v.report = ? AND {stale} ORDER BY v.day LIMIT ?",
+        [row, *values, MAX_DEPENDENTS],
+    )
+    matches = []
+    for text, day in found:
+        item = json.loads(text)
+        matches.append(_match(item, "insight", f"due for review since {day}: {item['summary']}"))
+    shown = _by_item(matches)
+    if words is not None:
+        shown |= _by_item(_text_matches(connection, words, row, only=shown))
+    elif request.source:
+        shown |= _by_item(_source_matches(connection, request.source, row, only=shown))
+    return list(shown.values())
+
+
+def _by_item(matches: Iterable[Match]) -> dict[str, Match]:
+    """Return the first match of each item by the id of the item."""
     first: dict[str, Match] = {}
     for match in matches:
         first.setdefault(next(iter(match.values())), match)
-    return list(first.values())
+    return first
 
 
-def _text_matches(connection: sqlite3.Connection, words: Words, row: int) -> list[Match]:
+def _match(item: Item, kind: str, snippet: str) -> Match:
+    return {**item, "kind": kind, "snippet": snippet}
+
+
+def _text_matches(
+    connection: sqlite3.Connection, words: Words, row: int, only: Container[str] | None = None
+) -> list[Match]:
+    """Return the items that contain the words; `only` names the ids of those that may."""
     packed = connection.execute("SELECT texts FROM items WHERE report = ?", (row,)).fetchone()
-    items = json.loads(zlib.decompress(packed[0])) if packed else []
-    best = best_matches([text for _, _, text in items], words.wanted, MAX_MATCHES)
-    return [{items[at][0]: items[at][1], "snippet": snippet} for at, snippet in best]
+    texts = [Text(*each) for each in json.loads(zlib.decompress(packed[0]))] if packed else []
+    if only is not None:
+        texts = [text for text in texts if next(iter(text.item.values())) in only]
+    matches = []
+    limit = MAX_MATCHES if only is None else MAX_DEPENDENTS
+    for at, begin, snippet in best_matches([text.text for text in texts], words.wanted, limit):
+        item = texts[at].item
+        kind = "insight" if "insight_id" in item else "prose"
+        matches.append(_match(item, "citation" if begin >= texts[at].cited_from else kind, snippet))
+    return matches
 
 
-def _source_matches(connection: sqlite3.Connection, wanted: str, row: int) -> list[Match]:
+def _source_matches(
+    connection: sqlite3.Connection, wanted: str, row: int, only: Container[str] | None = None
+) -> list[Match]:
+    """Return the items that depend on a source; `only` names the ids of those that may."""
     found = connection.execute(
-        "SELECT kind, item_id, text FROM sources WHERE report = ? AND instr(compared, ?) LIMIT ?",
-        (row, wanted, MAX_DEPENDENTS),
+        "SELECT item, kind, text FROM sources WHERE report = ? AND instr(compared, ?)", (row, wanted)
     )
-    return [
-        {kind: item_id, "snippet": " ".join(lines_with(text, wanted)[:1])[:SNIPPET_CHARS]}
-        for kind, item_id, text in found
-    ]
-
-
-def _stale_matches(connection: sqlite3.Connection, day: date, row: int) -> list[Match]:
-    found = connection.execute(
-        "SELECT insight_id, day, summary FROM reviews WHERE report = ? AND day <= ? ORDER BY day LIMIT ?",
-        (row, day.isoformat(), MAX_DEPENDENTS),
-    )
-    return [
-        {"insight_id": i, "snippet": f"due for review since {due}: {summary}"} for i, due, summary in found
-    ]
+    matches: dict[str, Match] = {}
+    for text, kind, sources in found:
+        item = json.loads(text)
+        item_id = next(iter(item.values()))
+        if item_id in matches or (only is not None and item_id not in only):
+            continue
+        snippet = " ".join(lines_with(sources, wanted)[:1])[:SNIPPET_CHARS]
+        matches[item_id] = _match(item, kind, snippet)
+        if len(matches) == MAX_DEPENDENTS:
+            break
+    return list(matches.values())

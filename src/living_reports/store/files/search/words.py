@@ -29,6 +29,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import accumulate, pairwise
+from typing import NamedTuple
 
 from living_reports.errors import TooLargeError
 from living_reports.model.report import normal_form
@@ -265,8 +266,16 @@ def _expression(pieces: Iterable[Term | str], terms_of: Callable[[Term], list[Te
 # --- Snippets -----------------------------------------------------------------------------
 
 
-def best_matches(texts: list[str], terms: tuple[Term, ...], limit: int) -> list[tuple[int, str]]:
-    """Return the position and a snippet of the texts that contain most of the terms, best first."""
+class Hit(NamedTuple):
+    """A text that contains terms: its position among the texts, and a snippet with the place of its term."""
+
+    position: int
+    begin: int
+    snippet: str
+
+
+def best_matches(texts: list[str], terms: tuple[Term, ...], limit: int) -> list[Hit]:
+    """Return the texts that contain most of the terms, best first."""
     found = []
     for position, text in enumerate(texts):
         plain = folded(text)
@@ -274,10 +283,10 @@ def best_matches(texts: list[str], terms: tuple[Term, ...], limit: int) -> list[
         if hits:
             found.append((-len(hits), position, max(hits, key=lambda term: len(term.text))))
     best = sorted(found, key=lambda hit: hit[:2])[:limit]
-    return [(position, _around(texts[position], term)) for _, position, term in best]
+    return [_around(position, texts[position], term) for _, position, term in best]
 
 
-def _around(text: str, term: Term) -> str:
+def _around(position: int, text: str, term: Term) -> Hit:
     """Return the words around the first occurrence of the term."""
     begin, end = _span_of(text, term)
     margin = max(0, SNIPPET_CHARS - (end - begin)) // 2
@@ -287,7 +296,7 @@ def _around(text: str, term: Term) -> str:
     if right < len(text) and (space := text.rfind(" ", end, right)) >= 0:
         right = space
     inside = " ".join(text[left:right].split())
-    return ("…" if left > 0 else "") + inside + ("…" if right < len(text) else "")
+    return Hit(position, begin, ("…" if left > 0 else "") + inside + ("…" if right < len(text) else ""))
 
 
 def _span_of(text: str, term: Term) -> tuple[int, int]:
@@ -313,9 +322,3 @@ def _unfolded(line: str, begin: int, end: int) -> tuple[int, int]:
 @lru_cache(maxsize=10_000)
 def _folded_length(char: str) -> int:
     return len(folded(char))
-
-
-def opening(text: str) -> str:
-    """Return the beginning of a text as a snippet."""
-    flat = " ".join(text[: 4 * SNIPPET_CHARS].split())
-    return flat if len(flat) <= SNIPPET_CHARS else flat[: SNIPPET_CHARS - 1] + "…"
