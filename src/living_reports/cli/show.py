@@ -166,11 +166,9 @@ def _matches(terminal: Terminal, entries: Sequence[Mapping[str, Any]]) -> None:
 
 def _match_row(match: Mapping[str, str]) -> list[str]:
     item_id = match.get("insight_id") or match.get("section_id", "")
-    return [
-        item_id[:SHORT_ID],
-        cut(match.get("section_title", ""), MOST_NAME_CELLS),
-        match.get("snippet", ""),
-    ]
+    title = match.get("section_title", "")
+    snippet = match.get("snippet", "").removeprefix(title).lstrip()
+    return [item_id[:SHORT_ID], cut(title, MOST_NAME_CELLS), snippet]
 
 
 def _report_row(entry: Mapping[str, Any]) -> list[str]:
