@@ -26,11 +26,14 @@ from support.contract_reports import (
     OTHER,
     REPORT,
     SECTION,
+    by_walk,
     change,
     create,
     current_text,
     deletion,
     insight,
+    last_writes,
+    long_history,
     outline,
     retitle,
     text_of,
@@ -112,6 +115,35 @@ def test_insights_and_free_fields_survive(store: Store) -> None:
     assert (read.insights, read.metadata) == (given.insights, given.metadata)
     assert read.insights[0].insight_id == INSIGHT
     assert {entry.report_id for entry in store.entries()} == {REPORT, OTHER}
+
+
+def test_the_newest_event_that_wrote_a_value_is_found(store: Store) -> None:
+    assert store.create(outline(insights=[insight("All is well.")]), Note("create", ANN)) is not None
+    change(store, "two\n")
+    retitle(store, "Sound")
+    with store.edit(REPORT) as transaction:
+        old = transaction.snapshot.outline
+        transaction.put(old.model_copy(update={"insights": []}), Note("evolve", ANN))
+    with store.edit(REPORT) as transaction:
+        again = transaction.snapshot.outline.model_copy(update={"insights": [insight("All is well.")]})
+        transaction.put(again, Note("revert", BEN))
+    content, notes = f"sections/{SECTION}/content", f"sections/{SECTION}/notes"
+    wanted = {"title": 3, content: 2, notes: 1, f"insights/{INSIGHT}/summary": 5, "metadata/tags": 1}
+    assert last_writes(store, {*wanted}) == wanted == by_walk(store, {*wanted})
+    assert last_writes(store, set()) == {}
+
+
+def test_a_value_of_long_ago_is_found_whatever_is_derived(backend: Backend, store: Store) -> None:
+    long_history(store)
+    content, wanted = f"sections/{SECTION}/content", {}
+    for number, another in enumerate((store, backend.open(), store, backend.open())):
+        wanted = by_walk(store, {"title", content, "metadata/tags"})
+        assert last_writes(another, {*wanted}) == wanted
+        change(backend.open(), f"text {number}\n")
+        backend.forget_derived()
+        assert last_writes(another, {*wanted}) == by_walk(store, {*wanted}) != wanted
+        long_history(another, is_new=False)
+        retitle(backend.open(), f"Title {number}")
 
 
 def test_ids_that_are_no_uuids_are_refused(backend: Backend, store: Store) -> None:

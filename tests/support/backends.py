@@ -57,6 +57,10 @@ class Backend(ABC):
         """Add a template as people do."""
 
     @abstractmethod
+    def forget_derived(self) -> None:
+        """Remove what the store can make again from the reports and their histories."""
+
+    @abstractmethod
     def hold(self, report_id: str) -> AbstractContextManager[object]:
         """Hold a report in another process for the block, as a writer does."""
 
@@ -104,6 +108,10 @@ class FilesBackend(Backend):
         folder = self.root / "templates"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.json").write_bytes(data)
+
+    def forget_derived(self) -> None:
+        for path in (*self.root.glob(".search.sqlite*"), self.root / "index.jsonl"):
+            path.unlink(missing_ok=True)
 
     def hold(self, report_id: str) -> AbstractContextManager[object]:
         return locked_by_another_process(self._folder(report_id) / ".lock")

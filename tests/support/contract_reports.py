@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from living_reports.model.delta import writing_places
 from living_reports.model.event import AuditEvent, Author
 from living_reports.model.report import Insight, Outline, Section
 from living_reports.store.base import Event, Note, Store
@@ -57,6 +58,33 @@ def retitle(store: Store, title: str, report_id: str = REPORT) -> None:
         note = Note("rename", ANN)
         old = transaction.snapshot.outline
         transaction.put(old.model_copy(update={"title": title, "updated_at": note.ts}), note)
+
+
+def long_history(store: Store, title: str = "Health", *, is_new: bool = True) -> None:
+    """Give a report some hundred kilobytes of history, most of it about the tags; make it if it `is_new`."""
+    if is_new:
+        create(store, "one\n", "two\n", title=title)
+        retitle(store, f"{title} of all")
+    for number in range(60):
+        with store.edit(REPORT) as transaction:
+            old = transaction.snapshot.outline
+            new = old.model_copy(update={"metadata": {"tags": [f"{number} " * 1_000]}})
+            transaction.put(new, Note("tag_update", ANN))
+
+
+def last_writes(store: Store, addresses: set[str]) -> dict[str, int]:
+    """Return the versions that last wrote each value, as a transaction finds them."""
+    with store.edit(REPORT) as transaction:
+        return {at: event.version for at, event in transaction.last_writes(addresses).items()}
+
+
+def by_walk(store: Store, addresses: set[str]) -> dict[str, int]:
+    """Return the same from a walk through all events."""
+    found: dict[str, int] = {}
+    for event in reversed(list(store.events(REPORT))):
+        written = {edit["at"] for edit in event.delta}
+        found |= dict.fromkeys((at for at in addresses if writing_places(at) & written), event.version)
+    return found
 
 
 def current_text(store: Store, report_id: str = REPORT) -> str | None:

@@ -7,8 +7,7 @@ Rules:
   no warnings.
 - A warning names the version, the client and the reason of the replaced text, and the call that brings
   it back. It is not a refusal: nothing is ever lost.
-- One walk back along the history finds the authors of all replaced texts. An event is only parsed if it
-  mentions one of them, and the walk ends when all are found.
+- The store finds the events that wrote the replaced texts, all at once.
 """
 
 from __future__ import annotations
@@ -119,16 +118,6 @@ class _Replaced:
         return f"{self.item}/{self.field}" if self.item else self.field
 
     @property
-    def touched_by(self) -> frozenset[str]:
-        """The addresses at which an edit may have written this text."""
-        return frozenset({self.at, self.item, ""})
-
-    @property
-    def item_id(self) -> str:
-        """The id that an event mentions if it touched this text; empty for a text of the report itself."""
-        return self.item.partition("/")[2]
-
-    @property
     def shrinks(self) -> bool:
         """True for prose that loses more than half of its length."""
         return self.field in PROSE and len(self.new) < len(self.old) / 2
@@ -139,8 +128,8 @@ def _overwrite_warnings(
 ) -> list[str]:
     """Return a warning for each text that another client wrote, or that lost more than half of its length."""
     replaced = list(dict.fromkeys(_replaced_texts(edit.snapshot.outline, changes, new)))
-    touched = _last_touches(edit, replaced)
-    warnings = [_warning(edit.snapshot, text, touched.get(text), author) for text in replaced]
+    writes = edit.last_writes({text.at for text in replaced})
+    warnings = [_warning(edit.snapshot, text, writes.get(text.at), author) for text in replaced]
     stated = [warning for warning in warnings if warning]
     more = len(stated) - _WARNINGS
     return stated if more <= 0 else [*stated[:_WARNINGS], f"{more} more texts were replaced like that"]
@@ -173,29 +162,6 @@ def _texts(item: str, old: object, new: object, fields: Iterable[str]) -> Iterat
         before, after = getattr(old, field), getattr(new, field, None)
         if new is not None and before and before != after:
             yield _Replaced(item, field, before, after or "")
-
-
-def _last_touches(edit: Transaction, texts: Iterable[_Replaced]) -> dict[_Replaced, Event]:
-    """Return the newest event that wrote each text, or added its item or the whole outline."""
-    missing = set(texts)
-    found: dict[_Replaced, Event] = {}
-    if not missing:
-        return found
-    addresses = frozenset(at for text in missing for at in text.touched_by)
-    own_fields = [text.field for text in missing if not text.item_id]
-    ids = [text.item_id for text in missing if text.item_id]
-    for event in edit.events(mentioning=ids, editing=own_fields):
-        if not event.may_edit(addresses):
-            continue
-        touched = {one.get("at") for one in event.delta if isinstance(one, dict)}
-        now = {text for text in missing if text.touched_by & touched}
-        found |= dict.fromkeys(now, event)
-        missing -= now
-        if not missing:
-            break
-        if now:
-            addresses = frozenset(at for text in missing for at in text.touched_by)
-    return found
 
 
 def _warning(snapshot: Snapshot, text: _Replaced, record: Event | None, author: Author) -> str:

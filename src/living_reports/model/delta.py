@@ -105,6 +105,16 @@ def item_of(at: str) -> str | None:
     return place[1] if len(place) > 1 and place[0] in ITEMS else None
 
 
+def writing_places(at: str) -> frozenset[str]:
+    """Return the addresses of the edits that write a value: its own, its item's and the whole outline's.
+
+    Raises:
+        DeltaError: `at` is not an address.
+    """
+    place = parts(at)
+    return frozenset({at, address(*place[:2]) if item_of(at) else at, ""})
+
+
 # --- diff --------------------------------------------------------------------------------
 
 

@@ -20,7 +20,7 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -185,6 +185,13 @@ class Transaction(Protocol):
 
     def events(self, *, mentioning: Sequence[str] = (), editing: Sequence[str] = ()) -> Iterator[Event]:
         """Yield the events, newest first; see `Store.events`."""
+
+    def last_writes(self, addresses: Collection[str]) -> Mapping[str, Event]:
+        """Return the newest event that wrote the value at each address, however long ago that was.
+
+        An event writes a value by an edit of it, of its item, or of the whole outline. Values that no event
+        wrote are left out.
+        """
 
     def find_request(self, request_id: str) -> Event | None:
         """Return the event that answered a request, if it is remembered (at least the last 1,000 are)."""

@@ -24,7 +24,7 @@ import json
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import FileIO
@@ -35,6 +35,7 @@ from typing import Any
 import pydantic_core
 from pydantic import ValidationError
 
+from living_reports.model.delta import item_of, writing_places
 from living_reports.model.event import AuditEvent
 from living_reports.model.report import describe, sha256_hex
 from living_reports.regular_files import open_regular, read_regular, reader_of
@@ -160,7 +161,15 @@ class Record:
 
     def may_edit(self, addresses: frozenset[str]) -> bool:
         """Return False if no edit of the line is at one of these addresses; nothing is parsed for it."""
-        return any(at.decode("utf-8", "replace") in addresses for at in _AT.findall(self.raw))
+        return not addresses.isdisjoint(self.addresses())
+
+    def addresses(self) -> list[str]:
+        """Return the addresses of the edits, and perhaps others; nothing is parsed for it."""
+        return [at.decode("utf-8", "replace") for at in _AT.findall(self.raw)]
+
+    def edits(self, addresses: frozenset[str]) -> bool:
+        """Return whether an edit of the event is at one of these addresses."""
+        return any(edit.get("at") in addresses for edit in self.delta)
 
 
 def _forms(text: str) -> set[bytes]:
@@ -202,8 +211,10 @@ class AuditLog:
         """Return the last line, complete or not; `None` in an empty log."""
         return next(self.backwards(), None)
 
-    def backwards(self, end: int | None = None, naming: Sequence[bytes] = ()) -> Iterator[Record]:
-        """Yield the lines from the last (or the last that ends at or before `end`) to the first.
+    def backwards(
+        self, end: int | None = None, naming: Sequence[bytes] = (), start: int = 0
+    ) -> Iterator[Record]:
+        """Yield the lines from the last (or the last that ends at or before `end`) to the one at `start`.
 
         With `naming`, only lines that contain one of these bytes: what does not is passed over a
         block at a time.
@@ -215,19 +226,19 @@ class AuditLog:
         with FileIO(descriptor) as file:
             begin = status.st_size if end is None else min(end, status.st_size)
             held, step = b"", _BLOCK  # the beginning of what follows, up to its first newline
-            while begin > 0:
-                start = max(0, begin - step)
-                file.seek(start)
-                data = file.read(begin - start)
-                begin, step = start, min(2 * step, max(_MAX_BLOCK, len(held)))
-                first = data.find(b"\n") + 1 if begin else 0
-                if begin and not first:
+            while begin > start:
+                here = max(start, begin - step)
+                file.seek(here)
+                data = file.read(begin - here)
+                begin, step = here, min(2 * step, max(_MAX_BLOCK, len(held)))
+                first = data.find(b"\n") + 1 if begin > start else 0
+                if begin > start and not first:
                     held = data + held
                     continue
                 lines, held = data[first:] + held, data[:first]
-                here = [name for name in naming if name in lines]
-                if here or not naming:
-                    yield from _lines_backwards(lines, begin + first, here)
+                named = [name for name in naming if name in lines]
+                if named or not naming:
+                    yield from _lines_backwards(lines, begin + first, named)
 
     def forwards(self, start: int = 0, end: int | None = None) -> Iterator[Record]:
         """Yield the lines from the one that starts at `start` up to `end` or the last."""
@@ -240,6 +251,35 @@ class AuditLog:
             while (end is None or start < end) and (line := file.readline()):
                 yield Record(start, line.removesuffix(b"\n"), line.endswith(b"\n"))
                 start += len(line)
+
+    def line_start(self, offset: int) -> int:
+        """Return the offset at which the line begins that contains the byte before this offset."""
+        with reader_of(self.path) as file:
+            return _line_start(file, offset)
+
+    def last_writes(
+        self, addresses: Collection[str], start: int = 0, end: int | None = None
+    ) -> dict[str, Record]:
+        """Return the newest event between two offsets that wrote each value, found by a walk back.
+
+        An event is only parsed if it mentions a value that is still missing.
+        """
+        missing = {at: writing_places(at) for at in addresses}
+        found: dict[str, Record] = {}
+        ids = [item for at in missing if (item := item_of(at))]
+        naming = line_filter(ids, [at for at in missing if not item_of(at)])
+        wanted = frozenset().union(*missing.values())
+        for record in self.backwards(end, naming, start) if missing else ():
+            if not record.may_edit(wanted):
+                continue
+            written = [at for at, places in missing.items() if record.edits(places)]
+            found |= dict.fromkeys(written, record)
+            for at in written:
+                del missing[at]
+            if not missing:
+                break
+            wanted = frozenset().union(*missing.values()) if written else wanted
+        return found
 
     def last_ours(self) -> Record | None:
         """Return the newest line that takes part in the history."""

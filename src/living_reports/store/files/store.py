@@ -27,7 +27,7 @@ import os
 import sys
 import time
 import uuid
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -97,6 +97,8 @@ logger = logging.getLogger(__name__)
 PAGES_FOLDER = "render"
 _BUSY_SECONDS = 1.0
 _REMEMBERED_FOLDERS = 256
+_WALKED_BYTES = 131_072
+"""The end of a log in which a walk finds the writer of a text sooner than the search index."""
 _MOVES_NEED_CLOSED_FILES = sys.platform == "win32"
 
 
@@ -247,6 +249,7 @@ class FolderTransaction:
         self.snapshot = snapshot
         self.draft: tuple[Outline, Note] | None = None
         self.committed: Record | None = None
+        self.search_index: Callable[[], SearchIndex] | None = None
 
     def put(self, outline: Outline, note: Note) -> None:
         """Set the outline that becomes the next version when the block ends."""
@@ -263,6 +266,17 @@ class FolderTransaction:
     def events(self, *, mentioning: Sequence[str] = (), editing: Sequence[str] = ()) -> Iterator[Record]:
         """Yield the events, newest first; see `store.base.Store.events`."""
         return self._report.log.backwards(naming=line_filter(mentioning, editing))
+
+    def last_writes(self, addresses: Collection[str]) -> dict[str, Record]:
+        """Return the newest event that wrote each value: a recent one, or one that the search index knows."""
+        log = self._report.log
+        size = log.size()
+        near = log.line_start(size - _WALKED_BYTES) if size > 2 * _WALKED_BYTES else 0
+        found = log.last_writes(addresses, near)
+        missing = set(addresses) - found.keys()
+        if missing and near and self.search_index is not None:
+            return found | self.search_index().last_writes(log, self._report.report_id, missing, near)
+        return found | log.last_writes(missing, end=near)
 
     def find_request(self, request_id: str) -> Record | None:
         """Return the event that answered this request, if it is remembered."""
@@ -544,6 +558,7 @@ class FolderStore:
         report = self.get_report_storage(report_id)
         with self._found(report_id), report.edit(repair=repair) as transaction:
             self._refuse_deleted(report_id, transaction.snapshot)
+            transaction.search_index = self._search_index
             yield transaction
         self.index.tidy()
 
@@ -652,14 +667,17 @@ class FolderStore:
 
     def search(self, query: SearchQuery, after: PageKey | None = None, limit: int = 20) -> SearchPage:
         """Return one page of the reports that fit; see `store.base.Store.search`."""
-        from living_reports.store.files.search import SearchIndex  # loads SQLite
-
         with _disk_errors():
             self._require_folder()
-            if self._search is None:
-                # Not `self`: a reference cycle would keep the database open.
-                self._search = SearchIndex(self.with_timeout(self.lock_timeout_seconds))
-            return self._search.page(query, after, limit)
+            return self._search_index().page(query, after, limit)
+
+    def _search_index(self) -> SearchIndex:
+        if self._search is None:
+            from living_reports.store.files.search import SearchIndex  # loads SQLite
+
+            # Not `self`: a reference cycle would keep the database open.
+            self._search = SearchIndex(self.with_timeout(self.lock_timeout_seconds))
+        return self._search
 
     def _require_folder(self) -> None:
         """Refuse a root that is not a folder; one that does not exist yet is accepted."""

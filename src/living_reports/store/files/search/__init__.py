@@ -12,7 +12,8 @@ Rules:
 - This package is imported when something is listed for the first time, because it loads SQLite.
 
 Read in this order: `words` (queries and snippets), `content` (the searchable content of an outline),
-`database` (the file), `follower` (keeping it in step), `queries` (a page), and this module.
+`database` (the file), `writes` (the events that last wrote each value), `follower` (keeping it in step),
+`queries` (a page), and this module.
 
     >>> search = SearchIndex(root)
     >>> page = search.page(SearchQuery(text="log4j", stale_on=date(2026, 11, 23)))
@@ -27,6 +28,7 @@ import math
 import sqlite3
 import threading
 import time
+from collections.abc import Set
 from dataclasses import replace
 
 from living_reports.errors import LockTimeoutError
@@ -34,7 +36,7 @@ from living_reports.model.report import IndexEntry
 from living_reports.store.base import Event, PageKey, SearchPage, SearchQuery
 from living_reports.store.files.catalogue import Listing, version_in
 from living_reports.store.files.folder import Root
-from living_reports.store.files.log import AuditLog
+from living_reports.store.files.log import AuditLog, Record
 from living_reports.store.files.search.database import (
     Database,
     Handle,
@@ -45,6 +47,7 @@ from living_reports.store.files.search.database import (
 )
 from living_reports.store.files.search.follower import Follower, Names
 from living_reports.store.files.search.queries import PageRequest, fetch
+from living_reports.store.files.search.writes import Writes
 
 __all__ = ["SearchIndex"]
 
@@ -63,6 +66,7 @@ class SearchIndex:
         self._root = root
         self._database = Database(root.reports_root)
         self._follower = Follower(root)
+        self._writes = Writes(self._database)
         self._comparing: threading.Thread | None = None
 
     def page(self, query: SearchQuery, after: PageKey | None = None, limit: int = 20) -> SearchPage:
@@ -96,6 +100,10 @@ class SearchIndex:
                 else:
                     self._database.discard(identity)
         return self._page(request, listing)
+
+    def last_writes(self, log: AuditLog, report_id: str, addresses: Set[str], end: int) -> dict[str, Record]:
+        """Return the newest event before an offset that wrote each value; see `Writes.find`."""
+        return self._writes.find(log, report_id, addresses, end)
 
     def _page(self, request: PageRequest, listing: Listing | None) -> SearchPage:
         names = Names(self._root.by_id, listing)

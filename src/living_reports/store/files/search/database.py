@@ -22,7 +22,7 @@ import stat
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +30,7 @@ from living_reports.store.files import durable
 from living_reports.store.files.lock import hold
 from living_reports.store.files.search.words import TOKENIZER
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 LOCK_TIMEOUT_SECONDS = 10.0
 _BUSY_SECONDS = 5.0
 
@@ -61,6 +61,12 @@ CREATE INDEX sources_by_report ON sources (report);
 CREATE TABLE reviews (id INTEGER PRIMARY KEY, report INTEGER, insight_id TEXT, day TEXT, item TEXT);
 CREATE INDEX reviews_by_report ON reviews (report);
 CREATE VIRTUAL TABLE due_texts USING fts5 (text, tokenize = "{TOKENIZER}");
+CREATE TABLE logs (
+    report_id TEXT PRIMARY KEY, last INTEGER NOT NULL, covered INTEGER NOT NULL, sha256 TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE writes (
+    report_id TEXT, at TEXT, offset INTEGER NOT NULL, PRIMARY KEY (report_id, at)
+) WITHOUT ROWID;
 """
 
 Identity = tuple[int, int]
@@ -89,10 +95,11 @@ class Database:
         weakref.finalize(self, _close_all, self._idle)
 
     @contextmanager
-    def borrow(self) -> Iterator[Handle]:
+    def borrow(self, timeout_seconds: float | None = None) -> Iterator[Handle]:
         """Lend a connection for the block. After an error it is closed.
 
         Raises:
+            LockTimeoutError: There was none yet, and other processes were writing for the whole time-out.
             sqlite3.Error: The file cannot be used.
             OSError: The root cannot be written.
         """
@@ -100,7 +107,7 @@ class Database:
             with self._mutex:
                 yield self._memory
             return
-        handle = self._take() or self._open()
+        handle = self._take() or self._open(timeout_seconds)
         try:
             yield handle
         except BaseException:
@@ -110,7 +117,7 @@ class Database:
             self._idle.append(handle)
 
     @contextmanager
-    def writing(self, handle: Handle) -> Iterator[sqlite3.Connection]:
+    def writing(self, handle: Handle, timeout_seconds: float | None = None) -> Iterator[sqlite3.Connection]:
         """Run the block in one transaction; other processes queue for their turn.
 
         Raises:
@@ -121,7 +128,7 @@ class Database:
             with _transaction(handle.connection):
                 yield handle.connection
             return
-        with hold(self._lock_path, LOCK_TIMEOUT_SECONDS):
+        with self._held(timeout_seconds):
             if _identity(self._path) != handle.identity:
                 raise MovedError
             with _transaction(handle.connection):
@@ -146,6 +153,9 @@ class Database:
         """Return the identity of the file that the path names now."""
         return _identity(self._path)
 
+    def _held(self, timeout_seconds: float | None) -> AbstractContextManager[object]:
+        return hold(self._lock_path, LOCK_TIMEOUT_SECONDS if timeout_seconds is None else timeout_seconds)
+
     def _take(self) -> Handle | None:
         identity = _identity(self._path)
         with self._mutex:
@@ -156,8 +166,8 @@ class Database:
                 handle.connection.close()
         return None
 
-    def _open(self) -> Handle:
-        with hold(self._lock_path, LOCK_TIMEOUT_SECONDS):
+    def _open(self, timeout_seconds: float | None) -> Handle:
+        with self._held(timeout_seconds):
             try:
                 connection = self._existing() or self._create()
             except sqlite3.DatabaseError as error:

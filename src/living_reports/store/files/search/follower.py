@@ -52,6 +52,7 @@ from living_reports.store.files.folder import ReportFolder, Root
 from living_reports.store.files.log import AuditLog
 from living_reports.store.files.search.content import Review, compared, content_of, moment
 from living_reports.store.files.search.words import searchable
+from living_reports.store.files.search.writes import forget
 
 logger = logging.getLogger(__name__)
 
@@ -495,6 +496,8 @@ def _save_reviews(connection: sqlite3.Connection, row: int, reviews: Sequence[Re
 def _remove(connection: sqlite3.Connection, row: int) -> None:
     _remove_content(connection, row)
     connection.execute("DELETE FROM tags WHERE report = ?", (row,))
+    (report_id,) = connection.execute("SELECT report_id FROM reports WHERE id = ?", (row,)).fetchone()
+    forget(connection, report_id)
     connection.execute("DELETE FROM reports WHERE id = ?", (row,))
     connection.execute("UPDATE state SET forgotten = random()")
 
