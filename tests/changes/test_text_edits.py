@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from living_reports.changes import MAX_SECTION_BYTES
+from living_reports.changes import MAX_REPORT_BYTES, MAX_SECTION_BYTES
 from living_reports.changes.apply import replaced
 from living_reports.errors import InvalidInputError, ItemNotFoundError, ReportError, TooLargeError
-from support.small_outline import S1, Fields, apply
+from support.small_outline import I1, S1, S2, S3, Fields, apply, insight_of, section_of, section_titles
 
 ENDS = ("\n", "\r\n", "\r")
 
@@ -179,3 +179,74 @@ def processor_time(call: Callable[[], object]) -> float:
     begin = time.process_time()
     call()
     return time.process_time() - begin
+
+
+# --- In the whole report ------------------------------------------------------------------
+
+EVERYWHERE: Fields = {"op": "edit_text", "all": True}
+
+
+def test_without_a_section_all_prose_notes_and_summaries_are_edited_and_titles_stay() -> None:
+    words = {"op": "edit_section", "section": S1, "title": "two", "content": "two\r\ntwo", "notes": "two"}
+    outcome = apply(
+        words,
+        {"op": "edit_section", "section": S3, "content": "none"},
+        {"op": "edit_insight", "insight": I1, "summary": "two of two"},
+        EVERYWHERE | {"find": "two", "replace": "2"},
+    )
+    section = section_of(outcome)
+    assert (section.title, section.content, section.notes) == ("two", "2\r\n2", "2")
+    assert insight_of(outcome).summary == "2 of 2"
+    assert section_of(outcome, S3).content == "none"
+    assert section_titles(outcome) == ["two", "Risks", "Outlook"]
+    assert outcome.replaced == 5
+
+
+def test_items_without_the_text_are_left_alone_and_emptied_prose_is_absent() -> None:
+    outcome = apply(EVERYWHERE | {"find": "quarterly", "replace": ""})
+    assert section_of(outcome, S2).notes is None
+    assert section_of(outcome).updated_at != section_of(outcome, S2).updated_at
+    assert (outcome.applied, outcome.replaced) == (1, 1)
+
+
+def test_all_hits_of_one_section_are_counted() -> None:
+    edit: Fields = {"op": "edit_text", "section": S1, "replace": "2"}
+    assert apply(edit | {"find": "two", "all": True}).replaced == 2
+    assert apply(edit | {"find": "one"}).replaced == 0
+
+
+def missed_everywhere(find: str) -> ItemNotFoundError:
+    with pytest.raises(ItemNotFoundError) as caught:
+        apply(
+            {"op": "edit_section", "section": S2, "content": "a\nsome\u00a0words\nb"},
+            EVERYWHERE | {"find": find, "replace": "x"},
+        )
+    return caught.value
+
+
+def test_a_text_that_is_nowhere_is_refused_with_the_items_that_have_similar_ones() -> None:
+    error = missed_everywhere("some words")
+    assert error.details["path"] == "changes[1].find"
+    assert error.details["near"] == [{"item": "Risks", "line": 2, "text": "some\u00a0words"}]
+    assert "U+00A0" in error.hint
+    [near] = missed_everywhere("seconds").details["near"]
+    assert (near["item"], near["line"], near["text"]) == ("second", 1, "second")
+
+
+def test_a_text_that_only_titles_have_says_so() -> None:
+    assert "titles" in missed_everywhere("Outlook").hint
+
+
+@pytest.mark.parametrize("prose", ["content", "notes"])
+def test_each_section_keeps_within_its_limit(prose: str) -> None:
+    long = {"op": "edit_section", "section": S1, prose: "a" * 1_000}
+    with pytest.raises(TooLargeError) as caught:
+        apply(long, EVERYWHERE | {"find": "a", "replace": "b" * 2_000})
+    assert caught.value.details == {"path": "changes[1].replace", "limit": MAX_SECTION_BYTES}
+
+
+def test_all_texts_together_keep_within_the_limit_of_a_report() -> None:
+    long = {"op": "edit_insight", "insight": I1, "summary": "a" * 10_000}
+    with pytest.raises(TooLargeError) as caught:
+        apply(long, EVERYWHERE | {"find": "a", "replace": "b" * 2_000})
+    assert caught.value.details == {"path": "changes[1].replace", "limit": MAX_REPORT_BYTES}

@@ -256,9 +256,9 @@ def test_a_conflict_shows_both_sides_and_who_it_was(root: Path, health: str) -> 
     assert (done.returncode, done.stdout) == (4, "")
     lines = without_times(done.stderr)
     assert lines[0].startswith("version_conflict: ")
-    assert "  retry_with is in the answer that --json shows" in lines
+    assert "  retry_with and keep_both are in the answer that --json shows" in lines
     assert lines[-5:] == [
-        f"  sections/{short_id(root, 'Errors')}/content",
+        f"  Errors  sections/{short_id(root, 'Errors')}/content",
         "    v2 TIME cli ann: May",
         "    base     12 % fail.",
         "    current  15 % fail.",

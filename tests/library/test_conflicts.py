@@ -40,9 +40,10 @@ def test_one_clash_is_told_whole_and_short(library: Library) -> None:
     [conflict] = error["conflicts"]
     ts = library.audit_report(AuditReport(report, limit=1))["events"][0]["ts"]
     by = {"version": 2, "ts": ts, "actor": "agent", "client": "ben/2.0", "reason": "June"}
-    assert list(conflict) == ["change", "at", "base", "current", "yours", "by"]
+    assert list(conflict) == ["change", "item", "at", "base", "current", "yours", "by"]
     assert conflict == {
         "change": "changes[1]",
+        "item": "Errors",
         "at": made["changed"][0]["at"],
         "base": "12 % of orders fail.",
         "current": "10 % of orders fail.",
@@ -191,3 +192,202 @@ def test_a_revert_is_refused_in_the_same_way(library: Library) -> None:
     assert "yours" in error["conflicts"][0] or "current" in error["conflicts"][0]
     assert library.revert_report(RevertReport(**error["retry_with"]), author=ANN)["version"] == 4
     assert size(error) < 2_000
+
+
+# --- Calls that are ready to send ----------------------------------------------------------
+
+
+def keep_both(library: Library, report: str, *changes: Row, **more: Any) -> Row:
+    """Make the refused update keep both sides, and return the call that was sent."""
+    error = refused_update(library, report, *changes, **more)
+    call: Row = error["keep_both"]
+    assert size(error) < 2_000 + 500 * (len(error["conflicts"]) - 1)
+    library.update_report(UpdateReport(**call), author=ANN)
+    return call
+
+
+def test_both_sides_of_a_text_can_be_kept_theirs_first(library: Library) -> None:
+    report = create_report(library)
+    update_report(library, report, TEN, author=BEN)
+    call = keep_both(library, report, NINE, reason="July")
+    assert list(call) == ["report", "changes", "reason", "expected_version"]
+    assert content_of(library, report) == (
+        "10 % of orders fail.\n9 % of orders fail.\n\nMost of them at night."
+    )
+
+
+def test_two_paragraphs_at_the_same_end_can_both_be_kept(library: Library) -> None:
+    report = create_report(library)
+    update_report(library, report, append_text("Ben's."), author=BEN)
+    keep_both(library, report, append_text("Ann's."), set_title("Checkout"))
+    assert content_of(library, report).endswith("Most of them at night.\n\nBen's.\n\nAnn's.")
+    assert library.get_report(GetReport(report))["title"] == "Checkout"
+
+
+def test_both_summaries_lists_tags_and_citations_can_be_kept(library: Library) -> None:
+    report = create_report(library, tags=["ops"])
+    insight = library.store.read(report).outline.insights[0].insight_id
+    edit = {"op": "edit_insight", "insight": insight}
+    owners = {"op": "set_metadata", "key": "owners"}
+    update_report(library, report, owners | {"value": ["ann", "cy"]})
+    theirs = (
+        edit | {"summary": "Errors doubled in June", "citations": [{"url": "https://theirs"}]},
+        owners | {"value": ["ann", "cy", "ben"]},
+        {"op": "add_tags", "tags": ["june"]},
+    )
+    update_report(library, report, *theirs, author=BEN)
+    mine = (
+        edit | {"summary": "Errors doubled in July", "citations": [{"url": "https://mine"}]},
+        owners | {"value": ["ann", "dee"]},
+        {"op": "add_tags", "tags": ["july"]},
+    )
+    keep_both(library, report, *mine, expected_version=2)
+    outline = library.store.read(report).outline
+    [kept] = outline.insights
+    assert kept.summary == "Errors doubled in June\nErrors doubled in July"
+    assert [citation.url for citation in kept.citations] == ["https://theirs", "https://mine"]
+    assert sorted(outline.metadata["owners"]) == ["ann", "ben", "dee"]
+    assert outline.tags == ["ops", "june", "july"]
+
+
+def both_move(library: Library, report: str) -> tuple[Row, Row]:
+    insight = library.store.read(report).outline.insights[0].insight_id
+    move = {"op": "move_insight", "insight": insight}
+    return move | {"section": "Latency"}, move | {"section": "Costs"}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "mine"),
+    [
+        (set_title("Theirs"), set_title("Mine")),
+        (set_title("Mine too"), set_title("Mine")),
+        ({"op": "edit_section", "section": "Errors", "clear": ["content"]}, TEN),
+        (TEN, {"op": "edit_section", "section": "Errors", "clear": ["content"]}),
+        ({"op": "remove_section", "section": "Errors"}, TEN),
+        ({"op": "set_metadata", "key": "k", "value": "a"}, {"op": "set_metadata", "key": "k", "value": "b"}),
+    ],
+)
+def test_what_has_one_value_is_not_offered_as_both(library: Library, theirs: Row, mine: Row) -> None:
+    report = create_report(library)
+    update_report(library, report, theirs, author=BEN)
+    error = refused_update(library, report, mine)
+    assert "keep_both" not in error
+    assert "keep_both" not in error["hint"]
+
+
+def test_an_item_that_both_moved_has_one_place_and_both_names(library: Library) -> None:
+    report = create_report(library)
+    update_report(library, report, {"op": "add_section", "title": "Costs"})
+    theirs, mine = both_move(library, report)
+    update_report(library, report, theirs, author=BEN)
+    error = refused_update(library, report, mine, expected_version=2)
+    assert "keep_both" not in error
+    [row] = error["conflicts"]
+    assert row["item"] == "Errors doubled in May"
+    assert [row[side]["section_title"] for side in ("base", "current", "yours")] == [
+        "Errors", "Latency", "Costs",
+    ]  # fmt: skip
+    assert all(len(row["base"][name]) == 8 for name in ("insight_id", "section_id"))
+
+
+@pytest.mark.parametrize("choice", ["retry_with", "keep_both"])
+def test_a_call_ready_to_send_keeps_dry_run_and_has_a_request_id_of_its_own(
+    library: Library, choice: str
+) -> None:
+    report = create_report(library)
+    update_report(library, report, TEN, author=BEN)
+    error = refused_update(library, report, NINE, dry_run=True, request_id="june")
+    call = error[choice]
+    assert call["dry_run"] is True
+    assert call["expected_version"] == 2
+    ids = {error[name]["request_id"] for name in ("retry_with", "keep_both")} | {"june"}
+    assert len(ids) == 3
+    assert library.update_report(UpdateReport(**call), author=ANN)["dry_run"]
+    assert library.get_report(GetReport(report))["version"] == 2
+    written = library.update_report(UpdateReport(**call | {"dry_run": False}), author=ANN)
+    assert written["version"] == 3
+    assert library.update_report(UpdateReport(**call | {"dry_run": False}), author=ANN) == written
+
+
+def test_a_refused_revert_keeps_dry_run_and_has_a_request_id_of_its_own(library: Library) -> None:
+    report = create_report(library)
+    update_report(library, report, replace_content("10 % fail."))
+    update_report(library, report, append_text("Ben's."), author=BEN)
+    with pytest.raises(VersionConflictError) as caught:
+        library.revert_report(
+            RevertReport(report, 1, expected_version=2, dry_run=True, request_id="back"), author=ANN
+        )
+    again = caught.value.details["retry_with"]
+    assert again["dry_run"] is True
+    assert again["request_id"] not in ("", "back")
+    assert library.revert_report(RevertReport(**again), author=ANN)["dry_run"]
+
+
+def test_only_the_conflicting_change_is_restated(library: Library) -> None:
+    report = create_report(library)
+    update_report(library, report, TEN, author=BEN)
+    added = {"op": "add_insight", "section": "Latency", "summary": "Slow", "ref": "slow"}
+    more = (added, {"op": "edit_insight", "insight": "slow", "importance": 9}, append_text("x", "Latency"))
+    call = keep_both(library, report, NINE, *more)
+    assert call["changes"][:3] == list(more)
+    outline = library.store.read(report).outline
+    assert (outline.insights[-1].summary, outline.insights[-1].importance) == ("Slow", 9)
+    assert content_of(library, report, "Latency").endswith("x")
+
+
+# --- Which side is newer -------------------------------------------------------------------
+
+
+def refused_summaries(library: Library, theirs: Row, mine: Row) -> str:
+    report = create_report(library)
+    insight = library.store.read(report).outline.insights[0].insight_id
+    edit = {"op": "edit_insight", "insight": insight}
+    update_report(library, report, edit | {"summary": "Errors doubled in June"} | theirs, author=BEN)
+    error = refused_update(library, report, edit | {"summary": "Errors doubled in July"} | mine)
+    return str(error["hint"])
+
+
+def cited(**times: str) -> Row:
+    return {"citations": [{"url": "https://a.b", **times}]}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "mine", "said"),
+    [
+        ({"as_of": "2026-11-20"}, {"as_of": "2026-11-27"}, "as_of 2026-11-20, yours 2026-11-27"),
+        ({"as_of": "2026-11-28"}, {"as_of": "2026-11-27"}, "theirs is newer"),
+        (cited(accessed_at="2026-11-20"), cited(accessed_at="2026-11-27T08:00:00Z"), "yours is newer"),
+        (cited(observed_at="2026-11-20"), cited(observed_at="2026-11-21"), "yours is newer"),
+    ],
+)
+def test_the_hint_says_which_side_is_newer_where_both_say_so(
+    library: Library, theirs: Row, mine: Row, said: str
+) -> None:
+    assert said in refused_summaries(library, theirs, mine)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "mine"),
+    [
+        ({}, {}),
+        ({"as_of": "2026-11-20"}, {}),
+        ({}, {"as_of": "2026-11-20"}),
+        ({"as_of": "2026-11-20"}, cited(accessed_at="2026-11-27")),
+        ({"as_of": "2026-11-20"}, {"as_of": "2026-11-20"}),
+        (cited(accessed_at="last week"), cited(accessed_at="2026-11-27")),
+    ],
+)
+def test_the_hint_compares_nothing_that_one_side_did_not_state(
+    library: Library, theirs: Row, mine: Row
+) -> None:
+    assert "newer" not in refused_summaries(library, theirs, mine)
+
+
+def test_an_undo_that_conflicts_names_the_item(library: Library) -> None:
+    report = create_report(library)
+    update_report(library, report, TEN, author=BEN)
+    update_report(library, report, TEN | {"find": "10 %", "replace": "8 %"}, author=BEN)
+    with pytest.raises(VersionConflictError) as caught:
+        library.revert_report(RevertReport(report, undo=2), author=ANN)
+    [row] = caught.value.details["conflicts"]
+    assert row["item"] == "Errors"

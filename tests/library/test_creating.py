@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from living_reports.errors import (
     AmbiguousSelectorError,
     InvalidInputError,
+    ReportError,
     ReportNotFoundError,
     RequestIdReusedError,
     TooLargeError,
@@ -110,7 +112,7 @@ def test_a_fork_has_all_of_its_source_under_new_ids(library: Library) -> None:
     answer = create(library, "Fork", from_reports=["Health"], tags=["copy", "ops"], reason="try")
     fork, source = outline(library, answer["report_id"]), json.loads(before)
     provenance = [{"report_id": report, "version": 2}]
-    assert fork["metadata"] == {"status": "active", "tags": ["ops", "copy"], "from_reports": provenance}
+    assert fork["metadata"] == {"status": "active", "tags": ["copy", "ops"], "from_reports": provenance}
     assert titles(answer) == ["Errors", "Latency"]
     assert [s["content"] for s in fork["sections"]] == [s["content"] for s in source["sections"]]
     ids = {s["section_id"] for s in fork["sections"]} | {i["insight_id"] for i in fork["insights"]}
@@ -124,14 +126,15 @@ def test_a_fork_has_all_of_its_source_under_new_ids(library: Library) -> None:
     assert len(events(library, report)) == 2
 
 
-def test_several_are_combined_in_order_and_given_sections_follow(library: Library) -> None:
+def test_several_are_combined_in_order_behind_given_sections(library: Library) -> None:
     health = create_report(library)
     costs = create_report(library, "Costs", sections=[{"title": "errors"}, {"title": "Prices"}])
     answer = create(
         library, "Both", from_reports=["Costs", health[:8]], sections=[{"title": "Verdict", "content": "Go."}]
     )
-    expected = ["errors (Costs)", "Prices", "Errors (Health)", "Latency", "Verdict"]
+    expected = ["Verdict", "errors (Costs)", "Prices", "Errors (Health)", "Latency"]
     assert titles(answer) == expected
+    assert [section["order"] for section in outline(library, answer["report_id"])["sections"]] == [*range(5)]
     [event] = events(library, answer["report_id"])
     assert event["action_type"] == "synthesize"
     assert [each["report_id"] for each in event["payload"]["from_reports"]] == [costs, health]
@@ -183,11 +186,38 @@ def test_a_template_and_other_reports_do_not_go_together(library: Library) -> No
     assert titles(create(library, from_reports=["Health"], template="blank")) == ["Errors", "Latency"]
 
 
-def test_all_tags_together_keep_the_limit(library: Library) -> None:
-    create_report(library, tags=[f"t{i}" for i in range(150)])
+def test_all_inherited_tags_keep_the_limit_and_given_ones_replace_them(library: Library) -> None:
+    for name in ("t", "u"):
+        create_report(library, name, tags=[f"{name}{i}" for i in range(150)])
     with pytest.raises(TooLargeError) as caught:
-        create(library, from_reports=["Health"], tags=[f"u{i}" for i in range(60)])
-    assert caught.value.details == {"path": "tags", "limit": 200}
+        create(library, from_reports=["t", "u"])
+    assert caught.value.details == {"path": "from_reports", "limit": 200}
+    answer = create(library, from_reports=["t", "u"], tags=["own"])
+    assert outline(library, answer["report_id"])["metadata"]["tags"] == ["own"]
+    assert "tags" not in answer["inherited"]
+
+
+def test_the_answer_says_what_was_inherited_also_when_it_is_repeated(library: Library) -> None:
+    health = create_report(library, tags=["ops"])
+    costs = create_report(library, "Costs", sections=[{"title": "Prices"}], tags=["q3"])
+    asked: Json = {
+        "title": "Both",
+        "from_reports": ["Costs", "Health"],
+        "sections": [{"title": "Verdict", "insights": [{"summary": "Go"}]}],
+        "request_id": "r1",
+    }
+    answer = create(library, **asked)
+    assert answer["inherited"] == {
+        "sections": 3,
+        "insights": 1,
+        "tags": ["q3", "ops"],
+        "from": [
+            {"report_id": costs[:8], "title": "Costs", "version": 1},
+            {"report_id": health[:8], "title": "Health", "version": 1},
+        ],
+    }
+    assert create(library, **asked) == answer
+    assert "inherited" not in create(library, "Alone")
 
 
 def test_what_is_odd_about_a_source_is_said(library: Library) -> None:
@@ -206,6 +236,78 @@ def test_a_fork_of_a_large_report_has_a_short_answer(library: Library) -> None:
     answer = create(library, "Fork", from_reports=["Health"])
     assert len(json.dumps(answer, separators=(",", ":"))) <= 20_000
     assert "are shown" in answer["warnings"][0]
+
+
+# --- Trying, days, titles -----------------------------------------------------------------
+
+
+def test_a_dry_run_says_what_would_be_made_and_makes_nothing(library: Library, root: Path) -> None:
+    create_report(library, tags=["ops"])
+    files = sorted(root.rglob("*"))
+    asked: Json = {
+        "from_reports": ["Health"],
+        "sections": [{"title": "Verdict", "insights": [{"summary": "Go", "review_by": "+2w"}]}],
+        "request_id": "r1",
+    }
+    tried = create(library, dry_run=True, **asked)
+    assert tried["dry_run"] is True
+    assert not tried.keys() & {"report_id", "version", "action_id"}
+    assert sorted(root.rglob("*")) == files
+    made = create(library, **asked)
+    assert titles(tried) == titles(made) == ["Verdict", "Errors", "Latency"]
+    assert tried["inherited"] == made["inherited"]
+    assert create(library, dry_run=True, **asked)["dry_run"] is True
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"title": ""},
+        {"title": "New", "template": "nothing"},
+        {"title": "New", "from_reports": ["nothing"]},
+        {"title": "New", "sections": [{"title": "x", "insights": [{"summary": "y", "importance": 11}]}]},
+    ],
+)
+def test_a_dry_run_refuses_what_the_call_would_refuse(library: Library, root: Path, wrong: Json) -> None:
+    with pytest.raises(ReportError) as caught:
+        create(library, dry_run=True, **wrong)
+    with pytest.raises(type(caught.value)):
+        create(library, **wrong)
+    assert not root.exists()
+
+
+def test_relative_days_are_answered_as_the_days_that_they_mean(library: Library) -> None:
+    insights = [
+        {"summary": "relative", "review_by": "+2w", "as_of": "+0d"},
+        {"summary": "stated", "review_by": "2027-01-31"},
+    ]
+    asked: Json = {"sections": [{"title": "Errors", "insights": insights}], "request_id": "r1"}
+    answer = create(library, **asked)
+    today = datetime.now(UTC).date()
+    relative, stated = answer["created"]["insights"]
+    assert (relative["as_of"], relative["review_by"]) == (str(today), str(today + timedelta(weeks=2)))
+    assert stated.keys() == {"insight_id", "section_id"}
+    assert create(library, **asked) == answer
+    added = {"op": "add_insight", "section": "Errors", "summary": "later", "review_by": "+1d"}
+    [row] = update_report(library, answer["report_id"], added)["created"]["insights"]
+    assert row["review_by"] == str(today + timedelta(days=1))
+
+
+@pytest.mark.parametrize("title", ["Health", "  HEALTH ", "\uff28ealth"])
+def test_an_active_report_with_the_same_title_is_named(library: Library, title: str) -> None:
+    report = create_report(library)
+    assert "warnings" not in create(library, "Healthy")
+    answer = create(library, title, request_id="r1")
+    [warning] = answer["warnings"]
+    assert "'Health'" in warning
+    assert f"update_report with report={report[:8]}" in warning
+    assert create(library, title, request_id="r1") == answer
+    assert create(library, title, dry_run=True)["warnings"][0] == warning
+
+
+def test_an_archived_report_with_the_same_title_is_not_named(library: Library) -> None:
+    update_report(library, create_report(library), {"op": "set_status", "status": "archived"})
+    assert "warnings" not in create(library, "Health")
 
 
 # --- Retries ------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def undone(kept: Kept, version: int) -> Outline:
     """The outline that undoing a version would make; nothing is committed."""
     with kept.library.store.edit(kept.report) as edit:
         outcome, _ = carried_over(
-            edit, 0, proposed_revert(edit, RevertReport(kept.report, undo=str(version)), "")
+            edit, 0, proposed_revert(edit, RevertReport(kept.report, undo=str(version)), {})
         )
     return outcome.outline
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from living_reports.changes import MAX_TAGS, MAX_TITLE_CHARS
-from living_reports.errors import InvalidInputError, TooLargeError
+from living_reports.changes import MAX_TITLE_CHARS
+from living_reports.errors import InvalidInputError
 from living_reports.library.combine import Combined, combine
 from living_reports.model.references import cited_version
 from living_reports.model.report import (
@@ -192,15 +192,6 @@ def test_a_report_named_twice_is_refused() -> None:
         combined(HEALTH, costs(), HEALTH)
     assert caught.value.details["path"] == "from_reports[2]"
     assert "from_reports[0]" in caught.value.message
-
-
-def test_too_many_tags_together_are_refused() -> None:
-    sources = [
-        costs(report_id=i, metadata={"tags": [f"{i}{n}" for n in range(MAX_TAGS // 2 + 1)]}) for i in (S1, I1)
-    ]
-    with pytest.raises(TooLargeError) as caught:
-        combined(*sources)
-    assert caught.value.details == {"path": "from_reports", "limit": MAX_TAGS}
 
 
 # --- Properties ---------------------------------------------------------------------------

@@ -5,7 +5,7 @@ pure. Modules: `parse` (parsers of values, and the fields of each op), `section_
 written as Markdown), `apply` (the effect of each op).
 """
 
-from living_reports.changes.apply import Outcome, all_created, apply_changes
+from living_reports.changes.apply import Outcome, all_created, apply_changes, still_there
 from living_reports.changes.parse import (
     CHANGE_FIELDS,
     CITATION_FIELDS,
@@ -53,4 +53,5 @@ __all__ = [
     "parse_tags",
     "parse_text",
     "parse_title",
+    "still_there",
 ]

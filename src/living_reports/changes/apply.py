@@ -25,15 +25,16 @@ import heapq
 import json
 import re
 import unicodedata
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, dropwhile, repeat, takewhile, zip_longest
+from itertools import accumulate, chain, dropwhile, repeat, takewhile, zip_longest
 from operator import attrgetter, is_
 from typing import Any, TypeVar
 
 from living_reports.changes.parse import (
+    MAX_REPORT_BYTES,
     MAX_SECTION_BYTES,
     MAX_TAGS,
     OPS,
@@ -52,9 +53,14 @@ from living_reports.model.selectors import cut, find_insight, find_section, quot
 
 DEFAULT_IMPORTANCE = 5
 _CITATION_CANDIDATES = 10
+_REPLACED_IN = (*PROSE, "summary")
+"""The fields in which `edit_text` without a section replaces."""
+_BREAK = "\n\0\n"
+"""The text between two texts that are searched together; no text to find contains it."""
 _MOST_HITS = 5
 _MOST_NEAR = 3
 _AROUND_CHARS = 30
+_LABEL_CHARS = 80
 _COMPARED_CHARS = 80
 _EXACT_CHARS = 1_000
 """The length up to which a text that looks like `find` is shown whole."""
@@ -79,10 +85,12 @@ class Outcome:
 
     Attributes:
         outline: The new outline; the given one if all changes together alter nothing.
-        created: The full ids of the new items that the outline contains.
+        created: The full ids of the new items that the outline contains, and the days of new insights
+            that were stated relatively.
         applied: The number of changes that altered something; 0 if the outline is the given one.
         action_type: The kind of event that the changes make.
         warnings: The changes that have no field to change.
+        replaced: The number of places in which `edit_text` with `all` replaced a text.
     """
 
     outline: Outline
@@ -90,6 +98,7 @@ class Outcome:
     applied: int
     action_type: ActionType
     warnings: list[str]
+    replaced: int = 0
 
 
 def apply_changes(
@@ -119,22 +128,28 @@ def apply_changes(
     result = _settle(start, run.outline, now)
     return Outcome(
         outline=result,
-        created=_created(result, run.new_sections, run.new_insights),
+        created=_created(result, run.new_sections, run.new_insights, run.new_days),
         applied=0 if result is start else applied,
         action_type=_action_type({change.op for change in changes}),
         warnings=[_empty_edit_warning(change) for change in changes if _is_empty_edit(change)],
+        replaced=run.replaced,
     )
 
 
 @dataclass
 class _Run:
-    """The outline so far, and the new items that later changes of the call may refer to."""
+    """The outline so far, and the new items that later changes of the call may refer to.
+
+    `new_days` has the days of new insights that were stated relatively, such as `+2w`.
+    """
 
     outline: Outline
     now: str
     new_id: Callable[[], str]
     new_sections: dict[str, str] = field(default_factory=dict)  # id -> ref
     new_insights: dict[str, str] = field(default_factory=dict)
+    new_days: dict[str, dict[str, str]] = field(default_factory=dict)
+    replaced: int = 0
 
     def section(self, selector: str, path: str) -> Section:
         return find_section(self.outline, _id_of_ref(selector, self.new_sections) or selector, path)
@@ -232,6 +247,8 @@ def _edit_section(run: _Run, change: Change) -> Outline:
 
 
 def _edit_text(run: _Run, change: Change) -> Outline:
+    if change.is_everywhere:
+        return _edit_all_texts(run, change)
     section, asked = _section_of(run, change), change.fields
     content, find, replace = section.content or "", asked["find"], asked["replace"]
     before = _prose_bytes(section)
@@ -245,9 +262,68 @@ def _edit_text(run: _Run, change: Change) -> Outline:
         path=change.at("find"),
         if_missed=_hint_if_missed(section, find),
     )
+    run.replaced += _count(content, find) if asked.get("all") else 0
     new = _updated(section, {"content": text or None})
     _require_fits(new, before, change)
     return _replaced_item(run.outline, section, new)
+
+
+def _edit_all_texts(run: _Run, change: Change) -> Outline:
+    """Replace a text in all prose and summaries; titles stay."""
+    outline, find = run.outline, change.fields["find"]
+    hits = sum(_count(text, find) for _, text in _texts(outline))
+    if not hits:
+        raise _missed_everywhere(outline, find, change.at("find"))
+    growth = sum(_least_growth(text, find, change.fields["replace"]) for _, text in _texts(outline))
+    if growth > MAX_REPORT_BYTES:
+        raise too_large(change.at("replace"), MAX_REPORT_BYTES, "bytes per report")
+    run.replaced += hits
+    sections = [_with_texts(section, change) for section in outline.sections]
+    insights = [_with_texts(insight, change) for insight in outline.insights]
+    return outline.model_copy(update={"sections": sections, "insights": insights})
+
+
+def _with_texts(item: Item, change: Change) -> Item:
+    """Return the item with a text replaced in its prose or its summary."""
+    find, replace = _with_lf(change.fields["find"]), change.fields["replace"]
+    texts = {name: getattr(item, name) or "" for name in _REPLACED_IN if hasattr(item, name)}
+    hits = {name: plain for name, text in texts.items() if find in (plain := _with_lf(text))}
+    before = sum(len(text.encode()) for text in texts.values())
+    growth = sum(_least_growth(texts[name], find, replace) for name in hits)
+    if isinstance(item, Section) and before + growth > max(before, MAX_SECTION_BYTES):
+        raise too_large(change.at("replace"), MAX_SECTION_BYTES, "bytes per section")
+    new = {name: "".join(_spliced(texts[name], plain, find, replace)) for name, plain in hits.items()}
+    if isinstance(item, Section):
+        changed = _updated(item, {name: text or None for name, text in new.items()})
+        _require_fits(changed, before, change)
+        return changed
+    if not new.get("summary", item.summary).strip():
+        where = f"{quoted(item.summary)} ({item.insight_id[:8]})"
+        raise refuse(change.at("replace"), f"nothing would be left of the insight {where}.")
+    return _updated(item, new)
+
+
+def _texts(outline: Outline) -> Iterator[tuple[str, str]]:
+    """Yield the texts in which `edit_text` without a section replaces, each after the label of its item."""
+    items: Iterable[Section | Insight] = chain(outline.sections, outline.insights)
+    for item in items:
+        label = item.title if isinstance(item, Section) else item.summary
+        yield from ((label, text) for name in _REPLACED_IN if (text := getattr(item, name, None)))
+
+
+def _count(text: str, find: str) -> int:
+    return _with_lf(text).count(_with_lf(find))
+
+
+def still_there(before: Outline, after: Outline, changes: Iterable[Change]) -> Iterator[str]:
+    """Yield a warning for each text that was replaced everywhere and that later changes brought again."""
+    for change in changes:
+        if change.is_everywhere:
+            find = change.fields["find"]
+            old, new = (sum(_count(text, find) for _, text in _texts(side)) for side in (before, after))
+            if new > old:
+                more = f"occurrences: {new - old}"
+                yield f"{change.path}: {quoted(find)} stays in what others wrote since ({more})"
 
 
 def _least_growth(content: str, find: str, replace: str) -> int:
@@ -340,6 +416,7 @@ def _new_insight(run: _Run, change: Change) -> Insight:
         **({"importance": DEFAULT_IMPORTANCE} | _plain_fields(Insight, asked)),
     )
     run.new_insights[insight.insight_id] = asked.get("ref", "")
+    run.new_days[insight.insight_id] = {name: day for name, day in dates.items() if day != asked[name]}
     return insight
 
 
@@ -602,7 +679,27 @@ def _hits(content: str, find: str) -> list[dict[str, Any]]:
     return found
 
 
-def _missed(content: str, find: str, path: str, if_missed: str) -> ItemNotFoundError:
+def _missed_everywhere(outline: Outline, find: str, path: str) -> ItemNotFoundError:
+    """Return the error for a text that is in no text of the report; `near` names the item of each line."""
+    texts = [(label, _with_lf(text)) for label, text in _texts(outline)]
+    titles = [outline.title, *(section.title for section in outline.sections)]
+    hint = (
+        "Only titles contain it; set_title and edit_section change them."
+        if any(find in t for t in titles)
+        else ""
+    )
+    error = _missed(_BREAK.join(text for _, text in texts), _with_lf(find), path, hint, "the report's prose")
+    ends = list(accumulate(text.count("\n") + _BREAK.count("\n") for _, text in texts))
+    for row in error.details["near"]:
+        number = min(bisect_right(ends, row["line"] - 1), len(texts) - 1)
+        row["item"] = cut(texts[number][0], _LABEL_CHARS)
+        row["line"] -= ends[number - 1] if number else 0
+    return error
+
+
+def _missed(
+    content: str, find: str, path: str, if_missed: str, holder: str = "the section's content"
+) -> ItemNotFoundError:
     """Return the error for a text that does not occur; all with LF."""
     alike = list(_look_alikes(content, find.strip()))
     hint = if_missed or "Copy the text exactly as get_report shows it."
@@ -610,7 +707,7 @@ def _missed(content: str, find: str, path: str, if_missed: str) -> ItemNotFoundE
         hint = f"{_difference(alike[0][1], find.strip())} Copy find from near."
     rows = [{"line": line, "text": _shown(exact, find.strip())} for line, exact in alike]
     return ItemNotFoundError(
-        f"{path}: the section's content does not contain {quoted(find)}.",
+        f"{path}: {holder} does not contain {quoted(find)}.",
         hint=hint,
         path=path,
         near=rows or _similar_lines(content, find),
@@ -863,13 +960,21 @@ def _settled_item(old: Item | None, item: Item, now: str) -> Item:
     return item.model_copy(update={"updated_at": now})
 
 
-def all_created(outline: Outline) -> Created:
+def all_created(outcome: Outcome) -> Created:
     """Return all items of a new outline in the form of `Outcome.created`."""
+    outline = outcome.outline
+    stated = {row["insight_id"]: row for row in outcome.created.get("insights", ())}
     sections = {section.section_id: "" for section in outline.sections}
-    return _created(outline, sections, {insight.insight_id: "" for insight in outline.insights})
+    insights = {insight.insight_id: "" for insight in outline.insights}
+    return _created(outline, sections, insights, stated)
 
 
-def _created(outline: Outline, sections: dict[str, str], insights: dict[str, str]) -> Created:
+def _created(
+    outline: Outline,
+    sections: Mapping[str, str],
+    insights: Mapping[str, str],
+    days: Mapping[str, Mapping[str, str]],
+) -> Created:
     """Return the new items that the outline contains, in its order, without empty kinds."""
     new_sections = [
         {"section_id": section.section_id, "title": section.title}
@@ -877,7 +982,7 @@ def _created(outline: Outline, sections: dict[str, str], insights: dict[str, str
         if section.section_id in sections
     ]
     new_insights = [
-        {"insight_id": insight_id, "section_id": section.section_id}
+        {"insight_id": insight_id, "section_id": section.section_id} | dict(days.get(insight_id, {}))
         for section in outline.sections
         for insight_id in section.insight_ids
         if insight_id in insights

@@ -428,6 +428,11 @@ class Change:
     fields: Mapping[str, Any]
     clear: frozenset[str] = frozenset()
 
+    @property
+    def is_everywhere(self) -> bool:
+        """True for an `edit_text` in all texts of the report."""
+        return self.op == "edit_text" and "section" not in self.fields and bool(self.fields.get("all"))
+
     def at(self, name: str) -> str:
         """Return the path of one of its fields."""
         return f"{self.path}.{name}"
@@ -497,7 +502,7 @@ OPS: dict[str, OpSpec] = {
     "edit_section": OpSpec(_OF_SECTION | _SECTION_FIELDS, ("section",), ("notes", "content")),
     "edit_text": OpSpec(
         _OF_SECTION | {"find": text, "replace": text, "all": flag},
-        ("section", "find", "replace"),
+        ("find", "replace"),
         blanks={"replace": ""},
     ),
     "append_text": OpSpec(_OF_SECTION | {"text": prose}, ("section", "text")),
@@ -561,7 +566,11 @@ def _change(raw: object, path: str) -> Change:
         problem = "each change needs an op." if is_blank(op) else f"there is no op {quoted(op)}."
         near = nearest(op, OPS) if isinstance(op, str) else None
         raise refuse(f"{path}.op", problem, allowed=list(OPS), did_you_mean=near)
-    return _with_content(_parsed(op, OPS[op], given, path, op))
+    change = _with_content(_parsed(op, OPS[op], given, path, op))
+    if op == "edit_text" and not change.is_everywhere and "section" not in change.fields:
+        hint = "Name the section, or set all to true to replace in all texts of the report."
+        raise refuse(change.at("section"), "edit_text needs section.", hint=hint)
+    return change
 
 
 def _with_content(change: Change) -> Change:

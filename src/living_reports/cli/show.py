@@ -21,6 +21,8 @@ Answer = dict[str, Any]
 SHORT_ID = 8
 MOST_CHANGED = 12
 MOST_NAME_CELLS = 40
+READY_CALLS = ("retry_with", "keep_both")
+"""The fields of an error that are calls ready to send."""
 
 
 def short_time(stamp: str) -> str:
@@ -332,10 +334,11 @@ def refusal(terminal: Terminal, error: Mapping[str, Any]) -> None:
     terminal.line(terminal.style(f"{error['code']}: ", "red", "bold") + escape(error["message"]))
     if error.get("hint"):
         terminal.paragraph(escape(error["hint"]), first="  ")
-    if "retry_with" in error:
-        terminal.line("  retry_with is in the answer that --json shows", "dim")
+    if calls := [name for name in READY_CALLS if name in error]:
+        verb = "is" if len(calls) == 1 else "are"
+        terminal.line(f"  {' and '.join(calls)} {verb} in the answer that --json shows", "dim")
     for name, data in error.items():
-        if name in ("code", "message", "hint", "retry", "retry_with") or data in ("", [], {}):
+        if name in ("code", "message", "hint", "retry", *READY_CALLS) or data in ("", [], {}):
             continue
         if name == "conflicts":
             _conflicts(terminal, data)
@@ -351,7 +354,8 @@ def refusal(terminal: Terminal, error: Mapping[str, Any]) -> None:
 def _conflicts(terminal: Terminal, conflicts: Sequence[Mapping[str, Any]]) -> None:
     """Show the conflicting places: the value before, now, and as the command would have it."""
     for conflict in conflicts:
-        terminal.line("  " + terminal.style(clean(str(conflict.get("at", ""))), "bold"))
+        place = [str(conflict[name]) for name in ("item", "at") if name in conflict]
+        terminal.line("  " + terminal.style("  ".join(map(one_line, place)), "bold"))
         if by := conflict.get("by"):
             terminal.paragraph(by_line(by), "dim", first="    ")
         names = [name for name in ("base", "current", "yours") if name in conflict]

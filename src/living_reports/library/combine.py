@@ -24,8 +24,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from living_reports.changes import MAX_TAGS, MAX_TITLE_CHARS
-from living_reports.errors import InvalidInputError, TooLargeError
+from living_reports.changes import MAX_TITLE_CHARS
+from living_reports.errors import InvalidInputError
 from living_reports.model.references import report_address
 from living_reports.model.report import Citation, Insight, Outline, Section, folded, normalised
 from living_reports.reading.compact import cut
@@ -56,17 +56,9 @@ def combine(sources: Sequence[Outline], *, now: str, new_id: Callable[[], str]) 
 
     Raises:
         InvalidInputError: A report is named twice; `path` says where for the second time.
-        TooLargeError: Together they have too many tags.
     """
     _require_different(sources)
     tags = list(dict.fromkeys(tag for source in sources for tag in source.tags))
-    if len(tags) > MAX_TAGS:
-        raise TooLargeError(
-            f"{PATH}: together these reports have {len(tags)} tags; the limit is {MAX_TAGS}.",
-            hint="Remove tags from one of them first, or combine fewer.",
-            path=PATH,
-            limit=MAX_TAGS,
-        )
     sections: list[Section] = []
     insights: list[Insight] = []
     titles = _titles(sources)

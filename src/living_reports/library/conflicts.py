@@ -5,11 +5,16 @@ Rules:
 - A conflict shows one place: its value in the version that the caller saw (`base`), its value now
   (`current`), the value that the call asks for (`yours`), and the newest change that gave it the
   conflicting value (`by`). `null` means that it does not exist.
+- `item` is the title of the section or the summary of the insight that the place is in, or that was moved.
 - Of a text only the conflicting lines are shown. Values are cut until the refusal is short: one
   conflict takes less than 2,000 bytes.
-- `retry_with` holds the same changes restated against the current version, so that the caller's side
-  wins where the two conflict, and the other side stays everywhere else. It is left out where it is long,
-  or where no such changes are found. Whether to send it is the caller's decision.
+- `retry_with` and `keep_both` are calls ready to send: the same changes restated against the current version,
+  so that the caller's side wins where the two conflict, or the words and values of both stand there, theirs
+  first. The other side stays everywhere else. Each is left out where it is long, or where no such changes
+  are found. Whether to send one is the caller's decision.
+- A call ready to send keeps `dry_run`. It gets a `request_id` of its own if the refused one had one: the old
+  one may be recorded, and the content differs.
+- The hint compares times only where both sides state one for the same item, and never guesses.
 """
 
 from __future__ import annotations
@@ -19,15 +24,17 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
-from living_reports.changes import Change, Outcome, parse_changes
-from living_reports.errors import ReportError, VersionConflictError
+from living_reports.changes import Change, Outcome
+from living_reports.errors import VersionConflictError
+from living_reports.library.restated import aims, related, restated
+from living_reports.library.writing import new_id
 from living_reports.model import splices
-from living_reports.model.delta import address, diff, is_bookkeeping, item_of, parts
-from living_reports.model.fields import ID_FIELDS, ITEMS, ORDERS, PROSE
-from living_reports.model.merge import Conflict, three_way
+from living_reports.model.delta import address, is_bookkeeping, item_of, parts
+from living_reports.model.fields import ID_FIELDS, ITEMS, ORDERS
+from living_reports.model.merge import Conflict, keeps_both, three_way
 from living_reports.model.merge_values import merged_lines
-from living_reports.model.report import Outline, Section
-from living_reports.model.selectors import find_insight, find_section
+from living_reports.model.report import Insight, Outline, Section, utc_day
+from living_reports.model.selectors import quoted
 from living_reports.reading.compact import author_row, brief_address, cut, short_ids, size_bytes
 from living_reports.store.base import Event, Transaction
 
@@ -41,11 +48,15 @@ _CHARS_COMPARED = 1_000_000_000
 """The size of the texts that are merged again to find who changed conflicting lines."""
 _LIMITS = ((300, 100), (200, 100), (120, 80), (60, 60), (30, 30), (15, 15))
 """The lengths of values and reasons, tried in turn until the refusal is short enough."""
+_NAME_CHARS = 80
+_TIMES = ("as_of", "accessed_at", "observed_at")
+"""The times by which sides are compared, the most telling first."""
 
-_SECTION_TEXT_OPS = ("edit_text", "append_text", "edit_section")
+_LISTS = {"sections", *ORDERS}
+"""The last parts of the addresses of lists in which items move."""
 
+Item = Section | Insight
 Json = dict[str, Any]
-_Make = Callable[[Sequence[Change]], Outline]
 
 
 @dataclass(frozen=True)
@@ -102,19 +113,13 @@ def version_conflict(
             f"Version {expected} cannot be read back. Read the report, then send expected_version={version}."
         )
         return VersionConflictError(message, hint=hint, **details, conflicts=[])
-    hint = (
-        "To keep theirs, leave your changes to these places out; to keep both, send changes that hold both; "
-        f"either with expected_version={version}."
-    )
-    if any(conflict.ours is None and _is_item(conflict.at) for conflict in clashing.conflicts):
-        hint += (
-            f" An item that is null now was removed: revert_report with to_version={clashing.since} and its "
-            "id as item brings it back, and then this call can be made."
-        )
-    if retry_with := _retry(proposal, clashing, version):
-        details["retry_with"] = retry_with
-        hint += " Sending retry_with lets yours win: that is your decision."
-    return _fitted(_Rows(edit, clashing, proposal.changes), message, hint, details, clashing)
+    rows = _Rows(edit, clashing, proposal.changes)
+    offers = _offers(proposal, clashing, version)
+    error = _fitted(rows, message, _choices(offers, clashing, version), details | offers)
+    if "keep_both" in offers and not rows.fits(error):
+        del offers["keep_both"]
+        error = _fitted(rows, message, _choices(offers, clashing, version), details | offers)
+    return error
 
 
 def undo_conflict(edit: Transaction, undone: str, clashing: Clashing) -> VersionConflictError:
@@ -124,7 +129,7 @@ def undo_conflict(edit: Transaction, undone: str, clashing: Clashing) -> Version
     rows = _Rows(edit, clashing, ())
     together = _undone_together(undone, rows, clashing.conflicts)
     hint = f"Undo the change that `by` names first{together}; or change the place with update_report."
-    return _fitted(rows, message, hint, details, clashing)
+    return _fitted(rows, message, hint, details)
 
 
 def _undone_together(undone: str, rows: _Rows, conflicts: Sequence[Conflict]) -> str:
@@ -136,36 +141,107 @@ def _undone_together(undone: str, rows: _Rows, conflicts: Sequence[Conflict]) ->
     return f', or all up to it with undo="{undone.partition("-")[0]}-{max(known)}"'
 
 
-def _fitted(rows: _Rows, message: str, hint: str, details: Json, clashing: Clashing) -> VersionConflictError:
-    shown = clashing.conflicts[:_CONFLICTS_SHOWN]
-    makers = [rows.maker(conflict) for conflict in shown]
-    more = {"more_conflicts": len(clashing.conflicts) - len(shown)}
+def _fitted(rows: _Rows, message: str, hint: str, details: Json) -> VersionConflictError:
+    """Return the refusal with its values cut until it is short enough."""
     for value_chars, reason_chars in _LIMITS:
-        conflicts = [
-            rows.row(conflict, maker, value_chars, reason_chars)
-            for conflict, maker in zip(shown, makers, strict=True)
-        ]
-        details |= {"conflicts": conflicts} | (more if more["more_conflicts"] else {})
-        error = VersionConflictError(message, hint=hint, **details)
-        if size_bytes(error.answer()) < MAX_BYTES + _MORE_BYTES * (len(shown) - 1):
+        shown: Json = {"conflicts": rows.all(value_chars, reason_chars)}
+        shown |= {"more_conflicts": rows.more} if rows.more else {}
+        error = VersionConflictError(message, hint=hint, **details | shown)
+        if rows.fits(error):
             break
     return error
 
 
-def _retry(proposal: Proposal, clashing: Clashing, version: int) -> Json | None:
-    """Return the call that lets the caller's side win, if there is a short one."""
+# --- The choices ---------------------------------------------------------------------------
+
+
+def _choices(offers: Json, clashing: Clashing, version: int) -> str:
+    """Return the hint: the meaning of each choice, and which side is newer if both say so."""
+    theirs = "To keep theirs, leave your changes to these places out"
+    if "keep_both" in offers:
+        yours = "retry_with lets yours win, " if "retry_with" in offers else ""
+        hint = (
+            f"Sending {yours}keep_both puts yours after theirs: that is your decision. "
+            f"{theirs}, with expected_version={version}."
+        )
+    else:
+        yours = "Sending retry_with lets yours win: that is your decision. " if offers else ""
+        both = "to keep both, send changes that hold both"
+        hint = f"{yours}{theirs}; {both}; either with expected_version={version}."
+    if any(conflict.ours is None and _is_item(conflict.at) for conflict in clashing.conflicts):
+        hint += (
+            f" An item that is null now was removed: revert_report with to_version={clashing.since} and its "
+            "id as item brings it back, and then this call can be made."
+        )
+    return hint + _weighed(clashing)
+
+
+def _weighed(clashing: Clashing) -> str:
+    """Return which side is newer by the first time that both state; empty where they do not."""
+    sides = (clashing.current, clashing.yours)
+    for conflict in clashing.conflicts[:_CONFLICTS_SHOWN]:
+        at = "/".join(parts(_place(conflict))[:2])
+        theirs, yours = (_times(_item_at(side, at), _item_at(clashing.base, at)) for side in sides)
+        for name in _TIMES:
+            days = utc_day(theirs.get(name)), utc_day(yours.get(name))
+            if days[0] is not None and days[1] is not None and days[0] != days[1]:
+                newer = "theirs" if days[0] > days[1] else "yours"
+                stated = f"{name} {cut(theirs[name], 32)}, yours {cut(yours[name], 32)}"
+                item = _item_at(clashing.yours, at)
+                of = f" for {quoted(_label(item))}" if item and len(clashing.conflicts) > 1 else ""
+                return f" Theirs states {stated}{of}: {newer} is newer."
+    return ""
+
+
+def _times(item: Item | None, before: Item | None) -> Json:
+    """Return the times that a side has stated for an item: its `as_of`, and the newest of new citations."""
+    if item is None:
+        return {}
+    known = _sources(before)
+    times = [source for source in _sources(item) if source not in known]
+    if item.metadata.get("as_of") != (before.metadata.get("as_of") if before else None):
+        times.append({"as_of": item.metadata.get("as_of")})
+    stated = ((name, row[name]) for row in times for name in _TIMES if utc_day(row.get(name)))
+    return dict(sorted(stated, key=lambda pair: str(utc_day(pair[1]))))
+
+
+def _sources(item: Item | None) -> list[Json]:
+    """Return the citations of an insight, or of a section, as rows."""
+    if isinstance(item, Insight):
+        return [citation.model_dump() for citation in item.citations]
+    cited = item.metadata.get("citations") if item else None
+    return [row for row in cited if isinstance(row, dict)] if isinstance(cited, list) else []
+
+
+def _offers(proposal: Proposal, clashing: Clashing, version: int) -> Json:
+    """Return the calls that settle the conflicts, each if there is a short one."""
+    base, current, yours = clashing.base, clashing.current, clashing.yours
+    both = three_way(base, current, yours, keep_both=True)
+    wanted = {"retry_with": three_way(base, yours, current).outline}
+    if proposal.make_with and all(keeps_both(both.outline, conflict) for conflict in both.conflicts):
+        wanted["keep_both"] = both.outline
+    calls = {name: _call(proposal, clashing, version, outline) for name, outline in wanted.items()}
+    return {name: call for name, call in calls.items() if call and size_bytes(call) <= MAX_RETRY_BYTES}
+
+
+def _call(proposal: Proposal, clashing: Clashing, version: int, wanted: Outline) -> Json | None:
+    """Return the call that leads to the wanted outline, if there is one."""
     again = proposal.retry | {"expected_version": version}
+    if "request_id" in again:
+        again["request_id"] = new_id()
     make_with = proposal.make_with
-    if make_with is not None:
+    if make_with is None:
+        return again
 
-        def make(changes: Sequence[Change]) -> Outline:
-            return make_with(clashing.current, changes).outline
+    def make(changes: Sequence[Change]) -> Outline:
+        return make_with(clashing.current, changes).outline
 
-        changes = _restated(again["changes"], proposal.changes, clashing, make)
-        if changes is None:
-            return None
-        again |= {"changes": changes}
-    return again if size_bytes(again) <= MAX_RETRY_BYTES else None
+    places = [_place(conflict) for conflict in clashing.conflicts]
+    changes = restated(again["changes"], proposal.changes, clashing.base, wanted, places, make)
+    return None if changes is None else again | {"changes": changes}
+
+
+# --- Rows ----------------------------------------------------------------------------------
 
 
 class _Rows:
@@ -179,21 +255,59 @@ class _Rows:
         )
         self._chars_left = _CHARS_COMPARED
         self._events = [record for record, _ in zip(recent, range(_EVENTS_LOOKED_AT), strict=False)]
-        self._aims = [(at, change.path) for change in changes for at in _aims(change, clashing.base)]
+        self._aims = [(at, change.path) for change in changes for at in aims(change, clashing.base)]
+        self._shown = [(one, self.maker(one)) for one in clashing.conflicts[:_CONFLICTS_SHOWN]]
 
-    def row(self, conflict: Conflict, maker: Event | None, value_chars: int, reason_chars: int) -> Json:
+    @property
+    def more(self) -> int:
+        """The number of conflicts that are not shown."""
+        return len(self._clashing.conflicts) - len(self._shown)
+
+    def fits(self, error: VersionConflictError) -> bool:
+        """Return True if a refusal with these rows is short enough."""
+        return size_bytes(error.answer()) < MAX_BYTES + _MORE_BYTES * (len(self._shown) - 1)
+
+    def all(self, value_chars: int, reason_chars: int) -> list[Json]:
+        """Return the rows, with values and reasons cut."""
+        return [self._row(conflict, maker, value_chars, reason_chars) for conflict, maker in self._shown]
+
+    def _row(self, conflict: Conflict, maker: Event | None, value_chars: int, reason_chars: int) -> Json:
         """Return a conflict with its values cut; without `by` if no change is known to have caused it."""
-        cut_one = conflict.cut(value_chars)
-        row: Json = {"at": brief_address(parts(conflict.at), self._names)}
-        row |= {"base": cut_one.base, "current": cut_one.ours, "yours": cut_one.theirs}
         place = _place(conflict)
-        if path := next((path for aim, path in self._aims if _related(aim, place)), None):
+        sides = (conflict.base, conflict.ours, conflict.theirs)
+        cut_one = Conflict(conflict.at, *(self._named(conflict.at, side) for side in sides)).cut(value_chars)
+        item = cut(self._label(place), min(_NAME_CHARS, 2 * value_chars))
+        row: Json = {"item": item} if item else {}
+        row |= {"at": brief_address(parts(conflict.at), self._names)}
+        row |= {"base": cut_one.base, "current": cut_one.ours, "yours": cut_one.theirs}
+        if path := next((path for aim, path in self._aims if related(aim, place)), None):
             row = {"change": path} | row
         if maker is None:
             return row
         by = author_row(maker)
         texts = {"client": 60, "reason": reason_chars}
         return row | {"by": by | {key: cut(by[key], limit) for key, limit in texts.items() if key in by}}
+
+    def _label(self, at: str) -> str:
+        """Return the title or the summary of the item at an address; empty for a place of the report."""
+        sides = (self._clashing.current, self._clashing.yours, self._clashing.base)
+        return next((_label(item) for side in sides if (item := _item_at(side, at))), "")
+
+    def _named(self, at: str, value: Any) -> Any:
+        """Return the value of a place of items with short ids, and with the names of other items in it."""
+        if not isinstance(value, dict) or not (_is_item(at) or at.rpartition("/")[2] in _LISTS):
+            return value
+        named = dict(value)
+        for name in ID_FIELDS.values():
+            if isinstance(item_id := value.get(name), str):
+                named[name] = self._names.get(item_id, item_id)
+        if home := self._label(address("sections", str(value.get("section_id")))):
+            named["section_title"] = cut(home, _NAME_CHARS)
+        side, _, item_id = str(value.get("position", "")).partition(":")
+        if item_id:
+            named["position"] = f"{side}:{self._names.get(item_id, item_id)}"
+            named[side] = cut(self._label(address(_kind(value), item_id)), _NAME_CHARS)
+        return named
 
     def maker(self, conflict: Conflict) -> Event | None:
         """Return the newest change that gave the place its conflicting value."""
@@ -202,7 +316,7 @@ class _Rows:
         place = _place(conflict)
         if place == conflict.at:
             for record in self._events:
-                if any(_related(at, place) for at in _addresses(record)):
+                if any(related(at, place) for at in _addresses(record)):
                     return record
         item_id = item_of(place)
         return next((r for r in self._events if item_id and _places(r, item_id)), None)
@@ -215,7 +329,7 @@ class _Rows:
         )
         found = None
         for record in self._events:
-            if not any(_related(at, conflict.at) for at in _addresses(record)):
+            if not any(related(at, conflict.at) for at in _addresses(record)):
                 continue
             found = record
             edit = next((edit for edit in record.delta if edit["at"] == conflict.at), None)
@@ -258,143 +372,29 @@ def _places(record: Event, item_id: str) -> bool:
 
 
 def _text_at(outline: Outline, at: str) -> str:
-    kind, item_id, name = parts(at)
-    items = getattr(outline, kind)
-    item = next((one for one in items if getattr(one, ID_FIELDS[kind]) == item_id), None)
-    return str(getattr(item, name, None) or "")
+    return str(getattr(_item_at(outline, at), parts(at)[-1], None) or "")
+
+
+def _item_at(outline: Outline, at: str) -> Item | None:
+    """Return the item that contains an address."""
+    kind, *rest = parts(at)
+    items = getattr(outline, kind) if rest and kind in ID_FIELDS else ()
+    return next((item for item in items if getattr(item, ID_FIELDS[kind]) == rest[0]), None)
+
+
+def _label(item: Item) -> str:
+    return item.title if isinstance(item, Section) else item.summary
 
 
 def _place(conflict: Conflict) -> str:
     """Return the address of a conflict; for a list of ids, the address of the item that moved."""
     for value in (conflict.base, conflict.ours, conflict.theirs):
-        if isinstance(value, dict) and conflict.at.rpartition("/")[2] in {"sections", *ORDERS}:
-            if "insight_id" in value:
-                return address("insights", value["insight_id"])
-            return address("sections", value["section_id"])
+        if isinstance(value, dict) and conflict.at.rpartition("/")[2] in _LISTS:
+            kind = _kind(value)
+            return address(kind, value[ID_FIELDS[kind]])
     return conflict.at
 
 
-def _related(one: str, other: str) -> bool:
-    """Return True if the places are the same, or one lies in the other."""
-    return one == other or one.startswith(f"{other}/") or other.startswith(f"{one}/")
-
-
-def _aims(change: Change, outline: Outline) -> Iterator[str]:
-    """Yield the places that a change names; new items and lost ones have none."""
-    match change.op:
-        case "set_title":
-            yield "title"
-        case "set_status":
-            yield "metadata/status"
-        case "add_tags" | "remove_tags":
-            yield "metadata/tags"
-        case "set_metadata":
-            yield address("metadata", change.fields["key"])
-    try:
-        if "insight" in change.fields:
-            yield address("insights", find_insight(outline, change.fields["insight"], change.path).insight_id)
-        if "section" in change.fields:
-            section = find_section(outline, change.fields["section"], change.path)
-            yield address("sections", section.section_id)
-            if change.op == "remove_section":
-                yield from (address("insights", insight_id) for insight_id in section.insight_ids)
-    except ReportError:
-        return
-
-
-# --- Restated changes ------------------------------------------------------------------------
-
-
-def _restated(
-    raw: Sequence[Json],
-    changes: Sequence[Change],
-    clashing: Clashing,
-    make: _Make,
-) -> list[Json] | None:
-    """Return changes that lead from the current outline to the one in which the caller's side wins.
-
-    The result has to be the merge in which the caller's side stands wherever the two conflict. First the
-    changes are tried as they are; then those of long texts are replaced by edits of the lines that differ.
-
-    Args:
-        raw: The changes as they were sent.
-        changes: The same, parsed.
-        clashing: The failed merge.
-        make: Applies changes to the current outline.
-
-    Returns:
-        The changes; `None` where none were found.
-    """
-    base, current = clashing.base, clashing.current
-    wanted = three_way(base, clashing.yours, current).outline
-    if _leads_to(wanted, changes, make):
-        return list(raw)
-    anew = list(_anew(raw, changes, base, current, wanted))
-    try:
-        parsed = parse_changes(anew)
-    except ReportError:
-        return None
-    return anew if _leads_to(wanted, parsed, make) else None
-
-
-def _leads_to(wanted: Outline, changes: Sequence[Change], make: _Make) -> bool:
-    try:
-        outline = make(changes)
-    except ReportError:
-        return False
-    return all(is_bookkeeping(edit["at"]) for edit in diff(outline, wanted))
-
-
-def _anew(
-    raw: Sequence[Json], changes: Sequence[Change], base: Outline, current: Outline, wanted: Outline
-) -> Iterator[Json]:
-    """Yield the changes without their edits of section texts, then new edits of those texts."""
-    touched: dict[str, None] = {}
-    for row, change in zip(raw, changes, strict=True):
-        section = _section(base, change)
-        if section is None:
-            yield row
-            continue
-        touched[section.section_id] = None
-        if change.op == "edit_section":
-            rest = {key: value for key, value in row.items() if key not in (*PROSE, "clear")}
-            clear = [name for name in sorted(change.clear) if name not in PROSE]
-            if rest.keys() - {"op", "section"} or clear:
-                yield rest | ({"clear": clear} if clear else {})
-    now, then = (
-        {section.section_id: section for section in outline.sections} for outline in (current, wanted)
-    )
-    for section_id in touched:
-        if section_id in now and section_id in then:
-            yield from _texts(now[section_id], then[section_id])
-
-
-def _section(base: Outline, change: Change) -> Section | None:
-    """Return the section whose text a change edits, if it edits one."""
-    stated = {*change.fields, *change.clear}
-    if change.op not in _SECTION_TEXT_OPS or (change.op == "edit_section" and not stated & {*PROSE}):
-        return None
-    try:
-        return find_section(base, change.fields["section"], change.path)
-    except ReportError:
-        return None
-
-
-def _texts(now: Section, then: Section) -> Iterator[Json]:
-    for name in PROSE:
-        old, new = getattr(now, name) or "", getattr(then, name) or ""
-        whole: Json = {"op": "edit_section", "section": now.section_id}
-        whole |= {name: new} if new else {"clear": [name]}
-        if old != new:
-            yield from (name == "content" and _line_edits(now.section_id, old, new)) or [whole]
-
-
-def _line_edits(section_id: str, old: str, new: str) -> list[Json]:
-    """Return edits of the differing lines; none where a line does not occur exactly once, or is removed."""
-    edits: list[Json] = []
-    for _, removed, inserted in splices.between_lists(old.split("\n"), new.split("\n")):
-        find, replace = "\n".join(removed), "\n".join(inserted)
-        if not find.strip() or not replace or old.count(find) != 1:
-            return []
-        edits.append({"op": "edit_text", "section": section_id, "find": find, "replace": replace})
-    return edits
+def _kind(moved: Mapping[str, Any]) -> str:
+    """Return the kind of the item whose place a value states."""
+    return "insights" if "insight_id" in moved else "sections"

@@ -2,18 +2,21 @@
 
 Rules:
 
-- A fork or a combination begins with the content that its sources have at that moment; each is read on
-  its own, and stays as it is. Given sections follow theirs.
+- A fork or a combination has the content that its sources have at that moment; each is read on its own, and
+  stays as it is. Given sections come before theirs, and given tags replace theirs; `inherited` says what came
+  from the sources.
 - A template and `from_reports` exclude each other: both would give the report its sections.
 - The origin is recorded in the metadata (`template`, `from_reports`) and in the first event.
 - A `request_id` determines the id of the report, so that a repeated call finds the first one.
+- A title that an active report has is allowed, with a warning that names that report.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from living_reports.changes import (
@@ -35,12 +38,14 @@ from living_reports.library.writing import (
     WriteCall,
     created_answer,
     new_id,
+    planned_answer,
     repeated_answer,
     with_hashes,
 )
 from living_reports.model.event import ActionType, Author
-from living_reports.model.report import Outline
-from living_reports.reading.compact import cut
+from living_reports.model.report import Outline, folded, normal_form, normalised
+from living_reports.model.selectors import quoted
+from living_reports.reading.compact import ID_CHARS, cut
 from living_reports.store.base import Snapshot, Store
 
 DEFAULT_TEMPLATE = "blank"
@@ -49,6 +54,7 @@ _REQUESTS = uuid.UUID("6f2d8a52-9f3e-5c0b-8d0e-3b1f6a0c7e11")
 
 _NOTHING = Combined([], [], [], [])
 _LABEL_CHARS = 60
+_TITLES_NAMED = 3
 
 Json = dict[str, Any]
 
@@ -64,12 +70,15 @@ def create_report(context: Context, request: CreateReport, author: Author) -> Js
     """
     call = WriteCall.checked(request.reason, request.request_id, _stated(request))
     report_id = str(uuid.uuid5(_REQUESTS, call.request_id)) if call.request_id else new_id()
-    if call.request_id and (answer := _first_answer(context, report_id, call)):
+    if call.request_id and not request.dry_run and (answer := _first_answer(context, report_id, call)):
         return answer
-    outcome = _new_report(context, report_id, request)
+    outcome, inherited = _new_report(context, report_id, request)
     outline = outcome.outline
+    if request.dry_run:
+        return planned_answer(outcome, inherited)
     from_reports = outline.metadata.get("from_reports")
-    note = call.note(outcome, author, outline.created_at, outcome.warnings, from_reports=from_reports)
+    extra = {"from_reports": from_reports, "inherited": inherited}
+    note = call.note(outcome, author, outline.created_at, outcome.warnings, **extra)
     record = context.store.create(outline, note)
     if record is not None:
         return created_answer(record, outline.title, outcome.warnings)
@@ -108,8 +117,8 @@ def _first_answer(context: Context, report_id: str, call: WriteCall) -> Json | N
     return repeated_answer(record, outline.title)
 
 
-def _new_report(context: Context, report_id: str, request: CreateReport) -> Outcome:
-    """Return the first version of a report, with all its items as created.
+def _new_report(context: Context, report_id: str, request: CreateReport) -> tuple[Outcome, Json]:
+    """Return the first version of a report, with all its items as created, and what is inherited.
 
     Raises:
         InvalidInputError, TooLargeError: An argument is wrong; `path` names it.
@@ -128,18 +137,59 @@ def _new_report(context: Context, report_id: str, request: CreateReport) -> Outc
         title=title,
         created_at=now,
         updated_at=now,
-        sections=origin.sections,
-        insights=origin.insights,
         metadata=_metadata(origin, own_tags, template),
     )
     changes = with_hashes(template.filled(given), context.sources)
-    outcome = apply_changes(start, changes, now=now, new_id=new_id)
-    return replace(
-        outcome,
-        created=all_created(outcome.outline),
-        action_type=_action_type(snapshots),
-        warnings=[*_warnings(snapshots), *outcome.warnings],
+    outcome = _followed_by(apply_changes(start, changes, now=now, new_id=new_id), origin)
+    warnings = [*_same_title(context.store, title), *_warnings(snapshots), *outcome.warnings]
+    outcome = replace(outcome, action_type=_action_type(snapshots), warnings=warnings)
+    return outcome, _inherited(outlines, origin, [] if own_tags else origin.tags)
+
+
+def _followed_by(outcome: Outcome, origin: Combined) -> Outcome:
+    """Return the outcome with the items of the sources behind the given ones."""
+    outline = outcome.outline
+    items = {
+        "sections": [*outline.sections, *origin.sections],
+        "insights": [*outline.insights, *origin.insights],
+    }
+    outcome = replace(outcome, outline=normalised(outline.model_copy(update=items)))
+    return replace(outcome, created=all_created(outcome))
+
+
+def _inherited(sources: Sequence[Outline], origin: Combined, tags: Sequence[str]) -> Json:
+    """Return what a report has from its sources, without empty fields; empty if it has none."""
+    if not sources:
+        return {}
+    stated = {"sections": len(origin.sections), "insights": len(origin.insights), "tags": list(tags)}
+    rows = [
+        {
+            "report_id": source.report_id[:ID_CHARS],
+            "title": cut(source.title, _LABEL_CHARS),
+            "version": source.outline_version,
+        }
+        for source in sources
+    ]
+    return {name: value for name, value in stated.items() if value} | {"from": rows}
+
+
+def _same_title(store: Store, title: str) -> Iterator[str]:
+    """Yield a warning for each active report that has this title, for the first few."""
+    wanted = _plain(title)
+    same = (
+        each for each in store.entries() if each.status == "active" and _plain(each.current_title) == wanted
     )
+    for entry in islice(same, _TITLES_NAMED):
+        report_id = entry.report_id[:ID_CHARS]
+        yield (
+            f"An active report has this title: {quoted(entry.current_title)} ({report_id}). To continue "
+            f"that one instead, send what is new to update_report with report={report_id}."
+        )
+
+
+def _plain(title: str) -> str:
+    """Return the form in which titles count as the same."""
+    return " ".join(normal_form("NFKC", folded(title)).split())
 
 
 def _template(store: Store, request: CreateReport) -> Template:
@@ -163,12 +213,12 @@ def _source(context: Context, selector: str, path: str) -> Snapshot:
 
 
 def _metadata(origin: Combined, own_tags: list[str], template: Template) -> dict[str, Any]:
-    tags = list(dict.fromkeys([*origin.tags, *own_tags]))
+    tags = own_tags or origin.tags
     if len(tags) > MAX_TAGS:
         raise TooLargeError(
-            f"tags: together with the tags of the source reports, there would be {len(tags)} tags.",
-            hint=f"The limit is {MAX_TAGS}: give fewer, or none.",
-            path="tags",
+            f"from_reports: together these reports have {len(tags)} tags; the limit is {MAX_TAGS}.",
+            hint="Give tags: they replace those of the reports.",
+            path="from_reports",
             limit=MAX_TAGS,
         )
     stated = {

@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Any
 
-from living_reports.changes import MAX_SECTION_BYTES, MAX_TAGS, Change, Outcome
+from living_reports.changes import MAX_SECTION_BYTES, MAX_TAGS, Change, Outcome, still_there
 from living_reports.errors import (
     ItemNotFoundError,
     ReportError,
@@ -65,9 +65,10 @@ def carried_over(edit: Transaction, expected_version: int, proposal: Proposal) -
         raise version_conflict(edit, expected_version, proposal, clashing)
     outline = as_current(merged.outline, edit.snapshot)
     if not content_edits(diff(current, outline)):
-        return replace(outcome, outline=outline, created={}, applied=0), []
+        return replace(outcome, outline=outline, created={}, applied=0, replaced=0), []
     _require_limits(current, outline)
-    return replace(outcome, outline=outline), _versions_since(edit, seen.outline_version)
+    warnings = [*outcome.warnings, *still_there(outcome.outline, outline, proposal.changes)]
+    return replace(outcome, outline=outline, warnings=warnings), _versions_since(edit, seen.outline_version)
 
 
 def as_current(outline: Outline, snapshot: Snapshot) -> Outline:

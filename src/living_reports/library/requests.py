@@ -42,6 +42,7 @@ class CreateReport:
     template: str = ""
     from_reports: Sequence[str] = ()
     reason: str = ""
+    dry_run: bool = False
     request_id: str = ""
 
 

@@ -63,7 +63,7 @@ def revert_report(context: Context, request: RevertReport, author: Author) -> Js
     with context.edit(request.report, call.request_id, repair=True) as edit:
         if not request.dry_run and (first := call.first_answer(edit)):
             return first
-        proposal = proposed_revert(edit, request, call.reason)
+        proposal = proposed_revert(edit, request, call.options(dry_run=request.dry_run))
         outcome, rebased_over = carried_over(edit, request.expected_version, proposal)
         if request.dry_run or not (outcome.applied or edit.snapshot.refusal):
             return preview_answer(edit, outcome, outcome.warnings, rebased_over, dry_run=request.dry_run)
@@ -98,7 +98,7 @@ def _stated(request: RevertReport) -> Json:
     return {name: value for name, value in named.items() if value}
 
 
-def proposed_revert(edit: Transaction, request: RevertReport, reason: str) -> Proposal:
+def proposed_revert(edit: Transaction, request: RevertReport, options: Json) -> Proposal:
     """Return the proposal of a checked request.
 
     Raises:
@@ -106,8 +106,7 @@ def proposed_revert(edit: Transaction, request: RevertReport, reason: str) -> Pr
         NoSuchVersionError: The report never had the version.
         ItemNotFoundError: No item matches `item`.
     """
-    retry: Json = {"report": edit.snapshot.outline.report_id, **_stated(request)}
-    retry |= {"reason": reason} if reason else {}
+    retry: Json = {"report": edit.snapshot.outline.report_id, **_stated(request), **options}
     if edit.snapshot.refusal is not None and (request.undo or request.item):
         raise edit.snapshot.refusal
     if request.undo:

@@ -57,7 +57,7 @@ def update_report(context: Context, request: UpdateReport, author: Author) -> Js
         if not request.dry_run and (first := call.first_answer(edit)):
             return first
         now = context.now()
-        proposal = _proposal(edit, changes, parsed, call.reason, now)
+        proposal = _proposal(edit, parsed, call.content | call.options(dry_run=request.dry_run), now)
         rebased_over: list[int] = []
         if request.expected_version in (0, edit.snapshot.version):
             outcome = proposal.make(edit.snapshot.outline)
@@ -74,17 +74,14 @@ def update_report(context: Context, request: UpdateReport, author: Author) -> Js
     return changed_answer(edit.committed, outcome.outline.title, outcome.applied, warnings)
 
 
-def _proposal(
-    edit: Transaction, raw: Sequence[Any], changes: Sequence[Change], reason: str, now: str
-) -> Proposal:
-    """Return the proposal of an update: the changes as they were sent, and parsed."""
+def _proposal(edit: Transaction, changes: Sequence[Change], stated: Json, now: str) -> Proposal:
+    """Return the proposal of an update: the changes parsed, and the arguments as they were sent."""
     ids: list[str] = []
 
     def make_with(outline: Outline, some: Sequence[Change]) -> Outcome:
         return apply_changes(outline, some, now=now, new_id=_same_ids(ids))
 
-    retry: Json = {"report": edit.snapshot.outline.report_id, "changes": list(raw)}
-    retry |= {"reason": reason} if reason else {}
+    retry = {"report": edit.snapshot.outline.report_id} | stated
     return Proposal(lambda outline: make_with(outline, changes), retry, tuple(changes), make_with)
 
 

@@ -85,6 +85,11 @@ class WriteCall:
         _require_length("request_id", request_id, MAX_REQUEST_ID_CHARS)
         return cls(reason, parse_text(request_id, "request_id") if request_id else "", content)
 
+    def options(self, *, dry_run: bool) -> Json:
+        """Return the stated arguments of the call beside its content."""
+        stated = {"reason": self.reason, "dry_run": dry_run, "request_id": self.request_id}
+        return {name: value for name, value in stated.items() if value}
+
     @cached_property
     def content_hash(self) -> str:
         """The hash of the content and the reason; empty without a request id.
@@ -124,7 +129,7 @@ class WriteCall:
 
     def note(self, outcome: Outcome, author: Author, ts: str, warnings: Sequence[str], **extra: Any) -> Note:
         """Return the note of the event that records this call; empty `extra` fields are left out."""
-        kept: Json = {"created": _short_created(outcome.created)}
+        kept: Json = {"created": _short_created(outcome.created), "replaced": outcome.replaced}
         if self.request_id:
             kept |= {"request_sha256": self.content_hash, "applied": outcome.applied}
             kept["warnings"] = _capped(list(warnings))
@@ -211,12 +216,30 @@ def bare_event(action_type: ActionType, report_id: str, reason: str, author: Aut
 
 def created_answer(record: Event, title: str, warnings: Iterable[str] = ()) -> Json:
     """Return the answer of `create_report`."""
-    return _fitted(_head(record, title) | _created(record), list(warnings))
+    inherited = record.payload.get("inherited")
+    answer = _head(record, title) | _created(record) | ({"inherited": inherited} if inherited else {})
+    return _fitted(answer, list(warnings))
+
+
+def planned_answer(outcome: Outcome, inherited: Json) -> Json:
+    """Return the answer of `create_report` for a dry run: the report has no id yet."""
+    answer = {
+        "title": outcome.outline.title,
+        "created": _short_created(outcome.created),
+        "inherited": inherited,
+    }
+    stated = {name: value for name, value in answer.items() if value} | {"dry_run": True}
+    return _fitted(stated, [*outcome.warnings, _NEW_IDS] if outcome.created else outcome.warnings)
 
 
 def changed_answer(record: Event, title: str, applied: int, warnings: Iterable[str] = ()) -> Json:
     """Return the answer of `update_report` and `revert_report` after a commit."""
-    answer = _head(record, title) | {"applied": applied} | _created(record)
+    answer = (
+        _head(record, title)
+        | {"applied": applied}
+        | _replaced(record.payload.get("replaced"))
+        | _created(record)
+    )
     answer = _with_edits(answer, record.delta)
     if rebased_over := record.payload.get("rebased_over"):
         answer["rebased_over"] = rebased_over
@@ -250,7 +273,7 @@ def preview_answer(
     notes = list(warnings)
     if dry_run:
         created = _short_created(outcome.created)
-        answer |= {"created": created} if created else {}
+        answer |= _replaced(outcome.replaced) | ({"created": created} if created else {})
         answer = _with_edits(answer, diff(outline, outcome.outline))
         answer |= {"rebased_over": list(rebased_over)} if rebased_over else {}
         answer["dry_run"] = True
@@ -265,6 +288,11 @@ def _head(record: Event, title: str) -> Json:
         "version": record.version,
         "action_id": record.event.action_id,
     }
+
+
+def _replaced(number: Any) -> Json:
+    """Return the field of the places in which `edit_text` with `all` replaced a text, if there are any."""
+    return {"replaced": number} if number else {}
 
 
 def _created(record: Event) -> Json:

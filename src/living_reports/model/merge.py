@@ -14,6 +14,8 @@ Rules:
   a section or an insight within its list. The order of `insights` has no meaning and never does.
 - Bookkeeping fields never conflict: if both sides changed one, the later value is taken.
 - Conflicts are symmetric: with the sides swapped they are the same, with their values swapped.
+- With `keep_both`, a conflict of texts gives both texts, ours first, and one of lists what both added. Other
+  conflicts (of numbers, titles, places, removed items) have one result; `keeps_both` says which is which.
 
     >>> merged = three_way(outline_at_7, current, outline_at_7_with_my_changes)
     >>> merged.conflicts
@@ -28,8 +30,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from living_reports.model.delta import Place, address, head_data, is_bookkeeping
-from living_reports.model.fields import MERGED_AS_SETS, MERGED_BY_LINES, ORDERS, POSITIONS
+from living_reports.model.delta import Place, address, head_data, is_bookkeeping, parts
+from living_reports.model.fields import (
+    ID_FIELDS,
+    MERGED_AS_SETS,
+    MERGED_BY_LINES,
+    ORDERS,
+    POSITIONS,
+    SPLICED_TEXTS,
+)
 from living_reports.model.merge_values import before, changed_lines, merged_lines, merged_order, merged_set
 from living_reports.model.report import Insight, Outline, Section, normalised
 from living_reports.model.splices import as_json, same
@@ -94,9 +103,40 @@ class Merged:
     conflicts: list[Conflict]
 
 
-def three_way(base: Outline, ours: Outline, theirs: Outline) -> Merged:
+def three_way(base: Outline, ours: Outline, theirs: Outline, *, keep_both: bool = False) -> Merged:
     """Merge two sides that began with the same base; all three and the result are `normalised`."""
-    return _Merge(base, ours, theirs).merged()
+    return _Merge(base, ours, theirs, keep_both).merged()
+
+
+def keeps_both(outline: Outline, conflict: Conflict) -> bool:
+    """Return whether the outline has the words or the list values that both sides of a conflict added."""
+    sides = (conflict.ours, conflict.theirs)
+    if all(isinstance(side, list) for side in sides):
+        have, old = (
+            set(map(as_json, values or ())) for values in (_value_at(outline, conflict.at), conflict.base)
+        )
+        return all(have.issuperset(set(map(as_json, side)) - old) for side in sides)
+    if not _is_text(parts(conflict.at)) or not all(isinstance(side, str) and side.strip() for side in sides):
+        return False
+    words = set(_value_at(outline, conflict.at).split())
+    return all(words.issuperset(side.split()) for side in sides)
+
+
+def _value_at(outline: Outline, at: str) -> Any:
+    """Return the JSON value at the address of a field; `None` if there is none."""
+    place = parts(at)
+    if place[0] not in ID_FIELDS:
+        return outline.metadata.get(place[-1]) if len(place) == 2 else None
+    items = (item for item in getattr(outline, place[0]) if getattr(item, ID_FIELDS[place[0]]) == place[1])
+    value: Any = next(map(_data, items), None)
+    for name in place[2:]:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _is_text(place: Sequence[str] | Place) -> bool:
+    """Return whether a text stands at this place, which can hold the words of both sides."""
+    return len(place) == 3 and place[-1] in SPLICED_TEXTS
 
 
 class _Side:
@@ -128,8 +168,9 @@ class _Three(NamedTuple, Generic[Value]):
 class _Merge:
     """One merge: its three sides and the conflicts found so far."""
 
-    def __init__(self, base: Outline, ours: Outline, theirs: Outline) -> None:
+    def __init__(self, base: Outline, ours: Outline, theirs: Outline, keep_both: bool) -> None:
         self._sides = _Three(_Side(base), _Side(ours), _Side(theirs))
+        self._keep_both = keep_both
         self._conflicts: list[Conflict] = []
 
     def merged(self) -> Merged:
@@ -179,13 +220,23 @@ class _Merge:
             merged = merged_set(*lists)
         else:
             self._report(place, values)
-            return ours
+            return self._chosen(place, values)
         return _ABSENT if not merged and (ours is _ABSENT or theirs is _ABSENT) else merged
 
+    def _chosen(self, place: Place, values: _Three[Any]) -> Any:
+        """Return the result of a conflict of whole values."""
+        base, ours, theirs = values
+        if self._keep_both and isinstance(ours, list) and isinstance(theirs, list):
+            return merged_set(base if isinstance(base, list) else [], ours, theirs)
+        if self._keep_both and _is_text(place) and isinstance(ours, str) and isinstance(theirs, str):
+            return merged_lines(base if isinstance(base, str) else "", ours, theirs, keep_both=True)[0]
+        return ours
+
     def _text(self, place: Place, values: _Three[Any]) -> str:
-        merged, clashes = merged_lines(*values.each(lambda value: "" if value is _ABSENT else value))
-        for line, *texts in clashes:
-            pairs = zip(values, texts, strict=True)
+        texts = values.each(lambda value: "" if value is _ABSENT else value)
+        merged, clashes = merged_lines(*texts, keep_both=self._keep_both)
+        for line, *sides in clashes:
+            pairs = zip(values, sides, strict=True)
             self._report(
                 place, _Three(*(_ABSENT if value is _ABSENT else text for value, text in pairs)), line
             )

@@ -9,6 +9,7 @@ Texts:
   removes (two rows of a table, two items of a list), or if one of them inserts a paragraph with
   a blank line towards the other, and the other replaces lines one for one.
 - Two insertions at the same place clash: no rule says which comes first.
+- With `keep_both`, the lines of a clash are ours followed by theirs.
 - A line is the text between two "\n", so that appending does not change the last line.
 
 Lists:
@@ -60,28 +61,47 @@ class _Hunk(NamedTuple):
     lines: Lines
 
 
-def merged_lines(base: str, ours: str, theirs: str) -> tuple[str, list[Clash]]:
-    """Return the text with the changes of both sides, and the clashes (in which ours is used)."""
+def merged_lines(base: str, ours: str, theirs: str, *, keep_both: bool = False) -> tuple[str, list[Clash]]:
+    """Return the text with the changes of both sides, and the clashes.
+
+    In a clash ours is used; with `keep_both`, ours followed by theirs.
+    """
     old = base.split("\n")
     hunks = [*_hunks(0, old, ours.split("\n")), *_hunks(1, old, theirs.split("\n"))]
-    merged: Lines = []
+    pieces: list[tuple[Lines, Lines]] = []  # the lines, and where both sides clash also theirs
     clashing: list[list[_Hunk]] = []
     last_clash = -1
     done = 0
     for group in _groups(sorted(hunks)):
         start, stop = _span(group)
         one, other = (_as_changed(old, _of(side, group), start, stop) for side in (0, 1))
-        merged += old[done:start]
-        merged += one if _of(0, group) else other
-        if one != other and _of(0, group) and _of(1, group):
-            if last_clash == start:
-                clashing[-1] += group
-            else:
-                clashing.append(group)
+        if not (one != other and _of(0, group) and _of(1, group)):
+            pieces.append(([*old[done:start], *(one if _of(0, group) else other)], []))
+        elif last_clash == start:
+            clashing[-1] += group
+            pieces[-1] = pieces[-1][0] + one, pieces[-1][1] + other
+            last_clash = stop
+        else:
+            clashing.append(group)
+            pieces += (old[done:start], []), (one, other)
             last_clash = stop
         done = stop
-    merged += old[done:]
+    pieces.append((old[done:], []))
+    merged = [line for one, other in pieces for line in (_both(one, other) if keep_both else one)]
     return "\n".join(merged), [_clash(old, group) for group in clashing]
+
+
+def _both(ours: Lines, theirs: Lines) -> Lines:
+    """Return the lines of both sides, ours first; lines that both have stand once, unless all are blank."""
+    together: Lines = []
+    shared: Lines = []
+    done = 0
+    for start, removed, inserted in splices.between_lists(ours, theirs):
+        shared += ours[done:start]
+        together += [*ours[done:start], *removed, *inserted]
+        done = start + len(removed)
+    shared += ours[done:]
+    return [*together, *ours[done:]] if any(map(str.strip, shared)) else [*ours, *theirs]
 
 
 def changed_lines(old: str, new: str) -> tuple[str, str]:

@@ -123,9 +123,9 @@ def quoted(value: object) -> str:
     return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
 
 
-def cut(text: str) -> str:
+def cut(text: str, limit: int = _SHOWN_CHARS) -> str:
     """Return the text, cut if it is too long for a message."""
-    return text if len(text) <= _SHOWN_CHARS else text[: _SHOWN_CHARS - 1] + "…"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def name_line(text: str) -> str:

@@ -78,6 +78,8 @@ REVIEW_BY = _string("stale from this day on; or +7d, +4w, +3m")
 
 # --- Sections, insights, citations, changes ----------------------------------------------
 
+CONTENT_FORMAT = _one_of("markdown", "html", "plain")
+
 CITATION: Schema = {
     "type": "object",
     "properties": {
@@ -109,6 +111,7 @@ SECTION: Schema = {
         "title": STRING,
         "content": STRING,
         "notes": STRING,
+        "content_format": CONTENT_FORMAT,
         "insights": {"type": "array", "items": INSIGHT},
     },
     "required": ["title"],
@@ -121,7 +124,7 @@ CHANGE_FIELDS: dict[str, Schema] = {
     "title": STRING,
     "content": STRING,
     "notes": STRING,
-    "content_format": STRING,
+    "content_format": CONTENT_FORMAT,
     "find": STRING,
     "replace": STRING,
     "all": BOOLEAN,
@@ -171,7 +174,7 @@ CREATE_REPORT: Tool = {
         "Start a report: sections of prose with insights (one finding each, importance 0-10) and citations. "
         "See list_reports first: update what exists. "
         "template gives sections to fill: analyst, deep_dive, incident, status, decision. "
-        "from_reports: fork one, or combine several."
+        "from_reports: fork one, or combine several; your sections come first, your tags replace theirs."
     ),
     "inputSchema": _input(
         ("title",),
@@ -181,11 +184,14 @@ CREATE_REPORT: Tool = {
         template=STRING,
         from_reports=STRINGS,
         reason=STRING,
+        dry_run=BOOLEAN,
         request_id=STRING,
     ),
     "outputSchema": _output(
         **{name: WRITTEN[name] for name in ("report_id", "title", "version", "action_id")},
         created=OBJECT,
+        inherited=OBJECT,
+        dry_run=BOOLEAN,
         warnings=ARRAY,
     ),
     "annotations": _writes(destructive=False, idempotent=False),
@@ -202,7 +208,8 @@ add_tags|remove_tags tags
 set_metadata key value (null removes)
 add_section title content? notes? content_format? insights? position? ref? template? data?
 edit_section section title? content? notes? content_format? clear? (replaces whole fields)
-edit_text section find replace all? (find: exact text, once unless all)
+edit_text section? find replace all? (find: exact text, once unless all; \
+all without section: in all prose and insights, not in titles)
 append_text section text
 move_section section position
 remove_section section insights_to? (else they go too)
@@ -229,7 +236,13 @@ Example: {"report":"Health","expected_version":4,"changes":[\
         request_id=_string("makes a retry safe"),
     ),
     "outputSchema": _output(
-        **WRITTEN, created=OBJECT, changed=ARRAY, rebased_over=ARRAY, dry_run=BOOLEAN, warnings=ARRAY
+        **WRITTEN,
+        replaced=INTEGER,
+        created=OBJECT,
+        changed=ARRAY,
+        rebased_over=ARRAY,
+        dry_run=BOOLEAN,
+        warnings=ARRAY,
     ),
     "annotations": _writes(destructive=True, idempotent=False),
 }
