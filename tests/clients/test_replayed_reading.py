@@ -1,0 +1,106 @@
+"""Tasks at which models stumbled, replayed: those that read. See `test_replayed_writing`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from living_reports.server.tools import BY_NAME
+from support.mcp_client import PROTOCOL_MODES
+from support.scripted import (
+    Answer,
+    agent,
+    create_churn,
+    edit_text,
+    replay,
+)
+
+TODAY = datetime.now(UTC).date()
+
+
+def in_days(days: int) -> str:
+    return (TODAY + timedelta(days=days)).isoformat()
+
+
+def insight(summary: str, importance: int = 5, **fields: object) -> Answer:
+    return {"summary": summary, "importance": importance, **fields}
+
+
+# --- Names ------------------------------------------------------------------------------------
+
+
+@replay
+async def test_a_match_names_its_section(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        await create_churn(ann)
+        [report] = (await ann("list_reports", query="workspaces"))["reports"]
+        [match] = report["matches"]
+        assert (match["section_title"], match["kind"]) == ("Findings", "prose")
+        # The name is enough for the change.
+        change = edit_text(match["section_title"], "workspaces", "accounts")
+        await ann("update_report", report=report["title"], changes=[change])
+        assert ann.calls == 3
+
+
+# --- What a read shows ------------------------------------------------------------------------
+
+
+# --- What became stale ------------------------------------------------------------------------
+
+
+@PROTOCOL_MODES
+@replay
+async def test_an_insight_is_stale_on_its_day_and_the_hint_sends_to_the_source(
+    tmp_path: Path, mode: str
+) -> None:
+    async with agent(tmp_path, mode=mode) as ann:
+        source = [{"url": "https://example.org/churn"}]
+        due = insight("Churn is 2.1 %", 7, citations=source, review_by=in_days(0))
+        later = insight("Prices hold", 6, citations=source, review_by=in_days(2))
+        sections = [{"title": "Facts", "insights": [due, later]}]
+        await ann("create_report", title="Watch", sections=sections)
+
+        [report] = (await ann("list_reports", stale=True))["reports"]
+        [match] = report["matches"]
+        assert (match["summary"], match["section_title"]) == ("Churn is 2.1 %", "Facts")
+        assert match["review_by"] == in_days(0)
+        [read] = (await ann("get_report", report="Watch", view="insights", stale=True))["insights"]
+        assert read["summary"] == "Churn is 2.1 %"
+        [finding] = (await ann("check_report", report="Watch"))["findings"]
+        assert finding["code"] == "stale"
+        hint = finding["hint"]
+        assert hint.index("https://example.org/churn") < hint.index("edit_insight")
+        assert '"as_of"' in hint
+    assert "stale" in BY_NAME["list_reports"]["description"]
+
+
+@replay
+async def test_stale_and_cites_ask_for_the_same_insight(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        here, there = ([{"url": f"https://example.org/{name}"}] for name in ("here", "there"))
+        insights = [
+            insight("Stale and cites it", citations=here, review_by=in_days(-1)),
+            insight("Stale and cites another", citations=there, review_by=in_days(-1)),
+            insight("Fresh and cites it", citations=here, review_by=in_days(30)),
+        ]
+        await ann("create_report", title="Both", sections=[{"title": "Facts", "insights": insights}])
+        only = [{"title": "Facts", "insights": insights[1:]}]
+        await ann("create_report", title="Never both", sections=only)
+        [report] = (await ann("list_reports", stale=True, cites="example.org/here"))["reports"]
+        assert report["title"] == "Both"
+        assert [match["summary"] for match in report["matches"]] == ["Stale and cites it"]
+
+
+@replay
+async def test_a_check_says_what_it_did_not_look_at(tmp_path: Path) -> None:
+    async with agent(tmp_path / "root") as ann:
+        cited = [{"source": "document", "path": str(tmp_path / "elsewhere.csv")}]
+        sections = [
+            {"title": "Facts", "content": "Text.", "insights": [insight("A claim", 5, citations=cited)]}
+        ]
+        await ann("create_report", title="Checked", sections=sections)
+        answer = await ann("check_report", report="Checked")
+        assert "elsewhere.csv" in str(answer["unchecked"])
+
+
+# --- History ------------------------------------------------------------------------------

@@ -1,0 +1,116 @@
+"""Tasks at which models stumbled, replayed: those that write.
+
+In each test clients talk to server processes of their own. A client uses only the tool list and what
+earlier answers said; where its calls are counted, none of them reads again what it was just told.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from support.mcp_client import PROTOCOL_MODES
+from support.scripted import agent, create_churn, edit_text, replay
+
+# --- Others write at the same time --------------------------------------------------------
+
+
+@PROTOCOL_MODES
+@replay
+async def test_retry_with_is_as_dry_as_the_call_and_keep_both_is_ready_to_send(
+    tmp_path: Path, mode: str
+) -> None:
+    async with agent(tmp_path, "ann", mode=mode) as ann, agent(tmp_path, "bob", mode=mode) as bob:
+        await create_churn(ann)
+        theirs = edit_text("Outlook", "Stable.", "Stable until July.")
+        await bob("update_report", report="Churn", reason="The board said so", changes=[theirs])
+
+        refused = await ann.refused(
+            "update_report",
+            report="Churn",
+            expected_version=1,
+            dry_run=True,
+            request_id="outlook-1",
+            changes=[edit_text("Outlook", "Stable.", "Rising.")],
+        )
+        assert refused["code"] == "version_conflict"
+        [conflict] = refused["conflicts"]
+        assert "Outlook" in conflict["item"]
+        assert (conflict["base"], conflict["current"], conflict["yours"]) == (
+            "Stable.",
+            "Stable until July.",
+            "Rising.",
+        )
+        assert conflict["by"]["client"] == "bob/7"
+
+        for name in ("retry_with", "keep_both"):
+            offered = refused[name]
+            assert offered["dry_run"] is True
+            assert offered["expected_version"] == 2
+            assert offered["request_id"] not in ("", "outlook-1")
+            assert name in refused["hint"]
+        mine = await ann("update_report", **refused["retry_with"])
+        assert mine["dry_run"] is True
+        assert mine["changed"][0]["new"] == "Rising."
+
+        both = await ann("update_report", **refused["keep_both"] | {"dry_run": False})
+        assert both["version"] == 3  # so the retry of the dry run wrote nothing
+        assert "Rising." in both["changed"][0]["new"]
+        [outlook] = (await ann("get_report", report="Churn", sections=["Outlook"]))["sections"]
+        assert outlook["content"].split() == ["Stable", "until", "July.", "Rising."]
+
+
+# --- The answer to a write ----------------------------------------------------------------
+
+
+# --- Create ------------------------------------------------------------------------------
+
+
+@PROTOCOL_MODES
+@replay
+async def test_a_fork_says_what_it_inherited_before_it_is_made(tmp_path: Path, mode: str) -> None:
+    async with agent(tmp_path, mode=mode) as ann:
+        await create_churn(ann)
+        insight = {"summary": "The board wants 2 %", "importance": 9, "review_by": "+2w"}
+        fork = {
+            "title": "Churn for the board",
+            "from_reports": ["Churn"],
+            "sections": [{"title": "In short", "content": "Churn rose.", "insights": [insight]}],
+            "tags": ["board"],
+        }
+        planned = await ann("create_report", **fork, dry_run=True)
+        assert planned["dry_run"] is True
+        assert (await ann("list_reports", query="board"))["reports"] == []
+        made = await ann("create_report", **fork)
+        for answer in (planned, made):
+            inherited = answer["inherited"]
+            assert (inherited["sections"], inherited["insights"]) == (2, 1)
+            assert [(row["title"], row["version"]) for row in inherited["from"]] == [("Churn", 1)]
+            assert "tags" not in inherited  # the given ones replace them
+            titles = [row["title"] for row in answer["created"]["sections"]]
+            assert titles[0] == "In short"
+            due = (datetime.now(UTC) + timedelta(weeks=2)).date()
+            assert due.isoformat() in str(answer["created"]["insights"])
+        read = await ann("get_report", report="Churn for the board")
+        assert [row["title"] for row in read["sections"]] == ["In short", "Findings", "Outlook"]
+        assert read["tags"] == ["board"]
+
+
+@replay
+async def test_a_second_report_of_the_same_title_is_noticed(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        first = await create_churn(ann)
+        second = await ann("create_report", title="Churn", dry_run=True)
+        [warning] = second["warnings"]
+        assert first["report_id"][:8] in warning
+
+
+@replay
+async def test_a_fork_inherits_tags_only_where_none_are_given(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        await create_churn(ann)
+        fork = await ann("create_report", title="Copy", from_reports=["Churn"])
+        assert fork["inherited"]["tags"] == ["sales", "monthly"]
+
+
+# --- Sources ------------------------------------------------------------------------------
