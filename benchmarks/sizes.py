@@ -46,7 +46,7 @@ def run(bench: Bench) -> Iterator[Row]:
             change |= {"summary": sized_outline(5_000, number)["insights"][0]["summary"]}
             wire.answer("update_report", {"report": report, "changes": [change], "reason": reason})
         events = wire.answer("audit_report", {"report": report})["events"]
-        yield _row("longest row of an audit page", max(events, key=_bytes), 400)
+        yield _row("longest row of an audit page", max(events, key=_bytes), 700)
 
 
 def _merged(wire: Wire, report: str, change: dict[str, Any], reason: str, prose: Prose) -> Any:

@@ -66,7 +66,7 @@ def test_a_diff_goes_item_by_item_with_who_and_why(root: Path, health: str) -> N
         "",
         "The report",
         "  v3 TIME cli ann: June",
-        '    + metadata/tags  ["shop"]',
+        "    + metadata/tags  shop",
         "",
         f"Failures  sections/{errors}",
         "  v4 TIME cli ann",

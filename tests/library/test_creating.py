@@ -286,7 +286,7 @@ def test_relative_days_are_answered_as_the_days_that_they_mean(library: Library)
     today = datetime.now(UTC).date()
     relative, stated = answer["created"]["insights"]
     assert (relative["as_of"], relative["review_by"]) == (str(today), str(today + timedelta(weeks=2)))
-    assert stated.keys() == {"insight_id", "section_id"}
+    assert stated.keys() == {"insight_id", "section_id", "summary", "section_title"}
     assert create(library, **asked) == answer
     added = {"op": "add_insight", "section": "Errors", "summary": "later", "review_by": "+1d"}
     [row] = update_report(library, answer["report_id"], added)["created"]["insights"]

@@ -190,7 +190,7 @@ def test_only_one_insight_is_undone(library: Library, report: str) -> None:
     both = [{"op": "edit_insight", "insight": one, "importance": 9} for one in (a, b)]
     update_report(library, report, *both, append_text("x"))
     [row] = undo(library, report, 2, item=a[:8])["changed"]
-    assert row == {"at": f"insights/{a[:8]}/importance", "old": 9, "new": 5}
+    assert row == {"item": "A", "at": f"insights/{a[:8]}/importance", "old": 9, "new": 5}
     assert now(library, report).get_insight(b).importance == 9
     assert content_of(library, report).endswith("x")
 

@@ -94,10 +94,11 @@ def test_since_a_moment_begins_with_the_version_that_was_current(history: Librar
 
 def test_from_before_the_creation_everything_is_added(history: Library) -> None:
     changed = rows(history, since="2020-01-01")
-    came = {row["new"]: row["by"]["version"] for row in changed if "/" in row["at"]}
-    assert came == {"active": 1, "Errors": 4, "Errors doubled in May": 3, "Latency": 1}
+    came = {row["item"]: row["by"]["version"] for row in changed if "item" in row}
+    assert came == {"Errors": 4, "Errors doubled in May": 3, "Latency": 1}
     assert not any("old" in row for row in changed)
-    assert {row["at"]: row for row in changed}["title"]["new"] == "Health"
+    by_place = {row["at"]: row for row in changed}
+    assert (by_place["title"]["new"], by_place["metadata/status"]["new"]) == ("Health", "active")
 
 
 def test_an_unchanged_report_has_one_version(library: Library) -> None:
@@ -158,8 +159,9 @@ def test_a_row_has_the_change_the_author_and_the_reason(history: Library) -> Non
     assert list(answer) == ["report_id", "title", "from_version", "to_version", "changed"]
     prose, importance = answer["changed"]
     assert prose["at"] == f"sections/{full_id(history, 'Errors')[:8]}/content"
-    assert prose["old"] == "12 % of orders fail."
-    assert prose["new"].splitlines()[0] == "15 % of orders fail."
+    assert prose["item"] == "Errors"
+    assert prose["old"] == "12 % of orders fail.\n\nMost of them at night."
+    assert prose["new"] == "15 % of orders fail.\n\nMost of them at night.\n\nAnd on Sundays."
     assert {key: prose["by"][key] for key in ("version", "actor", "client", "reason")} == {
         "version": 4,
         "actor": "agent",
@@ -198,8 +200,16 @@ def test_rows_follow_the_report_and_removed_items_keep_their_position(library: L
         replace_content("aa", "A"),
         {"op": "add_tags", "tags": ["ops"]},
     )
-    shown = [row.get("new", row.get("old")) for row in rows(library)]
-    assert shown == [["ops"], "E", "aa", "B", "in B", 1, "dd"]
+    shown = [row.get("added") or (row["item"], row.get("old"), row.get("new")) for row in rows(library)]
+    assert shown == [
+        ["ops"],
+        ("E", None, "E"),
+        ("A", "A", "aa"),
+        ("B", "B", None),
+        ("in B", "in B", None),
+        ("in C", 5, 1),
+        ("D", "D", "dd"),
+    ]
 
 
 def test_a_moved_insight_is_listed_in_its_new_section(library: Library) -> None:
@@ -208,10 +218,12 @@ def test_a_moved_insight_is_listed_in_its_new_section(library: Library) -> None:
     move = {"op": "move_insight", "insight": insight, "section": "Latency"}
     raise_it = {"op": "edit_insight", "insight": insight, "importance": 2}
     update_report(library, "Health", move, raise_it, replace_content("x"), replace_content("y", "Latency"))
-    kinds = [row["at"].split("/")[0] + "/" + row["at"].split("/")[2] for row in rows(library)]
-    assert kinds[-1] == "insights/importance"
-    assert kinds.index("sections/insight_ids") == 0
-    assert set(kinds) == {"sections/content", "sections/insight_ids", "insights/importance"}
+    shown = rows(library)
+    assert [row["item"] for row in shown] == ["Errors", "Latency", *["Errors doubled in May"] * 2]
+    moved, raised = shown[2:]
+    assert moved["at"] == f"insights/{insight[:8]}"
+    assert (moved["old"], moved["new"]) == ("position 1 in Errors", "position 1 in Latency")
+    assert (raised["old"], raised["new"]) == (8, 2)
 
 
 def test_a_long_text_is_reduced_to_the_lines_that_differ(library: Library) -> None:
@@ -221,8 +233,8 @@ def test_a_long_text_is_reduced_to_the_lines_that_differ(library: Library) -> No
         library, "Health", {"op": "edit_text", "section": "Errors", "find": "12 %", "replace": "15 %"}
     )
     [row] = rows(library)
-    assert "12 %" in row["old"]
-    assert "15 %" in row["new"]
+    assert "[-12-] %" in row["old"]
+    assert "{+15+} %" in row["new"]
     assert max(len(row["old"]), len(row["new"])) <= 200
     assert "three" not in row["new"]
 
@@ -235,7 +247,7 @@ def test_any_two_outlines_can_be_compared(data: st.DataObject, old: Outline) -> 
     places = [row["at"] for row in found]
     assert len(set(places)) == len(places)
     assert not changed_rows(new, new, [])
-    assert all(row.keys() <= {"at", "old", "new"} for row in found)
+    assert all(row.keys() <= {"item", "at", "old", "new", "added", "removed"} for row in found)
 
 
 # --- As text ------------------------------------------------------------------------------
@@ -301,7 +313,7 @@ def long_history(library: Library) -> Library:
 def test_pages_of_rows_belong_to_one_comparison(long_history: Library) -> None:
     pages = all_pages(long_history, "changed", since=1)
     assert len(pages) > 1
-    came = [row["new"] for page in pages for row in page]
+    came = [row["item"] for page in pages for row in page]
     assert came == [f"{half} {n}" for half in range(2) for n in range(60)]
 
 
@@ -331,7 +343,8 @@ def last(library: Library, item: str, **arguments: Any) -> Row:
 def test_the_last_change_of_an_item_has_its_author_reason_and_place(history: Library) -> None:
     errors = full_id(history, "Errors")
     row = last(history, "Errors")
-    assert list(row) == ["version", "ts", "actor", "client", "reason", "at"]
+    assert list(row) == ["version", "ts", "actor", "client", "reason", "item", "at"]
+    assert row["item"] == "Errors"
     assert (row["version"], row["client"], row["reason"]) == (4, "ben/2.0", "July")
     assert row["at"] == f"sections/{errors[:8]}/content"
     assert last(history, "Latency")["at"] == f"sections/{full_id(history, 'Latency')[:8]}"

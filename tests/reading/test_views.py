@@ -11,11 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from living_reports.errors import AmbiguousSelectorError, InvalidInputError, ItemNotFoundError
-from living_reports.model.delta import diff
 from living_reports.model.event import AuditEvent
 from living_reports.model.report import Outline, outline_data
 from living_reports.reading import cursor, views
-from living_reports.reading.compact import brief_edits, event_row, short_ids, size, size_bytes
+from living_reports.reading.compact import event_row, short_ids, size, size_bytes
 from living_reports.reading.requests import GetReport
 from living_reports.reading.views import view_args
 from support.pages import markdown
@@ -449,151 +448,6 @@ def test_max_chars_below_an_indivisible_value_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="too small") as refused:
         pages(report, view="full", max_chars=500)
     assert refused.value.details["path"] == "max_chars"
-
-
-# --- Edits and events --------------------------------------------------------------------
-
-AT = f"insights/{uid(1)}"
-
-
-@pytest.mark.parametrize(
-    ("edit", "row"),
-    [
-        (
-            {"at": AT + "/importance", "old": 6, "new": 8},
-            {"at": "insights/00000001/importance", "old": 6, "new": 8},
-        ),
-        ({"at": "outline_version", "old": 1, "new": 2}, None),
-        ({"at": AT + "/updated_at", "old": "a", "new": "b"}, None),
-        ({"at": AT + "/supporting_queries", "splices": [[0, [], [{"execution_id": "x"}]]]}, None),
-        ({"at": AT, "new": insight(1)}, {"at": "insights/00000001", "new": "Finding 1"}),
-        ({"at": f"sections/{uid(2)}", "old": section(2)}, {"at": "sections/00000002", "old": "Part 2"}),
-        ({"at": "", "new": {"title": "Health"}}, {"at": "", "new": "Health"}),
-        ({"at": "title", "old": "a" * 300, "new": "b"}, {"at": "title", "old": "a" * 199 + "…", "new": "b"}),
-        (
-            {"at": AT + "/summary", "splices": [[0, "old", "new"], [9, "", "more"]]},
-            {"at": "insights/00000001/summary", "old": "old", "new": "new … more"},
-        ),
-        (
-            {"at": "metadata/tags", "splices": [[0, ["a"], ["b", "c"]]]},
-            {"at": "metadata/tags", "old": ["a"], "new": ["b", "c"]},
-        ),
-        (
-            {"at": AT + "/citations", "splices": [[0, [], [{"source": "url", "url": "u"}]]]},
-            {"at": "insights/00000001/citations", "new": {"source": "url", "url": "u"}},
-        ),
-        ({"at": "metadata/a~1b", "new": {"x": [1]}}, {"at": "metadata/a~1b", "new": {"x": [1]}}),
-        ({"at": "metadata/k", "old": ["x" * 300]}, {"at": "metadata/k", "old": '["' + "x" * 197 + "…"}),
-        (
-            {"at": "sections", "splices": [[0, [uid(2)], []], [3, [], [uid(2)]]]},
-            {"at": "sections", "old": "00000002 at 1", "new": "00000002 at 3"},
-        ),
-    ],
-)
-def test_an_edit_as_a_row(edit: dict[str, Any], row: dict[str, Any] | None) -> None:
-    assert brief_edits([edit]) == ([row] if row else [])
-
-
-def test_an_added_item_needs_one_row(report: Outline) -> None:
-    data = outline_data(report)
-    data["insights"].append(insight(9, created_at=CREATED, updated_at=CREATED))
-    data["sections"][0]["insight_ids"].append(uid(9))
-    data["outline_version"] = 5
-    new = Outline.model_validate(data)
-    assert brief_edits(diff(report, new)) == [{"at": "insights/00000009", "new": "Finding 9"}]
-    assert brief_edits(diff(new, report)) == [{"at": "insights/00000009", "old": "Finding 9"}]
-
-
-def test_a_moved_insight_has_a_row_in_both_sections(report: Outline) -> None:
-    data = outline_data(report)
-    data["sections"][0]["insight_ids"] = [uid(1)]
-    data["sections"][2]["insight_ids"] = [uid(2)]
-    assert brief_edits(diff(report, Outline.model_validate(data))) == [
-        {"at": "sections/00000010/insight_ids", "old": "00000002 at 2"},
-        {"at": "sections/00000012/insight_ids", "new": "00000002 at 1"},
-    ]
-
-
-def test_ids_in_a_delta_are_distinguished_or_given_by_the_caller() -> None:
-    one, other = ("aaaaaaaa-0000-4000-8000-00000000000" + n for n in "12")
-    delta = [{"at": f"insights/{i}/importance", "old": 1, "new": 2} for i in (one, other)]
-    assert [row["at"] for row in brief_edits(delta)] == [
-        f"insights/{one}/importance",
-        f"insights/{other}/importance",
-    ]
-    assert brief_edits(delta[:1], {one: "aaaaaaaa-0"})[0]["at"] == "insights/aaaaaaaa-0/importance"
-
-
-def event(delta: Any, **payload: Any) -> AuditEvent:
-    ts = "2026-11-23T10:00:00.123456+00:00"
-    base = {"delta": delta, "outline_version": 12, "client": "claude-desktop 1.2.3"} | payload
-    return AuditEvent(
-        action_id=uid(7), report_id=uid(0xFFFF), ts=ts, actor="agent", action_type="evolve", payload=base
-    )  # fmt: skip
-
-
-def test_ids_of_any_shape_are_distinguished() -> None:
-    delta = [{"at": f"insights/{i}/importance", "old": 1, "new": 2} for i in ("a" * 8, "a" * 9, "b")]
-    assert [row["at"].split("/")[1] for row in brief_edits(delta)] == ["a" * 8, "a" * 9, "b"]
-
-
-def test_an_event_as_a_row() -> None:
-    delta = [{"at": AT + "/importance", "old": 6, "new": 8}, {"at": "outline_version", "old": 11, "new": 12}]
-    assert event_row(event(delta, reason="New figures", prev_sha256="0")) == {
-        "version": 12,
-        "ts": "2026-11-23T10:00:00.123456+00:00",
-        "actor": "agent",
-        "client": "claude-desktop 1.2.3",
-        "action_type": "evolve",
-        "reason": "New figures",
-        "action_id": uid(7),
-        "changed": [{"at": "insights/00000001/importance", "old": 6, "new": 8}],
-    }
-
-
-@pytest.mark.parametrize(
-    "delta",
-    [
-        [{"at": AT + "/summary", "old": "a" * 5_000, "new": "é" * 5_000}],
-        [{"at": AT + "/summary", "splices": [[n * 9, "old", "new"] for n in range(100)]}],
-        [
-            {"at": AT, "new": insight(1, summary="s" * 9_000)},
-            {"at": AT + "/metadata/as_of", "new": "2026-11-23"},
-        ],
-    ],
-)
-def test_the_row_of_an_edit_to_one_insight_is_short(delta: list[dict[str, Any]]) -> None:
-    row = event_row(event(delta, reason="Because the weekly figures came in. " * 20))
-    assert size_bytes(row) <= 400
-    assert row["changed"][0]["at"].startswith("insights/00000001")
-
-
-def test_the_row_of_a_large_change_counts_the_omitted_edits() -> None:
-    delta = [{"at": f"insights/{uid(n)}", "new": insight(n, summary="s" * 500)} for n in range(500)]
-    row = event_row(event(delta, reason="r" * 9_000, client="c" * 500))
-    assert (len(row["changed"]), row["changed_more"]) == (8, 492)
-    assert size_bytes(row) <= 1_000
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [
-        {},
-        {"delta": "x", "reason": 5, "client": None, "outline_version": True},
-        {"delta": [1, {}, {"at": 3}, {"at": "a~x", "new": 1}, {"at": "title", "splices": [[0, "a"]]}]},
-        {"delta": [{"at": "sections", "splices": "no"}, {"at": "sections/a/insight_ids", "new": [3]}]},
-        {"delta": [{"at": "sections/a/insight_ids", "splices": [[0, ["x"], [{}]]]}]},
-        {
-            "delta": [
-                {"at": "sections", "splices": [[0, [{}], [{}]]]},
-                {"at": "title", "splices": [[0, [{}], ["a"]], [4, "a", "b"]]},
-            ]
-        },
-    ],
-)
-def test_events_of_other_programs_are_shown_as_far_as_they_parse(payload: dict[str, Any]) -> None:
-    other = event([]).model_copy(update={"payload": payload})
-    assert list(event_row(other)) == ["ts", "actor", "action_type", "action_id"]
 
 
 def test_every_answer_is_json(report: Outline) -> None:

@@ -84,30 +84,61 @@ def restored(terminal: Terminal, answer: Answer) -> None:
 
 
 def changed(terminal: Terminal, rows: Sequence[Mapping[str, Any]], indent: int = 2) -> None:
-    """Show the edits of a version, one a line: `~ title  Old → New`."""
-    places = [clean(row["at"]) or "the report" for row in rows[:MOST_CHANGED]]
+    """Show the edits of a version: `~ Errors: title  Old → New`, or the two sides below if they are long."""
+    places = [_place(row) for row in rows[:MOST_CHANGED]]
     wide = max(map(cells, places), default=0)
     for row, place in zip(rows, places, strict=False):
         mark, style = mark_of(row)
         head = f"{' ' * indent}{mark} {pad(place, wide)}  "
         room = max(terminal.width - len(head), 20)
-        terminal.line(terminal.style(head, style) + cut(_old_and_new(row, room), room))
+        text = sides_of(row) if sides_of(row) != row.get("item") else ""
+        if cells(text) > room and {"old", "new"} <= row.keys():
+            terminal.line(head.rstrip(), style)
+            two_sides(terminal, value(row["old"]), value(row["new"]), indent + 2)
+        else:
+            terminal.line(terminal.style(head, style) + cut(text, room))
     if len(rows) > MOST_CHANGED:
         terminal.line(f"{' ' * indent}… and {len(rows) - MOST_CHANGED} more", "dim")
 
 
+def two_sides(terminal: Terminal, old: str, new: str, indent: int) -> None:
+    """Show what was there and what is there now below each other; an empty side is left out."""
+    for sign, text, colour in (("-", old, "red"), ("+", new, "green")):
+        if text:
+            first = f"{' ' * indent}{sign} "
+            terminal.paragraph(text.rstrip("\n"), colour, first=first, rest=first)
+
+
+def sides_of(row: Mapping[str, Any]) -> str:
+    """Return both sides of an edit on one line."""
+    if "added" in row or "removed" in row:
+        both = "added" in row and "removed" in row
+        signs = (("+ ", "added"), ("- ", "removed"))
+        return "  ".join(f"{sign if both else ''}{listed(row[side])}" for sign, side in signs if side in row)
+    return " → ".join(value(row[side]) for side in ("old", "new") if side in row)
+
+
+def _place(row: Mapping[str, Any]) -> str:
+    """Return the place of an edit: a field with the name of its item, an item, or a field of the report."""
+    if "item" not in row:
+        return clean(row["at"]) or "the report"
+    kind, _, rest = str(row["at"]).partition("/")
+    field = clean(rest.partition("/")[2])
+    name = cut(one_line(row["item"]), MOST_NAME_CELLS)
+    return f"{name}: {field}" if field else f"{kind.removesuffix('s')} {name}"
+
+
 def mark_of(row: Mapping[str, Any]) -> tuple[str, str]:
     """Return the sign of an edit and its colour: added, changed or removed."""
-    if "old" not in row:
-        return "+", "green"
-    return ("~", "yellow") if "new" in row else ("-", "red")
+    came, went = not row.keys().isdisjoint(("new", "added")), not row.keys().isdisjoint(("old", "removed"))
+    if came and went:
+        return "~", "yellow"
+    return ("+", "green") if came else ("-", "red")
 
 
-def _old_and_new(row: Mapping[str, Any], room: int) -> str:
-    if "old" in row and "new" in row:
-        half = max((room - 3) // 2, 8)
-        return f"{cut(value(row['old']), half)} → {cut(value(row['new']), half)}"
-    return value(row.get("new", row.get("old")))
+def listed(values: Sequence[Any]) -> str:
+    """Return the values that a list got or lost on one line."""
+    return ", ".join(map(value, values))
 
 
 def value(data: Any) -> str:
@@ -122,7 +153,7 @@ def value(data: Any) -> str:
 def _new_items(terminal: Terminal, items: Mapping[str, Sequence[Mapping[str, str]]]) -> None:
     rows = [["section", item["section_id"][:SHORT_ID], item["title"]] for item in items.get("sections", [])]
     rows += [
-        ["insight", item["insight_id"][:SHORT_ID], f"in section {item['section_id'][:SHORT_ID]}"]
+        ["insight", item["insight_id"][:SHORT_ID], f"{item['summary']}, in {item['section_title']}"]
         for item in items.get("insights", [])
     ]
     if rows:

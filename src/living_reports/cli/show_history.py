@@ -2,8 +2,7 @@
 
 Rules:
 
-- Changes are grouped by section or insight, and within it by author, time and reason. An item is named by its
-  title or summary where it still has one.
+- Changes are grouped by section or insight, and within it by author, time and reason.
 - A unified diff is coloured on a terminal; piped, it is exactly the text of the answer.
 - A finding is shown with its hint.
 
@@ -23,7 +22,18 @@ from itertools import groupby
 from typing import Any
 
 from living_reports.cli.page import show_markdown
-from living_reports.cli.show import SHORT_ID, Answer, by_line, counted, mark_of, more, value, warnings
+from living_reports.cli.show import (
+    Answer,
+    by_line,
+    counted,
+    listed,
+    mark_of,
+    more,
+    sides_of,
+    two_sides,
+    value,
+    warnings,
+)
 from living_reports.cli.terminal import Terminal, cells, clean, one_line, size
 from living_reports.model.fields import ITEMS
 
@@ -43,7 +53,7 @@ def difference(terminal: Terminal, answer: Answer) -> None:
     else:
         title = terminal.style(one_line(answer["title"]), "bold")
         terminal.line(f"{title}: version {answer['from_version']} → {answer['to_version']}")
-        _by_item(terminal, answer["changed"], answer.get("names", {}))
+        _by_item(terminal, answer["changed"])
     warnings(terminal, answer)
     more(terminal, answer)
 
@@ -56,13 +66,13 @@ def _unified(terminal: Terminal, text: str) -> None:
         terminal.line(line, *([_LINE_STYLES[line[0]]] if line[:1] in _LINE_STYLES else []))
 
 
-def _by_item(terminal: Terminal, rows: Sequence[Json], names: Mapping[str, str]) -> None:
+def _by_item(terminal: Terminal, rows: Sequence[Json]) -> None:
     if not rows:
         terminal.line("Nothing differs.")
     for item, group in groupby(rows, key=lambda row: _item_of(row["at"])):
         item_rows = list(group)
         terminal.line()
-        terminal.line(_item_head(terminal, item, item_rows, names))
+        terminal.line(_item_head(terminal, item, item_rows[0].get("item", "")))
         for by, edits in groupby(item_rows, key=lambda row: row.get("by", {})):
             if by:
                 terminal.paragraph(by_line(by), "dim", first="  ")
@@ -76,36 +86,31 @@ def _item_of(at: str) -> str:
     return f"{kind}/{rest.partition('/')[0]}" if kind in ITEMS and rest else ""
 
 
-def _item_head(terminal: Terminal, item: str, rows: Sequence[Json], names: Mapping[str, str]) -> str:
+def _item_head(terminal: Terminal, item: str, name: str) -> str:
     if not item:
         return terminal.style("The report", "bold")
-    item_id = item.partition("/")[2]
-    starts = (item_id[:length] for length in range(SHORT_ID, len(item_id) + 1))
-    name = next((names[start] for start in starts if start in names), "")
-    if not name:  # a removed item: its row has the name
-        name = next((value(row["old"]) for row in rows if row["at"] == item and "old" in row), "")
     return "  ".join(filter(None, [terminal.style(one_line(name), "bold"), terminal.style(item, "dim")]))
 
 
 def _edit(terminal: Terminal, row: Json, field: str) -> None:
     mark, style = mark_of(row)
-    if not field:  # the item as a whole
+    if not field and not {"old", "new"} <= row.keys():  # the item as a whole
         terminal.line(f"    {mark} {'added' if mark == '+' else 'removed'}", style)
         return
-    sides = {side: _side(row[side]) for side in ("old", "new") if side in row}
-    head = f"    {mark} {clean(field)}"
-    line = " → ".join(sides.values())
-    if "\n" not in line and cells(head) + 2 + cells(line) <= terminal.width:
+    head = f"    {mark} {clean(field) or 'moved'}"
+    old, new = (_side(row[side]) if side in row else "" for side in ("old", "new"))
+    line = sides_of(row)
+    if "\n" not in old + new and cells(head) + 2 + cells(line) <= terminal.width:
         terminal.line(f"{terminal.style(head, style)}  {line}")
         return
+    if "old" not in row and "new" not in row:
+        old, new = (listed(row.get(side, ())) for side in ("removed", "added"))
     terminal.line(head, style)
-    for side, text in sides.items():
-        sign, colour = ("-", "red") if side == "old" else ("+", "green")
-        terminal.paragraph(text.rstrip("\n"), colour, first=f"      {sign} ", rest=f"      {sign} ")
+    two_sides(terminal, old, new, indent=6)
 
 
 def _side(data: Any) -> str:
-    return clean(data) if isinstance(data, str) else value(data)
+    return clean(data).rstrip("\n") if isinstance(data, str) else value(data)
 
 
 # --- Findings ----------------------------------------------------------------------------

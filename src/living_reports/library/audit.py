@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,9 +19,10 @@ from living_reports.library.context import Context, find_report, find_unopened
 from living_reports.library.requests import AuditReport, checked_limit
 from living_reports.model.report import Outline
 from living_reports.reading import cursor as cursors
-from living_reports.reading.compact import MAX_ANSWER_CHARS, event_row, short_ids, size
+from living_reports.reading.compact import MAX_ANSWER_CHARS, event_row, size
 from living_reports.reading.history import (
     EventFilter,
+    Rewinder,
     TextFilter,
     by_actor,
     by_place,
@@ -38,6 +39,7 @@ from living_reports.store.base import Event, Progress, Snapshot, Store
 
 _CURSOR_CHARS = 1_200
 """Room for `next_cursor` and everything else around the events."""
+_MORE = "changed_more counts edits not shown: diff_report with to_version=<version> shows all of that version"
 
 Json = dict[str, Any]
 
@@ -69,7 +71,7 @@ def audit_report(context: Context, request: AuditReport, progress: Progress | No
         place = place_of(request.item, snapshot.outline if snapshot else None, store.events(report_id))
         wanted.append(by_place(place))
     if request.text:
-        wanted.append(_mentions(store, report_id, request.text, snapshot))
+        wanted.append(TextFilter(request.text, _versions(store, report_id, snapshot)))
     arguments = _cursor_arguments(request)
     before = cursors.decode(request.cursor, arguments)[1] if request.cursor else None
     version = snapshot.version if snapshot else newest_version(store.events(report_id))
@@ -79,7 +81,12 @@ def audit_report(context: Context, request: AuditReport, progress: Progress | No
     if place and (change := _last_change(store, report_id, place, snapshot)):
         answer["last_change"] = change
     room = MAX_ANSWER_CHARS - size(answer) - _CURSOR_CHARS
-    answer["events"], last = _page(store.events(report_id, before=before), wanted, moment, limit, room)
+    rewinder = Rewinder(_versions(store, report_id, snapshot))
+    events = store.events(report_id, before=before)
+    rows, last = _page(events, wanted, moment, limit, room, rewinder)
+    answer["events"] = rows
+    if any("changed_more" in row for row in rows):
+        answer["warnings"] = [*answer.get("warnings", []), _MORE]
     return answer | ({"next_cursor": cursors.encode(version, arguments, last.position)} if last else {})
 
 
@@ -97,17 +104,19 @@ def _read_if_possible(context: Context, selector: str) -> tuple[str, Snapshot | 
 
 
 def _last_change(store: Store, report_id: str, place: list[str], snapshot: Snapshot | None) -> Json:
-    names = short_ids(snapshot.outline) if snapshot else {}
-    return last_change(place, store.events(report_id, mentioning=ids_in(place)), names)
+    events = store.events(report_id, mentioning=ids_in(place))
+    return last_change(place, events, snapshot.outline if snapshot else None)
 
 
-def _mentions(store: Store, report_id: str, text: str, snapshot: Snapshot | None) -> TextFilter:
+def _versions(store: Store, report_id: str, snapshot: Snapshot | None) -> Callable[[int], Outline]:
+    """Return a function that returns the outline of a version, or raises a `ReportError`."""
+
     def outline_at(version: int) -> Outline:
         if snapshot is None:
             raise CorruptReportError("No version of the report can be read.")
         return store.outline_at(report_id, version, snapshot)
 
-    return TextFilter(text, outline_at)
+    return outline_at
 
 
 def _page(
@@ -116,6 +125,7 @@ def _page(
     since: int | datetime | None,
     limit: int,
     room: int,
+    rewinder: Rewinder,
 ) -> tuple[list[Json], Event | None]:
     """Return the rows of one page, and the last event on it if there may be more."""
     rows: list[Json] = []
@@ -126,8 +136,9 @@ def _page(
                 return rows, None
             continue
         if not record.is_event or not all(want(record) for want in wanted):
+            rewinder.pass_by(record)
             continue
-        row = event_row(record.event)
+        row = event_row(record.event, *rewinder.around(record))
         room -= size(row) + 1
         if len(rows) == limit or (room < 0 and rows):
             return rows, last

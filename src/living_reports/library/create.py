@@ -43,9 +43,9 @@ from living_reports.library.writing import (
     with_hashes,
 )
 from living_reports.model.event import ActionType, Author
-from living_reports.model.report import Outline, folded, normal_form, normalised
+from living_reports.model.report import ID_CHARS, Outline, folded, normal_form, normalised
 from living_reports.model.selectors import quoted
-from living_reports.reading.compact import ID_CHARS, cut
+from living_reports.reading.compact import cut
 from living_reports.store.base import Snapshot, Store
 
 DEFAULT_TEMPLATE = "blank"
@@ -81,7 +81,7 @@ def create_report(context: Context, request: CreateReport, author: Author) -> Js
     note = call.note(outcome, author, outline.created_at, outcome.warnings, **extra)
     record = context.store.create(outline, note)
     if record is not None:
-        return created_answer(record, outline.title, outcome.warnings)
+        return created_answer(record, outline, outcome.warnings)
     if answer := _first_answer(context, report_id, call):
         return answer
     raise CorruptReportError(
@@ -114,7 +114,7 @@ def _first_answer(context: Context, report_id: str, call: WriteCall) -> Json | N
         return None
     record, outline = found
     call.require_same_content(record)
-    return repeated_answer(record, outline.title)
+    return repeated_answer(record, outline)
 
 
 def _new_report(context: Context, report_id: str, request: CreateReport) -> tuple[Outcome, Json]:

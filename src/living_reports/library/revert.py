@@ -35,7 +35,7 @@ from living_reports.model.fields import ITEMS
 from living_reports.model.merge import three_way
 from living_reports.model.report import Insight, Outline, Section, normalised, parse_uuid
 from living_reports.model.selectors import find_insight, find_section, quoted
-from living_reports.reading.compact import brief_edits, cut
+from living_reports.reading.compact import cut, edit_rows
 from living_reports.store.base import Snapshot, Transaction
 
 _SPAN = re.compile(r"(\d{1,9})(?:\s*(?:-|–|\.\.)\s*(\d{1,9}))?")
@@ -71,7 +71,9 @@ def revert_report(context: Context, request: RevertReport, author: Author) -> Js
         note = call.note(outcome, author, now, outcome.warnings, **proposal.extra, rebased_over=rebased_over)
         edit.put(outcome.outline.model_copy(update={"updated_at": now}), note)
     assert edit.committed is not None
-    return changed_answer(edit.committed, outcome.outline.title, outcome.applied, outcome.warnings)
+    return changed_answer(
+        edit.committed, edit.snapshot.outline, outcome.outline, outcome.applied, outcome.warnings
+    )
 
 
 def _checked(request: RevertReport) -> RevertReport:
@@ -132,7 +134,7 @@ def proposed_revert(edit: Transaction, request: RevertReport, options: Json) -> 
 def _reverted(snapshot: Snapshot, old: Outline, new: Outline) -> Outcome:
     """Return the outcome of a revert; bookkeeping does not count."""
     edits = content_edits(diff(old, new))
-    applied = max(1, len(brief_edits(edits))) if edits else 0
+    applied = max(1, len(edit_rows(edits, old, new))) if edits else 0
     return Outcome(as_current(new, snapshot), {}, applied, "revert", list(snapshot.warnings))
 
 

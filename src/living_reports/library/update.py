@@ -71,7 +71,7 @@ def update_report(context: Context, request: UpdateReport, author: Author) -> Js
         note = call.note(outcome, author, now, warnings, rebased_over=rebased_over)
         edit.put(outcome.outline.model_copy(update={"updated_at": now}), note)
     assert edit.committed is not None
-    return changed_answer(edit.committed, outcome.outline.title, outcome.applied, warnings)
+    return changed_answer(edit.committed, edit.snapshot.outline, outcome.outline, outcome.applied, warnings)
 
 
 def _proposal(edit: Transaction, changes: Sequence[Change], stated: Json, now: str) -> Proposal:

@@ -4,8 +4,6 @@ Rules:
 
 - Empty optional fields are left out. An answer stays under 20,000 characters of compact JSON: the ends
   of long lists are left out, and a warning says how to see the rest.
-- The values of one edit or two are cut until the answer has at most `EDIT_ANSWER_BYTES`: the caller
-  knows them, since it has sent one side and read the other.
 - The event of a call with a `request_id` keeps the parts of the answer that cannot be derived from it, so
   that a repeated call gets the same answer.
 """
@@ -24,23 +22,21 @@ from living_reports.errors import RequestIdReusedError, TooLargeError
 from living_reports.library.sources import Sources
 from living_reports.model.delta import diff
 from living_reports.model.event import ActionType, AuditEvent, Author
-from living_reports.model.report import sha256_hex
+from living_reports.model.report import Outline, sha256_hex
 from living_reports.reading.compact import (
     MAX_ANSWER_CHARS,
-    VALUE_CHARS,
-    brief_edits,
     cut,
+    edit_rows,
     first_fitting,
+    item_name,
+    items_of,
     size,
-    size_bytes,
 )
+from living_reports.reading.history import outline_before
 from living_reports.store.base import Event, Note, Transaction
 
 MAX_REASON_CHARS = 2_000
 MAX_REQUEST_ID_CHARS = 200
-EDIT_ANSWER_BYTES = 600
-_VALUE_CHARS = (VALUE_CHARS, 150, 100, 60, 40, 24)
-"""The lengths to which values are cut, tried in turn until the answer is short enough."""
 _CREATED_TITLE_CHARS = 80
 _WARNINGS_SHOWN = 20
 _WARNING_CHARS = 400
@@ -125,7 +121,7 @@ class WriteCall:
         if record is None:
             return None
         self.require_same_content(record)
-        return repeated_answer(record, edit.outline_at(record.version).title)
+        return repeated_answer(record, edit.outline_at(record.version))
 
     def note(self, outcome: Outcome, author: Author, ts: str, warnings: Sequence[str], **extra: Any) -> Note:
         """Return the note of the event that records this call; empty `extra` fields are left out."""
@@ -214,44 +210,47 @@ def bare_event(action_type: ActionType, report_id: str, reason: str, author: Aut
 # --- Answers -------------------------------------------------------------------------------
 
 
-def created_answer(record: Event, title: str, warnings: Iterable[str] = ()) -> Json:
+def created_answer(record: Event, outline: Outline, warnings: Iterable[str] = ()) -> Json:
     """Return the answer of `create_report`."""
     inherited = record.payload.get("inherited")
-    answer = _head(record, title) | _created(record) | ({"inherited": inherited} if inherited else {})
-    return _fitted(answer, list(warnings))
+    answer = _head(record, outline.title) | _created(record.payload.get("created"), outline)
+    return _fitted(answer | ({"inherited": inherited} if inherited else {}), list(warnings))
 
 
 def planned_answer(outcome: Outcome, inherited: Json) -> Json:
     """Return the answer of `create_report` for a dry run: the report has no id yet."""
-    answer = {
-        "title": outcome.outline.title,
-        "created": _short_created(outcome.created),
-        "inherited": inherited,
-    }
-    stated = {name: value for name, value in answer.items() if value} | {"dry_run": True}
-    return _fitted(stated, [*outcome.warnings, _NEW_IDS] if outcome.created else outcome.warnings)
+    answer: Json = {"title": outcome.outline.title} | _created(outcome.created, outcome.outline)
+    answer |= ({"inherited": inherited} if inherited else {}) | {"dry_run": True}
+    return _fitted(answer, [*outcome.warnings, _NEW_IDS] if outcome.created else outcome.warnings)
 
 
-def changed_answer(record: Event, title: str, applied: int, warnings: Iterable[str] = ()) -> Json:
-    """Return the answer of `update_report` and `revert_report` after a commit."""
-    answer = (
-        _head(record, title)
-        | {"applied": applied}
-        | _replaced(record.payload.get("replaced"))
-        | _created(record)
-    )
-    answer = _with_edits(answer, record.delta)
+def changed_answer(
+    record: Event, before: Outline | None, after: Outline, applied: int, warnings: Iterable[str] = ()
+) -> Json:
+    """Return the answer of `update_report` and `revert_report` after a commit.
+
+    Args:
+        record: The event.
+        before: The outline before it; `None` if it is not known.
+        after: The outline after it.
+        applied: The number of changes that altered something.
+        warnings: The warnings.
+    """
+    answer = _head(record, after.title) | {"applied": applied} | _replaced(record.payload.get("replaced"))
+    answer |= _created(record.payload.get("created"), after)
+    answer["changed"] = edit_rows(record.delta, before, after)
     if rebased_over := record.payload.get("rebased_over"):
         answer["rebased_over"] = rebased_over
     return _fitted(answer, list(warnings))
 
 
-def repeated_answer(record: Event, title: str) -> Json:
-    """Return the answer that an earlier call with the same `request_id` got."""
+def repeated_answer(record: Event, outline: Outline) -> Json:
+    """Return the answer that an earlier call with the same `request_id` got; `outline` is its result."""
     warnings = record.payload.get("warnings", [])
     if record.is_whole:
-        return created_answer(record, title, warnings)
-    return changed_answer(record, title, record.payload.get("applied", 0), warnings)
+        return created_answer(record, outline, warnings)
+    before = outline_before(record, outline)
+    return changed_answer(record, before, outline, record.payload.get("applied", 0), warnings)
 
 
 def preview_answer(
@@ -272,12 +271,11 @@ def preview_answer(
     }
     notes = list(warnings)
     if dry_run:
-        created = _short_created(outcome.created)
-        answer |= _replaced(outcome.replaced) | ({"created": created} if created else {})
-        answer = _with_edits(answer, diff(outline, outcome.outline))
+        answer |= _replaced(outcome.replaced) | _created(outcome.created, outcome.outline)
+        answer["changed"] = edit_rows(diff(outline, outcome.outline), outline, outcome.outline)
         answer |= {"rebased_over": list(rebased_over)} if rebased_over else {}
         answer["dry_run"] = True
-        notes += [_NEW_IDS] if created else []
+        notes += [_NEW_IDS] if outcome.created else []
     return _fitted(answer, notes)
 
 
@@ -295,19 +293,20 @@ def _replaced(number: Any) -> Json:
     return {"replaced": number} if number else {}
 
 
-def _created(record: Event) -> Json:
-    created = record.payload.get("created")
-    return {"created": created} if created else {}
-
-
-def _with_edits(answer: Json, delta: list[Json]) -> Json:
-    """Return the answer with its `changed` field."""
-    for value_chars in _VALUE_CHARS:
-        changed = brief_edits(delta, limit=value_chars)
-        full = answer | {"changed": changed}
-        if len(changed) > 2 or size_bytes(full) <= EDIT_ANSWER_BYTES:
-            break
-    return full
+def _created(created: Any, outline: Outline) -> Json:
+    """Return the field of new items with their names, and insights with the names of their sections."""
+    if not created:
+        return {}
+    created = _short_created(created)
+    insights = created.get("insights", [])
+    named = items_of(outline, {row[key] for row in insights for key in ("insight_id", "section_id")})
+    rows = [
+        row
+        | {"summary": item_name(named.get(row["insight_id"]))}
+        | {"section_title": item_name(named.get(row["section_id"]))}
+        for row in insights
+    ]
+    return {"created": created | ({"insights": rows} if rows else {})}
 
 
 def _short_created(created: dict[str, list[dict[str, str]]]) -> Json:

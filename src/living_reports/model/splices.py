@@ -1,4 +1,4 @@
-"""Splices: the differences between two texts or two lists, computed, applied and inverted.
+"""Splices: the differences between two texts or two lists, computed, applied, inverted and shown.
 
 Rules:
 
@@ -12,6 +12,8 @@ Rules:
 - A text is compared by lines, then by words. Splices contain whole words and numbers, so that
   the log is readable; of a very long word they contain only the part near the difference.
 - Two splices are joined if the result is shorter to write.
+- For people and models, a splice is shown in the line or sentence around it: the removed part as `[-old-]`
+  in the old text, the inserted part as `{+new+}` in the new one.
 
     >>> between_texts("The build takes 14 minutes.", "The build takes 9 minutes.")
     [[16, '14', '9']]
@@ -19,6 +21,8 @@ Rules:
     'The build takes 9 minutes.'
     >>> invert([[0, [], ["a", "b"]], [2, ["c"], []]])
     [[0, ['a', 'b'], []], [4, [], ['c']]]
+    >>> excerpts("It takes 14 minutes.", "It takes 9 minutes.", [[9, "14", "9"]], 160)
+    ('It takes [-14-] minutes.', 'It takes {+9+} minutes.')
 """
 
 from __future__ import annotations
@@ -47,6 +51,18 @@ SPLICE_CHARS = 15
 
 WORD_CHARS = 30
 """The characters of a long word before and after a difference in it."""
+
+CONTEXT_CHARS = 60
+"""The characters of a sentence that are shown before and after a splice at most."""
+LEAST_CONTEXT_CHARS = 15
+"""A sentence that begins nearer to a splice is shown together with the one before it."""
+_ABSORBED_CHARS = 8
+"""A shorter stretch between two changed parts is shown as changed."""
+_SHARES = 4
+
+_MARKS = {"old": ("[-", "-]"), "new": ("{+", "+}")}
+_ENDS = re.compile(r"\n|[.!?]\s|[。！？]")
+"""The end of a line or of a sentence, with the space after it."""
 
 _WORD = re.compile(r"\d+(?:[.,:]\d+)+|\w+")
 _PIECES = re.compile(_WORD.pattern + r"|\s+|-+|[^\w\s-]+")
@@ -152,6 +168,99 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, list):
         return len(one) == len(other) and all(map(same, one, other))
     return bool(one == other) and (type(one) is not float or repr(one) == repr(other))
+
+
+# --- Shown -------------------------------------------------------------------------------
+
+
+def between_ends(old: str, new: str) -> list[Splice]:
+    """Return one splice of everything between the words that two texts share at their start and end."""
+    run = _trimmed(old, new, Run(0, len(old), 0, len(new)))
+    return [[run.i1, old[run.i1 : run.i2], new[run.j1 : run.j2]]]
+
+
+def marked(text: str, side: str) -> str:
+    """Return the text as a removed (`old`) or an inserted one (`new`)."""
+    return text.join(_MARKS[side])
+
+
+def excerpts(old: str, new: str, splices: Iterable[Splice], limit: int) -> tuple[str, str]:
+    """Return the lines or sentences around the splices of both texts, with the changed parts marked.
+
+    A text of which nothing was removed, or into which nothing was inserted, gives an empty one. A text that
+    was replaced as a whole is shown by its beginning, without marks.
+
+    Args:
+        old: The text before.
+        new: The text after.
+        splices: The splices between them.
+        limit: The length of each excerpt, approximately; splices that do not fit are left out.
+    """
+    removed: list[tuple[int, int]] = []
+    inserted: list[tuple[int, int]] = []
+    shift = 0
+    for index, gone, came in splices:
+        _add_span(removed, index, index + len(gone))
+        _add_span(inserted, index + shift, index + shift + len(came))
+        shift += len(came) - len(gone)
+    return _excerpt(old, removed, "old", limit), _excerpt(new, inserted, "new", limit)
+
+
+def _add_span(spans: list[tuple[int, int]], start: int, end: int) -> None:
+    """Append a changed stretch, or extend the last one if it is near; an empty one is left out."""
+    if start == end:
+        return
+    if spans and start - spans[-1][1] <= _ABSORBED_CHARS:
+        start = spans.pop()[0]
+    spans.append((start, end))
+
+
+def _excerpt(text: str, spans: Sequence[tuple[int, int]], side: str, limit: int) -> str:
+    if not spans:
+        return ""
+    if spans == [(0, len(text))]:
+        return _cut(text, limit)
+    shown = ""
+    done = 0
+    share = limit // min(len(spans), _SHARES)
+    for number, (start, end) in enumerate(spans):
+        room = limit - len(shown)
+        if number and room < 2 * LEAST_CONTEXT_CHARS:
+            return f"{shown} …"
+        part = _cut(text[start:end], max(room - 2 * LEAST_CONTEXT_CHARS, LEAST_CONTEXT_CHARS))
+        context = max(LEAST_CONTEXT_CHARS, min(CONTEXT_CHARS, (min(room, share) - len(part)) // 2))
+        begin = max(done, _sentence_start(text, start, context))
+        if begin > done:
+            shown += " … " if number else "…" * (text[begin - 1] != "\n")
+        shown += text[begin:start] + marked(part, side)
+        next_start = spans[number + 1][0] if number + 1 < len(spans) else len(text)
+        done = min(next_start, _sentence_end(text, end, context))
+        shown += text[end:done]
+    return shown + "…" * (done < len(text) and text[done] != "\n")
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
+
+
+def _sentence_start(text: str, at: int, chars: int) -> int:
+    """Return where the line or sentence before a place begins; at most `chars` before it, then at a word."""
+    first = max(0, at - chars)
+    starts = [end.end() for end in _ENDS.finditer(text, max(0, first - 1), at)]
+    for start in reversed(starts):
+        if text[start - 1] == "\n" or start <= at - LEAST_CONTEXT_CHARS:
+            return start
+    return first if first == 0 else text.find(" ", first, at) + 1 or first
+
+
+def _sentence_end(text: str, at: int, chars: int) -> int:
+    """Return where the line or sentence at a place ends; at most `chars` after it, then at a word."""
+    last = min(len(text), at + chars)
+    if at and text[at - 1] == "\n":
+        return at
+    if end := _ENDS.search(text, at, min(len(text), last + 1)):
+        return end.start() + (text[end.start()] != "\n")
+    return last if last == len(text) else max(text.rfind(" ", at, last), at)
 
 
 # --- Texts: from runs of pieces to runs of characters ------------------------------------

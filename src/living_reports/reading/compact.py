@@ -8,8 +8,18 @@ Rules for rows:
   sections and insights together.
 - A text that was cut ends in an ellipsis. A value that is not a text is kept while it is short; a longer one
   becomes the beginning of its JSON text.
-- A row `{at, old, new}` shows the effect of an edit. Edits that follow from another row, or that every
-  version makes, are left out: an item that was added changes the order of its list, for example.
+
+Rules for `changed`, the rows of all answers that show edits:
+
+- A row is `{item, at, old, new}`: the title or the summary of the item, the address with a short id, and both
+  values. Rows about the report itself have no `item`. A value that did not exist is left out.
+- A value of up to 120 characters is whole. Of a longer text, the line or sentence around the edit is shown,
+  with the part that went as `[-old-]` and the part that came as `{+new+}`; a side without such a part is
+  left out. A long text that was replaced, added or removed as a whole is shown by its beginning.
+- Of tags, citations and other lists, `added` and `removed` contain the values that came and went.
+- An item that moved has its own row with its positions: `position 2 in Errors`. A section that was added or
+  removed is shown by its content, an insight by its summary.
+- Edits that follow from another row, or that every version makes, have no row.
 
 Rules for `fit`:
 
@@ -20,7 +30,7 @@ Rules for `fit`:
   `"from": "content/1200"` is character 1200 of its content, `"from": "citations/2"` the third citation.
   Texts and lists joined in order give the item again: nothing is lost or repeated.
 
-    >>> brief_edits([{"at": "insights/5f9dabcd-0000-4000-8000-000000000000/importance", "old": 6, "new": 8}])
+    >>> edit_rows([{"at": "insights/5f9dabcd-0000-4000-8000-000000000000/importance", "old": 6, "new": 8}])
     [{'at': 'insights/5f9dabcd/importance', 'old': 6, 'new': 8}]
     >>> body = {"sections": [{"section_id": "ab12cd34", "content": "word " * 200}]}
     >>> answer, rest = fit({"version": 1}, body, [], 500, lambda rest: "…")
@@ -31,14 +41,17 @@ Rules for `fit`:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from living_reports.errors import InvalidInputError
-from living_reports.model.delta import DeltaError, Edit, address, is_bookkeeping, parts
+from living_reports.model import splices
+from living_reports.model.delta import DeltaError, Edit, Place, address, is_bookkeeping, parts
 from living_reports.model.event import AuditEvent
 from living_reports.model.fields import DERIVED, ID_FIELDS, ITEMS, LABELS, ORDERS
-from living_reports.model.report import ID_CHARS, Outline, unique_starts
+from living_reports.model.report import ID_CHARS, Insight, Outline, Section, unique_starts
+from living_reports.model.splices import Splice
 from living_reports.reading.cursor import damaged
 from living_reports.store.base import Event
 
@@ -50,14 +63,19 @@ CLIENT_CHARS = 60
 MAX_CLIENT_CHARS = 200
 COMMIT_CHARS = 12
 
-EVENT_BYTES = 400
-"""The size limit of the row of an event with one or two edits; each further edit adds `EDIT_BYTES`."""
-EDIT_BYTES = 80
-EVENT_EDITS = 8
-"""The number of edits that the row of an event shows; the others are counted."""
+NAME_CHARS = 80
+"""The characters of a title or a summary that names an item."""
+CHANGED_CHARS = 120
+"""The length up to which a value in `changed` is whole, and the length of an excerpt of a longer one."""
 
-_EVENT_LIMITS = ((200, 200), (100, 200), (60, 160), (40, 120), (24, 80), (12, 60))
-"""The lengths of values and of the reason, tried in turn until the row is short enough."""
+EVENT_EDITS = 8
+EVENT_CHARS = 1_000
+"""The edits that the row of an event shows at most, and their size; the others are counted."""
+
+_SIDES = ("old", "new")
+_WORDS, _WORD_CHARS = 3, 60
+_FIELD_PARTS = 3
+"""The number of parts in the address of a field of an item."""
 
 _ID_KEYS = tuple(ID_FIELDS.values())
 _CUT = ',"cut":true'
@@ -68,10 +86,12 @@ Json = dict[str, Any]
 Names = Mapping[str, str]
 """The short ids of a report by its whole ids."""
 
+_Move = dict[str, tuple[Place, int]]
+"""The places of an item, `old` and `new`: the address of the edit of its list, and its position from 1."""
+
 Rest = list[int]
 """The place where an answer was cut, as a path of counts: the entry, its item, the field, the character."""
 
-_ABSENT: Any = object()
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -117,29 +137,57 @@ def short_ids(*outlines: Outline) -> dict[str, str]:
 # --- Edits -------------------------------------------------------------------------------
 
 
-def brief_edits(delta: Sequence[Edit], names: Names | None = None, limit: int = VALUE_CHARS) -> list[Json]:
-    """Return the edits of a delta as rows `{at, old, new}`.
+class EditRow(NamedTuple):
+    """A row of `changed`, with the address of its edit and the address of what it shows."""
+
+    edited: Place
+    place: Place
+    row: Json
+
+
+def edit_rows(
+    delta: Sequence[Edit], before: Outline | None = None, after: Outline | None = None
+) -> list[Json]:
+    """Return the edits of a delta as rows of `changed`; see the module.
 
     Args:
         delta: The edits.
-        names: The short ids of the report; without them, ids are unique within the delta only.
-        limit: The number of characters after which a value is cut.
+        before: The outline before the delta. Without outlines, names and texts come from the delta alone.
+        after: The outline after it.
     """
-    paths = [parts(edit["at"]) for edit in delta]
-    if names is None:
-        names = unique_starts(path[1] for path in paths if _is_item(path))
-    whole = {path[1] for path in paths if _is_item(path) and len(path) == 2}
-    rows = []
-    for edit, path in zip(delta, paths, strict=True):
-        if is_bookkeeping(edit["at"]) or not DERIVED.isdisjoint(path[-1:]):
-            continue
-        old, new = _sides(edit, path, whole, names)
-        row = {
-            key: _brief(value, limit) for key, value in (("old", old), ("new", new)) if value is not _ABSENT
-        }
-        if row:
-            rows.append({"at": brief_address(path, names), **row})
-    return rows
+    return [found.row for found in placed_rows(delta, before, after)]
+
+
+def placed_rows(
+    delta: Sequence[Edit], before: Outline | None = None, after: Outline | None = None
+) -> list[EditRow]:
+    """Return the rows of `edit_rows` with their addresses."""
+    content = [(tuple(parts(edit["at"])), edit) for edit in delta if not is_bookkeeping(edit["at"])]
+    edits = [(path, edit) for path, edit in content if DERIVED.isdisjoint(path[-1:])]
+    shown = _Shown(edits, before, after)
+    return [row for path, edit in edits for row in shown.rows(path, edit)]
+
+
+def item_name(item: Any) -> str:
+    """Return the title of a section or the summary of an insight, cut; empty if there is none."""
+    fields = vars(item) if isinstance(item, Section | Insight) else item
+    label = _headline(fields)
+    return cut(label, NAME_CHARS) if isinstance(label, str) else ""
+
+
+def items_of(outline: Outline | None, ids: Collection[str]) -> dict[str, Section | Insight]:
+    """Return the sections and insights with these ids."""
+    if outline is None or not ids:
+        return {}
+    found: dict[str, Section | Insight] = {s.section_id: s for s in outline.sections if s.section_id in ids}
+    return found | {i.insight_id: i for i in outline.insights if i.insight_id in ids}
+
+
+def brief_address(path: Sequence[str], names: Names) -> str:
+    """Return an address with its id shortened."""
+    if _is_item(path):
+        path = [path[0], names.get(path[1], path[1][:ID_CHARS]), *path[2:]]
+    return address(*path)
 
 
 def _is_item(path: Sequence[str]) -> bool:
@@ -151,55 +199,195 @@ def _is_order(path: Sequence[str]) -> bool:
     return (len(path) == 1 and path[0] in ITEMS) or (len(path) == 3 and path[2] in ORDERS)
 
 
-def brief_address(path: Sequence[str], names: Names) -> str:
-    """Return an address with its id shortened."""
-    if _is_item(path):
-        path = [path[0], names.get(path[1], path[1][:ID_CHARS]), *path[2:]]
-    return address(*path)
+def _headline(fields: Any) -> Any:
+    """Return the title or the summary among the fields of a report, section or insight."""
+    labels = (fields.get(name) for name in LABELS) if isinstance(fields, dict) else ()
+    return next(filter(None, labels), None)
 
 
-def _sides(edit: Edit, path: Sequence[str], whole: set[str], names: Names) -> tuple[Any, Any]:
-    """Return the old and the new value to show; absent where there is nothing to show."""
-    if "splices" not in edit:
-        if _is_order(path):
-            return _order(((0, edit.get("old") or [], edit.get("new") or []),), whole, names)
-        old, new = edit.get("old", _ABSENT), edit.get("new", _ABSENT)
-        return (_headline(old), _headline(new)) if len(path) in (0, 2) else (old, new)
-    splices = edit["splices"]
+class _Shown:
+    """The edits of one delta between two outlines, with the names and texts that its rows need."""
+
+    def __init__(
+        self, edits: Sequence[tuple[Place, Edit]], before: Outline | None, after: Outline | None
+    ) -> None:
+        self._moves = _moves(edits)
+        self._moved_by: defaultdict[Place, list[str]] = defaultdict(list)
+        for item_id, move in self._moves.items():
+            self._moved_by[(move.get("new") or move["old"])[0]].append(item_id)
+        self._whole = {
+            path[1]: item_name(edit.get("new", edit.get("old")))
+            for path, edit in edits
+            if _is_item(path) and len(path) == 2
+        }
+        ids = {path[1] for path, _ in edits if _is_item(path)} | self._moves.keys()
+        self._was, self._now = items_of(before, ids), items_of(after, ids)
+        self._short = _short_among(ids, before, after)
+
+    def rows(self, path: Place, edit: Edit) -> Iterator[EditRow]:
+        """Yield the row of an edit, if it has one, and a row for each item that the edit moved."""
+        if not _is_order(path) and (sides := self._sides(path, edit)):
+            yield EditRow(path, path, self._named(path) | sides)
+        for item_id in self._moved_by.get(path, ()):
+            old, new = (self._position(self._moves[item_id].get(side)) for side in _SIDES)
+            if item_id not in self._whole and old != new:
+                place = ("sections" if path == ("sections",) else "insights", item_id)
+                yield EditRow(path, place, self._named(place) | {"old": old, "new": new})
+
+    def _named(self, path: Sequence[str]) -> Json:
+        """Return `item` and `at` of a row."""
+        item = {"item": name} if _is_item(path) and (name := self._name(path[1])) else {}
+        return item | {"at": brief_address(path, self._short)}
+
+    def _name(self, item_id: str) -> str:
+        """Return the name of an item after the delta; of a removed item, the name before it."""
+        return self._whole.get(item_id) or item_name(self._now.get(item_id) or self._was.get(item_id))
+
+    def _position(self, at: tuple[Place, int] | None) -> str:
+        if at is None:
+            return "in no section"
+        path, position = at
+        home = f" in {self._name(path[1]) or path[1][:ID_CHARS]}" if len(path) > 1 else ""
+        return f"position {position}{home}"
+
+    def _sides(self, path: Sequence[str], edit: Edit) -> Json:
+        """Return the fields of a row that show the effect of an edit; empty if it has no visible effect."""
+        old, new, pieces = edit.get("old"), edit.get("new"), edit.get("splices")
+        if not path or (_is_item(path) and len(path) == 2):
+            return _text_sides(_essence(old), _essence(new))
+        if pieces is None and all(isinstance(value, list | None) for value in (old, new)):
+            pieces = splices.between_lists(old or [], new or [])
+        if not pieces:
+            return _text_sides(old, new)
+        if isinstance(pieces[0][1], list):
+            return _list_sides(pieces)
+        old, new = _text_at(self._was, path), _text_at(self._now, path)
+        return _text_sides(old, new, pieces) if old and new else _fragments(pieces)
+
+
+def _text_at(items: Mapping[str, Section | Insight], path: Sequence[str]) -> str:
+    """Return the text in a field of an item; empty if it is not known."""
+    text = getattr(items.get(path[1]), path[2], None) if len(path) == _FIELD_PARTS else None
+    return text if isinstance(text, str) else ""
+
+
+def _short_among(ids: set[str], *outlines: Outline | None) -> Names:
+    """Return the short forms of some ids, unique among these and all ids of the outlines."""
+    starts = {item_id[:ID_CHARS] for item_id in ids}
+    known = [outline for outline in outlines if outline is not None]
+    sections = {
+        s.section_id for outline in known for s in outline.sections if s.section_id[:ID_CHARS] in starts
+    }
+    insights = {
+        i.insight_id for outline in known for i in outline.insights if i.insight_id[:ID_CHARS] in starts
+    }
+    return unique_starts(ids | sections | insights)
+
+
+# --- Moves -------------------------------------------------------------------------------
+
+
+def _moves(edits: Iterable[tuple[Place, Edit]]) -> dict[str, _Move]:
+    """Return the places that ids in lists left and came to; the order of all insights counts least."""
+    of_all: dict[str, _Move] = {}
+    moves: dict[str, _Move] = {}
+    for path, edit in edits:
+        for side, item_id, position in _ids_moved(path, edit):
+            (of_all if path == ("insights",) else moves).setdefault(item_id, {})[side] = (path, position)
+    return of_all | moves
+
+
+def _ids_moved(path: Place, edit: Edit) -> Iterator[tuple[str, Any, int]]:
+    """Yield the ids that an edit took from a list or put into one, with their positions."""
     if _is_order(path):
-        return _order(splices, whole, names)
-    removed = [splice[1] for splice in splices if splice[1]]
-    inserted = [splice[2] for splice in splices if splice[2]]
-    return _joined(removed), _joined(inserted)
+        yield from _positions(edit.get("splices") or [[0, edit.get("old") or [], edit.get("new") or []]])
+    elif len(path) == 2 and path[0] == "sections":
+        items = (edit.get(side) for side in _SIDES)
+        ids: list[Any] = [item.get("insight_ids") if isinstance(item, dict) else [] for item in items]
+        if all(isinstance(one, list) and all(isinstance(i, str) for i in one) for one in ids):
+            yield from _positions([[0, *ids]])
 
 
-def _headline(item: Any) -> Any:
-    """Return the title or the summary of a whole report, section or insight."""
-    labels = (item.get(name) for name in LABELS) if isinstance(item, dict) else ()
-    return next(filter(None, labels), item)
-
-
-def _joined(pieces: Sequence[Any]) -> Any:
-    if not pieces:
-        return _ABSENT
-    if isinstance(pieces[0], str):
-        return " … ".join(piece.strip("\n") for piece in pieces)
-    items = [item for piece in pieces for item in piece]
-    return items[0] if len(items) == 1 and isinstance(items[0], dict) else items
-
-
-def _order(splices: Iterable[Sequence[Any]], whole: set[str], names: Names) -> tuple[Any, Any]:
-    """Return the ids that moved, with their positions from 1; added and removed items have their own rows."""
-    old: list[str] = []
-    new: list[str] = []
+def _positions(pieces: Iterable[Splice]) -> Iterator[tuple[str, Any, int]]:
+    """Yield the values that splices of a list removed (`old`) and inserted (`new`), with positions from 1."""
     shift = 0
-    for index, removed, inserted in splices:
-        for side, ids, first in ((old, removed, index), (new, inserted, index + shift)):
-            side += [
-                f"{names.get(i, i[:ID_CHARS])} at {first + n}" for n, i in enumerate(ids, 1) if i not in whole
-            ]
+    for index, removed, inserted in pieces:
+        yield from (("old", value, index + n) for n, value in enumerate(removed, 1))
+        yield from (("new", value, index + shift + n) for n, value in enumerate(inserted, 1))
         shift += len(inserted) - len(removed)
-    return ", ".join(old) or _ABSENT, ", ".join(new) or _ABSENT
+
+
+# --- Values ------------------------------------------------------------------------------
+
+
+def _essence(item: Any) -> Any:
+    """Return the text that stands for a whole item: its summary, its content, or its title."""
+    if not isinstance(item, dict):
+        return item
+    return next((item[name] for name in ("summary", "content", "title") if item.get(name)), item)
+
+
+def _text_sides(old: Any, new: Any, pieces: Sequence[Splice] = ()) -> Json:
+    """Return both values, long ones as excerpts. `pieces` are the splices of a text, if they are known."""
+    values = {side: value for side, value in zip(_SIDES, (old, new), strict=True) if value not in (None, "")}
+    texts = {side: value if isinstance(value, str) else _JSON.encode(value) for side, value in values.items()}
+    shown = {side: cut(text, CHANGED_CHARS) for side, text in texts.items()}
+    if len(texts) == 2 and max(map(len, texts.values())) > CHANGED_CHARS:
+        pieces = pieces or splices.between_ends(texts["old"], texts["new"])
+        marked = splices.excerpts(texts["old"], texts["new"], pieces, CHANGED_CHARS)
+        shown = dict(zip(_SIDES, marked, strict=True))
+    shown |= {side: values[side] for side, text in texts.items() if len(text) <= CHANGED_CHARS}
+    return {side: value for side, value in shown.items() if value != ""}
+
+
+def _fragments(pieces: Iterable[Splice]) -> Json:
+    """Return the words that splices removed and inserted, where the text around them is not known."""
+    sides: dict[str, list[str]] = {side: [] for side in _SIDES}
+    for _, removed, inserted in pieces:
+        sides["old"] += [removed] if removed else []
+        sides["new"] += [inserted] if inserted else []
+    return {
+        side: "… "
+        + " … ".join(splices.marked(cut(word, _WORD_CHARS), side) for word in words[:_WORDS])
+        + " …"
+        for side, words in sides.items()
+        if words
+    }
+
+
+def _list_sides(pieces: Sequence[Splice]) -> Json:
+    """Return the values that a list got and lost; if there are none, the positions of those that moved."""
+    removed = [value for _, gone, _ in pieces for value in gone]
+    inserted = [value for _, _, came in pieces for value in came]
+    sides = {"added": _without(inserted, removed), "removed": _without(removed, inserted)}
+    if any(sides.values()):
+        return {side: _first_values(values) for side, values in sides.items() if values}
+    places: dict[str, list[str]] = {side: [] for side in _SIDES}
+    for side, value, position in _positions(pieces):
+        text = value if isinstance(value, str) else _JSON.encode(value)
+        places[side].append(f"{cut(text, _WORD_CHARS)} at position {position}")
+    return {side: cut(", ".join(texts), CHANGED_CHARS) for side, texts in places.items()}
+
+
+def _without(values: Iterable[Any], others: Iterable[Any]) -> list[Any]:
+    """Return the values without those that the others contain as often."""
+    known = Counter(map(splices.as_json, others))
+    left = []
+    for value in values:
+        key = splices.as_json(value)
+        if known[key]:
+            known[key] -= 1
+        else:
+            left.append(value)
+    return left
+
+
+def _first_values(values: Sequence[Any]) -> list[Any]:
+    """Return the first values of a list and a count of the others."""
+    brief = [_brief(value, CHANGED_CHARS) for value in values]
+    shown = first_fitting(brief, 2 * CHANGED_CHARS) or brief[:1]
+    more = len(values) - len(shown)
+    return [*shown, f"… {more} more"] if more else shown
 
 
 def _brief(value: Any, limit: int) -> Any:
@@ -212,27 +400,20 @@ def _brief(value: Any, limit: int) -> Any:
 # --- Events ------------------------------------------------------------------------------
 
 
-def event_row(event: AuditEvent, names: Names | None = None, max_bytes: int = EVENT_BYTES) -> Json:
+def event_row(event: AuditEvent, before: Outline | None = None, after: Outline | None = None) -> Json:
     """Return an event as a row of an answer, without empty fields.
 
-    The row of an event with one or two edits has at most `max_bytes` bytes of JSON if its fixed fields allow
-    that: values are shortened first, then the reason. Of many edits, the first are shown, and `changed_more`
-    counts the others.
+    Of many edits, the first are shown, and `changed_more` counts the others.
+
+    Args:
+        event: The event.
+        before: The outline before it, if it is known.
+        after: The outline after it.
     """
-    edits = brief_edits(_delta(event), names)
-    shown = edits[:EVENT_EDITS]
-    budget = max_bytes + EDIT_BYTES * max(0, len(shown) - 2)
-    row: Json = {}
-    for value_chars, reason_chars in _EVENT_LIMITS:
-        changed = list(_shortened(shown, value_chars))
-        row = _event_fields(event, reason_chars) | {
-            "changed": changed,
-            "changed_more": len(edits) - len(shown),
-        }
-        row = {key: value for key, value in row.items() if value not in ("", [], 0, None)}
-        if size_bytes(row) <= budget:
-            break
-    return row
+    rows = edit_rows(_delta(event), before, after)
+    shown = first_fitting(rows[:EVENT_EDITS], EVENT_CHARS) or rows[:1]
+    row = _event_fields(event) | {"changed": shown, "changed_more": len(rows) - len(shown)}
+    return {key: value for key, value in row.items() if value not in ("", [], 0, None)}
 
 
 def _delta(event: AuditEvent) -> list[Edit]:
@@ -270,19 +451,14 @@ def _is_splice(splice: Any) -> bool:
     return False
 
 
-def _shortened(rows: Iterable[Json], limit: int) -> Iterator[Json]:
-    for row in rows:
-        yield {key: value if key == "at" else _brief(value, limit) for key, value in row.items()}
-
-
-def _event_fields(event: AuditEvent, reason_chars: int) -> Json:
+def _event_fields(event: AuditEvent) -> Json:
     payload = event.payload
     version = payload.get("outline_version")
     return {
         "version": version if type(version) is int else None,
         **_made_by(event, CLIENT_CHARS),
         "action_type": event.action_type,
-        "reason": cut(_text(payload.get("reason")), reason_chars),
+        "reason": cut(_text(payload.get("reason"))),
         "action_id": event.action_id,
     }
 

@@ -7,11 +7,11 @@ Rules:
 - The rows are the delta between the two outlines: a change that was taken back does not appear.
 - Rows about the whole report come first, then those of each section and its insights. Removed items are shown
   where they were.
-- A row about a long text shows the lines that differ, cut around their differences.
+- A row shows its edit as in all answers; see `compact`.
 - `by` is the newest event of the range that touched the address, a part of it, or what contains it.
 
     >>> changed_rows(old, new, events)[0]
-    {'at': 'sections/5f9dabcd/content', 'old': '12 % fail.', 'new': '15 % fail.', 'by': {'version': 9, …}}
+    {'item': 'Errors', 'at': 'sections/5f9dabcd/content', 'old': '12 % fail.', 'new': '15 % fail.', 'by': …}
 """
 
 from __future__ import annotations
@@ -21,19 +21,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from living_reports.errors import NoSuchVersionError
-from living_reports.model.delta import Edit, diff, is_bookkeeping, parts
-from living_reports.model.fields import ITEMS, SPLICED_TEXTS
-from living_reports.model.merge import excerpts
-from living_reports.model.merge_values import changed_lines
+from living_reports.model.delta import diff, is_bookkeeping
+from living_reports.model.fields import ITEMS
 from living_reports.model.report import Outline, Section, outline_data
-from living_reports.reading.compact import (
-    VALUE_CHARS,
-    Json,
-    author_row,
-    brief_address,
-    brief_edits,
-    short_ids,
-)
+from living_reports.reading.compact import Json, author_row, placed_rows
 from living_reports.reading.history import as_moment, edits, is_after, is_last_after
 from living_reports.store.base import Event
 
@@ -96,7 +87,7 @@ def _version_before_adoption(since: datetime | None, outline: Json) -> int:
 
 
 def changed_rows(old: Outline | None, new: Outline, events: Iterable[Event]) -> list[Json]:
-    """Return the differences in the order of the report, as rows `{at, old, new, by}`.
+    """Return the differences in the order of the report, as rows of `changed` with `by`.
 
     Args:
         old: The earlier version; `None` before the creation.
@@ -104,42 +95,16 @@ def changed_rows(old: Outline | None, new: Outline, events: Iterable[Event]) -> 
         events: The history, newest first.
     """
     before = old or new.model_copy(update={"title": "", "sections": [], "insights": [], "metadata": {}})
-    delta = diff(before, new)
-    names = short_ids(before, new)
-    paths = {brief_address(path, names): path for edit in delta if (path := tuple(parts(edit["at"])))}
+    found = placed_rows(diff(before, new), before, new)
     first = old.outline_version if old else 0
-    authors = _authors(paths.values(), _versions(events, first, new.outline_version))
+    authors = _authors((one.edited for one in found), _versions(events, first, new.outline_version))
     places = _places(before, new)
-    rows = brief_edits([_in_lines(edit, before, new) for edit in delta], names)
-    rows.sort(key=lambda row: _rank(paths[row["at"]], places))
-    return [_without_empty(row) | _by(authors.get(paths[row["at"]])) for row in rows]
-
-
-def _without_empty(row: Json) -> Json:
-    """Return the row without empty texts: they stand for absent values."""
-    return {key: value for key, value in row.items() if value != ""}
+    found.sort(key=lambda one: _rank(one.place, places))
+    return [one.row | _by(authors.get(one.edited)) for one in found]
 
 
 def _by(event: Event | None) -> Json:
     return {"by": author_row(event)} if event else {}
-
-
-def _in_lines(edit: Edit, old: Outline, new: Outline) -> Edit:
-    """Return the edit; if it changed a text, reduced to the lines that differ."""
-    path = parts(edit["at"])
-    if len(path) != 3 or path[2] not in SPLICED_TEXTS or ("old" in edit) != ("new" in edit):
-        return edit
-    before, after = changed_lines(_prose(old, path), _prose(new, path))
-    if not before and not after:
-        return edit  # an empty line was added or removed
-    short = excerpts([before, after], VALUE_CHARS)
-    return {"at": edit["at"]} | {side: text for side, text in zip(("old", "new"), short, strict=True) if text}
-
-
-def _prose(outline: Outline, path: Sequence[str]) -> str:
-    kind, item_id, field = path
-    item = outline.get_section(item_id) if kind == "sections" else outline.get_insight(item_id)
-    return str(getattr(item, field))
 
 
 # --- In the order of the report ----------------------------------------------------------

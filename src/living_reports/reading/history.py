@@ -17,14 +17,14 @@ Rules:
 - Case, Unicode form and surrounding space of texts are ignored. Ids and times are not texts.
 
     >>> place = place_of("insights/5f9dabcd/citations", outline, events)
-    >>> last_change(place, events, short_ids(outline))["reason"]
+    >>> last_change(place, events, outline)["reason"]
     'checked against the advisory'
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, time
 from typing import Any, get_args
 
@@ -34,13 +34,24 @@ from living_reports.model.event import ActionType, Actor
 from living_reports.model.fields import DERIVED, ID_FIELDS, ITEMS, LABELS, NOT_WORDS
 from living_reports.model.report import Insight, Outline, Section, folded
 from living_reports.model.selectors import MIN_PREFIX, find_insight, find_section, quoted
-from living_reports.reading.compact import Json, author_row, brief_address, commit_of
+from living_reports.reading.compact import (
+    Json,
+    author_row,
+    brief_address,
+    commit_of,
+    item_name,
+    items_of,
+    short_ids,
+)
 from living_reports.store.base import Event
 
 EventFilter = Callable[[Event], bool]
 
 Place = list[str]
 """The parts of an address."""
+
+_NEAR_EVENTS = 32
+"""The number of deltas that are taken back before a version is read from the store instead."""
 
 _FIELD_PARTS = 3
 """The number of parts in the address of a field of an item; further parts name one of its values."""
@@ -237,23 +248,33 @@ def by_place(place: Place) -> EventFilter:
     return lambda event: next(_touched(event, place), None) is not None
 
 
-def last_change(place: Place, events: Iterable[Event], names: Mapping[str, str]) -> Json:
-    """Return the last change of a place as `{version, ts, actor, client, reason, at}`; empty if none.
+def last_change(place: Place, events: Iterable[Event], outline: Outline | None) -> Json:
+    """Return the last change of a place as `{version, ts, actor, client, reason, item, at}`; empty if none.
 
     `at` is the part of the place that changed, or the place itself if several parts changed.
 
     Args:
         place: The place.
         events: The history, newest first.
-        names: The short ids of the report.
+        outline: The current report, if it can be read.
     """
+    names = short_ids(outline) if outline else {}
     for event in events:
         touched = list(_touched(event, place))
         if touched and event.is_event:
             own = [path for path in touched if DERIVED.isdisjoint(path[-1:])]
             at = own[0] if len(own) == 1 and len(own[0]) > len(place) else place
-            return author_row(event) | {"at": brief_address(at, names)}
+            item = {"item": name} if (name := _name_of(place, event, outline)) else {}
+            return author_row(event) | item | {"at": brief_address(at, names)}
     return {}
+
+
+def _name_of(place: Place, event: Event, outline: Outline | None) -> str:
+    """Return the title or the summary of the item of a place, which may be the one that an event removed."""
+    ids = ids_in(place)
+    removed = (edit.get("old") for path, edit in edits(event) if path == place[:2])
+    items = [*items_of(outline, ids).values(), *removed]
+    return next(filter(None, map(item_name, items)), "") if ids else ""
 
 
 def edits(event: Event) -> Iterator[tuple[Place, Edit]]:
@@ -317,6 +338,57 @@ def _has(value: Any, rest: Place) -> bool:
     if isinstance(value, list):
         return any(rest[0] in (item.values() if isinstance(item, dict) else (item,)) for item in value)
     return False
+
+
+# --- Versions before events --------------------------------------------------------------
+
+
+def outline_before(event: Event, after: Outline) -> Outline | None:
+    """Return the outline before an event; `None` if there is none, or the event does not fit."""
+    try:
+        return None if event.is_whole else apply(after, invert(event.delta))
+    except DeltaError:
+        return None
+
+
+class Rewinder:
+    """Gives the outlines around the events of a walk from the newest event to older ones.
+
+    An outline is computed only if it is asked for, from the one before in the walk if it is near.
+
+    Args:
+        outline_at: Returns the outline of a version, or raises a `ReportError`.
+    """
+
+    def __init__(self, outline_at: Callable[[int], Outline]) -> None:
+        self._outline_at = outline_at
+        self._known: Outline | None = None
+        self._passed: list[Event] = []
+
+    def pass_by(self, event: Event) -> None:
+        """Continue the walk with an event whose outlines are not needed."""
+        if event.makes_version and len(self._passed) <= _NEAR_EVENTS:
+            self._passed.append(event)
+
+    def around(self, event: Event) -> tuple[Outline | None, Outline | None]:
+        """Return the outlines before and after an event; `None` for those that are not known."""
+        if not event.makes_version:
+            return None, None
+        try:
+            after = self._after(event.version)
+        except ReportError:
+            return None, None
+        self._known, self._passed = outline_before(event, after), []
+        return self._known, after
+
+    def _after(self, version: int) -> Outline:
+        known = self._known if len(self._passed) <= _NEAR_EVENTS else None
+        for event in self._passed if known else ():
+            if known is not None:
+                known = outline_before(event, known) if known.outline_version == event.version else None
+        if known is None or known.outline_version != version:
+            return self._outline_at(version)
+        return known
 
 
 # --- Texts -------------------------------------------------------------------------------

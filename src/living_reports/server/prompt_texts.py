@@ -20,6 +20,7 @@ from living_reports.library.requests import AuditReport, CheckReport, DiffReport
 Json = dict[str, Any]
 
 ROWS = 10
+ROWS_CHARS = 7_000
 SHOWN_CHARS = 200
 SECTION_CHARS = 5_000
 LAST_CHANGES = 10
@@ -181,8 +182,10 @@ def _rows(rows: Sequence[Json], tool: str) -> str:
     if not rows:
         return "nothing"
     lines = [_json(row) for row in rows[:ROWS]]
-    if len(rows) > ROWS:
-        lines.append(f"… and {len(rows) - ROWS} more: {tool} shows them.")
+    while len(lines) > 1 and sum(map(len, lines)) > ROWS_CHARS:
+        lines.pop()
+    if len(rows) > len(lines):
+        lines.append(f"… and {len(rows) - len(lines)} more: {tool} shows them.")
     return "\n".join(lines)
 
 
