@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from living_reports.changes import MAX_SECTION_BYTES
+from living_reports.changes import MAX_SECTION_BYTES, parse_changes
 from living_reports.changes.parse import write_markdown
 from living_reports.changes.section_templates import (
     SECTION_TEMPLATES,
     bullets,
+    described,
     heading,
     one_line,
     paragraphs,
@@ -356,3 +357,34 @@ def test_a_web_address_becomes_a_link_to_itself(text: str, address: str) -> None
 )
 def test_nothing_else_becomes_a_link_a_tag_or_an_image(text: str) -> None:
     assert tags(paragraphs(text)) == {"p"}
+
+
+@pytest.mark.parametrize("data", [None, {"metrics": [{"name": "Errors"}]}, {"metric": []}, {"metrics": "x"}])
+def test_data_that_does_not_fit_is_answered_with_the_shape_and_an_example(data: Any) -> None:
+    change = {"op": "add_section", "title": "x", "template": "metrics", "data": data}
+    with pytest.raises(InvalidInputError) as caught:
+        parse_changes([change])
+    shape, example = caught.value.details["shape"], caught.value.details["example"]
+    assert shape["metrics"][0] == {
+        "name": "text",
+        "value": "text or number",
+        "target?": "text or number",
+        "trend?": "text or number",
+        "note?": "text",
+    }
+    assert parse_changes([change | {"data": example}])
+
+
+@pytest.mark.parametrize("name", SECTION_TEMPLATES)
+def test_every_example_has_the_described_shape(name: str) -> None:
+    template = SECTION_TEMPLATES[name]
+    shape = described(template.shape)
+    assert {key.removesuffix("?") for key in shape} >= template.example.keys()
+    assert {key for key in shape if not key.endswith("?")} <= template.example.keys()
+
+
+def test_an_unknown_format_is_answered_with_the_formats() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        parse_changes([{"op": "add_section", "title": "x", "content_format": "md"}])
+    assert caught.value.details["allowed"] == ["markdown", "html", "plain"]
+    assert "markdown, html, plain" in caught.value.message

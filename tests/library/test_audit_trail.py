@@ -50,7 +50,12 @@ def test_a_row_says_who_when_why_and_what(library: Library) -> None:
     assert (row["action_type"], row["reason"]) == ("evolve", "June")
     assert row["action_id"] == answer["action_id"]
     assert [edit["at"].split("/")[0] for edit in row["changed"]] == ["sections"]
-    assert set(library.audit_report(AuditReport(report))) == {"report_id", "version", "events"}
+    assert set(library.audit_report(AuditReport(report))) == {
+        "report_id",
+        "title",
+        "version",
+        "events",
+    }
 
 
 def test_pages_go_from_the_newest_to_the_first_whatever_is_written_meanwhile(library: Library) -> None:

@@ -13,6 +13,7 @@ import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
+from living_reports.changes.section_templates import SECTION_TEMPLATES
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport, TrashReport, UpdateReport
 from living_reports.library.resources import MAX_BYTES
@@ -85,6 +86,8 @@ def test_templates_say_how_addresses_are_made(tmp_path: Path, mode: str) -> None
             templates = (await client.list_resource_templates()).resource_templates
             assert [t.uri_template for t in templates] == [t.uri_template for t in TEMPLATES]
             for template in templates:
+                if not template.uri_template.startswith("report://"):
+                    continue
                 for name in (
                     report_id,
                     report_id.upper(),
@@ -95,6 +98,40 @@ def test_templates_say_how_addresses_are_made(tmp_path: Path, mode: str) -> None
                     address = template.uri_template.replace("{id}", name).replace("{version}", "1")
                     media_type, _, meta = await read(client, address)
                     assert (media_type, meta["report_id"]) == (template.mime_type, report_id)
+
+    run_async(test)
+
+
+@PROTOCOL_MODES
+def test_the_data_of_section_templates_can_be_read(tmp_path: Path, mode: str) -> None:
+    library = Library(tmp_path)
+    report_id = kept(tmp_path)
+
+    async def test() -> None:
+        async with Client(build_server(Settings(tmp_path)), mode=mode) as client:
+            media_type, text, meta = await read(client, "templates://sections")
+            assert (media_type, meta) == ("application/json", {})
+            everything = json.loads(text)
+            assert list(everything) == list(SECTION_TEMPLATES)
+            for name, found in everything.items():
+                assert json.loads((await read(client, f"templates://sections/{name}"))[1]) == found
+                change = {"op": "add_section", "title": name, "template": name, "data": found["example"]}
+                library.update_report(UpdateReport(report_id, [change]), author=ANN)
+            assert everything["metrics"]["data"] == {
+                "intro?": "text",
+                "metrics": [
+                    {
+                        "name": "text",
+                        "value": "text or number",
+                        "target?": "text or number",
+                        "trend?": "text or number",
+                        "note?": "text",
+                    }
+                ],
+            }
+            with pytest.raises(MCPError) as caught:
+                await client.read_resource("templates://sections/fidnings")
+            assert "findings" in caught.value.data["hint"]
 
     run_async(test)
 

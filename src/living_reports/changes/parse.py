@@ -31,7 +31,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal, get_args
 
-from living_reports.changes.section_templates import SECTION_TEMPLATES, Fields, Shape
+from living_reports.changes.section_templates import SECTION_TEMPLATES, Fields, Shape, described
 from living_reports.errors import InvalidInputError, TooLargeError
 from living_reports.model.report import (
     Citation,
@@ -360,14 +360,21 @@ def write_markdown(name: str, data: object, path: str) -> str:
     """Return the Markdown that the section template of this name makes of the data.
 
     Raises:
-        InvalidInputError: The data does not fit the template; `path` says where.
+        InvalidInputError: The data does not fit the template; `path` says where, `shape` and `example`
+            what fits.
         TooLargeError: The result exceeds the limit of a section.
     """
     template = SECTION_TEMPLATES[name]
-    if not isinstance(data, dict) or not data:
-        example = json.dumps(template.example, ensure_ascii=False)
-        raise refuse(path, f"{name} needs data, an object.", hint=f"For example {example}")
-    content = "\n\n".join(template.blocks(_shaped(template.shape, data, path)))
+    try:
+        if not isinstance(data, dict) or not data:
+            example = json.dumps(template.example, ensure_ascii=False)
+            raise refuse(path, f"{name} needs data, an object.", hint=f"For example {example}")
+        parsed = _shaped(template.shape, data, path)
+    except InvalidInputError as error:
+        error.hint += " Fields with ? may be left out."
+        error.details |= {"shape": described(template.shape), "example": template.example}
+        raise
+    content = "\n\n".join(template.blocks(parsed))
     if len(content.encode()) > MAX_SECTION_BYTES:
         raise too_large(path, MAX_SECTION_BYTES, "bytes per section")
     return content

@@ -55,6 +55,18 @@ class SectionTemplate:
     example: Mapping[str, Any]
 
 
+def described(shape: Shape) -> Any:
+    """Return a shape as an example of itself: `{"title": "text", "evidence?": ["text"]}`; `?` is optional."""
+    if isinstance(shape, Fields):
+        names = {name: name if name in shape.required else f"{name}?" for name in shape.shapes}
+        return {names[name]: described(inner) for name, inner in shape.shapes.items()}
+    if isinstance(shape, list):
+        return [described(shape[0])]
+    if isinstance(shape, tuple):
+        return " | ".join(shape)
+    return {"text": "text", "value": "text or number", "flag": "true or false"}[shape]
+
+
 # --- Escaping -----------------------------------------------------------------------------
 
 Align = Literal["left", "right"]

@@ -94,7 +94,7 @@ def _create(library: Library, options: argparse.Namespace) -> Answer:
     stated = _json_input(options) if options.json_input else {}
     sections = [*stated.pop("sections", []), *({"title": title} for title in options.sections)]
     stated |= {name: [*stated.get(name, []), *getattr(options, name)] for name in ("tags", "from_reports")}
-    names = ("title", "template", "reason", "request_id")
+    names = ("title", "template", "reason", "dry_run", "request_id")
     stated |= {name: value for name in names if (value := getattr(options, name))}
     return library.create_report(CreateReport(stated.pop("title", ""), sections, **stated), author())
 

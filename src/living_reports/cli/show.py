@@ -39,9 +39,18 @@ def counted(number: int, noun: str) -> str:
 
 
 def created(terminal: Terminal, answer: Answer) -> None:
-    """Show the answer of `create_report`, with the ids of new items."""
-    terminal.line(terminal.style("Created ", "green") + terminal.style(clean(answer["title"]), "bold"))
-    terminal.fields([("report", answer["report_id"]), ("version", str(answer["version"]))])
+    """Show the answer of `create_report`, with the ids of new items and what was inherited."""
+    title = terminal.style(clean(answer["title"]), "bold")
+    if answer.get("dry_run"):
+        terminal.line(f"{title}: a dry run; nothing was written")
+    else:
+        terminal.line(terminal.style("Created ", "green") + title)
+        terminal.fields([("report", answer["report_id"]), ("version", str(answer["version"]))])
+    if inherited := answer.get("inherited"):
+        sources = ", ".join(one_line(source["title"]) for source in inherited["from"])
+        kinds = [counted(inherited.get(f"{kind}s", 0), kind) for kind in ("section", "insight")]
+        kinds += [f"tags {one_line(', '.join(inherited['tags']))}"] if "tags" in inherited else []
+        terminal.line(f"  from {sources}: {', '.join(kinds)}", "dim")
     _new_items(terminal, answer.get("created", {}))
     warnings(terminal, answer)
 
@@ -56,6 +65,8 @@ def updated(terminal: Terminal, answer: Answer) -> None:
         terminal.line(f"{title} stays at version {answer['version']}: it already is as asked")
     else:
         terminal.line(f"{title} is now at version {answer['version']}: {changes}")
+    if replaced := answer.get("replaced"):
+        terminal.line(f"  replaced in {counted(replaced, 'place')}", "dim")
     if versions := answer.get("rebased_over"):
         terminal.line(f"  merged with {_versions(versions)}", "dim")
     changed(terminal, answer.get("changed", []))

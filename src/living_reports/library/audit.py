@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from living_reports.errors import CorruptReportError
-from living_reports.library.context import Context, find_report, find_unopened
+from living_reports.library.context import Context, find_report, find_unopened, with_name
 from living_reports.library.requests import AuditReport, checked_limit
 from living_reports.model.report import Outline
 from living_reports.reading import cursor as cursors
@@ -66,6 +66,7 @@ def audit_report(context: Context, request: AuditReport, progress: Progress | No
         selector = find_unopened(store, selector)
         verified = store.verify(selector, progress=progress)
     report_id, snapshot = _read_if_possible(context, selector)
+    snapshot = with_name(snapshot, request.report) if snapshot and request.verify else snapshot
     place: list[str] = []
     if request.item:
         place = place_of(request.item, snapshot.outline if snapshot else None, store.events(report_id))
@@ -75,7 +76,9 @@ def audit_report(context: Context, request: AuditReport, progress: Progress | No
     arguments = _cursor_arguments(request)
     before = cursors.decode(request.cursor, arguments)[1] if request.cursor else None
     version = snapshot.version if snapshot else newest_version(store.events(report_id))
-    answer: Json = {"report_id": report_id, "version": version}
+    answer: Json = {"report_id": report_id}
+    answer |= {"title": snapshot.outline.title} if snapshot else {}
+    answer["version"] = version
     answer |= {"verified": verified} if verified is not None else {}
     answer |= {"warnings": list(snapshot.warnings)} if snapshot and snapshot.warnings else {}
     if place and (change := _last_change(store, report_id, place, snapshot)):

@@ -20,6 +20,7 @@ from itertools import islice
 from typing import Any
 
 from living_reports.changes.report_templates import BUILT_IN
+from living_reports.changes.section_templates import SECTION_TEMPLATES
 from living_reports.errors import NotFoundError
 from living_reports.library.context import Context, find_report
 from living_reports.model.report import folded
@@ -38,7 +39,7 @@ def complete(context: Context, kind: str, text: str, report: str = "") -> Row:
 
     Args:
         context: The context.
-        kind: report, section, version or template.
+        kind: report, section, version, template or section_template.
         text: The typed text.
         report: The report of the sections or versions. If none matches, there are no values.
 
@@ -86,9 +87,14 @@ def _templates(store: Store, _: str) -> Iterable[str]:
     return dict.fromkeys((*BUILT_IN, *sorted(store.templates())))
 
 
+def _section_templates(store: Store, _: str) -> Iterable[str]:
+    return SECTION_TEMPLATES
+
+
 _KINDS: dict[str, Callable[[Store, str], Iterable[str]]] = {
     "report": _reports,
     "section": _sections,
     "version": _versions,
     "template": _templates,
+    "section_template": _section_templates,
 }

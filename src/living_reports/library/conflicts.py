@@ -179,6 +179,7 @@ def _choices(offers: Json, clashing: Clashing, version: int) -> str:
 def _weighed(clashing: Clashing) -> str:
     """Return which side is newer by the first time that both state; empty where they do not."""
     sides = (clashing.current, clashing.yours)
+    is_one_of_several = len({item_of(_place(conflict)) for conflict in clashing.conflicts}) > 1
     for conflict in clashing.conflicts[:_CONFLICTS_SHOWN]:
         at = "/".join(parts(_place(conflict))[:2])
         theirs, yours = (_times(_item_at(side, at), _item_at(clashing.base, at)) for side in sides)
@@ -188,8 +189,8 @@ def _weighed(clashing: Clashing) -> str:
                 newer = "theirs" if days[0] > days[1] else "yours"
                 stated = f"{name} {cut(theirs[name], 32)}, yours {cut(yours[name], 32)}"
                 item = _item_at(clashing.yours, at)
-                of = f" for {quoted(_label(item))}" if item and len(clashing.conflicts) > 1 else ""
-                return f" Theirs states {stated}{of}: {newer} is newer."
+                of = f"For {quoted(_label(item))}, theirs" if item and is_one_of_several else "Theirs"
+                return f" {of} states {stated}: {newer} is newer."
     return ""
 
 

@@ -4,6 +4,8 @@ Rules:
 
 - A whole id is used without the catalogue. A title or a prefix is looked up there, and the entry is
   compared with the report itself: reading the report corrects a wrong entry, and the look-up is repeated.
+- A read by a name that a change would refuse, such as a part of the title, says in `warnings` which report
+  it is.
 - `verify` trusts the catalogue instead: opening a report could start a recovery and change its files.
 - A repeated write may name its report by a title that the first call changed. The report is then found
   by the `request_id`, and by the titles that it had before and after that request.
@@ -13,14 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
 
 from living_reports.errors import ReportError, ReportNotFoundError
 from living_reports.library.sources import Sources
-from living_reports.model.report import IndexEntry, as_uuid, folded
-from living_reports.model.selectors import pick_report
+from living_reports.model.report import ID_CHARS, IndexEntry, as_uuid, folded
+from living_reports.model.selectors import is_whole_name, pick_report, quoted
 from living_reports.store import open_store
 from living_reports.store.base import Event, Snapshot, Store, Transaction
 
@@ -72,7 +75,7 @@ class Context:
             snapshot = self.store.read(entry.report_id)  # corrects the entry
             if _agrees(entry, snapshot):
                 break
-        return entry.report_id, snapshot
+        return entry.report_id, snapshot if writing else with_name(snapshot, selector)
 
     @contextmanager
     def edit(self, selector: str, request_id: str = "", *, repair: bool = False) -> Iterator[Transaction]:
@@ -157,6 +160,16 @@ def _agrees(entry: IndexEntry, snapshot: Snapshot) -> bool:
         entry.current_title,
         entry.status,
     )
+
+
+def with_name(snapshot: Snapshot, selector: str) -> Snapshot:
+    """Return the snapshot, with a warning that names the report if the selector is only part of a name."""
+    outline = snapshot.outline
+    if is_whole_name(outline, selector):
+        return snapshot
+    name = f"{quoted(outline.title)} ({outline.report_id[:ID_CHARS]})"
+    warning = f"{quoted(selector)} was taken for {name}; to change it, send the whole title or the id"
+    return replace(snapshot, warnings=(warning, *snapshot.warnings))
 
 
 def _renamed_since(store: Store, selector: str, request_id: str) -> str:

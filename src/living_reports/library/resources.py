@@ -6,6 +6,8 @@
 | `report://<id>/v/<version>` | the page at a version | `text/markdown` |
 | `report://<id>/outline` | `outline.json` | `application/json` |
 | `report://<id>/audit` | `audit.jsonl` | `application/jsonl` |
+| `templates://sections` | the data of each section template: its shape and an example | `application/json` |
+| `templates://sections/<name>` | the same of one template | `application/json` |
 
 Rules:
 
@@ -21,11 +23,13 @@ Rules:
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import unquote
 
+from living_reports.changes.section_templates import SECTION_TEMPLATES, described
 from living_reports.errors import ReportNotFoundError, TooLargeError
 from living_reports.library.context import Context
 from living_reports.library.requests import ListReports
@@ -50,6 +54,8 @@ _ADDRESS = re.compile(
     r"(?i:report)://(?P<report>[^/?#]+)(?:/(?:(?P<part>outline|audit)|v/(?P<version>[1-9][0-9]{0,8})))?"
 )
 
+_SECTION_TEMPLATES = re.compile(r"templates://sections(?:/(?P<name>[a-z_]{1,100}))?")
+
 Part = Literal["page", "outline", "audit"]
 Json = dict[str, Any]
 
@@ -65,7 +71,7 @@ class Address:
 
 @dataclass(frozen=True)
 class Resource:
-    """The content at an address."""
+    """The content at an address; without id and version if it is not that of a report."""
 
     report_id: str
     version: int
@@ -84,7 +90,8 @@ def parse_address(text: str) -> Address:
     if found is None:
         raise ReportNotFoundError(
             f"There is nothing at {quoted(text)}.",
-            hint="report://<id>, report://<id>/outline, report://<id>/audit and report://<id>/v/<version>.",
+            hint="report://<id>, report://<id>/outline, report://<id>/audit, report://<id>/v/<version> and "
+            "templates://sections.",
         )
     part: Any = found["part"] or "page"
     return Address(unquote(found["report"]), part, int(found["version"] or 0))
@@ -112,6 +119,8 @@ def read_resource(context: Context, text: str) -> Resource:
         TooLargeError: It is over `MAX_BYTES`.
         CorruptReportError, LockTimeoutError: It cannot be read.
     """
+    if found := _SECTION_TEMPLATES.fullmatch(text):
+        return _section_templates(found["name"] or "")
     address = parse_address(text)
     report_id, snapshot = context.read(address.report)
     version = address.version or snapshot.version
@@ -123,6 +132,24 @@ def read_resource(context: Context, text: str) -> Resource:
             limit=MAX_BYTES,
         )
     return Resource(report_id, version, media_type, data, snapshot.warnings)
+
+
+def _section_templates(name: str) -> Resource:
+    """Return the shape and the example of the data of one section template, or of all.
+
+    Raises:
+        ReportNotFoundError: There is no such template.
+    """
+    if name and name not in SECTION_TEMPLATES:
+        raise ReportNotFoundError(
+            f"There is no section template {quoted(name)}.", hint=f"There are {', '.join(SECTION_TEMPLATES)}."
+        )
+    rows = {
+        one: {"data": described(template.shape), "example": template.example}
+        for one, template in SECTION_TEMPLATES.items()
+    }
+    text = json.dumps(rows[name] if name else rows, ensure_ascii=False, indent=2)
+    return Resource("", 0, JSON, f"{text}\n".encode())
 
 
 def _content(context: Context, snapshot: Snapshot, part: Part, version: int) -> tuple[str, bytes]:

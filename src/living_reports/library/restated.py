@@ -22,6 +22,7 @@ from living_reports.model.fields import DAYS, PROSE
 from living_reports.model.report import Citation, Insight, Outline, Section
 from living_reports.model.selectors import find_insight, find_section
 from living_reports.model.splices import same
+from living_reports.reading.compact import short_ids
 
 _ADDING = ("add_section", "move_section", "remove_section", "add_insight", "move_insight", "remove_insight")
 """The ops that add, move or remove items; all others edit what is there."""
@@ -130,14 +131,15 @@ def _edits(now: Outline, then: Outline) -> Iterator[Json]:
     if now.title != then.title:
         yield {"op": "set_title", "title": then.title}
     yield from _metadata_edits(now, then)
+    names = short_ids(now)
     sections = {section.section_id: section for section in then.sections}
     for section in now.sections:
         if section.section_id in sections:
-            yield from _section_edits(section, sections[section.section_id])
+            yield from _section_edits(section, sections[section.section_id], names[section.section_id])
     insights = {insight.insight_id: insight for insight in then.insights}
     for insight in now.insights:
         if insight.insight_id in insights:
-            yield from _insight_edits(insight, insights[insight.insight_id])
+            yield from _insight_edits(insight, insights[insight.insight_id], names[insight.insight_id])
 
 
 def _metadata_edits(now: Outline, then: Outline) -> Iterator[Json]:
@@ -155,19 +157,19 @@ def _metadata_edits(now: Outline, then: Outline) -> Iterator[Json]:
         yield {"op": "add_tags", "tags": new}
 
 
-def _section_edits(now: Section, then: Section) -> Iterator[Json]:
+def _section_edits(now: Section, then: Section, section: str) -> Iterator[Json]:
     whole: Json = {}
     for name in ("title", *PROSE, "content_format"):
         old, new = getattr(now, name) or "", getattr(then, name) or ""
-        lines = _line_edits(now.section_id, old, new) if name == "content" and old != new else []
+        lines = _line_edits(section, old, new) if name == "content" and old != new else []
         yield from lines
         if old != new and not lines:
             whole |= {name: new} if new else {"clear": [*whole.get("clear", ()), name]}
     if whole:
-        yield {"op": "edit_section", "section": now.section_id} | whole
+        yield {"op": "edit_section", "section": section} | whole
 
 
-def _line_edits(section_id: str, old: str, new: str) -> list[Json]:
+def _line_edits(section: str, old: str, new: str) -> list[Json]:
     """Return edits of the differing lines; none where they are many, or cannot be found by their words."""
     edits: list[Json] = []
     lines, done = old.split("\n"), 0
@@ -177,12 +179,12 @@ def _line_edits(section_id: str, old: str, new: str) -> list[Json]:
         find, replace = "\n".join(lines[first:last]), "\n".join([*lines[first:start], *inserted])
         if len(edits) == _MOST_LINE_EDITS or not find.strip() or not replace or old.count(find) != 1:
             return []
-        edits.append({"op": "edit_text", "section": section_id, "find": find, "replace": replace})
+        edits.append({"op": "edit_text", "section": section, "find": find, "replace": replace})
         done = last
     return edits
 
 
-def _insight_edits(now: Insight, then: Insight) -> Iterator[Json]:
+def _insight_edits(now: Insight, then: Insight, short_id: str) -> Iterator[Json]:
     whole: Json = {
         name: getattr(then, name)
         for name in ("summary", "importance", "status")
@@ -194,13 +196,13 @@ def _insight_edits(now: Insight, then: Insight) -> Iterator[Json]:
     more = then.citations[len(now.citations) :]
     if now.citations + more == then.citations:
         for citation in more:
-            yield {"op": "add_citation", "insight": now.insight_id, "citation": _stated(citation)}
+            yield {"op": "add_citation", "insight": short_id, "citation": _stated(citation)}
     elif then.citations:
         whole["citations"] = [_stated(citation) for citation in then.citations]
     else:
         clear.append("citations")
     if whole or clear:
-        yield {"op": "edit_insight", "insight": now.insight_id} | whole | ({"clear": clear} if clear else {})
+        yield {"op": "edit_insight", "insight": short_id} | whole | ({"clear": clear} if clear else {})
 
 
 def _stated(citation: Citation) -> Json:

@@ -134,6 +134,12 @@ def name_line(text: str) -> str:
     return " ".join(shown.split())[:MAX_NAME_CHARS].rstrip()
 
 
+def is_whole_name(outline: Outline, selector: str) -> bool:
+    """Return whether a selector is exact enough to change the report that it found."""
+    begins = _begins_with(selector, MIN_REPORT_PREFIX_TO_WRITE)
+    return begins(outline.report_id) or folded(selector) == folded(outline.title)
+
+
 def _begins_with(selector: str, least: int = MIN_PREFIX) -> Callable[[str], bool]:
     """Return a test whether an id begins with the selector; false if that is too short or not hex."""
     plain = selector.strip().replace("-", "").lower()

@@ -33,6 +33,7 @@ KINDS = {
     "since": "version",
     "expected_version": "version",
     "template": "template",
+    "section_template": "section_template",
 }
 """The kind of value that each argument of prompts and templates takes."""
 

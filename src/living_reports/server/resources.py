@@ -59,6 +59,14 @@ TEMPLATES = (
         mime_type="application/jsonl",
         annotations=types.Annotations(audience=["user"], priority=PRIORITY_OF_LOGS),
     ),
+    types.ResourceTemplate(
+        uri_template="templates://sections/{section_template}",
+        name="section_template",
+        title="A section template",
+        description="The shape of its data, with an example. Without a name: of all section templates.",
+        mime_type="application/json",
+        annotations=types.Annotations(audience=["assistant"], priority=PRIORITY),
+    ),
 )
 
 
@@ -111,7 +119,7 @@ async def read_resource(
 
 
 def _contents(address: str, found: Resource) -> types.TextResourceContents | types.BlobResourceContents:
-    meta: dict[str, Any] = {"report_id": found.report_id, "version": found.version}
+    meta: dict[str, Any] = {"report_id": found.report_id, "version": found.version} if found.report_id else {}
     meta |= {"warnings": list(found.warnings)} if found.warnings else {}
     try:
         text = found.data.decode()

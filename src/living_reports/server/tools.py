@@ -156,7 +156,8 @@ CHANGE: Schema = {
 
 # --- Parameters and answers that several tools share -------------------------------------
 
-REPORT = _string("id or title")
+REPORT = _string("id or title; a unique beginning suffices")
+CHANGED_REPORT = _string("id (8 characters suffice) or whole title")
 
 WRITTEN: dict[str, Schema] = {
     "report_id": STRING,
@@ -218,9 +219,11 @@ edit_insight insight summary? importance? status? citations? as_of? review_by? c
 move_insight insight section? position?
 remove_insight insight
 add_citation|remove_citation insight citation
-section: id or title; insight: id. Its status: active, archived (outdated), killed (wrong).
+section: id or title; insight: id; 8 characters of an id suffice. Insight status: \
+active, archived (outdated), killed (wrong).
 template (findings, metrics, bullet_list, executive_summary, action_items, methodology) \
-writes content from data.
+writes content from data; shapes: resource templates://sections. content_format html: for what Markdown \
+cannot lay out; pages drop svg, scripts, styles.
 ref names a new item for later changes; clear: fields to empty.
 What others changed since expected_version is merged; a version_conflict names what both changed.
 Example: {"report":"Health","expected_version":4,"changes":[\
@@ -228,7 +231,7 @@ Example: {"report":"Health","expected_version":4,"changes":[\
 {"op":"add_insight","section":"Errors","summary":"Errors rose","importance":8,"citations":[{"url":"https://…"}]}]}""",
     "inputSchema": _input(
         ("report", "changes"),
-        report=REPORT,
+        report=CHANGED_REPORT,
         changes={"type": "array", "items": CHANGE},
         reason=_string("why"),
         expected_version=_integer("the version you read"),
@@ -258,8 +261,8 @@ GET_REPORT: Tool = {
         report=REPORT,
         view=_one_of("summary", "sections", "insights", "full", "markdown"),
         version=INTEGER,
-        sections=_strings("ids or titles"),
-        insights=STRINGS,
+        sections=_strings("titles or ids; a beginning of an id suffices"),
+        insights=_strings("ids or unique words"),
         find=STRING,
         min_importance=INTEGER,
         status=_one_of("active", "archived", "killed", "all"),
@@ -317,7 +320,7 @@ REVERT_REPORT: Tool = {
     ),
     "inputSchema": _input(
         ("report",),
-        report=REPORT,
+        report=CHANGED_REPORT,
         to_version=INTEGER,
         undo=_string("version, range 14-17 or action_id"),
         item=STRING,
@@ -350,6 +353,7 @@ AUDIT_REPORT: Tool = {
     ),
     "outputSchema": _output(
         report_id=STRING,
+        title=STRING,
         version=INTEGER,
         events=ARRAY,
         last_change=OBJECT,
