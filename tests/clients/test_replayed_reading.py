@@ -104,3 +104,20 @@ async def test_a_check_says_what_it_did_not_look_at(tmp_path: Path) -> None:
 
 
 # --- History ------------------------------------------------------------------------------
+
+
+@replay
+async def test_an_event_of_many_changes_says_how_to_see_the_rest(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        await create_churn(ann)
+        changes = [{"op": "add_section", "title": f"Part {n}", "content": f"Text {n}."} for n in range(40)]
+        await ann("update_report", report="Churn", changes=changes)
+        answer = await ann("audit_report", report="Churn")
+        event = answer["events"][0]
+        assert event["version"] == 2
+        assert 0 < len(event["changed"]) == 40 - event["changed_more"]
+        [warning] = answer["warnings"]
+        assert "changed_more" in warning
+        assert "diff_report" in warning
+        changed = (await ann("diff_report", report="Churn", to_version=event["version"]))["changed"]
+        assert {row["item"] for row in changed} >= {"Part 0", "Part 39"}

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from support.mcp_client import PROTOCOL_MODES
-from support.scripted import agent, create_churn, edit_text, replay
+from support.scripted import CHURN, agent, create_churn, edit_insight, edit_text, insight_of, replay
 
 # --- Others write at the same time --------------------------------------------------------
 
@@ -61,6 +61,51 @@ async def test_retry_with_is_as_dry_as_the_call_and_keep_both_is_ready_to_send(
 
 
 # --- The answer to a write ----------------------------------------------------------------
+
+
+@PROTOCOL_MODES
+@replay
+async def test_changed_shows_whole_values_and_where_they_stand(tmp_path: Path, mode: str) -> None:
+    async with agent(tmp_path, mode=mode) as ann:
+        insight = insight_of(await create_churn(ann))
+        changes = [
+            edit_text("Findings", "4 percent", "6 percent"),
+            edit_text("Findings", "workspaces.", "workspaces\n\n- and accounts.\n- and keys."),
+            {"op": "remove_tags", "tags": ["sales"]},
+            {"op": "add_tags", "tags": ["revenue"]},
+            edit_insight(insight, importance=9),
+        ]
+        rows = (await ann("update_report", report="Churn", changes=changes))["changed"]
+
+        content = [row for row in rows if row["at"].endswith("/content")]
+        assert {row["item"] for row in content} == {"Findings"}
+        texts = " ".join(f"{row['old']} {row['new']}" for row in content)
+        assert "Sales rose by" in texts  # the sentence, not the fragment "4" → "6"
+        assert "and accounts." in texts
+        assert "Customers use workspaces" in texts
+        [tags] = [row for row in rows if row["at"].endswith("tags")]
+        assert (tags["added"], tags["removed"]) == (["revenue"], ["sales"])
+        assert "old" not in tags
+        [rank] = [row for row in rows if row["at"].endswith("importance")]
+        assert (rank["item"], rank["old"], rank["new"]) == (CHURN, 7, 9)
+
+
+@replay
+async def test_a_phrase_is_replaced_everywhere_in_one_call(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        sections = [
+            {"title": "Plan", "content": "Workspaces first. Then Workspaces again.", "notes": "Workspaces?"},
+            {"title": "Risk", "insights": [{"summary": "Workspaces are slow", "importance": 5}]},
+        ]
+        await ann("create_report", title="Rename", sections=sections)
+        change = {"op": "edit_text", "find": "Workspaces", "replace": "Accounts", "all": True}
+        answer = await ann("update_report", report="Rename", changes=[change])
+        assert answer["replaced"] == 4
+        assert {row["item"] for row in answer["changed"]} >= {"Plan"}
+        shown = " ".join(str(row) for row in answer["changed"])
+        assert "Accounts are slow" in shown
+        found = await ann("list_reports", query="Workspaces")
+        assert found["reports"] == []
 
 
 # --- Create ------------------------------------------------------------------------------
