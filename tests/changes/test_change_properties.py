@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from living_reports.changes.parse import OPS
 from living_reports.errors import AmbiguousSelectorError, InvalidInputError, ItemNotFoundError, ReportError
 from living_reports.model.report import Outline, normalised, outline_bytes, parse_outline
 from support.small_outline import Fields, apply, counting_ids
@@ -23,7 +24,12 @@ NEW_INSIGHT = {
     "as_of": DAYS,
     "review_by": DAYS,
 }
-PROSE = {"content": WORDS, "notes": WORDS, "content_format": st.sampled_from(["html", "plain", ""])}
+PROSE = {
+    "content": WORDS,
+    "notes": WORDS,
+    "content_format": st.sampled_from(["html", "plain", ""]),
+    "citations": st.lists(CITED, max_size=2),
+}
 ENDS = st.sampled_from(["first", "last"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | LABELS,
@@ -57,7 +63,9 @@ def plausible(outline: Outline) -> st.SearchStrategy[Fields]:
         one = {"section": ids}
         ops += [
             fields("edit_section", one, {**PROSE, "title": LABELS}),
-            fields("edit_section", one, {"clear": st.lists(st.sampled_from(["content", "notes"]))}),
+            fields("edit_section", one, {"clear": st.lists(st.sampled_from(OPS["edit_section"].clearable))}),
+            fields("add_citation", {**one, "citation": CITED}),
+            fields("remove_citation", {**one, "citation": CITED}),
             fields("edit_text", {**one, "find": LABELS, "replace": WORDS, "all": st.booleans()}),
             fields("append_text", {**one, "text": LABELS}),
             fields("move_section", {**one, "position": spot}),

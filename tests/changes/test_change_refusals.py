@@ -84,7 +84,7 @@ REFUSED: list[tuple[Any, str, Fields]] = [
     (
         {"op": "edit_section", "section": S1, "clear": ["note"]},
         ".clear[0]",
-        {"allowed": ["notes", "content"], "did_you_mean": "notes"},
+        {"allowed": ["notes", "content", "citations"], "did_you_mean": "notes"},
     ),
     ({"op": "edit_section", "section": S1, "notes": "x", "clear": ["notes"]}, ".clear[0]", {}),
     ({"op": "edit_text", "section": S1, "find": "one"}, ".replace", {}),
@@ -117,6 +117,8 @@ REFUSED: list[tuple[Any, str, Fields]] = [
     (EDIT | {"citations": {"url": "x"}}, ".citations", {}),
     (EDIT | {"citations": [{}]}, ".citations[0]", {}),
     (CITE, ".citation", {}),
+    ({"op": "add_citation", "citation": {"url": "x"}}, ".insight", {}),
+    (CITE | {"section": "Risks", "citation": {"url": "x"}}, ".insight", {}),
     (CITE | {"citation": {}}, ".citation", {}),
     (CITE | {"citation": {"url": ""}}, ".citation", {}),
     (CITE | {"citation": {"urll": "x"}}, ".citation.urll", {"did_you_mean": "url"}),

@@ -155,6 +155,16 @@ EFFECTS: list[tuple[Fields, Callable[[Outcome], object], object]] = [
         [Citation(source="api", endpoint="/v1")],
     ),
     (
+        {"op": "add_citation", "section": S3, "citation": {"endpoint": "/v1"}},
+        lambda o: section_of(o, S3).citations,
+        [Citation(source="api", endpoint="/v1")],
+    ),
+    (
+        {"op": "edit_section", "section": S2, "citations": [{"url": "u"}, {"url": "u"}]},
+        lambda o: section_of(o, S2).citations,
+        [Citation(source="url", url="u")],
+    ),
+    (
         {"op": "remove_citation", "insight": I1, "citation": {"page": "3"}},
         lambda o: [c.source for c in insight_of(o).citations],
         ["url"],
@@ -234,7 +244,7 @@ def test_an_edit_without_fields_is_named_in_a_warning() -> None:
     outcome = apply({"op": "edit_section", "section": S1, "content": ""}, {"op": "set_title", "title": "T"})
     assert outcome.applied == 1
     assert outcome.warnings == [
-        "changes[0] has no field to change; to empty a field, name it in clear (notes, content)."
+        "changes[0] has no field to change; to empty a field, name it in clear (notes, content, citations)."
     ]
 
 

@@ -16,8 +16,8 @@ from living_reports.errors import (
     NoSuchVersionError,
     ReportNotFoundError,
 )
-from living_reports.model.report import outline_bytes
-from living_reports.store.base import Note, Store
+from living_reports.model.report import Citation, outline_bytes
+from living_reports.store.base import Note, SearchQuery, Store
 from support.backends import Backend
 from support.contract_reports import (
     ANN,
@@ -144,6 +144,32 @@ def test_a_value_of_long_ago_is_found_whatever_is_derived(backend: Backend, stor
         assert last_writes(another, {*wanted}) == by_walk(store, {*wanted}) != wanted
         long_history(another, is_new=False)
         retitle(backend.open(), f"Title {number}")
+
+
+def test_citations_of_a_section_are_kept_in_every_version_and_spliced(backend: Backend, store: Store) -> None:
+    cited = [Citation(source="url", url=f"https://example.org/{name}") for name in ("one", "two")]
+    create(store)
+    for number in (1, 2):
+        with store.edit(REPORT) as transaction:
+            old = transaction.snapshot.outline
+            [section] = old.sections
+            new = old.model_copy(update={"sections": [section.with_citations(cited[:number])]})
+            transaction.put(new, Note("evolve", ANN))
+    snapshot = backend.open().read(REPORT)
+    for version, expected in ((1, []), (2, cited[:1]), (3, cited)):
+        [section] = backend.open().outline_at(REPORT, version, snapshot).sections
+        assert section.citations == expected
+    at = f"sections/{SECTION}/metadata/citations"
+    first, second = (
+        next(edit for edit in event["payload"]["delta"] if edit["at"] == at)
+        for event in backend.events(REPORT)[1:]
+    )
+    assert first == {"at": at, "new": [{"source": "url", "url": "https://example.org/one"}]}
+    assert second == {"at": at, "splices": [[1, [], [{"source": "url", "url": "https://example.org/two"}]]]}
+    assert backend.open().verify(REPORT)["ok"]
+    for text, count in (("example.org/two", 1), ("example.org/three", 0)):
+        found = backend.open().search(SearchQuery(cites=text)).rows
+        assert [set(match) >= {"section_id"} for row in found for match in row.matches] == [True] * count
 
 
 def test_ids_that_are_no_uuids_are_refused(backend: Backend, store: Store) -> None:

@@ -111,7 +111,7 @@ def test_every_field_has_a_rule(holder: str) -> None:
 def test_every_kind_of_rule_is_used_and_decides_how_a_field_changes() -> None:
     used = {field.kind for table in RULES.values() for field in table.values()}
     assert used == set(Kind)
-    in_deltas = {("metadata", "tags")} | {
+    in_deltas = {("metadata", "tags"), ("sections/metadata", "citations")} | {
         (holder, name)
         for holder in fields.ITEMS
         for name, field in RULES[holder].items()

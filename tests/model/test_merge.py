@@ -195,6 +195,24 @@ def test_tags_merge_as_a_set() -> None:
     assert clean(tagged("q3"), report(metadata={"status": "active"})).metadata == {"status": "active"}
 
 
+def test_citations_of_a_section_merge_as_a_set() -> None:
+    first, one, other = (Citation(source="url", url=f"https://example.org/{n}") for n in range(3))
+    base = section(A, metadata={"owner": "ann"})
+    cited = section(A, base, metadata=base.get_section(A).with_citations([first]).metadata)
+    for start, left in ((base, []), (cited, [first])):
+        ours, theirs = (
+            section(A, start, metadata=start.get_section(A).with_citations([*left, each]).metadata)
+            for each in (one, other)
+        )
+        merged = three_way(start, ours, theirs)
+        assert merged.conflicts == []
+        assert merged.outline.get_section(A).citations == [*left, one, other]
+        assert merged.outline.get_section(A).metadata["owner"] == "ann"
+    gone = section(A, cited, metadata={"owner": "ann"})
+    added = section(A, cited, metadata=cited.get_section(A).with_citations([first, one]).metadata)
+    assert three_way(cited, gone, added).outline.get_section(A).citations == [one]
+
+
 def test_citations_merge_as_a_set_and_the_queries_follow() -> None:
     base = fresh(insight(X, citations=[Citation(source="query", execution_id="q1")]))
     assert [query.execution_id for query in base.get_insight(X).supporting_queries] == ["q1"]

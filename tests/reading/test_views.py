@@ -76,6 +76,13 @@ def ids(rows: list[dict[str, Any]]) -> list[int]:
     return [int((row.get("insight_id") or row["section_id"])[:8], 16) for row in rows]
 
 
+def test_a_section_shows_its_citations_and_is_found_by_them() -> None:
+    cited = [{"source": "url", "url": "https://example.org/table"}]
+    report = outline([section(0x10, metadata={"citations": cited}), section(0x11)], [])
+    assert [row.get("citations") for row in view(report, view="sections")["sections"]] == [cited, None]
+    assert ids(view(report, find="ORG/Table")["sections"]) == [0x10]
+
+
 # --- The views ---------------------------------------------------------------------------
 
 

@@ -230,6 +230,17 @@ def test_citations_are_numbered_listed_and_linked_both_ways() -> None:
     assert len(found.all("a", href=CITED["url"], rel="noopener noreferrer")) == 2
 
 
+def test_sources_of_a_section_are_numbered_with_those_of_its_insights() -> None:
+    cited = {"content": "Text.", "insight_ids": [uid(1)], "metadata": {"citations": [CITED, QUERY]}}
+    found = page(outline(cited, insights=INSIGHTS[:1]))
+    assert not found.unbalanced
+    [line] = [text for text in found.texts("p", class_="facts") if text.startswith("Sources")]
+    assert line == "Sources 12"
+    marks = [e["id"] for e in found.all("a", role="doc-noteref")]
+    assert marks == ["cite.1.1", "cite.2.1", "cite.2.2"]
+    assert [e["href"] for e in found.all("a", role="doc-backlink")] == [f"#{mark}" for mark in marks]
+
+
 def test_the_footer_identifies_the_version() -> None:
     assert page(REPORT).texts("dd") == [
         uid(0xFFFF),

@@ -75,6 +75,15 @@ def test_the_whole_page() -> None:
     assert markdown(report, TODAY) == markdown(report, TODAY)
 
 
+def test_sources_of_a_section_stand_below_its_content_and_are_numbered_first() -> None:
+    cited = {"citations": [QUERY, PAGE, QUERY]}
+    section = {"title": "Builds", "content": "| a |\n| --- |", "notes": "Soon.", "metadata": cited}
+    report = outline([section | {"insight_ids": [uid(1)]}], [insight(1, 5, citations=[PAGE])])
+    page = markdown(report, TODAY)
+    assert "| --- |\n\nSources: [1][2]\n\n> Soon.\n\n1. **[5/10]** Finding 1. [2]" in page
+    assert "\n1. `01b2` (query, snowflake)\n2. CI dashboard" in page
+
+
 def test_other_insights_are_shown_on_request_with_their_status() -> None:
     report = outline([{"insight_ids": [uid(1), uid(2)]}], [insight(1, 5), insight(2, 9, status="killed")])
     assert "1. **[9/10]** Finding 2. *(killed)*\n2. **[5/10]** Finding 1." in markdown(

@@ -37,9 +37,7 @@ class Agent:
 
 
 @asynccontextmanager
-async def agent(
-    root: Path, name: str = "ann", *, mode: str = "auto", user: str = ""
-) -> AsyncIterator[Agent]:
+async def agent(root: Path, name: str = "ann", *, mode: str = "auto", user: str = "") -> AsyncIterator[Agent]:
     """Start a server for a user, by default the login, and connect a client with this name to it."""
     variables = {"LIVING_REPORTS_USER": user} if user else {}
     async with connect(root, mode=mode, name=name, on_message=None, **variables) as client:

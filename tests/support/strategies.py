@@ -55,6 +55,8 @@ CITATIONS = st.fixed_dictionaries(
         "accessed_at": TIMES,
     },
 )
+SECTION_CITATIONS = st.lists(CITATIONS | VALUES, max_size=3) | VALUES
+"""What may stand at the place of a section's citations: other programs may store anything there."""
 QUERIES = st.fixed_dictionaries({}, optional={"execution_id": st.just("e1"), "schema": TITLES})
 
 KEYS_OF_OTHERS = st.sampled_from(["x_owner", "", "/", "~", "a/b", "tags", "content"])
@@ -70,7 +72,7 @@ def sections() -> st.SearchStrategy[Data]:
             "content_format": st.sampled_from(["markdown", "html", "plain"]),
             "created_at": TIMES,
             "updated_at": TIMES,
-            "metadata": METADATA,
+            "metadata": METADATA | st.fixed_dictionaries({"citations": SECTION_CITATIONS}),
         },
     )
 
@@ -213,6 +215,10 @@ def edit_insight(draw: Draw, data: Data) -> None:
 
 
 def edit_citations(draw: Draw, data: Data) -> None:
+    if data["sections"]:
+        metadata = draw(st.sampled_from(data["sections"])).setdefault("metadata", {})
+        if isinstance(cited := metadata.get("citations", []), list):
+            metadata["citations"] = [*cited[1:], *draw(st.lists(CITATIONS, max_size=2))]
     if data["insights"]:
         insight = draw(st.sampled_from(data["insights"]))
         insight["citations"] = [*insight.get("citations", [])[1:], *draw(st.lists(CITATIONS, max_size=2))]

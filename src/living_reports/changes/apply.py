@@ -231,6 +231,7 @@ def _add_section(run: _Run, change: Change) -> Outline:
         updated_at=run.now,
         **_plain_fields(Section, asked),
     )
+    section = _cited(section, _complete(asked.get("citations", ())))
     _require_fits(section, 0, change)
     sections = _placed_section(run, change, [*run.outline.sections, section], section)
     run.new_sections[section.section_id] = asked.get("ref", "")
@@ -242,6 +243,7 @@ def _add_section(run: _Run, change: Change) -> Outline:
 def _edit_section(run: _Run, change: Change) -> Outline:
     section = _section_of(run, change)
     new = _updated(section, _plain_fields(Section, change.fields, change.clear))
+    new = _recited(new, change)
     _require_fits(new, _prose_bytes(section), change)
     return _replaced_item(run.outline, section, new)
 
@@ -434,9 +436,7 @@ def _edit_insight(run: _Run, change: Change) -> Outline:
     dates = {name: settled(asked[name], run.now) for name in DAYS if name in asked}
     kept = {name: value for name, value in new.metadata.items() if name not in change.clear}
     new = _updated(new, {"metadata": kept | dates})
-    if "citations" in asked or "citations" in change.clear:
-        new = _cited(new, _complete(asked.get("citations", ())))
-    return _replaced_item(run.outline, insight, new)
+    return _replaced_item(run.outline, insight, _recited(new, change))
 
 
 def _move_insight(run: _Run, change: Change) -> Outline:
@@ -463,35 +463,6 @@ def _remove_insight(run: _Run, change: Change) -> Outline:
     return outline.model_copy(update={"insights": insights})
 
 
-def _add_citation(run: _Run, change: Change) -> Outline:
-    insight = _insight_of(run, change)
-    new = complete_citation(change.fields["citation"])
-    cited = insight if new in insight.citations else insight.with_citations([*insight.citations, new])
-    return _replaced_item(run.outline, insight, cited)
-
-
-def _remove_citation(run: _Run, change: Change) -> Outline:
-    insight, asked = _insight_of(run, change), change.fields["citation"]
-    matches = [c for c in insight.citations if all(getattr(c, n) == v for n, v in asked.items())]
-    path = change.at("citation")
-    if not matches:
-        raise ItemNotFoundError(
-            f"{path}: no citation of this insight has these fields.",
-            hint="Give fields exactly as get_report shows them; near lists the citations.",
-            path=path,
-            near=_citation_rows(insight.citations),
-        )
-    if any(match != matches[0] for match in matches):
-        raise AmbiguousSelectorError(
-            f"{path}: {len(matches)} citations of this insight have these fields.",
-            hint="Give more fields, so that only one citation matches.",
-            path=path,
-            candidates=_citation_rows(matches),
-        )
-    rest = [citation for citation in insight.citations if citation is not matches[0]]
-    return _replaced_item(run.outline, insight, insight.with_citations(rest))
-
-
 def _insight_of(run: _Run, change: Change) -> Insight:
     return run.insight(change.fields["insight"], change.at("insight"))
 
@@ -513,6 +484,60 @@ def _placed_insight(run: _Run, change: Change, ids: list[str], insight: Insight)
     return _placed(ids, insight.insight_id, change, lambda s, path: run.insight(s, path).insight_id)
 
 
+# --- Citations ----------------------------------------------------------------------------
+
+
+def _add_citation(run: _Run, change: Change) -> Outline:
+    new = complete_citation(change.fields["citation"])
+    return _with_citations(run, change, lambda cited: cited if new in cited else [*cited, new])
+
+
+def _remove_citation(run: _Run, change: Change) -> Outline:
+    return _with_citations(run, change, lambda cited: _without(cited, change))
+
+
+def _with_citations(run: _Run, change: Change, after: Callable[[list[Citation]], list[Citation]]) -> Outline:
+    """Return the outline with other citations of the section or the insight that the change names."""
+    if "section" in change.fields:
+        section = _section_of(run, change)
+        return _replaced_item(run.outline, section, _cited(section, after(section.citations)))
+    insight = _insight_of(run, change)
+    return _replaced_item(run.outline, insight, _cited(insight, after(insight.citations)))
+
+
+def _without(citations: list[Citation], change: Change) -> list[Citation]:
+    """Return the citations without the one that has the fields of the change."""
+    asked, path = change.fields["citation"], change.at("citation")
+    matches = [c for c in citations if all(getattr(c, n) == v for n, v in asked.items())]
+    holder = "section" if "section" in change.fields else "insight"
+    if not matches:
+        raise ItemNotFoundError(
+            f"{path}: no citation of this {holder} has these fields.",
+            hint="Give fields exactly as get_report shows them; near lists the citations.",
+            path=path,
+            near=_citation_rows(citations),
+        )
+    if any(match != matches[0] for match in matches):
+        raise AmbiguousSelectorError(
+            f"{path}: {len(matches)} citations of this {holder} have these fields.",
+            hint="Give more fields, so that only one citation matches.",
+            path=path,
+            candidates=_citation_rows(matches),
+        )
+    return [citation for citation in citations if citation is not matches[0]]
+
+
+def _recited(item: Item, change: Change) -> Item:
+    """Return the item with the citations that the change states or clears, if it does either."""
+    if "citations" not in change.fields and "citations" not in change.clear:
+        return item
+    return _cited(item, _complete(change.fields.get("citations", ())))
+
+
+def _cited(item: Item, citations: list[Citation]) -> Item:
+    return item if citations == item.citations else item.with_citations(citations)
+
+
 def _complete(given: Iterable[dict[str, str]]) -> list[Citation]:
     """Return the complete citations without duplicates."""
     found: list[Citation] = []
@@ -521,10 +546,6 @@ def _complete(given: Iterable[dict[str, str]]) -> list[Citation]:
         if citation not in found:
             found.append(citation)
     return found
-
-
-def _cited(insight: Insight, citations: list[Citation]) -> Insight:
-    return insight if citations == insight.citations else insight.with_citations(citations)
 
 
 def _citation_rows(citations: list[Citation]) -> list[dict[str, Any]]:

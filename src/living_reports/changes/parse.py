@@ -454,12 +454,14 @@ class OpSpec:
         required: The fields that have to be present.
         clearable: The fields that `clear` can name.
         blanks: Empty values that count as present in this op.
+        either: The fields of which exactly one has to be present.
     """
 
     fields: Mapping[str, Parser]
     required: tuple[str, ...] = ()
     clearable: tuple[str, ...] = ()
     blanks: Mapping[str, object] = field(default_factory=dict)
+    either: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -493,11 +495,13 @@ _SECTION_FIELDS: dict[str, Parser] = {
     "content": text,
     "notes": text,
     "content_format": one_of(get_args(ContentFormat)),
+    "citations": citations,
 }
 _NEW: dict[str, Parser] = {"position": position, "ref": ref}
 _TEMPLATE: dict[str, Parser] = {"template": one_of(tuple(SECTION_TEMPLATES)), "data": _any}
 _OF_SECTION: dict[str, Parser] = {"section": selector}
 _OF_INSIGHT: dict[str, Parser] = {"insight": selector}
+_CITED: dict[str, Parser] = _OF_INSIGHT | _OF_SECTION | {"citation": citation}
 
 OPS: dict[str, OpSpec] = {
     "set_title": OpSpec({"title": title}, ("title",)),
@@ -506,7 +510,7 @@ OPS: dict[str, OpSpec] = {
     "remove_tags": OpSpec({"tags": tags}, ("tags",)),
     "set_metadata": OpSpec({"key": key, "value": json_value}, ("key", "value"), blanks={"value": None}),
     "add_section": OpSpec(_SECTION_FIELDS | {"insights": _insights} | _NEW | _TEMPLATE, ("title",)),
-    "edit_section": OpSpec(_OF_SECTION | _SECTION_FIELDS, ("section",), ("notes", "content")),
+    "edit_section": OpSpec(_OF_SECTION | _SECTION_FIELDS, ("section",), ("notes", "content", "citations")),
     "edit_text": OpSpec(
         _OF_SECTION | {"find": text, "replace": text, "all": flag},
         ("find", "replace"),
@@ -519,8 +523,8 @@ OPS: dict[str, OpSpec] = {
     "edit_insight": OpSpec(_OF_INSIGHT | _INSIGHT_FIELDS, ("insight",), ("as_of", "review_by", "citations")),
     "move_insight": OpSpec(_OF_INSIGHT | _OF_SECTION | {"position": position}, ("insight",)),
     "remove_insight": OpSpec(_OF_INSIGHT, ("insight",)),
-    "add_citation": OpSpec(_OF_INSIGHT | {"citation": citation}, ("insight", "citation")),
-    "remove_citation": OpSpec(_OF_INSIGHT | {"citation": citation}, ("insight", "citation")),
+    "add_citation": OpSpec(_CITED, ("citation",), either=("insight", "section")),
+    "remove_citation": OpSpec(_CITED, ("citation",), either=("insight", "section")),
 }
 """Every op and its fields, for parsing and for the schemas of the tools."""
 
@@ -617,6 +621,9 @@ def _parsed(op: str, spec: OpSpec, given: Mapping[str, Any], path: str, what: st
     for name in spec.required:
         if name not in present:
             raise refuse(f"{path}.{name}", f"{what} needs {name}.", hint=_missing_hint(name, spec))
+    if spec.either and len(present.keys() & {*spec.either}) != 1:
+        problem = f"{what} needs either {' or '.join(spec.either)}."
+        raise refuse(f"{path}.{spec.either[0]}", problem, hint="Name the one item that cites.")
     clear = _cleared(present.pop("clear", []), present, spec, f"{path}.clear")
     fields = {n: spec.fields[n](value, f"{path}.{n}") for n, value in present.items()}
     return Change(op, path, fields, clear)

@@ -95,6 +95,15 @@ def is_bookkeeping(at: str) -> bool:
     return len(place) == 1 and place[0] in BOOKKEEPING
 
 
+def field_of(place: Sequence[str]) -> tuple[str, str]:
+    """Return the table and the name of the field at the parts of an address, as `fields.RULES` has them.
+
+    >>> field_of(("sections", "5f9d…", "metadata", "citations"))
+    ('sections/metadata', 'citations')
+    """
+    return "/".join((*place[:1], *place[2:-1])), place[-1]
+
+
 def item_of(at: str) -> str | None:
     """Return the id of the section or insight that contains the address, if one does.
 
@@ -207,7 +216,7 @@ def _value_edit(place: Place, old: dict[str, Any], new: dict[str, Any]) -> Itera
 
 
 def _change(place: Place, old: Any, new: Any) -> Iterator[Edit]:
-    if len(place) < 4 and (place[0], place[-1]) in SPLICED:
+    if field_of(place) in SPLICED:
         if isinstance(old, str) and isinstance(new, str):
             yield _text_edit(place, old, new)
             return

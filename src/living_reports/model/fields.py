@@ -101,6 +101,9 @@ RULES: dict[str, dict[str, Field]] = {
         "updated_at": _BOOKKEEPING,
         "metadata": _MAP,
     },
+    "sections/metadata": {
+        "citations": Field(Kind.SET),
+    },
     "insights": {
         "insight_id": _ID,
         "importance": _VALUE,
@@ -147,8 +150,9 @@ def _names(holder: str, *kinds: Kind) -> tuple[str, ...]:
 
 
 def _places(*kinds: Kind) -> frozenset[tuple[str, str]]:
-    """Return the fields of these kinds that deltas and merges address, as (first part, last part)."""
-    return frozenset((holder, name) for holder in ("metadata", *ITEMS) for name in _names(holder, *kinds))
+    """Return the fields of these kinds that deltas and merges address, as (table, name)."""
+    holders = ("metadata", *ITEMS, *(f"{kind}/metadata" for kind in ITEMS))
+    return frozenset((holder, name) for holder in holders for name in _names(holder, *kinds))
 
 
 def _searched(holder: str) -> tuple[str, ...]:

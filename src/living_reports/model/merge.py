@@ -30,7 +30,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from living_reports.model.delta import Place, address, head_data, is_bookkeeping, parts
+from living_reports.model.delta import Place, address, field_of, head_data, is_bookkeeping, parts
 from living_reports.model.fields import (
     ID_FIELDS,
     MERGED_AS_SETS,
@@ -211,7 +211,7 @@ class _Merge:
             return self._fields(place, values.each(lambda value: {} if value is _ABSENT else value))
         if is_bookkeeping(address(*place)):
             return max(ours, theirs, key=_moment)
-        field = (place[0], place[-1]) if len(place) < 4 else ()
+        field = field_of(place)
         lists = values.each(lambda value: [] if value is _ABSENT else value)
         merged: Any
         if field in MERGED_BY_LINES:

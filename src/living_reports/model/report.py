@@ -180,7 +180,7 @@ class DatasetSource(Model):
 
 
 class Citation(Model):
-    """The source of an insight. `source` determines which other fields are used."""
+    """The source of an insight or a section. `source` determines which other fields are used."""
 
     source: CitationSource
     provider: str | None = None
@@ -266,6 +266,32 @@ class Section(Model):
     created_at: str = ""
     updated_at: str = ""
     metadata: JsonObject = Field(default_factory=dict)
+
+    @property
+    def citations(self) -> list[Citation]:
+        """The citations in the metadata; values that are no citations, of other programs, are left out."""
+        return [each for each in map(_as_citation, self.cited_values) if each is not None]
+
+    @property
+    def cited_values(self) -> list[Any]:
+        """The values at the place of the citations, whatever they are."""
+        values = self.metadata.get("citations") or []
+        return values if isinstance(values, list) else [values]
+
+    def with_citations(self, citations: list[Citation]) -> Section:
+        """Return a copy with these citations, followed by the values that are no citations."""
+        values = [citation.model_dump(exclude_none=True) for citation in citations]
+        values += [value for value in self.cited_values if _as_citation(value) is None]
+        metadata = {key: value for key, value in self.metadata.items() if key != "citations"}
+        metadata |= {"citations": values} if values else {}
+        return self.model_copy(update={"metadata": metadata})
+
+
+def _as_citation(value: Any) -> Citation | None:
+    try:
+        return Citation.model_validate(value)
+    except ValidationError:
+        return None
 
 
 class Outline(Model):

@@ -6,7 +6,8 @@ Rules:
   about the report.
 - A place is an address as a list of its parts: `title`, `metadata/tags`, `sections/<id>`,
   `insights/<id>/citations`. One value of a list is named after its list: `metadata/tags/ops`, or a citation
-  by any of its fields, `insights/<id>/citations/https://example.org`.
+  by any of its fields, `insights/<id>/citations/https://example.org`. The citations of a section are at
+  `sections/<id>/metadata/citations`, and also found without `metadata`.
 - A section or an insight may be named by its id, a prefix of its id, its title or a part of its summary;
   alone, or in an address. Its name may come from the history if it is no longer in the report.
 - An event touched a place if its delta has an edit there or below, or an edit that added or removed what
@@ -52,9 +53,6 @@ Place = list[str]
 
 _NEAR_EVENTS = 32
 """The number of deltas that are taken back before a version is read from the store instead."""
-
-_FIELD_PARTS = 3
-"""The number of parts in the address of a field of an item; further parts name one of its values."""
 
 
 # --- Times, authors and types ------------------------------------------------------------
@@ -209,10 +207,12 @@ def _parse_item(item: str) -> tuple[Sequence[str], str, Place, Place]:
         return ITEMS, item, [], []
     if len(path) == 1 or path[0] not in ITEMS:
         return ITEMS[:1], item, [], path  # a section may have such a title
-    rest = path[2:_FIELD_PARTS]
-    if len(path) > _FIELD_PARTS:
-        rest.append("/".join(path[_FIELD_PARTS:]))  # a link, escaped or not
-    return path[:1], path[1], rest, []
+    field = path[2:]
+    if path[0] == "sections" and field[:1] == ["citations"]:
+        field = ["metadata", *field]  # the place of a section's citations
+    size = 2 if field[:1] == ["metadata"] else 1
+    value = ["/".join(field[size:])] if field[size:] else []  # a link, escaped or not
+    return path[:1], path[1], [*field[:size], *value], []
 
 
 def _item_id(outline: Outline | None, kind: str, name: str) -> str:

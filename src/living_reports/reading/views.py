@@ -221,11 +221,7 @@ class _View:
         """The sections that the request selects."""
         named = [s for s in self.outline.sections if not self.named or s.section_id in self.named]
         contains = _containing(self.request.find)
-        return (
-            [s for s in named if contains(getattr(s, name) for name in SEARCHED["sections"])]
-            if self.request.find
-            else named
-        )
+        return [section for section in named if contains(_texts(section))] if self.request.find else named
 
     @cached_property
     def insights(self) -> list[Insight]:
@@ -309,6 +305,7 @@ class _View:
             "content": section.content,
             "content_format": section.content_format if section.content_format != "markdown" else None,
             "notes": section.notes,
+            "citations": _citation_rows(section),
             "insight_ids": [self.short[insight_id] for insight_id in ids] or None,
         }
         return stated(row)
@@ -320,7 +317,7 @@ class _View:
             "importance": insight.importance,
             "status": insight.status if insight.status != "active" else None,
             "summary": insight.summary,
-            "citations": [citation.model_dump(exclude_none=True) for citation in insight.citations] or None,
+            "citations": _citation_rows(insight),
             **insight.facts,
             "stale": check.is_stale(insight, self.today) or None,
         }
@@ -346,6 +343,10 @@ class _View:
         return stated(body)
 
 
+def _citation_rows(item: Section | Insight) -> list[Json] | None:
+    return [citation.model_dump(exclude_none=True) for citation in item.citations] or None
+
+
 def ranked(insights: Iterable[Insight]) -> list[Insight]:
     """Return the insights by importance; equal ones keep their order."""
     return sorted(insights, key=lambda insight: -insight.importance)
@@ -367,6 +368,7 @@ def _comparable(text: str) -> str:
     return normal_form("NFC", normal_form("NFC", text).casefold())
 
 
-def _texts(insight: Insight) -> list[str | None]:
-    cited = (value for citation in insight.citations for value in citation.model_dump().values())
-    return [*(getattr(insight, name) for name in SEARCHED["insights"]), *cited]
+def _texts(item: Section | Insight) -> list[str | None]:
+    cited = (value for citation in item.citations for value in citation.model_dump().values())
+    searched = SEARCHED["sections" if isinstance(item, Section) else "insights"]
+    return [*(getattr(item, name) for name in searched), *cited]

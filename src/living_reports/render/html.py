@@ -150,15 +150,15 @@ class _Writer:
         if section.content and section.content.strip():
             content = self.prose.block(section.content.strip("\n"), section.content_format, top=3)
             yield f'<div class="prose" dir="auto">\n{content}</div>'
+        if marks := self._marks(section):
+            yield f'<p class="facts">Sources {marks}</p>'
         if section.notes and section.notes.strip():
             notes = self.prose.block(section.notes, "markdown", top=3)
             yield '<div class="notes prose" role="note" aria-label="Notes" dir="auto">'
             yield f'<p class="facts">Notes</p>\n{notes}</div>'
 
     def _insight(self, insight: Insight) -> str:
-        marks = "".join(self._mark(number) for number in self.page.source_numbers(insight))
-        cited = f'<span class="cites">{marks}</span>' if marks else ""
-        summary = f'<p dir="auto">{self.prose.line(insight.summary)}{cited}</p>'
+        summary = f'<p dir="auto">{self.prose.line(insight.summary)}{self._marks(insight)}</p>'
         kind = "" if insight.status == "active" else f' class="{insight.status}"'
         body = f"{_badge(insight)}<div>{summary}{self._freshness(insight)}</div>"
         return f'<li id="{self._anchor(insight)}"{kind}>{body}</li>'
@@ -166,8 +166,13 @@ class _Writer:
     def _anchor(self, insight: Insight) -> str:
         return f"insight.{self.short[insight.insight_id]}"
 
+    def _marks(self, item: Section | Insight) -> str:
+        """Return the numbers of the sources that an item cites; empty if it cites none."""
+        marks = "".join(self._mark(number) for number in self.page.source_numbers(item))
+        return f'<span class="cites">{marks}</span>' if marks else ""
+
     def _mark(self, number: int) -> str:
-        """Return the number of a source beside an insight, with an anchor for the link back."""
+        """Return the number of a source beside what cites it, with an anchor for the link back."""
         self.mentions[number] = mention = self.mentions.get(number, 0) + 1
         return (
             f'<a id="cite.{number}.{mention}" href="#source.{number}" role="doc-noteref" '

@@ -38,7 +38,7 @@ def render(page: Page) -> bytes:
     if page.as_file:
         blocks.insert(0, _front_matter(outline, page.head_sha256))
     for part in page.parts:
-        blocks += _section(part.section) if part.section else [f"## {part.title}"]
+        blocks += _section(page, part.section) if part.section else [f"## {part.title}"]
         if part.insights:
             blocks.append("\n".join(f"{n}. {_insight(page, i)}" for n, i in enumerate(part.insights, 1)))
     if page.sources:
@@ -80,7 +80,7 @@ def _escaped(code: int) -> str:
 # --- Sections ----------------------------------------------------------------------------
 
 
-def _section(section: Section) -> Iterator[str]:
+def _section(page: Page, section: Section) -> Iterator[str]:
     yield f"## {_one_line(section.title)}"
     content = (section.content or "").strip("\n")
     if content.strip():
@@ -88,6 +88,8 @@ def _section(section: Section) -> Iterator[str]:
             yield _closed(content)
         else:
             yield _code(content, "html" if section.content_format == "html" else "text")
+    if marks := _marks(page, section):
+        yield f"Sources: {marks}"
     if section.notes and section.notes.strip():
         yield "\n".join(f"> {line}".rstrip() for line in section.notes.strip().splitlines())
 
@@ -133,8 +135,12 @@ def _one_line(text: str) -> str:
 # --- Insights and sources ----------------------------------------------------------------
 
 
+def _marks(page: Page, item: Section | Insight) -> str:
+    """Return the numbers of the sources that an item cites, as they stand beside it."""
+    return "".join(f"[{number}]" for number in page.source_numbers(item))
+
+
 def _insight(page: Page, insight: Insight) -> str:
-    marks = "".join(f"[{number}]" for number in page.source_numbers(insight))
     lines = [line.strip() for line in insight.summary.strip().splitlines()]
     summary = "\n    ".join(line for line in lines if line)
     status, overdue, labelled = page.freshness(insight)
@@ -143,7 +149,8 @@ def _insight(page: Page, insight: Insight) -> str:
         *(f"*({label} {_time(value)})*" for label, value in labelled),
         overdue and f"**(stale: due for review since {_time(overdue)})**",
     ]
-    return " ".join(text for text in (f"**[{insight.importance}/10]**", summary, marks, *facts) if text)
+    rank = f"**[{insight.importance}/10]**"
+    return " ".join(text for text in (rank, summary, _marks(page, insight), *facts) if text)
 
 
 def _time(text: str) -> str:

@@ -6,7 +6,8 @@ Rules:
 
 - An insight appears in the first section that lists it; insights of no section come last.
 - The insights of a section are ranked by importance, then by the order of the section.
-- Citations are numbered in the order of their first mention; equal ones share a number.
+- Citations are numbered in the order of their first mention, those of a section before those of its insights;
+  equal ones share a number.
 
     >>> page = Page(outline, today)
     >>> [(part.title, len(part.insights)) for part in page.parts]
@@ -16,7 +17,7 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -143,9 +144,9 @@ class Page:
         """The sources by number: the first is 1."""
         return [_source(citation) for citation in self._citations[0]]
 
-    def source_numbers(self, insight: Insight) -> list[int]:
-        """Return the numbers of the sources that an insight cites, each once."""
-        return self._citations[1][insight.insight_id]
+    def source_numbers(self, item: Section | Insight) -> list[int]:
+        """Return the numbers of the sources that a section or an insight cites, each once."""
+        return self._citations[1][_id_of(item)]
 
     def freshness(self, insight: Insight) -> Freshness:
         """Return the facts about the status and the age of an insight."""
@@ -157,15 +158,25 @@ class Page:
 
     @cached_property
     def _citations(self) -> tuple[list[Citation], dict[str, list[int]]]:
-        """The citations by number, and the numbers of each insight."""
+        """The citations by number, and the numbers of each section and insight."""
         numbers: dict[str, int] = {}
         cited: list[Citation] = []
-        by_insight: dict[str, list[int]] = {}
-        for insight in self.insights:
-            found = {citation.model_dump_json(): citation for citation in insight.citations}
+        by_item: dict[str, list[int]] = {}
+        for item in self._items():
+            found = {citation.model_dump_json(): citation for citation in item.citations}
             cited += [citation for key, citation in found.items() if key not in numbers]
-            by_insight[insight.insight_id] = [numbers.setdefault(key, len(numbers) + 1) for key in found]
-        return cited, by_insight
+            by_item[_id_of(item)] = [numbers.setdefault(key, len(numbers) + 1) for key in found]
+        return cited, by_item
+
+    def _items(self) -> Iterator[Section | Insight]:
+        for part in self.parts:
+            if part.section:
+                yield part.section
+            yield from part.insights
+
+
+def _id_of(item: Section | Insight) -> str:
+    return item.section_id if isinstance(item, Section) else item.insight_id
 
 
 def is_web_address(text: str) -> bool:

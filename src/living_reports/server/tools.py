@@ -112,6 +112,7 @@ SECTION: Schema = {
         "content": STRING,
         "notes": STRING,
         "content_format": CONTENT_FORMAT,
+        "citations": OBJECTS,
         "insights": {"type": "array", "items": INSIGHT},
     },
     "required": ["title"],
@@ -207,8 +208,8 @@ set_title title
 set_status status (active, archived, deleted: not listed)
 add_tags|remove_tags tags
 set_metadata key value (null removes)
-add_section title content? notes? content_format? insights? position? ref? template? data?
-edit_section section title? content? notes? content_format? clear? (replaces whole fields)
+add_section title content? notes? content_format? citations? insights? position? ref? template? data?
+edit_section section title? content? notes? content_format? citations? clear? (replaces whole fields)
 edit_text section? find replace all? (find: exact text, once unless all; \
 all without section: in all prose and insights, not in titles)
 append_text section text
@@ -218,7 +219,7 @@ add_insight section summary importance? (0-10) status? citations? as_of? review_
 edit_insight insight summary? importance? status? citations? as_of? review_by? clear?
 move_insight insight section? position?
 remove_insight insight
-add_citation|remove_citation insight citation
+add_citation|remove_citation citation insight? section? (one of the two)
 section: id or title; insight: id; 8 characters of an id suffice. Insight status: \
 active, archived (outdated), killed (wrong).
 template (findings, metrics, bullet_list, executive_summary, action_items, methodology) \

@@ -2,8 +2,8 @@ r"""The searchable content of an outline: its texts, the sources that it depends
 
 Rules:
 
-- The text of a section is its title, content and notes; the text of an insight is its summary and
-  citations.
+- The text of a section is its title, content, notes and citations; the text of an insight is its summary
+  and citations.
 - An item depends on a source if one of its citations names it (url, path, endpoint, title, the ids
   of a query) or if its prose links to it. Case, `http://`, `https://` and a trailing slash are ignored.
 
@@ -83,7 +83,7 @@ class Content(NamedTuple):
 def content_of(outline: Outline) -> Content:
     """Return the searchable content of an outline."""
     sections, insights = _items(outline)
-    texts = [_text(sections[s.section_id], _section_prose(s), ()) for s in outline.sections]
+    texts = [_text(sections[s.section_id], _section_prose(s), s.citations) for s in outline.sections]
     reviews = []
     for insight in outline.insights:
         item = insights[insight.insight_id]
@@ -144,7 +144,7 @@ def _values(holder: Section | Insight | Citation, fields: Iterable[str]) -> list
 def _sources(outline: Outline, sections: dict[str, Item], insights: dict[str, Item]) -> Iterator[Source]:
     for section in outline.sections:
         links = [link for name in PROSE for link in _links(getattr(section, name))]
-        yield from _named(sections[section.section_id], section.section_id, (), links)
+        yield from _named(sections[section.section_id], section.section_id, section.citations, links)
     for insight in outline.insights:
         links = _links(insight.summary)
         yield from _named(insights[insight.insight_id], insight.insight_id, insight.citations, links)

@@ -30,7 +30,7 @@ from living_reports.store.files import durable
 from living_reports.store.files.lock import hold
 from living_reports.store.files.search.words import TOKENIZER
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 LOCK_TIMEOUT_SECONDS = 10.0
 _BUSY_SECONDS = 5.0
 
