@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date
 from typing import Any
 
@@ -91,9 +92,18 @@ def test_the_head_is_that_of_the_outline(report: Outline) -> None:
     assert [answer[key] for key in HEAD] == [uid(0xFFFF), "Health", 4, "active", ["q4"], report.updated_at]
 
 
-def test_summary(report: Outline) -> None:
-    change = {"version": 4, "reason": "weekly"}
-    assert view(report, last_change=change) == {
+LONG = section(0x13, content="x" * 6_000)
+CHANGE = {"version": 4, "reason": "weekly"}
+
+
+def lengthened(report: Outline, **fields: Any) -> Outline:
+    """Return the report with a section that is too long for a summary with texts."""
+    data = outline_data(report)
+    return Outline.model_validate(data | {"sections": [*data["sections"], LONG | fields]})
+
+
+def test_summary_of_a_long_report(report: Outline) -> None:
+    assert view(lengthened(report), last_change=CHANGE) == {
         "sections": [
             {
                 "section_id": "00000010",
@@ -104,7 +114,10 @@ def test_summary(report: Outline) -> None:
             },
             {"section_id": "00000011", "title": "Part 17", "chars": 17},
             {"section_id": "00000012", "title": "Part 18", "chars": 0},
+            {"section_id": "00000013", "title": "Part 19", "chars": 6000},
         ],
+        "insight_count": 3,
+        "left_out": {"chars": 6041, "archived": 1},
         "top_insights": [
             {
                 "insight_id": "00000002",
@@ -117,12 +130,61 @@ def test_summary(report: Outline) -> None:
             {"insight_id": "00000001", "section_id": "00000010", "importance": 5, "summary": "Finding 1"},
         ],
         "findings": {"stale": 1, "uncited": 1, "orphaned_insight": 1, "empty_section": 1},
-        "last_change": change,
+        "last_change": CHANGE,
     }
 
 
+def test_a_summary_counts_what_it_leaves_out() -> None:
+    insights = [insight(n, status="killed" if n == 9 else "active") for n in range(1, 10)]
+    answer = view(outline([section(0x10, *range(1, 10), content="x" * 7_000)], insights))
+    assert (answer["insight_count"], len(answer["top_insights"])) == (8, 5)
+    assert answer["left_out"] == {"chars": 7_000, "insights": 3, "killed": 1}
+    killed = view(outline([section(0x10, *range(1, 10))], insights), status="killed")
+    assert (killed["insight_count"], "left_out" in killed) == (1, False)
+
+
+def test_a_short_report_is_whole_in_its_summary(report: Outline) -> None:
+    answer = view(report, last_change=CHANGE)
+    assert answer["sections"] == [
+        {
+            "section_id": "00000010",
+            "title": "Part 16",
+            "chars": 24,
+            "insights": 2,
+            "stale": 1,
+            "content": "Text of part 16.",
+            "notes": "Ask Ada.",
+            "insight_ids": ["00000001", "00000002"],
+        },
+        {
+            "section_id": "00000011",
+            "title": "Part 17",
+            "chars": 17,
+            "content": "Straße der Ströme",
+            "content_format": "plain",
+        },
+        {"section_id": "00000012", "title": "Part 18", "chars": 0},
+    ]
+    whole = view(report, view="insights")["insights"]
+    assert answer["top_insights"] == [
+        {name: value for name, value in row.items() if name != "section_title"} for row in whole
+    ]
+    assert (answer["insight_count"], answer["left_out"]) == (3, {"archived": 1})
+    assert list(answer["findings"]) == ["stale", "uncited", "orphaned_insight", "empty_section"]
+    assert answer["last_change"] == CHANGE
+
+
+@pytest.mark.parametrize(("chars", "is_whole"), [(5_986, True), (5_987, False)])
+def test_six_thousand_characters_are_whole(chars: int, is_whole: bool) -> None:
+    report = outline([section(0x10, 1, title="Title", content="é" * chars)], [insight(1)])
+    [row] = view(report)["sections"]
+    assert row["chars"] == chars
+    assert ("content" in row) == is_whole
+    assert "content" not in view(report, max_chars=6_000)["sections"][0]
+
+
 def test_summary_of_an_empty_report() -> None:
-    assert view(outline([], [])) == {"sections": [], "top_insights": []}
+    assert view(outline([], [])) == {"sections": [], "insight_count": 0, "top_insights": []}
 
 
 def test_sections(report: Outline) -> None:
@@ -133,6 +195,7 @@ def test_sections(report: Outline) -> None:
             "content": "Text of part 16.",
             "notes": "Ask Ada.",
             "insight_ids": ["00000001", "00000002"],
+            "insights": {"00000001": "Finding 1", "00000002": "Finding 2"},
         },
         {
             "section_id": "00000011",
@@ -149,6 +212,7 @@ def test_insights_are_ranked(report: Outline) -> None:
         {
             "insight_id": "00000002",
             "section_id": "00000010",
+            "section_title": "Part 16",
             "importance": 9,
             "summary": "Finding 2",
             "citations": [{"source": "url", "url": "https://example.org/2"}],
@@ -159,6 +223,7 @@ def test_insights_are_ranked(report: Outline) -> None:
         {
             "insight_id": "00000003",
             "section_id": "00000011",
+            "section_title": "Part 17",
             "importance": 9,
             "status": "archived",
             "summary": "Finding 3",
@@ -168,6 +233,7 @@ def test_insights_are_ranked(report: Outline) -> None:
         {
             "insight_id": "00000001",
             "section_id": "00000010",
+            "section_title": "Part 16",
             "importance": 5,
             "summary": "Finding 1",
             "citations": [{"source": "url", "url": "https://example.org/1"}],
@@ -175,18 +241,68 @@ def test_insights_are_ranked(report: Outline) -> None:
     ]
 
 
-def test_full_contains_everything(report: Outline) -> None:
+def test_full_contains_every_field_that_says_something(report: Outline) -> None:
     odd = report.model_copy(update={"metadata": {"tags": ["q4"], "owner": "ada"}})
     odd = Outline.model_validate(outline_data(odd) | {"next_cursor": "kept", "order": [1]})
-    data = outline_data(odd)
+    times = {"updated_at": CREATED}
+    cited = [{"source": "url", "url": f"https://example.org/{n}"} for n in range(5)]
     assert view(odd, view="full") == {
-        "created_at": data["created_at"],
+        "created_at": CREATED,
         "schema_version": "1.0",
-        "metadata": data["metadata"],
+        "metadata": {"tags": ["q4"], "owner": "ada"},
         "extra": {"next_cursor": "kept", "order": [1]},
-        "sections": data["sections"],
-        "insights": data["insights"],
+        "sections": [
+            {
+                "section_id": "00000010",
+                "title": "Part 16",
+                "insight_ids": ["00000001", "00000002"],
+                "notes": "Ask Ada.",
+                "content": "Text of part 16.",
+                "content_format": "markdown",
+                **times,
+            },
+            {
+                "section_id": "00000011",
+                "title": "Part 17",
+                "insight_ids": ["00000003"],
+                "content": "Straße der Ströme",
+                "content_format": "plain",
+                **times,
+            },
+            {"section_id": "00000012", "title": "Part 18", "content_format": "markdown", **times},
+        ],
+        "insights": [
+            {
+                "insight_id": f"0000000{n}",
+                "importance": importance,
+                "status": "archived" if n == 3 else "active",
+                "summary": f"Finding {n}",
+                **({"citations": [cited[n]]} if n != 4 else {}),
+                **times,
+                **({"metadata": {"as_of": "2026-10-01", "review_by": "2026-11-01"}} if n == 2 else {}),
+            }
+            for n, importance in ((1, 5), (2, 9), (3, 9), (4, 7))
+        ],
     }
+
+
+def test_full_shows_times_of_items_only_if_they_differ_from_those_of_the_report() -> None:
+    times = {"created_at": CREATED, "updated_at": "2026-11-20T08:00:00.000000+00:00"}
+    later = {"created_at": "2026-02-01T00:00:00+00:00", "updated_at": "2026-03-01T00:00:00+00:00"}
+    answer = view(outline([section(0x10, **times), section(0x11, **later)], []), view="full")
+    assert [{n: row[n] for n in times if n in row} for row in answer["sections"]] == [{}, later]
+
+
+def test_full_shows_queries_only_if_they_are_no_mirror_of_the_citations() -> None:
+    query = {"source": "query", "provider": "snowflake", "execution_id": "01B2"}
+    known = {"execution_id": "01B2", "cache_only": False, "warehouse": "W"}
+    report = outline(
+        [], [insight(1, citations=[query]), insight(2, citations=[query], supporting_queries=[known])]
+    )
+    first, second = view(report, view="full")["insights"]
+    assert "supporting_queries" not in first
+    assert second["supporting_queries"] == [known]
+    assert first["citations"] == second["citations"] == [query]
 
 
 def test_markdown_is_the_rendered_page(report: Outline) -> None:
@@ -284,6 +400,94 @@ def test_ids_are_as_long_as_needed() -> None:
     assert short_ids(report) == {same + "1": same + "1", same + "2": same + "2", uid(3): "00000003"}
 
 
+def test_an_insight_shown_without_its_section_names_it(report: Outline) -> None:
+    [alone] = view(report, insights=["00000001"])["insights"]
+    assert (alone["section_id"], alone["section_title"]) == ("00000010", "Part 16")
+    both = view(report, sections=["Part 16"], insights=["00000003"])["insights"]
+    assert [row.get("section_title") for row in both] == [None, None, "Part 17"]
+
+
+def test_insights_that_only_their_status_hides_are_counted(report: Outline) -> None:
+    assert view(report, sections=["Part 17"])["left_out"] == {"archived": 1}
+    assert view(report, view="insights")["left_out"] == {"archived": 1}
+    assert view(report, find="finding 3")["left_out"] == {"archived": 1}
+    for asked in ({"sections": ["Part 16"]}, {"find": "finding 1"}, {"view": "insights", "status": "active"}):
+        assert "left_out" not in view(report, **asked)
+
+
+# --- Finding text ------------------------------------------------------------------------
+
+
+def test_a_hit_at_the_end_of_a_long_section_is_in_the_answer() -> None:
+    content = "Lorem ipsum dolor sit amet. " * 2_000 + "The needle is **here**,\nat the end."
+    report = outline([section(0x10, 1, content=content), section(0x11)], [insight(1)])
+    answer = view(report, find="NEEDLE", max_chars=1_500)
+    [row] = answer["sections"]
+    assert list(answer) == ["hit_count", "searched", "hint", "sections", "insights"]
+    assert (answer["hit_count"], answer["insights"]) == (1, [])
+    assert answer["searched"] == ["title", "content", "notes", "summary", "citations"]
+    assert row == {
+        "section_id": "00000010",
+        "title": "Part 16",
+        "chars": len(content),
+        "hits": [{"field": "content", "text": row["hits"][0]["text"]}],
+    }
+    assert row["hits"][0]["text"].endswith("sit amet. The needle is **here**,\nat the end.")
+    assert row["hits"][0]["text"].startswith("…")
+    assert len(row["hits"][0]["text"]) <= 201
+    arguments = json.loads(re.findall(r"{.*}", answer["hint"])[0])
+    assert view(report, **arguments, max_chars=200_000)["sections"][0]["content"] == content
+
+
+@pytest.mark.parametrize("name", ["sections", "insights"])
+def test_a_stated_view_shows_the_hits_before_the_text(name: str) -> None:
+    words = "Lorem ipsum dolor sit amet. " * 200 + "needle"
+    report = outline([section(0x10, 1, content=words)], [insight(1, summary=words)])
+    [row] = view(report, view=name, find="needle", max_chars=1_500)[name]
+    assert row["hits"][0]["text"].endswith("needle")
+    [whole] = view(report, view=name, find="needle")[name]
+    assert whole["content" if name == "sections" else "summary"] == words
+
+
+def test_a_hit_in_a_citation_names_insight_section_and_field() -> None:
+    cited = [{"source": "url", "url": "https://example.org/" + "x" * 700, "title": "A needle"}]
+    report = outline([section(0x10, 1)], [insight(1, summary="S" * 200, citations=cited)])
+    answer = view(report, find="needle")
+    assert answer["insights"] == [
+        {
+            "insight_id": "00000001",
+            "section_id": "00000010",
+            "section_title": "Part 16",
+            "importance": 5,
+            "hits": [{"field": "citations/0/title", "text": "A needle"}],
+            "summary": "S" * 79 + "…",
+        }
+    ]
+
+
+def test_hits_are_counted_and_short_items_are_whole(report: Outline) -> None:
+    answer = view(report, find="part 1")
+    assert answer["hit_count"] == 4
+    assert [row.get("content") for row in answer["sections"]] == [
+        "Text of part 16.",
+        "Straße der Ströme",
+        None,
+    ]
+    assert "hint" not in answer
+    assert view(report, find="nowhere") | {"searched": []} == {
+        "hit_count": 0,
+        "searched": [],
+        "sections": [],
+        "insights": [],
+    }
+
+
+def test_the_hits_of_a_text_full_of_them_are_counted() -> None:
+    report = outline([section(0x10, content=("needle " + "word " * 100) * 50)], [])
+    [row] = view(report, find="needle")["sections"]
+    assert (len(row["hits"]), row["hits_more"]) == (20, 30)
+
+
 # --- Size and pages ----------------------------------------------------------------------
 
 
@@ -311,7 +515,8 @@ def test_a_summary_of_twelve_sections_is_small() -> None:
     answer = report_view(usual_report(12), today=TODAY, last_change=event_row(event))
     assert len(answer["sections"]) == 12
     assert len(answer["top_insights"]) == 5
-    assert size_bytes(answer) <= 2_500
+    assert (answer["insight_count"], answer["left_out"]) == (36, {"chars": 12 * 2_500, "insights": 31})
+    assert size_bytes(answer) <= 3_000
 
 
 def pages(report: Outline, **arguments: Any) -> list[dict[str, Any]]:
@@ -347,7 +552,7 @@ def joined(answers: list[dict[str, Any]]) -> dict[str, Any]:
 def add_item(items: list[dict[str, Any]], item: dict[str, Any]) -> None:
     path = item.pop("from", None)
     if items and items[-1].pop("cut", None):
-        key = "section_id" if "section_id" in items[-1] and "content" not in item else next(iter(item))
+        key = next(iter(item))
         assert items[-1][key] == item.pop(key)
         join(items[-1], item, path.split("/"))
     else:
@@ -410,6 +615,7 @@ def outlines(draw: st.DrawFn) -> Outline:
 @given(report=outlines(), limit=st.sampled_from([500, 600, 900, 1_500, 4_000]))
 def test_pages_together_are_the_whole(name: str, report: Outline, limit: int) -> None:
     arguments: dict[str, Any] = {"find": "a", "status": "all"} if name == "content" else {"view": name}
+    report = lengthened(report) if name == "summary" else report
     (whole,) = pages(report, max_chars=200_000, **arguments)
     whole = {key: value for key, value in whole.items() if key not in HEAD}
     assert joined(pages(report, max_chars=limit, **arguments)) == whole

@@ -629,7 +629,7 @@ def _boundary(text: str, begin: int, end: int) -> int:
 
 
 def _take_fields(value: Json, start: Rest, given: int, uncut: int) -> _Taken | None:
-    item_id = next((key for key in _ID_KEYS if key in value), None)
+    item_id = next((key for key in value if key in _ID_KEYS), None)
     part: Json = {}
     if start and item_id:
         part = {item_id: value[item_id], "from": _address(value, start)}

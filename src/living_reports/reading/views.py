@@ -4,30 +4,38 @@ Rules:
 
 - Every answer begins with `report_id title version status tags updated_at`, and its compact JSON text has
   at most `max_chars` characters; `next_cursor` continues at the same version.
-- Named sections or insights, or a text to find, are shown with their content if no view is stated. Named
-  sections include their insights.
+- A summary gives a report of at most `WHOLE_CHARS` characters whole: sections with their texts, and all
+  active insights. A longer one is given as sizes and top insights.
+- Named sections or insights are shown with their content if no view is stated. Named sections include their
+  insights.
+- A text to find is counted, and shown with its surroundings (`hits`) wherever it occurs in a long text;
+  short items are shown as they are. A stated view filters by it in addition.
 - Active insights are shown unless `status` is stated; a named insight is always shown, and `full` contains
-  everything.
-- Ids are short (see `compact`), except in `full`.
+  everything. `left_out` counts what an answer does not show without being asked to leave it out.
+- Ids are short (see `compact`). An insight whose section is not in the answer has its `section_title`.
+- `full` leaves out what is empty, what follows from other fields, and times of items that are the report's.
 
     >>> request = GetReport("Health", view="summary")
     >>> report_view(outline, request, today=date(2026, 11, 23), to_markdown=markdown_text)["sections"]
-    [{'section_id': 'ab12cd34', 'title': 'Builds', 'chars': 1840, 'insights': 3, 'stale': 1}]
+    [{'section_id': 'ab12cd34', 'title': 'Builds', 'chars': 9840, 'insights': 3, 'stale': 1}]
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections import Counter
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
 from living_reports.errors import InvalidInputError
-from living_reports.model.fields import SEARCHED
-from living_reports.model.report import Insight, Outline, Section, normal_form, outline_data
+from living_reports.model.fields import DERIVED, ID_FIELDS, ITEMS, POSITIONS, PROSE, SEARCHED
+from living_reports.model.report import ID_CHARS, Insight, Outline, Section, outline_data, queries_of
 from living_reports.model.selectors import find_insight, find_section
 from living_reports.reading import check, cursor
 from living_reports.reading.compact import Json, Rest, cut, fit, short_ids, size, size_bytes, stated
+from living_reports.reading.finding import Finder, Found
 from living_reports.reading.requests import GetReport, require_choice
 
 VIEWS = ("summary", "sections", "insights", "full", "markdown")
@@ -36,10 +44,17 @@ STATUSES = ("active", "archived", "killed", "all")
 MAX_CHARS = 20_000
 MAX_CHARS_RANGE = (500, 200_000)
 
+WHOLE_CHARS = 6_000
+"""A report of at most this many characters, in titles, prose and summaries, is whole in its summary."""
 TOP_INSIGHTS = 5
 SUMMARY_BYTES = 2_500
 """The size to which the summary is reduced by shortening the texts of the top insights, if that suffices."""
 SUMMARY_TEXT_CHARS = (200, 160, 120, 80, 40)
+NAME_CHARS = 80
+
+FOUND_WHOLE_CHARS = 600
+"""An item of at most this many characters is found whole; of a longer one, the surroundings of the hits."""
+HINTED_IDS = 5
 
 Renderer = Callable[[Outline, date, str], str]
 """Returns the page of an outline with insights of a status, as judged on a day."""
@@ -160,19 +175,22 @@ class _View:
 
     def body(self) -> Json:
         """Return the view before its size is limited."""
+        found = self._counted() if self.request.find else {}
         match self.request.view or ("content" if self.named or self.request.find else "summary"):
             case "summary":
-                return self._summary()
+                return found | (self._whole() or self._summary())
             case "sections":
-                return {"sections": [self._section_item(section) for section in self.sections]}
+                return found | {"sections": [self._section_row(section) for section in self.sections]}
             case "insights":
-                return {"insights": [self._insight_item(insight) for insight in ranked(self.insights)]}
+                rows = [self._insight_item(insight) for insight in ranked(self.insights)]
+                return found | self._left_out() | {"insights": rows}
             case "full":
-                return self._full()
+                return found | self._full()
             case "markdown":
-                return {"text": self.to_markdown(self._selected(), self.today, "all")}
+                return found | {"text": self.to_markdown(self._selected(), self.today, "all")}
             case _:
-                return self._content()
+                content = self._content()
+                return found | self._how_to_read_on(content) | self._left_out() | content
 
     # Selection
 
@@ -210,35 +228,48 @@ class _View:
     def _passes(self, insight: Insight) -> bool:
         everything = self.request.view == "full" or insight.insight_id in self.named
         status = self.request.status or ("all" if everything else "active")
-        return (
-            status in ("all", insight.status)
-            and insight.importance >= self.request.min_importance
-            and (not self.request.stale or check.is_stale(insight, self.today))
+        return status in ("all", insight.status) and self._is_wanted(insight)
+
+    def _is_wanted(self, insight: Insight) -> bool:
+        return insight.importance >= self.request.min_importance and (
+            not self.request.stale or check.is_stale(insight, self.today)
         )
 
     @cached_property
     def sections(self) -> list[Section]:
         """The sections that the request selects."""
         named = [s for s in self.outline.sections if not self.named or s.section_id in self.named]
-        contains = _containing(self.request.find)
-        return [section for section in named if contains(_texts(section))] if self.request.find else named
+        return [s for s in named if self.found[s.section_id].hits] if self.request.find else named
 
     @cached_property
     def insights(self) -> list[Insight]:
         """The insights that the request selects by their names or those of their sections."""
-        named = list(self.visible.values())
-        if self.named:
-            named = [
-                i for i in named if not self.named.isdisjoint((i.insight_id, self.home.get(i.insight_id)))
-            ]
-        contains = _containing(self.request.find)
-        return [insight for insight in named if contains(_texts(insight))] if self.request.find else named
+        return [insight for insight in self.visible.values() if self._is_selected(insight)]
+
+    def _is_selected(self, insight: Insight) -> bool:
+        places = (insight.insight_id, self.home.get(insight.insight_id))
+        return not (self.named and self.named.isdisjoint(places)) and (
+            not self.request.find or self.found[insight.insight_id].hits > 0
+        )
+
+    def _left_out(self, **more: int) -> Json:
+        """Return how many insights only their status hides, by status, and what else is not shown."""
+        hidden = Counter(
+            insight.status
+            for insight in self.outline.insights
+            if not self.request.status
+            and insight.insight_id not in self.visible
+            and self._is_wanted(insight)
+            and self._is_selected(insight)
+        )
+        counted = {name: count for name, count in (more | hidden).items() if count}
+        return {"left_out": counted} if counted else {}
 
     def _selected(self) -> Outline:
         """Return the outline with the selected items and the sections that contain them."""
-        shown = {section.section_id for section in self.sections}
+        shown = self.listed
         if self.request.find:
-            shown |= {self.home.get(insight.insight_id, "") for insight in self.insights}
+            shown = shown | {self.home.get(insight.insight_id, "") for insight in self.insights}
         sections = [section for section in self.outline.sections if section.section_id in shown]
         return self.outline.model_copy(update={"sections": sections, "insights": self.insights})
 
@@ -248,13 +279,45 @@ class _View:
     def short(self) -> dict[str, str]:
         return short_ids(self.outline)
 
-    def _summary(self) -> Json:
-        body: Json = {"sections": self._section_rows(), "top_insights": []}
+    def _whole(self) -> Json:
+        """Return the summary of a short report, with everything in it; empty if that is too long."""
+        if self.request.cursor or self._chars() > WHOLE_CHARS:
+            return {}
+        sections = [
+            row | self._section_item(section)
+            for row, section in zip(self._section_rows(), self.sections, strict=True)
+        ]
+        insights = [self._insight_item(insight, self.listed) for insight in ranked(self.insights)]
+        body = self._summarised(sections, self._left_out()) | {"top_insights": insights}
+        limit = self.request.max_chars or MAX_CHARS
+        return body if size(_head(self.outline, limit) | body) <= limit else {}
+
+    def _chars(self) -> int:
+        """Return the number of characters of titles, prose and summaries."""
+        texts = (getattr(section, name) for section in self.sections for name in SEARCHED["sections"])
+        return sum(len(text) for text in texts if text) + sum(len(i.summary) for i in self.insights)
+
+    def _summarised(self, sections: list[Json], left_out: Json) -> Json:
+        """Return a summary with its `top_insights` still to come."""
+        body: Json = {
+            "sections": sections,
+            "insight_count": len(self.insights),
+            **left_out,
+            "top_insights": [],
+        }
         if found := check.counts(self.outline, self.today):
             body["findings"] = found
         if self.last_change:
             body["last_change"] = self.last_change
-        rows = [self._top_row(insight) for insight in ranked(self.insights)[:TOP_INSIGHTS]]
+        return body
+
+    def _summary(self) -> Json:
+        sections = self._section_rows()
+        left_out = self._left_out(
+            chars=sum(row["chars"] for row in sections), insights=max(0, len(self.insights) - TOP_INSIGHTS)
+        )
+        body = self._summarised(sections, left_out)
+        rows = [self._top_row(insight, self.listed) for insight in ranked(self.insights)[:TOP_INSIGHTS]]
         spare = SUMMARY_BYTES - size_bytes(_head(self.outline, MAX_CHARS) | body)
         tried = ([row | {"summary": cut(row["summary"], n)} for row in rows] for n in SUMMARY_TEXT_CHARS)
         body["top_insights"] = next((short for short in tried if size_bytes(short) <= spare), rows)
@@ -270,17 +333,17 @@ class _View:
             row = {
                 "section_id": self.short[section.section_id],
                 "title": section.title,
-                "chars": len(section.content or "") + len(section.notes or ""),
+                "chars": _prose_chars(section),
                 "insights": len(insights) or None,
                 "stale": sum(check.is_stale(insight, self.today) for insight in insights) or None,
             }
             rows.append(stated(row))
         return rows
 
-    def _top_row(self, insight: Insight) -> Json:
+    def _top_row(self, insight: Insight, shown: Container[str]) -> Json:
         row = {
             "insight_id": self.short[insight.insight_id],
-            "section_id": self._home_id(insight),
+            **self._home(insight, shown),
             "importance": insight.importance,
             "summary": cut(insight.summary, SUMMARY_TEXT_CHARS[0]),
             "stale": check.is_stale(insight, self.today) or None,
@@ -289,7 +352,7 @@ class _View:
 
     def _content(self) -> Json:
         """Return sections and insights with their content; no `sections` if only insights are named."""
-        insights = [self._insight_item(insight) for insight in self.insights]
+        insights = [self._insight_item(insight, self.listed) for insight in self.insights]
         sections = [self._section_item(section) for section in self.sections]
         return (
             {"sections": sections, "insights": insights}
@@ -297,50 +360,139 @@ class _View:
             else {"insights": insights}
         )
 
+    def _section_row(self, section: Section) -> Json:
+        """Return a section of an answer without its insights, which are named instead."""
+        ids = self._insight_ids(section)
+        names = {self.short[i]: cut(self.visible[i].summary, NAME_CHARS) for i in ids}
+        return self._section_item(section) | ({"insights": names} if names else {})
+
+    def _insight_ids(self, section: Section) -> list[str]:
+        home = section.section_id
+        return [i for i in section.insight_ids if self.home.get(i) == home and i in self.visible]
+
     def _section_item(self, section: Section) -> Json:
-        ids = [i for i in section.insight_ids if self.home.get(i) == section.section_id and i in self.visible]
+        surroundings = self._surroundings(section, section.section_id)
+        if surroundings:
+            surroundings = {"chars": _prose_chars(section)} | surroundings
         row = {
             "section_id": self.short[section.section_id],
             "title": section.title,
+            **surroundings,
             "content": section.content,
             "content_format": section.content_format if section.content_format != "markdown" else None,
             "notes": section.notes,
             "citations": _citation_rows(section),
-            "insight_ids": [self.short[insight_id] for insight_id in ids] or None,
+            "insight_ids": [self.short[i] for i in self._insight_ids(section)] or None,
         }
+        if self.request.find and not self.request.view:
+            row["insight_ids"] = None
+            if surroundings:
+                row |= dict.fromkeys((*PROSE, "citations"))
         return stated(row)
 
-    def _insight_item(self, insight: Insight) -> Json:
+    def _insight_item(self, insight: Insight, shown: Container[str] = ()) -> Json:
+        """Return an insight, with the title of its section unless that is among the ids of those shown."""
+        surroundings = self._surroundings(insight, insight.insight_id)
         row = {
             "insight_id": self.short[insight.insight_id],
-            "section_id": self._home_id(insight),
+            **self._home(insight, shown),
             "importance": insight.importance,
             "status": insight.status if insight.status != "active" else None,
+            **surroundings,
             "summary": insight.summary,
             "citations": _citation_rows(insight),
             **insight.facts,
             "stale": check.is_stale(insight, self.today) or None,
         }
+        if surroundings and not self.request.view:
+            row |= {"summary": cut(insight.summary, NAME_CHARS), "citations": None}
         return stated(row)
 
-    def _home_id(self, insight: Insight) -> str | None:
+    def _surroundings(self, item: Section | Insight, item_id: str) -> Json:
+        """Return the hits in a long item, each in its window; nothing of a short one."""
+        if not self.request.find or sum(map(len, _texts(item).values())) <= FOUND_WHOLE_CHARS:
+            return {}
+        found = self.found[item_id]
+        return {"hits": found.windows} | ({"hits_more": found.hidden} if found.hidden else {})
+
+    def _home(self, insight: Insight, shown: Container[str]) -> Json:
+        """Return the id of the section of an insight, with its title unless the section is shown."""
         home = self.home.get(insight.insight_id)
-        return self.short[home] if home else None
+        if home is None:
+            return {}
+        row = {"section_id": self.short[home]}
+        return row if home in shown else row | {"section_title": cut(self.titles[home], NAME_CHARS)}
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        return {section.section_id: section.title for section in self.outline.sections}
+
+    @cached_property
+    def listed(self) -> set[str]:
+        """The ids of the sections that the request selects."""
+        return {section.section_id for section in self.sections}
 
     def _full(self) -> Json:
         """Return the whole outline; fields whose names the head uses are renamed."""
         chosen = self.outline.model_copy(update={"sections": self.sections, "insights": self.insights})
         data = outline_data(chosen)
         extra = {key: value for key, value in data.items() if key not in Outline.model_fields}
+        mirrors = [queries_of(i.citations) == i.supporting_queries for i in self.insights]
+        insights = [
+            self._lean(item, DERIVED if is_mirror else frozenset())
+            for item, is_mirror in zip(data["insights"], mirrors, strict=True)
+        ]
         body = {
             "created_at": data["created_at"],
             "schema_version": data["version"],
-            "metadata": data["metadata"],
+            "metadata": data["metadata"] or None,
             "extra": extra or None,
-            "sections": data["sections"],
-            "insights": data["insights"],
+            "sections": [self._lean(item, POSITIONS) for item in data["sections"]],
+            "insights": insights,
         }
         return stated(body)
+
+    def _lean(self, item: Json, without: Container[str]) -> Json:
+        """Return an item of `full` without these fields, empty ones, and times that are the report's."""
+        row = {
+            key: value
+            for key, value in item.items()
+            if value not in ("", [], {})
+            and key not in without
+            and not (key in ("created_at", "updated_at") and value == getattr(self.outline, key))
+        }
+        for key in ID_FIELDS.values():
+            if key in row:
+                row[key] = self.short[row[key]]
+        if "insight_ids" in row:
+            row["insight_ids"] = [self.short.get(i, i[:ID_CHARS]) for i in row["insight_ids"]]
+        return row
+
+    # Finding text
+
+    @cached_property
+    def found(self) -> dict[str, Found]:
+        """The hits in each item by its id."""
+        finder = Finder(self.request.find)
+        found = {s.section_id: finder.found(_texts(s)) for s in self.outline.sections}
+        return found | {i.insight_id: finder.found(_texts(i)) for i in self.outline.insights}
+
+    def _counted(self) -> Json:
+        """Return the number of hits in the items shown, and the fields that were searched."""
+        shown = [*self.listed, *(insight.insight_id for insight in self.insights)]
+        searched = [*SEARCHED["sections"], *SEARCHED["insights"], "citations"]
+        return {"hit_count": sum(self.found[item_id].hits for item_id in shown), "searched": searched}
+
+    def _how_to_read_on(self, answer: Json) -> Json:
+        """Return how to read the items whole of which an answer shows only the surroundings of hits."""
+        cut_ids = {
+            name: [row[ID_FIELDS[name]] for row in answer.get(name, []) if "hits" in row] for name in ITEMS
+        }
+        arguments = {name: ids[:HINTED_IDS] for name, ids in cut_ids.items() if ids}
+        if self.request.view or not arguments:
+            return {}
+        shown = json.dumps(arguments, separators=(",", ":"))
+        return {"hint": f"Long texts are cut around the hits; get_report with {shown} gives them whole."}
 
 
 def _citation_rows(item: Section | Insight) -> list[Json] | None:
@@ -352,23 +504,15 @@ def ranked(insights: Iterable[Insight]) -> list[Insight]:
     return sorted(insights, key=lambda insight: -insight.importance)
 
 
-# --- Finding text ------------------------------------------------------------------------
+def _prose_chars(section: Section) -> int:
+    return len(section.content or "") + len(section.notes or "")
 
 
-def _containing(find: str) -> Callable[[Iterable[str | None]], bool]:
-    """Return a test for texts of which one contains this text, in any case, Unicode form and line ends."""
-    wanted = _comparable(find)
-    return lambda texts: any(wanted in _comparable(text) for text in texts if text)
-
-
-def _comparable(text: str) -> str:
-    text = text.replace("\r\n", "\n")
-    if text.isascii():
-        return text.lower()
-    return normal_form("NFC", normal_form("NFC", text).casefold())
-
-
-def _texts(item: Section | Insight) -> list[str | None]:
-    cited = (value for citation in item.citations for value in citation.model_dump().values())
+def _texts(item: Section | Insight) -> dict[str, str]:
+    """Return the texts of a section or an insight, and of its citations, by their fields."""
     searched = SEARCHED["sections" if isinstance(item, Section) else "insights"]
-    return [*(getattr(item, name) for name in searched), *cited]
+    texts = {name: getattr(item, name) for name in searched}
+    for number, citation in enumerate(item.citations):
+        values = citation.model_dump(exclude_none=True).items()
+        texts |= {f"citations/{number}/{name}": value for name, value in values}
+    return {field: text for field, text in texts.items() if text}

@@ -254,8 +254,12 @@ Example: {"report":"Health","expected_version":4,"changes":[\
 GET_REPORT: Tool = {
     "name": "get_report",
     "description": (
-        "Read a report, at any version. Begin with the summary (default): sections with ids and sizes, "
-        "top insights, findings. Then name the sections or insights you need, or find a text."
+        "Read a report, at any version. Views: summary (default): up to 6,000 characters the whole report, "
+        "else sections with ids and sizes, top insights, findings; left_out counts the rest. "
+        "sections: prose. insights: ranked, with citations. full: every field. markdown: the page. "
+        "The lean way to read on is sections=[…] or insights=[…] without a view: those whole; "
+        "find gives each hit with the text around it. "
+        "stale: due for review (review_by is today or past)."
     ),
     "inputSchema": _input(
         ("report",),
@@ -264,7 +268,7 @@ GET_REPORT: Tool = {
         version=INTEGER,
         sections=_strings("titles or ids; a beginning of an id suffices"),
         insights=_strings("ids or unique words"),
-        find=STRING,
+        find=_string("text, in any case"),
         min_importance=INTEGER,
         status=_one_of("active", "archived", "killed", "all"),
         stale=BOOLEAN,
@@ -279,8 +283,13 @@ GET_REPORT: Tool = {
         tags=ARRAY,
         updated_at=STRING,
         sections=ARRAY,
+        insight_count=INTEGER,
         top_insights=ARRAY,
         insights=ARRAY,
+        left_out=OBJECT,
+        hit_count=INTEGER,
+        searched=ARRAY,
+        hint=STRING,
         text=STRING,
         findings=OBJECT,
         last_change=OBJECT,

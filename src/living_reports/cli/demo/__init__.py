@@ -191,7 +191,7 @@ class Demo:
                 changes.append({"op": "add_section", **section})
                 continue
             changes.append({"op": "edit_section", "section": title, "content": content})
-            if ids := known[title]["insight_ids"]:
+            if ids := known[title].get("insight_ids"):
                 changes.append({"op": "edit_insight", "insight": ids[0], **insight})
         self._show(call=f"update_report expecting version {before}: {_operations(changes)}")
         request = {"changes": changes, "expected_version": before, "reason": "Checked again"}
