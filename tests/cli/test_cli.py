@@ -185,6 +185,25 @@ def test_delete_and_restore(root: Path, health: str) -> None:
 # --- Errors -------------------------------------------------------------------------------
 
 
+def test_a_creation_can_be_tried(root: Path) -> None:
+    run_ok(root, "create", "Checkout health", "--section", "Errors", "--tag", "shop")
+    lines = run_ok(root, "create", "Copy", "--from", "Checkout health", "--dry-run").splitlines()
+    assert lines[:2] == [
+        "Copy: a dry run; nothing was written",
+        "  from Checkout health: 1 section, 0 insights, tags shop",
+    ]
+    assert "Copy" not in run_ok(root, "list")
+
+
+def test_replacing_in_the_whole_report_says_how_often(root: Path) -> None:
+    run_ok(root, "create", "Checkout health", "--section", "Errors")
+    change = {"op": "append_text", "section": "Errors", "text": "twice and twice"}
+    everywhere = {"op": "edit_text", "find": "twice", "replace": "2", "all": True}
+    stdin = json.dumps([change, everywhere])
+    text = run_ok(root, "update", "Checkout health", "--changes", "-", stdin=stdin)
+    assert "  replaced in 2 places" in text.splitlines()
+
+
 def test_nothing_found_is_3_and_creates_nothing(root: Path) -> None:
     code, error = run_refused(root, "get", "No such report")
     assert (code, error["code"]) == (3, "report_not_found")

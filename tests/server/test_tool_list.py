@@ -176,5 +176,5 @@ def test_instructions_name_what_there_is() -> None:
     named = re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", tools.INSTRUCTIONS)
     fields = {name for tool in tools.TOOLS for name in tool["inputSchema"]["properties"]}
     fields |= {name for tool in tools.TOOLS for name in tool["outputSchema"]["properties"]}
-    errors = {"version_conflict", "current_version", "retry_with"}
+    errors = {"version_conflict", "current_version", "retry_with", "keep_both"}
     assert set(named) <= tools.BY_NAME.keys() | OPS.keys() | set(CHANGE_FIELDS) | fields | errors

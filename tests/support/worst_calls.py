@@ -161,6 +161,9 @@ def calls(library: Library, text: str) -> Iterator[tuple[str, Call]]:
         "all": True,
     }
     yield "update_report", update(everywhere, dry=True)
+    in_all: dict[str, object] = {"op": "edit_text", "replace": "x", "all": True}
+    yield "update_report", update({**in_all, "find": piece}, dry=True)
+    yield "update_report", update({**in_all, "find": f"{piece}!"}, dry=True)
     yield "update_report", update({**edit, "content": f"c{part}b{part[1:]}e{part}"}, seen=1)
     yield "update_report", update({**edit, "notes": part}, {"op": "remove_section", "section": text[:500]})
     yield "update_report", update({"op": "set_title", "title": "Worst" + text[:200]}, dry=True)

@@ -166,7 +166,10 @@ def _choices(offers: Json, clashing: Clashing, version: int) -> str:
         )
     else:
         yours = "Sending retry_with lets yours win: that is your decision. " if offers else ""
-        both = "to keep both, send changes that hold both"
+        is_insight = any(_place(conflict).startswith("insights/") for conflict in clashing.conflicts)
+        both = "to keep both, send changes that hold both" + (
+            " (add_insight adds yours)" if is_insight else ""
+        )
         hint = f"{yours}{theirs}; {both}; either with expected_version={version}."
     if any(conflict.ours is None and _is_item(conflict.at) for conflict in clashing.conflicts):
         hint += (
@@ -217,10 +220,12 @@ def _sources(item: Item | None) -> list[Json]:
 def _offers(proposal: Proposal, clashing: Clashing, version: int) -> Json:
     """Return the calls that settle the conflicts, each if there is a short one."""
     base, current, yours = clashing.base, clashing.current, clashing.yours
-    both = three_way(base, current, yours, keep_both=True)
     wanted = {"retry_with": three_way(base, yours, current).outline}
-    if proposal.make_with and all(keeps_both(both.outline, conflict) for conflict in both.conflicts):
-        wanted["keep_both"] = both.outline
+    texts = (text for one in clashing.conflicts for text in (one.ours, one.theirs) if isinstance(text, str))
+    if proposal.make_with and sum(map(len, texts)) <= MAX_RETRY_BYTES:
+        both = three_way(base, current, yours, keep_both=True)
+        if all(keeps_both(both.outline, conflict) for conflict in both.conflicts):
+            wanted["keep_both"] = both.outline
     calls = {name: _call(proposal, clashing, version, outline) for name, outline in wanted.items()}
     return {name: call for name, call in calls.items() if call and size_bytes(call) <= MAX_RETRY_BYTES}
 

@@ -128,7 +128,8 @@ else is merged by itself.
 keep both. Is theirs wrong? Say in the reason why, and replace it.
 3. If you cannot tell which is right, ask me, and show me both.
 4. Send it again with expected_version={changes["to_version"]}, a reason that names the decision, and a new \
-request_id; the error's retry_with is your side whole, and overwrites theirs.
+request_id; the error's retry_with is your side whole, and overwrites theirs; its keep_both, if there \
+is one, has theirs and then yours.
 5. Tell me what you kept from each side. diff_report shows the outcome; revert_report with undo takes it \
 back."""
 

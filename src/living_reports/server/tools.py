@@ -479,8 +479,8 @@ or unproven.
 whole sections. State expected_version (the version you read), a reason that will make sense in months, \
 and a request_id, so that the same call can be sent again safely.
 3. Others may write at the same time. Changes to other places are merged. On version_conflict read its \
-conflicts, decide for each place, and send retry_with (yours wins) or your own words against \
-current_version; ask the user where you cannot tell.
+conflicts, decide for each place, and send retry_with (yours wins), keep_both or your own words \
+against current_version; ask the user where you cannot tell.
 4. Give insights citations, and a review_by where they will age. Set the status of an outdated insight to \
 archived, of a wrong one to killed; removing it hides why.
 5. Before you call it done, fix what check_report finds: its hints show the changes. Renew a stale \
