@@ -246,7 +246,16 @@ def test_one_way_back_has_to_be_named(root: Path, health: str, options: list[str
 def test_what_was_merged_is_said(root: Path, health: str) -> None:
     options = ["--set-title", "Shop health", "--expected-version", "1"]
     lines = run_ok(root, "update", "Health", *options).splitlines()
-    assert lines[:2] == ["Shop health is now at version 4: 1 change", "  merged with 2 versions, 2 to 3"]
+    assert lines == [
+        "Shop health is now at version 4: 1 change",
+        "  merged with 2 versions, 2 to 3",
+        "    v2 ann: May",
+        "      ~ Errors: content  12 % fail. → 15 % fail.",
+        "    v3 ann: June",
+        "      + metadata/tags    shop",
+        "      + section Latency  Slow.",
+        "  ~ title  Health → Shop health",
+    ]
 
 
 def test_a_conflict_shows_both_sides_and_who_it_was(root: Path, health: str) -> None:

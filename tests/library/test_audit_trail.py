@@ -9,7 +9,7 @@ import pytest
 
 from living_reports.errors import AmbiguousSelectorError, InvalidInputError, ItemNotFoundError
 from living_reports.library import Library
-from living_reports.library.requests import AuditReport, GetReport, RevertReport
+from living_reports.library.requests import AuditReport, DiffReport, GetReport, RevertReport
 from living_reports.model.event import Author
 from living_reports.model.report import sha256_hex
 from support.library_reports import (
@@ -56,6 +56,57 @@ def test_a_row_says_who_when_why_and_what(library: Library) -> None:
         "version",
         "events",
     }
+
+
+@pytest.mark.parametrize("between", [0, 5, 40])
+def test_rows_show_whole_texts_also_where_events_between_them_are_left_out(
+    library: Library, between: int
+) -> None:
+    report = create_report(library)
+    for figure in (13, 14, 15):
+        update_report(library, report, replace_content(f"{figure} % of orders fail."), author=BEN)
+        for number in range(between):
+            update_report(library, report, set_title(f"Health {figure} {number}"))
+    first = library.audit_report(AuditReport(report, actor="ben", limit=2))
+    rows = first["events"]
+    rows += library.audit_report(AuditReport(report, actor="ben", limit=2, cursor=first["next_cursor"]))[
+        "events"
+    ]
+    shown = [(edit["item"], edit["old"], edit["new"]) for row in rows for edit in row["changed"]]
+    assert shown == [
+        ("Errors", "14 % of orders fail.", "15 % of orders fail."),
+        ("Errors", "13 % of orders fail.", "14 % of orders fail."),
+        ("Errors", "12 % of orders fail.\n\nMost of them at night.", "13 % of orders fail."),
+    ]
+
+
+def test_edits_that_a_row_does_not_show_can_be_seen(library: Library) -> None:
+    report = create_report(library)
+    update_report(library, report, *({"op": "add_section", "title": f"Section {n}"} for n in range(30)))
+    answer = library.audit_report(AuditReport(report))
+    [row] = (row for row in answer["events"] if "changed_more" in row)
+    assert len(row["changed"]) + row["changed_more"] == 30
+    [warning] = answer["warnings"]
+    assert "diff_report with to_version=<version>" in warning
+    shown = library.diff_report(DiffReport(report, to_version=row["version"]))["changed"]
+    assert len(shown) == 30
+
+
+def test_without_a_readable_version_rows_show_the_words_of_their_edits(library: Library) -> None:
+    report = create_report(library)
+    change = {"op": "edit_text", "section": "Errors", "find": "orders", "replace": "all orders"}
+    update_report(library, report, replace_content("12 % of orders fail. " * 10), change | {"all": True})
+    update_report(library, report, change | {"replace": "payments", "all": True})
+    (folder_of(library, report) / "outline.json").write_text("{")
+    for backup in (folder_of(library, report) / "backups").iterdir():
+        backup.unlink()
+    log = folder_of(library, report) / "audit.jsonl"
+    log.write_text("\n".join(["{}", *log.read_text().splitlines()[1:]]) + "\n")
+    row = library.audit_report(AuditReport(report))["events"][0]
+    [edit] = row["changed"]
+    assert "item" not in edit
+    assert edit["old"].startswith("… [-orders-] … ")
+    assert edit["new"].startswith("… {+payments+} … ")
 
 
 def test_pages_go_from_the_newest_to_the_first_whatever_is_written_meanwhile(library: Library) -> None:

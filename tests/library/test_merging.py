@@ -8,7 +8,7 @@ import pytest
 
 from living_reports.errors import ItemNotFoundError, ReportError, TooLargeError
 from living_reports.library import Library
-from living_reports.library.requests import AuditReport, GetReport, UpdateReport
+from living_reports.library.requests import AuditReport, GetReport, RevertReport, UpdateReport
 from support.library_reports import (
     ANN,
     BEN,
@@ -49,7 +49,7 @@ def test_changes_to_different_things_are_both_kept(library: Library) -> None:
     update_report(library, report, append_text("Ben's.", "Latency"), author=BEN)
     update_report(library, report, set_title("Checkout"), author=BEN)
     answer = update_report(library, report, append_text("Ann's."), expected_version=1)
-    assert list(answer)[-2:] == ["changed", "rebased_over"]
+    assert list(answer)[-3:] == ["changed", "rebased_over", "merged"]
     assert (answer["version"], answer["applied"], answer["rebased_over"]) == (4, 1, [2, 3])
     assert answer["title"] == "Checkout"
     assert content_of(library, report).endswith("Ann's.")
@@ -106,7 +106,8 @@ def test_a_dry_run_tells_what_it_would_be_carried_over(library: Library) -> None
     assert (tried["version"], tried["rebased_over"], tried["dry_run"]) == (2, [2], True)
     assert (folder_of(library, report) / "audit.jsonl").read_bytes() == before
     made = update_report(library, report, append_text("Ann's."), expected_version=1)
-    assert (made["changed"], made["rebased_over"]) == (tried["changed"], tried["rebased_over"])
+    for field in ("changed", "rebased_over", "merged"):
+        assert made[field] == tried[field]
 
 
 def test_a_repeated_request_gets_the_same_answer(library: Library) -> None:
@@ -122,6 +123,79 @@ def test_a_repeated_request_gets_the_same_answer(library: Library) -> None:
     assert first["rebased_over"] == [2]
     [event] = library.audit_report(AuditReport(report, since=2, item="Errors"))["events"]
     assert event["version"] == 3
+
+
+# --- Merged changes are shown -------------------------------------------------------------
+
+
+def characters(value: object) -> int:
+    return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+
+def test_the_changes_of_others_are_shown_with_author_and_reason(library: Library) -> None:
+    report = create_report(library, sections=TWO)
+    update_report(library, report, edit_text("340", "390", "Latency"), author=BEN, reason="June figures")
+    update_report(library, report, {"op": "add_tags", "tags": ["ops"]}, author=BEN)
+    answer = update_report(library, report, append_text("Ann's."), expected_version=1)
+    [latency, tags] = answer["merged"]
+    [row] = latency.pop("changed")
+    assert latency.items() >= {"version": 2, "client": "ben/2.0", "reason": "June figures"}.items()
+    assert (row["item"], row["old"], row["new"]) == ("Latency", "p95 is 340 ms.", "p95 is 390 ms.")
+    assert (tags["version"], tags["changed"]) == (3, [{"at": "metadata/tags", "added": ["ops"]}])
+    assert "warnings" not in answer
+
+
+def test_each_merged_version_shows_its_own_text(library: Library) -> None:
+    report = create_report(library, sections=TWO)
+    for number in range(3):
+        update_report(library, report, replace_content(f"p95 is {number} ms.", "Latency"), author=BEN)
+    merged = update_report(library, report, append_text("Ann's."), expected_version=1)["merged"]
+    assert [row["changed"][0]["new"] for row in merged] == [f"p95 is {n} ms." for n in range(3)]
+    assert [row["changed"][0]["old"] for row in merged][1:] == [f"p95 is {n} ms." for n in range(2)]
+
+
+@pytest.mark.parametrize("letter", ["x", "ö", "雨"])
+def test_an_update_of_one_insight_with_the_merged_changes_is_short(library: Library, letter: str) -> None:
+    report = create_report(library, sections=TWO)
+    insight = insight_of(library, report)
+    for number in range(20):
+        adds = [
+            {"op": "add_section", "title": f"{number} {n} " + letter * 90, "content": letter * 900}
+            for n in range(10)
+        ]
+        update_report(library, report, *adds, author=BEN, reason=letter * 500)
+    edit = {"op": "edit_insight", "insight": insight, "summary": "Trials convert at 16 %", "importance": 5}
+    answer = update_report(library, report, edit, expected_version=1, request_id="r1")
+    assert characters(answer["merged"]) <= 1_500
+    assert characters(answer) <= len(json.dumps(answer, ensure_ascii=False).encode()) <= 2_000
+    assert answer["merged"][-1]["version"] == 21
+    assert answer["merged"][-1]["changed"]
+    [warning] = answer["warnings"]
+    assert "diff_report with since=1 and to_version=21" in warning
+    assert update_report(library, report, edit, expected_version=1, request_id="r1") == answer
+
+
+def test_an_event_does_not_grow_with_the_changes_it_was_merged_with(library: Library) -> None:
+    report = create_report(library, sections=TWO)
+    update_report(
+        library, report, replace_content("word " * 200, "Latency"), author=BEN, reason="June figures"
+    )
+    update_report(library, report, append_text("Ann's."), expected_version=1, request_id="r1")
+    event = (folder_of(library, report) / "audit.jsonl").read_text().splitlines()[-1]
+    assert "June figures" not in event
+    assert '"rebased_over":[2]' in event
+
+
+def test_an_undo_that_is_merged_shows_what_it_was_merged_with(library: Library) -> None:
+    report = create_report(library, sections=TWO)
+    update_report(library, report, edit_text("one", "1"))
+    update_report(library, report, replace_content("p95 is 390 ms.", "Latency"), author=BEN)
+    answer = library.revert_report(RevertReport(report, undo=2, expected_version=2, dry_run=True), ANN)
+    [row] = answer["merged"]
+    assert row["changed"][0]["new"] == "p95 is 390 ms."
+
+
+# --- The history --------------------------------------------------------------------------
 
 
 def test_the_history_stays_whole(library: Library) -> None:

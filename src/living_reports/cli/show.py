@@ -69,6 +69,8 @@ def updated(terminal: Terminal, answer: Answer) -> None:
         terminal.line(f"  replaced in {counted(replaced, 'place')}", "dim")
     if versions := answer.get("rebased_over"):
         terminal.line(f"  merged with {_versions(versions)}", "dim")
+        for row in answer.get("merged", []):
+            _merged(terminal, row)
     changed(terminal, answer.get("changed", []))
     _new_items(terminal, answer.get("created", {}))
     warnings(terminal, answer)
@@ -78,6 +80,16 @@ def _versions(versions: Sequence[int]) -> str:
     if len(versions) == 1:
         return f"version {versions[0]}"
     return f"{len(versions)} versions, {versions[0]} to {versions[-1]}"
+
+
+def _merged(terminal: Terminal, row: Mapping[str, Any]) -> None:
+    """Show a version that a change was merged with: its author, its reason, and what it changed."""
+    who = " ".join(filter(None, (f"v{row['version']}", row.get("user"), row.get("client"))))
+    reason = f": {row['reason']}" if row.get("reason") else ""
+    terminal.paragraph(one_line(who + reason), "dim", first="    ")
+    changed(terminal, row.get("changed", []), indent=6)
+    if hidden := row.get("changed_more"):
+        terminal.line(f"      … and {hidden} more", "dim")
 
 
 def deleted(terminal: Terminal, answer: Answer) -> None:

@@ -6,7 +6,8 @@ Rules:
   one: `three_way(seen, current, seen with the changes)`. Where both sides touched different things, both
   are in the next version; where they touched the same thing, nothing changes and the refusal shows it.
 - New items keep the ids that they got first, whichever outline the proposal is applied to.
-- `rebased_over` are the versions that a call was merged with, oldest first.
+- `rebased_over` are the versions that a call was merged with, oldest first; `merged` shows them, so that the
+  caller has seen what the new version contains.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from living_reports.model.delta import Delta, address, diff, is_bookkeeping
 from living_reports.model.merge import three_way
 from living_reports.model.report import Outline
 from living_reports.model.selectors import find_insight, find_section, quoted
+from living_reports.reading.history import Merged, merged
 from living_reports.store.base import Event, Snapshot, Transaction
 
 MAX_REBASED_OVER = 1_000
@@ -37,7 +39,7 @@ Json = dict[str, Any]
 # --- Carried over -------------------------------------------------------------------------
 
 
-def carried_over(edit: Transaction, expected_version: int, proposal: Proposal) -> tuple[Outcome, list[int]]:
+def carried_over(edit: Transaction, expected_version: int, proposal: Proposal) -> tuple[Outcome, Merged]:
     """Return the outcome of a proposal for the current version, and the versions it was merged with.
 
     Args:
@@ -51,7 +53,7 @@ def carried_over(edit: Transaction, expected_version: int, proposal: Proposal) -
     """
     current = edit.snapshot.outline
     if expected_version in (0, edit.snapshot.version):
-        return proposal.make(current), []
+        return proposal.make(current), Merged()
     if not 0 < expected_version < edit.snapshot.version:
         raise version_conflict(edit, expected_version, proposal, None)
     try:
@@ -59,16 +61,17 @@ def carried_over(edit: Transaction, expected_version: int, proposal: Proposal) -
     except ReportError:
         raise version_conflict(edit, expected_version, proposal, None) from None
     outcome = _apply_to_seen(edit, proposal, seen)
-    merged = three_way(seen, current, outcome.outline)
-    if merged.conflicts:
-        clashing = Clashing(seen, current, outcome.outline, merged.conflicts, seen.outline_version)
+    both = three_way(seen, current, outcome.outline)
+    if both.conflicts:
+        clashing = Clashing(seen, current, outcome.outline, both.conflicts, seen.outline_version)
         raise version_conflict(edit, expected_version, proposal, clashing)
-    outline = as_current(merged.outline, edit.snapshot)
+    outline = as_current(both.outline, edit.snapshot)
     if not content_edits(diff(current, outline)):
-        return replace(outcome, outline=outline, created={}, applied=0, replaced=0), []
+        return replace(outcome, outline=outline, created={}, applied=0, replaced=0), Merged()
     _require_limits(current, outline)
     warnings = [*outcome.warnings, *still_there(outcome.outline, outline, proposal.changes)]
-    return replace(outcome, outline=outline, warnings=warnings), _versions_since(edit, seen.outline_version)
+    versions = _versions_since(edit, seen.outline_version)
+    return replace(outcome, outline=outline, warnings=warnings), merged(edit.events(), versions, current)
 
 
 def as_current(outline: Outline, snapshot: Snapshot) -> Outline:

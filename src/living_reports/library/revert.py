@@ -64,16 +64,16 @@ def revert_report(context: Context, request: RevertReport, author: Author) -> Js
         if not request.dry_run and (first := call.first_answer(edit)):
             return first
         proposal = proposed_revert(edit, request, call.options(dry_run=request.dry_run))
-        outcome, rebased_over = carried_over(edit, request.expected_version, proposal)
+        outcome, merged = carried_over(edit, request.expected_version, proposal)
         if request.dry_run or not (outcome.applied or edit.snapshot.refusal):
-            return preview_answer(edit, outcome, outcome.warnings, rebased_over, dry_run=request.dry_run)
+            return preview_answer(edit, outcome, outcome.warnings, merged, dry_run=request.dry_run)
         now = context.now()
-        note = call.note(outcome, author, now, outcome.warnings, **proposal.extra, rebased_over=rebased_over)
+        extra = proposal.extra | {"rebased_over": merged.versions}
+        note = call.note(outcome, author, now, outcome.warnings, **extra)
         edit.put(outcome.outline.model_copy(update={"updated_at": now}), note)
     assert edit.committed is not None
-    return changed_answer(
-        edit.committed, edit.snapshot.outline, outcome.outline, outcome.applied, outcome.warnings
-    )
+    before, after = edit.snapshot.outline, outcome.outline
+    return changed_answer(edit.committed, before, after, outcome.applied, outcome.warnings, merged)
 
 
 def _checked(request: RevertReport) -> RevertReport:

@@ -29,12 +29,13 @@ from living_reports.library.writing import (
     preview_answer,
     with_hashes,
 )
-from living_reports.model.delta import address
+from living_reports.model.delta import address, parts
 from living_reports.model.event import Author
 from living_reports.model.fields import PROSE, WORDS
 from living_reports.model.report import Outline
-from living_reports.model.selectors import find_insight, find_section
-from living_reports.reading.compact import commit_of, cut
+from living_reports.model.selectors import find_insight, find_section, quoted
+from living_reports.reading.compact import brief_address, commit_of, cut, item_name, short_ids
+from living_reports.reading.history import Merged
 from living_reports.store.base import Event, Snapshot, Transaction
 
 _WARNINGS = 10
@@ -58,20 +59,21 @@ def update_report(context: Context, request: UpdateReport, author: Author) -> Js
             return first
         now = context.now()
         proposal = _proposal(edit, parsed, call.content | call.options(dry_run=request.dry_run), now)
-        rebased_over: list[int] = []
+        merged = Merged()
         if request.expected_version in (0, edit.snapshot.version):
             outcome = proposal.make(edit.snapshot.outline)
         else:
-            outcome, rebased_over = carried_over(edit, request.expected_version, proposal)
+            outcome, merged = carried_over(edit, request.expected_version, proposal)
         warnings = [*edit.snapshot.warnings, *outcome.warnings]
         if not request.expected_version:
             warnings += _overwrite_warnings(edit, parsed, outcome.outline, author)
         if request.dry_run or not outcome.applied:
-            return preview_answer(edit, outcome, warnings, rebased_over, dry_run=request.dry_run)
-        note = call.note(outcome, author, now, warnings, rebased_over=rebased_over)
+            return preview_answer(edit, outcome, warnings, merged, dry_run=request.dry_run)
+        note = call.note(outcome, author, now, warnings, rebased_over=merged.versions)
         edit.put(outcome.outline.model_copy(update={"updated_at": now}), note)
     assert edit.committed is not None
-    return changed_answer(edit.committed, edit.snapshot.outline, outcome.outline, outcome.applied, warnings)
+    before, after = edit.snapshot.outline, outcome.outline
+    return changed_answer(edit.committed, before, after, outcome.applied, warnings, merged)
 
 
 def _proposal(edit: Transaction, changes: Sequence[Change], stated: Json, now: str) -> Proposal:
@@ -103,9 +105,10 @@ def _same_ids(ids: list[str]) -> Callable[[], str]:
 
 @dataclass(frozen=True)
 class _Replaced:
-    """A text that an edit replaced: the address of its item, its field, and the text before and after."""
+    """A text that an edit replaced: the address and the name of its item, its field, and both texts."""
 
     item: str
+    name: str
     field: str
     old: str
     new: str
@@ -158,7 +161,7 @@ def _texts(item: str, old: object, new: object, fields: Iterable[str]) -> Iterat
     for field in fields:
         before, after = getattr(old, field), getattr(new, field, None)
         if new is not None and before and before != after:
-            yield _Replaced(item, field, before, after or "")
+            yield _Replaced(item, item_name(old), field, before, after or "")
 
 
 def _warning(snapshot: Snapshot, text: _Replaced, record: Event | None, author: Author) -> str:
@@ -166,7 +169,9 @@ def _warning(snapshot: Snapshot, text: _Replaced, record: Event | None, author: 
     other = _other_author(record, author)
     if not other and not text.shrinks:
         return ""
-    what = f"{text.at}: replaced the text" + (f" of version {record.version}" if record else "") + other
+    at = brief_address(parts(text.at), short_ids(snapshot.outline))
+    where = f" in {quoted(text.name)}" if text.item else ""
+    what = f"{at}: replaced the text{where}" + (f" of version {record.version}" if record else "") + other
     if text.shrinks:
         what += f"; it shrank from {len(text.old):,} to {len(text.new):,} characters"
     return f"{what}; revert_report with undo={_version_made(snapshot)} brings it back"

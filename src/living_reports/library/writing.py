@@ -31,12 +31,16 @@ from living_reports.reading.compact import (
     item_name,
     items_of,
     size,
+    size_bytes,
 )
-from living_reports.reading.history import outline_before
+from living_reports.reading.history import Merged, merged, newest_fitting, outline_before
 from living_reports.store.base import Event, Note, Transaction
 
 MAX_REASON_CHARS = 2_000
 MAX_REQUEST_ID_CHARS = 200
+_ANSWER_BYTES = 2_000
+"""The size of an answer with merged versions, if all else in it is short."""
+_LEAST_MERGED_BYTES = 400
 _CREATED_TITLE_CHARS = 80
 _WARNINGS_SHOWN = 20
 _WARNING_CHARS = 400
@@ -121,7 +125,7 @@ class WriteCall:
         if record is None:
             return None
         self.require_same_content(record)
-        return repeated_answer(record, edit.outline_at(record.version))
+        return repeated_answer(record, edit.outline_at(record.version), edit.events())
 
     def note(self, outcome: Outcome, author: Author, ts: str, warnings: Sequence[str], **extra: Any) -> Note:
         """Return the note of the event that records this call; empty `extra` fields are left out."""
@@ -225,7 +229,12 @@ def planned_answer(outcome: Outcome, inherited: Json) -> Json:
 
 
 def changed_answer(
-    record: Event, before: Outline | None, after: Outline, applied: int, warnings: Iterable[str] = ()
+    record: Event,
+    before: Outline | None,
+    after: Outline,
+    applied: int,
+    warnings: Iterable[str],
+    merged: Merged,
 ) -> Json:
     """Return the answer of `update_report` and `revert_report` after a commit.
 
@@ -235,29 +244,36 @@ def changed_answer(
         after: The outline after it.
         applied: The number of changes that altered something.
         warnings: The warnings.
+        merged: The versions that it was merged with.
     """
     answer = _head(record, after.title) | {"applied": applied} | _replaced(record.payload.get("replaced"))
     answer |= _created(record.payload.get("created"), after)
     answer["changed"] = edit_rows(record.delta, before, after)
-    if rebased_over := record.payload.get("rebased_over"):
-        answer["rebased_over"] = rebased_over
-    return _fitted(answer, list(warnings))
+    return _fitted(answer, [*warnings, *_show_merged(answer, merged)])
 
 
-def repeated_answer(record: Event, outline: Outline) -> Json:
-    """Return the answer that an earlier call with the same `request_id` got; `outline` is its result."""
+def repeated_answer(record: Event, outline: Outline, events: Iterable[Event] = ()) -> Json:
+    """Return the answer that an earlier call with the same `request_id` got.
+
+    Args:
+        record: The event of that call.
+        outline: The outline after it.
+        events: The history, newest first, in which the versions are found that it was merged with.
+    """
     warnings = record.payload.get("warnings", [])
     if record.is_whole:
         return created_answer(record, outline, warnings)
     before = outline_before(record, outline)
-    return changed_answer(record, before, outline, record.payload.get("applied", 0), warnings)
+    others = Merged(versions := record.payload.get("rebased_over", ()))
+    others = merged(events, versions, before) if versions and before else others
+    return changed_answer(record, before, outline, record.payload.get("applied", 0), warnings, others)
 
 
 def preview_answer(
     edit: Transaction,
     outcome: Outcome,
     warnings: Sequence[str],
-    rebased_over: Sequence[int],
+    merged: Merged,
     *,
     dry_run: bool,
 ) -> Json:
@@ -273,10 +289,26 @@ def preview_answer(
     if dry_run:
         answer |= _replaced(outcome.replaced) | _created(outcome.created, outcome.outline)
         answer["changed"] = edit_rows(diff(outline, outcome.outline), outline, outcome.outline)
-        answer |= {"rebased_over": list(rebased_over)} if rebased_over else {}
+        notes += _show_merged(answer, merged)
         answer["dry_run"] = True
         notes += [_NEW_IDS] if outcome.created else []
     return _fitted(answer, notes)
+
+
+def _show_merged(answer: Json, merged: Merged) -> list[str]:
+    """Put the merged versions into an answer; return a warning where not all of them fit."""
+    if not merged.versions:
+        return []
+    answer["rebased_over"] = list(merged.versions)
+    room = _ANSWER_BYTES - size_bytes(answer) - _SPARE_CHARS
+    rows = list(merged.rows)
+    if room >= _LEAST_MERGED_BYTES:
+        rows = newest_fitting(reversed(rows), merged.versions, room)
+    answer |= {"merged": rows} if rows else {}
+    if len(rows) == len(merged.versions) and not any("changed_more" in row for row in rows):
+        return []
+    first, last = merged.versions[0], merged.versions[-1]
+    return [f"merged is cut: diff_report with since={first - 1} and to_version={last} shows all of it"]
 
 
 def _head(record: Event, title: str) -> Json:

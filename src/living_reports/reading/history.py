@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any, get_args
 
@@ -40,9 +41,12 @@ from living_reports.reading.compact import (
     author_row,
     brief_address,
     commit_of,
+    cut,
+    event_row,
     item_name,
     items_of,
     short_ids,
+    size_bytes,
 )
 from living_reports.store.base import Event
 
@@ -50,6 +54,11 @@ EventFilter = Callable[[Event], bool]
 
 Place = list[str]
 """The parts of an address."""
+
+MERGED_BYTES = 1_500
+"""The size of all rows that show merged versions."""
+_REASON_CHARS = 100
+_MERGED_FIELDS = ("version", "client", "user", "reason", "changed", "changed_more")
 
 _NEAR_EVENTS = 32
 """The number of deltas that are taken back before a version is read from the store instead."""
@@ -389,6 +398,65 @@ class Rewinder:
         if known is None or known.outline_version != version:
             return self._outline_at(version)
         return known
+
+
+# --- Merged versions ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Merged:
+    """The versions that a change was merged with, oldest first, and rows that show what they changed."""
+
+    versions: Sequence[int] = ()
+    rows: Sequence[Json] = ()
+
+
+def merged(events: Iterable[Event], versions: Sequence[int], outline: Outline) -> Merged:
+    """Return these versions with their authors and changes, as far as `MERGED_BYTES` allow.
+
+    Args:
+        events: The history, newest first.
+        versions: The versions, oldest first.
+        outline: The outline of the newest of them.
+    """
+    rows = _merged_rows(events, versions, outline)
+    return Merged(versions, newest_fitting(rows, versions, MERGED_BYTES))
+
+
+def _merged_rows(events: Iterable[Event], versions: Sequence[int], outline: Outline) -> Iterator[Json]:
+    """Yield the rows of the versions, newest first; the outlines before are computed one by one."""
+    after: Outline | None = outline
+    left = set(versions)
+    for event in events:
+        if event.version in left and event.makes_version and event.is_event:
+            known = after if after is not None and after.outline_version == event.version else None
+            after = outline_before(event, known) if known else None
+            row = event_row(event.event, after, known)
+            reason = {"reason": cut(row["reason"], _REASON_CHARS)} if "reason" in row else {}
+            yield {name: row[name] for name in _MERGED_FIELDS if name in row} | reason
+            left.remove(event.version)
+        if not left:
+            return
+
+
+def newest_fitting(rows: Iterable[Json], versions: Sequence[int], room: int) -> list[Json]:
+    """Return as many rows as fit into `room` bytes of JSON, oldest first.
+
+    Args:
+        rows: The rows of the versions, newest first. A row keeps one edit, and more in its share of the room.
+        versions: The versions.
+        room: The limit.
+    """
+    share = room // len(versions)
+    shown: list[Json] = []
+    for row in rows:
+        while size_bytes(row) > (share if len(row.get("changed", ())) > 1 else room) and row.get("changed"):
+            row = row | {"changed": row["changed"][:-1], "changed_more": row.get("changed_more", 0) + 1}
+        room -= size_bytes(row) + len(",")
+        if room < 0 or row.get("changed") == []:
+            break
+        shown.append(row)
+    return shown[::-1]
 
 
 # --- Texts -------------------------------------------------------------------------------

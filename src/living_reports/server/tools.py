@@ -212,7 +212,7 @@ add_section title content? notes? content_format? citations? insights? position?
 edit_section section title? content? notes? content_format? citations? clear? (replaces whole fields)
 edit_text section? find replace all? (find: exact text, once unless all; \
 all without section: in all prose and insights, not in titles)
-append_text section text
+append_text section text (a new paragraph, or goes on with the table or list at the end)
 move_section section position
 remove_section section insights_to? (else they go too)
 add_insight section summary importance? (0-10) status? citations? as_of? review_by? position? ref?
@@ -226,7 +226,8 @@ template (findings, metrics, bullet_list, executive_summary, action_items, metho
 writes content from data; shapes: resource templates://sections. content_format html: for what Markdown \
 cannot lay out; pages drop svg, scripts, styles.
 ref names a new item for later changes; clear: fields to empty.
-What others changed since expected_version is merged; a version_conflict names what both changed.
+What others changed since expected_version is merged and shown in `merged`; a version_conflict names what \
+both changed.
 Example: {"report":"Health","expected_version":4,"changes":[\
 {"op":"edit_text","section":"Errors","find":"12 %","replace":"15 %"},\
 {"op":"add_insight","section":"Errors","summary":"Errors rose","importance":8,"citations":[{"url":"https://…"}]}]}""",
@@ -235,7 +236,7 @@ Example: {"report":"Health","expected_version":4,"changes":[\
         report=CHANGED_REPORT,
         changes={"type": "array", "items": CHANGE},
         reason=_string("why"),
-        expected_version=_integer("the version you read"),
+        expected_version=_integer("a version whose content you have seen"),
         dry_run=BOOLEAN,
         request_id=_string("makes a retry safe"),
     ),
@@ -245,6 +246,7 @@ Example: {"report":"Health","expected_version":4,"changes":[\
         created=OBJECT,
         changed=ARRAY,
         rebased_over=ARRAY,
+        merged=ARRAY,
         dry_run=BOOLEAN,
         warnings=ARRAY,
     ),
@@ -339,7 +341,9 @@ REVERT_REPORT: Tool = {
         dry_run=BOOLEAN,
         request_id=STRING,
     ),
-    "outputSchema": _output(**WRITTEN, changed=ARRAY, rebased_over=ARRAY, dry_run=BOOLEAN, warnings=ARRAY),
+    "outputSchema": _output(
+        **WRITTEN, changed=ARRAY, rebased_over=ARRAY, merged=ARRAY, dry_run=BOOLEAN, warnings=ARRAY
+    ),
     "annotations": _writes(destructive=True, idempotent=True),
 }
 
@@ -476,9 +480,10 @@ How to work on one:
 need. Coming back, ask diff_report what changed since the version you know, and check_report what is stale \
 or unproven.
 2. Make small changes, what belongs together in one update_report; edit_text and append_text rather than \
-whole sections. State expected_version (the version you read), a reason that will make sense in months, \
-and a request_id, so that the same call can be sent again safely.
-3. Others may write at the same time. Changes to other places are merged. On version_conflict read its \
+whole sections. State expected_version (a version whose content you have seen), a reason that will make \
+sense in months, and a request_id, so that the same call can be sent again safely.
+3. Others may write at the same time. Changes to other places are merged, and `merged` shows them: read it \
+before you take the new version as seen. On version_conflict read its \
 conflicts, decide for each place, and send retry_with (yours wins), keep_both or your own words \
 against current_version; ask the user where you cannot tell.
 4. Give insights citations, and a review_by where they will age. Set the status of an outdated insight to \
