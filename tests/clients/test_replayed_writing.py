@@ -6,6 +6,7 @@ earlier answers said; where its calls are counted, none of them reads again what
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -106,6 +107,32 @@ async def test_a_phrase_is_replaced_everywhere_in_one_call(tmp_path: Path) -> No
         assert "Accounts are slow" in shown
         found = await ann("list_reports", query="Workspaces")
         assert found["reports"] == []
+
+
+@replay
+async def test_a_refused_template_shows_the_shape_of_its_data(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        await ann("create_report", title="Ops")
+        add = {"op": "add_section", "title": "Figures", "template": "metrics", "data": {"wrong": 1}}
+        refused = await ann.refused("update_report", report="Ops", changes=[add])
+        assert refused["path"].startswith("changes[0].data")
+        told = json.dumps(refused)
+        assert all(name in told for name in ("intro", "metrics", "name", "value", "target", "trend"))
+
+
+@replay
+async def test_a_read_says_what_a_loose_name_meant_and_a_write_by_it_is_refused(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        created = await create_churn(ann)
+        for tool in ("get_report", "diff_report", "audit_report", "check_report", "render_report"):
+            answer = await ann(tool, report="hurn")
+            assert (answer["report_id"], answer["title"]) == (created["report_id"], "Churn")
+        change = edit_text("Outlook", "Stable", "Rising")
+        refused = await ann.refused("update_report", report="hurn", changes=[change])
+        assert refused["code"] == "report_not_found"
+        [near] = refused["near"]
+        assert (near["report_id"], near["title"]) == (created["report_id"], "Churn")
+        await ann("update_report", report=near["report_id"][:8], changes=[change])  # a beginning suffices
 
 
 # --- Create ------------------------------------------------------------------------------

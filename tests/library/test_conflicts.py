@@ -224,6 +224,22 @@ def test_two_paragraphs_at_the_same_end_can_both_be_kept(library: Library) -> No
     assert library.get_report(GetReport(report))["title"] == "Checkout"
 
 
+@pytest.mark.parametrize(
+    ("base", "theirs", "mine", "together"),
+    [
+        ("", "Ben's.", "Ann's.", "Ben's.\n\nAnn's."),
+        ("- one", "- two", "- three", "- one\n- two\n- three"),
+    ],
+)
+def test_texts_appended_by_both_sides_are_appended_one_after_the_other(
+    library: Library, base: str, theirs: str, mine: str, together: str
+) -> None:
+    report = create_report(library, sections=[{"title": "Errors", "content": base}])
+    update_report(library, report, append_text(theirs), author=BEN)
+    keep_both(library, report, append_text(mine))
+    assert content_of(library, report) == together
+
+
 def test_both_summaries_lists_tags_and_citations_can_be_kept(library: Library) -> None:
     report = create_report(library, tags=["ops"])
     insight = library.store.read(report).outline.insights[0].insight_id

@@ -20,13 +20,14 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
 from living_reports.changes import Change, Outcome
-from living_reports.errors import VersionConflictError
-from living_reports.library.restated import aims, related, restated
+from living_reports.errors import ReportError, VersionConflictError
+from living_reports.library.restated import aims, is_at, related, restated
 from living_reports.library.writing import new_id
 from living_reports.model import splices
 from living_reports.model.delta import address, is_bookkeeping, item_of, parts
@@ -221,13 +222,29 @@ def _offers(proposal: Proposal, clashing: Clashing, version: int) -> Json:
     """Return the calls that settle the conflicts, each if there is a short one."""
     base, current, yours = clashing.base, clashing.current, clashing.yours
     wanted = {"retry_with": three_way(base, yours, current).outline}
-    texts = (text for one in clashing.conflicts for text in (one.ours, one.theirs) if isinstance(text, str))
-    if proposal.make_with and sum(map(len, texts)) <= MAX_RETRY_BYTES:
-        both = three_way(base, current, yours, keep_both=True)
-        if all(keeps_both(both.outline, conflict) for conflict in both.conflicts):
-            wanted["keep_both"] = both.outline
+    if both := _with_both(proposal, clashing):
+        wanted["keep_both"] = both
     calls = {name: _call(proposal, clashing, version, outline) for name, outline in wanted.items()}
     return {name: call for name, call in calls.items() if call and size_bytes(call) <= MAX_RETRY_BYTES}
+
+
+def _with_both(proposal: Proposal, clashing: Clashing) -> Outline | None:
+    """Return the outline that has what both sides said; `None` where a conflict is not one of texts or lists.
+
+    Appended text is appended again, because a paragraph begins after a blank line.
+    """
+    base, current, conflicts = clashing.base, clashing.current, clashing.conflicts
+    texts = (text for one in conflicts for text in (one.ours, one.theirs) if isinstance(text, str))
+    if not proposal.make_with or sum(map(len, texts)) > MAX_RETRY_BYTES:
+        return None
+    both = three_way(base, current, clashing.yours, keep_both=True)
+    if not all(keeps_both(both.outline, conflict) for conflict in both.conflicts):
+        return None
+    places = [_place(conflict) for conflict in conflicts]
+    if {change.op for change in proposal.changes if is_at(change, base, places)} == {"append_text"}:
+        with suppress(ReportError):
+            return proposal.make_with(current, proposal.changes).outline
+    return both.outline
 
 
 def _call(proposal: Proposal, clashing: Clashing, version: int, wanted: Outline) -> Json | None:

@@ -60,14 +60,14 @@ def restated(
         kept = [
             (row, change)
             for row, change in zip(raw, changes, strict=True)
-            if change.op in _ADDING or not _is_at(change, base, among)
+            if change.op in _ADDING or not is_at(change, base, among)
         ]
         if found := _completed([row for row, _ in kept], [change for _, change in kept], wanted, make):
             return found
     return None
 
 
-def _is_at(change: Change, outline: Outline, places: Sequence[str]) -> bool:
+def is_at(change: Change, outline: Outline, places: Sequence[str]) -> bool:
     """Return whether a change names one of these places, or something in it."""
     return any(related(aim, place) for aim in aims(change, outline) for place in places)
 
