@@ -24,6 +24,7 @@ from living_reports.changes.section_templates import SECTION_TEMPLATES
 from living_reports.errors import NotFoundError
 from living_reports.library.context import Context, find_report
 from living_reports.model.report import folded
+from living_reports.reading.compact import short_ids
 from living_reports.store.base import Store
 
 MAX_VALUES = 100
@@ -72,8 +73,9 @@ def _reports(store: Store, _: str) -> Iterable[str]:
 def _sections(store: Store, report: str) -> Iterable[str]:
     outline = store.read(find_report(store, report, writing=False)).outline
     titles = Counter(folded(section.title) for section in outline.sections)
+    short = short_ids(outline)
     for section in outline.sections:
-        yield section.title if titles[folded(section.title)] == 1 else section.section_id
+        yield section.title if titles[folded(section.title)] == 1 else short[section.section_id]
 
 
 def _versions(store: Store, report: str) -> Iterable[str]:

@@ -18,10 +18,11 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from living_reports.errors import AmbiguousSelectorError, ItemNotFoundError, ReportNotFoundError
-from living_reports.model.report import IndexEntry, Insight, Outline, Section, folded
+from living_reports.model.report import IndexEntry, Insight, Outline, Section, folded, unique_starts
 
 MIN_PREFIX = 4
 """The least number of characters of an id prefix."""
@@ -51,13 +52,13 @@ def find_section(outline: Outline, selector: str, path: str) -> Section:
     named = zip(ids, outline.sections, strict=True)
     matches = [section for i, section in named if begins(i) or folded(section.title) == wanted]
     if matches:
-        return _only(matches, selector, path, "sections", _section_match)
+        return _only(matches, selector, path, "sections", partial(_section_matches, outline))
     near = _nearest(selector, outline.sections, lambda s: s.section_id, lambda s: s.title)
     raise ItemNotFoundError(
         f"{path}: no section matches {quoted(selector)}.",
         hint="Name a section by its id, the beginning of its id, or its exact title.",
         path=path,
-        near=[_section_match(section) for section in near],
+        near=_section_matches(outline, near),
     )
 
 
@@ -76,14 +77,14 @@ def find_insight(outline: Outline, selector: str, path: str, reading: bool = Fal
     if reading and not matches and (wanted := folded(selector)):
         matches = [insight for insight in outline.insights if wanted in folded(insight.summary)]
     if matches:
-        return _only(matches, selector, path, "insights", _insight_match)
+        return _only(matches, selector, path, "insights", partial(_insight_matches, outline))
     near = _nearest(selector, outline.insights, lambda i: i.insight_id, lambda i: i.summary)
     also = ", or a unique part of its summary" if reading else ""
     raise ItemNotFoundError(
         f"{path}: no insight matches {quoted(selector)}.",
         hint=f"Name an insight by its id or the beginning of its id{also}.",
         path=path,
-        near=[_insight_match(insight) for insight in near],
+        near=_insight_matches(outline, near),
     )
 
 
@@ -106,13 +107,13 @@ def pick_report(entries: Iterable[IndexEntry], selector: str, writing: bool) -> 
         parts = _foremost([entry for entry in known if wanted in folded(entry.current_title)])
         matches = {entry.report_id: entry for entry in parts}
     if matches:
-        return _only(list(matches.values()), selector, "report", "reports", _report_match)
+        return _only(list(matches.values()), selector, "report", "reports", _report_matches)
     near = _nearest(selector, known, lambda e: e.report_id, lambda e: e.current_title)
     needs = f"at least {MIN_REPORT_PREFIX_TO_WRITE} characters" if writing else "the beginning"
     raise ReportNotFoundError(
         f"No report matches {quoted(selector)}.",
         hint=f"Name it by its id, {needs} of its id, or its exact title; list_reports shows them.",
-        near=[_report_match(entry) for entry in near],
+        near=_report_matches(near),
     )
 
 
@@ -154,14 +155,16 @@ def _is_hex(text: str) -> bool:
     return all(c in "0123456789abcdef" for c in text)
 
 
-def _only(matches: Sequence[T], selector: str, path: str, noun: str, row: Callable[[T], Match]) -> T:
+def _only(
+    matches: Sequence[T], selector: str, path: str, noun: str, rows: Callable[[Sequence[T]], list[Match]]
+) -> T:
     if len(matches) == 1:
         return matches[0]
     raise AmbiguousSelectorError(
         f"{path}: {len(matches)} {noun} match {quoted(selector)}.",
         hint="Use the id of one of the candidates.",
         path=path,
-        candidates=[row(match) for match in matches[:MAX_CANDIDATES]],
+        candidates=rows(matches[:MAX_CANDIDATES]),
     )
 
 
@@ -190,13 +193,26 @@ def _nearest(
     return list({item_id(item): item for item in close}.values())
 
 
-def _section_match(section: Section) -> Match:
-    return {"section_id": section.section_id, "title": cut(section.title)}
+def _section_matches(outline: Outline, sections: Sequence[Section]) -> list[Match]:
+    short = _short_ids(outline)
+    return [{"section_id": short[section.section_id], "title": cut(section.title)} for section in sections]
 
 
-def _insight_match(insight: Insight) -> Match:
-    return {"insight_id": insight.insight_id, "summary": cut(insight.summary)}
+def _insight_matches(outline: Outline, insights: Sequence[Insight]) -> list[Match]:
+    short = _short_ids(outline)
+    return [{"insight_id": short[each.insight_id], "summary": cut(each.summary)} for each in insights]
 
 
-def _report_match(entry: IndexEntry) -> Match:
-    return {"report_id": entry.report_id, "title": cut(entry.current_title), "status": entry.status}
+def _short_ids(outline: Outline) -> dict[str, str]:
+    """Return short ids as answers use them; one that is also a title stays whole, because it is ambiguous."""
+    sections = (section.section_id for section in outline.sections)
+    short = unique_starts([*sections, *(insight.insight_id for insight in outline.insights)])
+    titles = {folded(section.title) for section in outline.sections}
+    return {item_id: item_id if start in titles else start for item_id, start in short.items()}
+
+
+def _report_matches(entries: Sequence[IndexEntry]) -> list[Match]:
+    return [
+        {"report_id": entry.report_id, "title": cut(entry.current_title), "status": entry.status}
+        for entry in entries
+    ]
