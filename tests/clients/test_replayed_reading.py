@@ -8,11 +8,13 @@ from pathlib import Path
 from living_reports.server.tools import BY_NAME
 from support.mcp_client import PROTOCOL_MODES
 from support.scripted import (
+    CHURN,
     Answer,
     agent,
     create_churn,
     edit_text,
     replay,
+    unnamed_items,
 )
 
 TODAY = datetime.now(UTC).date()
@@ -43,6 +45,76 @@ async def test_a_match_names_its_section(tmp_path: Path) -> None:
 
 
 # --- What a read shows ------------------------------------------------------------------------
+
+
+@replay
+async def test_a_short_report_is_read_with_one_call(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        insights = [insight(f"Finding {n}", n) for n in range(1, 8)]
+        sections = [{"title": "Facts", "content": "Churn is **2.1 %**.", "insights": insights}]
+        await ann("create_report", title="Short", sections=sections)
+        read = await ann("get_report", report="Short")
+        [section] = read["sections"]
+        assert section["content"] == "Churn is **2.1 %**."
+        assert [row["summary"] for row in read["top_insights"]] == [f"Finding {n}" for n in range(7, 0, -1)]
+        assert (read["insight_count"], "left_out" in read) == (7, False)
+        # It can be edited with what was read.
+        changes = [
+            edit_text("Facts", "**2.1 %**", "**2.4 %**"),
+            {"op": "edit_insight", "insight": read["top_insights"][6]["insight_id"], "importance": 2},
+        ]
+        await ann("update_report", report="Short", changes=changes, expected_version=read["version"])
+        assert ann.calls == 3
+
+
+@replay
+async def test_a_long_report_says_what_its_summary_leaves_out(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        insights = [insight(f"Finding {n}") for n in range(7)] + [insight("Outdated", status="archived")]
+        sections = [{"title": "Facts", "content": "words " * 2_000, "insights": insights}]
+        await ann("create_report", title="Long", sections=sections)
+        read = await ann("get_report", report="Long")
+        assert (read["insight_count"], len(read["top_insights"])) == (7, 5)
+        assert read["left_out"] == {"chars": 12_000, "insights": 2, "archived": 1}
+
+
+@replay
+async def test_a_text_is_found_at_the_end_of_a_long_section_and_can_be_edited(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        content = "Lorem ipsum dolor sit amet.\n\n" * 900 + "In the end **churn** fell to 2.1 %."
+        await ann("create_report", title="Long", sections=[{"title": "Facts", "content": content}])
+        found = await ann("get_report", report="Long", find="churn", max_chars=1_500)
+        [section] = found["sections"]
+        [hit] = section["hits"]
+        assert (found["hit_count"], section["title"], hit["field"]) == (1, "Facts", "content")
+        assert "summary" in found["searched"]
+        sentence = hit["text"].splitlines()[-1]
+        change = edit_text(section["title"], sentence, sentence.replace("2.1", "2.4"))
+        await ann("update_report", report="Long", changes=[change])
+        assert ann.calls == 3
+
+
+@replay
+async def test_insights_shown_alone_name_their_section(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        await create_churn(ann)
+        [row] = (await ann("get_report", report="Churn", view="insights"))["insights"]
+        assert (row["summary"], row["section_title"]) == (CHURN, "Findings")
+        [findings, _] = (await ann("get_report", report="Churn", view="sections"))["sections"]
+        assert findings["insights"] == {row["insight_id"]: CHURN}
+        for asked in (
+            {},
+            {"view": "insights"},
+            {"view": "full"},
+            {"sections": ["Findings"]},
+            {"insights": ["churn"]},
+            {"find": "churn"},
+            {"find": "workspaces"},
+        ):
+            answer = await ann("get_report", report="Churn", **asked)
+            assert list(unnamed_items(answer)) == [], asked
+        for query in ("churn", "stable"):
+            assert list(unnamed_items(await ann("list_reports", query=query))) == []
 
 
 # --- What became stale ------------------------------------------------------------------------
