@@ -47,6 +47,37 @@ async def test_a_match_names_its_section(tmp_path: Path) -> None:
 # --- What a read shows ------------------------------------------------------------------------
 
 
+@PROTOCOL_MODES
+@replay
+async def test_find_shows_each_hit_of_a_long_section(tmp_path: Path, mode: str) -> None:
+    async with agent(tmp_path, mode=mode) as ann:
+        filler = [f"Paragraph {n} says nothing about it." for n in range(200)]
+        filler[60] = "The quota of accounts is 40."
+        filler[180] = "Nobody knows the quota of keys."
+        sections = [{"title": "Long", "content": "\n\n".join(filler)}]
+        await ann("create_report", title="Limits", sections=sections)
+        answer = await ann("get_report", report="Limits", find="quota", max_chars=1_500)
+        assert len(str(answer)) <= 2_000
+        [section] = answer["sections"]
+        assert (section["title"], answer["hit_count"]) == ("Long", 2)
+        shown = [hit["text"] for hit in section["hits"]]
+        assert "The quota of accounts is 40." in shown[0]
+        assert "Nobody knows the quota of keys." in shown[1]
+
+
+@replay
+async def test_full_has_no_empty_fields_and_no_repeated_times(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        await create_churn(ann)
+        answer = await ann("get_report", report="Churn", view="full")
+        objects = [answer, *answer["sections"], *answer["insights"]]
+        assert not [
+            (one, key) for one in objects for key, value in one.items() if value in (None, "", [], {})
+        ]
+        assert not [key for item in objects[1:] for key in item if key in ("created_at", "updated_at")]
+        assert all("supporting_queries" not in item for item in answer["insights"])
+
+
 @replay
 async def test_a_short_report_is_read_with_one_call(tmp_path: Path) -> None:
     async with agent(tmp_path) as ann:

@@ -186,3 +186,22 @@ async def test_a_fork_inherits_tags_only_where_none_are_given(tmp_path: Path) ->
 
 
 # --- Sources ------------------------------------------------------------------------------
+
+
+@replay
+async def test_a_table_cites(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        source = {"url": "https://example.org/figures", "title": "Figures"}
+        table = "| Month | Churn |\n|---|--:|\n| May | 2.1 % |"
+        sections = [{"title": "Table", "content": table, "citations": [source]}]
+        await ann("create_report", title="Cited", sections=sections)
+        [row] = (await ann("get_report", report="Cited", sections=["Table"]))["sections"]
+        assert [cited["url"] for cited in row["citations"]] == [source["url"]]
+        found = (await ann("list_reports", cites="example.org/figures"))["reports"]
+        [match] = found[0]["matches"]
+        assert (match["section_title"], match["kind"]) == ("Table", "citation")
+        page = await ann("render_report", report="Cited")
+        assert source["url"] in page["text"]
+        more = {"op": "add_citation", "section": "Table", "citation": {"url": "https://example.org/b"}}
+        answer = await ann("update_report", report="Cited", changes=[more])
+        assert answer["changed"][0]["item"] == "Table"
