@@ -291,6 +291,17 @@ def test_what_has_one_value_is_not_offered_as_both(library: Library, theirs: Row
     assert "keep_both" not in error["hint"]
 
 
+def test_both_sides_of_a_chart_are_not_offered(library: Library) -> None:
+    chart = '```vega-lite\n{"mark": "bar"}\n```\n\nErrors by month.'
+    report = create_report(library, sections=[{"title": "Errors", "content": chart}])
+    edit = {"op": "edit_text", "section": "Errors"}
+    update_report(library, report, edit | {"find": "bar", "replace": "line"}, author=BEN)
+    assert "keep_both" not in refused_update(library, report, edit | {"find": "bar", "replace": "point"})
+    update_report(library, report, edit | {"find": "month", "replace": "week"}, author=BEN)
+    mine = edit | {"find": "month", "replace": "day"}
+    assert "keep_both" in refused_update(library, report, mine, expected_version=2)
+
+
 def test_an_item_that_both_moved_has_one_place_and_both_names(library: Library) -> None:
     report = create_report(library)
     update_report(library, report, {"op": "add_section", "title": "Costs"})

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from living_reports.model.delta import diff, item_of, parts
-from living_reports.model.merge import Conflict, Merged, three_way
+from living_reports.model.merge import Conflict, Merged, keeps_both, three_way
 from living_reports.model.merge_values import Clash, merged_lines, merged_order, merged_set
 from living_reports.model.report import (
     Citation,
@@ -433,6 +433,23 @@ def test_a_clean_merge_neither_loses_nor_restores_lines(data: st.DataObject) -> 
         assert [line for line in side if line in merged] == [line for line in merged if line in side]
 
 
+@pytest.mark.parametrize(
+    ("base", "ours", "theirs", "both"),
+    [
+        ("a", "A", "X", "A\nX"),
+        ("a\nb", "A\nB", "X\nY", "A\nB\nX\nY"),
+        ("a", "a\n\nA", "a\n\nX", "a\n\nA\n\nX"),
+        ("- a", "- a\n- A", "- a\n- X", "- a\n- A\n- X"),
+        ("a\nb\nc", "A\nb\nC", "X\nb\nc", "A\nX\nb\nC"),
+        ("a\nb\nc", "A\nmore\nc", "X\nb\nC", "A\nX\nmore\nC"),
+        ("a\nb", "A\nA2\nA3\nb", "X\nA2\nb", "A\nX\nA2\nA3\nb"),
+        ("", "A", "X", "A\nX"),
+    ],
+)
+def test_the_lines_of_both_sides_can_be_kept_ours_first(base: str, ours: str, theirs: str, both: str) -> None:
+    assert merged_lines(base, ours, theirs, keep_both=True)[0] == both
+
+
 def test_long_tables_of_similar_rows_merge_quickly() -> None:
     base = ["| Vendor | Product | Unknown | | |" if n % 3 else f"| {n} | | | | |" for n in range(6000)]
     ours = [line.replace("Unknown", "Fixed") if n % 7 == 0 else line for n, line in enumerate(base)]
@@ -543,6 +560,27 @@ def test_a_conflict_is_at_an_address_and_says_what_differs(case: tuple[Outline, 
             conflict.ours or conflict.theirs
         ):  # an absent line looks like a blank one
             assert json.dumps(conflict.ours) != json.dumps(conflict.theirs)
+
+
+@given(cases())
+def test_keeping_both_differs_only_where_both_sides_conflict(case: tuple[Outline, Outline, Outline]) -> None:
+    merged, kept = three_way(*case), three_way(*case, keep_both=True)
+    assert kept.conflicts == merged.conflicts
+    places = {conflict.at for conflict in kept.conflicts if keeps_both(kept.outline, conflict)}
+    edits = {edit["at"] for edit in diff(merged.outline, kept.outline)}
+    assert edits <= {conflict.at for conflict in kept.conflicts}
+    assert parse_outline(outline_bytes(kept.outline)) == kept.outline
+    for conflict in kept.conflicts:
+        if conflict.at in places and isinstance(conflict.theirs, str):
+            value = str(value_at(kept.outline, conflict.at))
+            assert all(word in value for word in f"{conflict.ours} {conflict.theirs}".split())
+
+
+def value_at(outline: Outline, at: str) -> Any:
+    kind, item_id, name = parts(at)
+    items = {item.section_id: item for item in outline.sections} | {i.insight_id: i for i in outline.insights}
+    assert kind in ("sections", "insights")
+    return getattr(items[item_id], name)
 
 
 @given(st.data(), outlines())

@@ -238,13 +238,19 @@ def _with_both(proposal: Proposal, clashing: Clashing) -> Outline | None:
     if not proposal.make_with or sum(map(len, texts)) > MAX_RETRY_BYTES:
         return None
     both = three_way(base, current, clashing.yours, keep_both=True)
-    if not all(keeps_both(both.outline, conflict) for conflict in both.conflicts):
+    if not all(keeps_both(both.outline, one) and not _is_in_code(base, one) for one in both.conflicts):
         return None
     places = [_place(conflict) for conflict in conflicts]
     if {change.op for change in proposal.changes if is_at(change, base, places)} == {"append_text"}:
         with suppress(ReportError):
             return proposal.make_with(current, proposal.changes).outline
     return both.outline
+
+
+def _is_in_code(base: Outline, conflict: Conflict) -> bool:
+    """Return True for lines within a code block, such as a chart, which is broken if lines are added."""
+    lines = _text_at(base, conflict.at).split("\n")[: conflict.line or 0]
+    return sum(line.lstrip().startswith(("```", "~~~")) for line in lines) % 2 == 1
 
 
 def _call(proposal: Proposal, clashing: Clashing, version: int, wanted: Outline) -> Json | None:
