@@ -163,7 +163,12 @@ def test_sources_that_were_not_looked_at_are_shown(root: Path) -> None:
 
 
 def test_a_report_without_findings_is_0(root: Path, health: str) -> None:
-    assert run_ok(root, "check", "Health") == "ok  Health, version 3: nothing found\n"
+    assert run_ok(root, "check", "Health").splitlines() == [
+        "ok  Health, version 3: nothing found",
+        "",
+        "Not looked at:",
+        "  1 web address: never opened",
+    ]
 
 
 def test_what_needs_care_is_1_and_comes_with_what_to_do(root: Path, health: str) -> None:
@@ -173,7 +178,8 @@ def test_what_needs_care_is_1_and_comes_with_what_to_do(root: Path, health: str)
     lines = done.stdout.splitlines()
     assert lines[0] == "not ok  Health, version 4: 1 warning"
     assert lines[2].startswith("warning  uncited  insights/")
-    assert '"op":"add_citation"' in lines[4]
+    assert lines[3:5] == ["  Slower", "  It has no citation."]
+    assert '"op":"add_citation"' in lines[5]
     shown = json.loads(run_command(root, "check", "Health", "--json").stdout)
     assert [finding["code"] for finding in shown["findings"]] == ["uncited"]
 

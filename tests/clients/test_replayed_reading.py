@@ -206,6 +206,38 @@ async def test_a_check_says_what_it_did_not_look_at(tmp_path: Path) -> None:
         assert "elsewhere.csv" in str(answer["unchecked"])
 
 
+@replay
+async def test_a_source_that_was_only_reviewed_has_not_moved(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        cited = [{"url": "https://example.org/churn"}]
+        sections = [{"title": "Facts", "insights": [insight("Churn is 2.1 %", citations=cited)]}]
+        await ann("create_report", title="Source", sections=sections)
+        await ann("create_report", title="Built", from_reports=["Source"])
+        [row] = (await ann("get_report", report="Source", view="insights"))["insights"]
+        reviewed = {"op": "edit_insight", "insight": row["insight_id"], "review_by": in_days(30)}
+        await ann("update_report", report="Source", changes=[reviewed])
+        assert (await ann("check_report", report="Built"))["findings"] == []
+        changed = reviewed | {"summary": "Churn is 2.4 %"}
+        await ann("update_report", report="Source", changes=[changed])
+        [finding] = (await ann("check_report", report="Built"))["findings"]
+        assert finding["code"] == "source_moved"
+        assert (finding["item"], "“Churn is 2.4 %”" in finding["message"]) == ("Churn is 2.1 %", True)
+
+
+@replay
+async def test_a_table_cites_and_an_important_insight_needs_a_source(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        seen = insight("Churn doubles", 9, citations=[{"source": "observation", "description": "I saw it"}])
+        table = {"title": "Numbers", "content": "| a |\n| --- |", "citations": [{"url": "https://e.org/csv"}]}
+        await ann("create_report", title="Churn", sections=[table | {"insights": [seen]}])
+        [section] = (await ann("get_report", report="Churn", sections=["Numbers"]))["sections"]
+        assert section["citations"] == [{"source": "url", "url": "https://e.org/csv"}]
+        [finding] = (await ann("check_report", report="Churn"))["findings"]
+        assert (finding["code"], finding["item"]) == ("self_sourced", "Churn doubles")
+        [report] = (await ann("list_reports", cites="e.org/csv"))["reports"]
+        assert [match["section_title"] for match in report["matches"]] == ["Numbers"]
+
+
 # --- History ------------------------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from living_reports.library import Library
 from living_reports.library.requests import (
     AuditReport,
     CheckReport,
+    CreateReport,
     GetReport,
     ListReports,
     RenderReport,
@@ -73,7 +74,8 @@ def cited(library: Library) -> list[Json]:
 def test_a_report_without_findings_is_ok(library: Library) -> None:
     report = create_report(library)
     expected = {"report_id": report, "title": "Health", "version": 1, "ok": True, "findings": []}
-    assert library.check_report(CheckReport("Health")) == expected
+    unopened = {"source": "1 web address", "reason": "never opened"}
+    assert library.check_report(CheckReport("Health")) == expected | {"unchecked": [unopened]}
 
 
 def test_what_is_only_worth_a_look_is_ok(library: Library) -> None:
@@ -88,7 +90,8 @@ def test_a_warning_is_not_ok(library: Library) -> None:
     answer = library.check_report(CheckReport("Health"))
     [finding] = answer["findings"]
     assert (answer["ok"], finding["code"]) == (False, "uncited")
-    assert finding.keys() == {"code", "severity", "at", "message", "hint"}
+    assert finding.keys() == {"code", "severity", "item", "at", "message", "hint"}
+    assert finding["item"] == "They doubled"
 
 
 def test_a_check_writes_nothing(library: Library) -> None:
@@ -298,10 +301,11 @@ OUTSIDE = "outside the folders of LIVING_REPORTS_SOURCES"
 def test_sources_that_were_not_looked_at_are_listed(library: Library, evidence: Path, tmp_path: Path) -> None:
     (evidence / "fine.csv").write_bytes(b"fine")
     (evidence / "plot.png").write_bytes(b"plot")
-    gone = "00000000-0000-4000-8000-000000000001"
+    gone, bare = (f"00000000-0000-4000-8000-00000000000{number}" for number in (1, 2))
     content = "![a](plot.png) ![b](gone.png) ![c](/etc/c.png) ![d](https://a.b/d.png) ![e](my%20plot.png)"
     citations = [{"path": "fine.csv"}, {"path": "/etc/run.csv"}, {"path": "late.csv"}]
-    citations += [{"url": f"report://{gone}/v/1"}, {"url": "https://a.b"}]
+    citations += [{"url": f"report://{gone}/v/1"}, {"url": f"report://{bare}"}, {"url": "https://a.b"}]
+    citations += [{"endpoint": "/v1"}, {"query_id": "q"}, {"query_id": "r"}, {"description": "seen"}]
     insight = {"summary": "Measured ![f](f.png)", "citations": citations}
     create_report(library, sections=[{"title": "Errors", "content": content, "insights": [insight]}])
     (evidence / "late.csv").write_bytes(b"it was not there when it was cited")
@@ -311,11 +315,13 @@ def test_sources_that_were_not_looked_at_are_listed(library: Library, evidence: 
     assert [(row["source"], row["reason"]) for row in answer["unchecked"]] == [
         ("/etc/run.csv", OUTSIDE),
         ("late.csv", "cited without its sha256"),
+        (f"report://{bare}", "cited without a version"),
         (f"report://{gone}", "there is no such report, or it cannot be read"),
         ("gone.png", missing),
         ("/etc/c.png", OUTSIDE),
         ("my%20plot.png", missing),
         ("f.png", missing),
+        ("1 web address, 1 API, 2 queries", "never opened"),
     ]
 
 
@@ -337,6 +343,59 @@ def test_an_archived_insight_needs_no_sources(library: Library) -> None:
 
 
 # --- Other reports ------------------------------------------------------------------------
+
+
+def test_a_source_that_was_only_reviewed_has_not_moved(library: Library) -> None:
+    source = create_report(library, "Weekly")
+    insight = library.get_report(GetReport(source, view="insights"))["insights"][0]["insight_id"]
+    section = {"title": "Part", "content": "Text.", "citations": [{"url": f"report://{source}/v/1#Latency"}]}
+    create_report(library, sections=[section])
+    copy = library.create_report(CreateReport("Copy", from_reports=[source]), ANN)["report_id"]
+    reviewed = {"op": "edit_insight", "insight": insight, "review_by": "2031-01-01", "importance": 7}
+    update_report(library, source, reviewed)
+    assert codes(library) == codes(library, copy) == []
+    update_report(library, source, append_text("Most of them on Monday.", "Errors"))
+    assert (codes(library), codes(library, copy)) == ([], ["source_moved"])
+    update_report(library, source, append_text("p99 is 2 s.", "Latency"))
+    [finding] = library.check_report(CheckReport("Health"))["findings"]
+    assert "since the cited version 1 it changed “Latency”" in finding["message"]
+    update_report(library, "Health", json.loads(finding["hint"].partition("holds: ")[2]))
+    assert codes(library) == []
+
+
+def test_versions_that_are_not_there_are_not_compared(library: Library) -> None:
+    source = create_report(library, "Weekly")
+    citing(library, {"url": f"report://{source}/v/9"})
+    answer = library.check_report(CheckReport("Health"))
+    assert answer["findings"] == []
+    reason = "there is no such version, or it cannot be read"
+    assert answer["unchecked"] == [{"source": f"report://{source}/v/9", "reason": reason}]
+
+
+# --- Templates ----------------------------------------------------------------------------
+
+
+def test_template_text_that_was_never_filled_in_is_found(library: Library) -> None:
+    report = library.create_report(CreateReport("Outage", template="incident"), ANN)["report_id"]
+    answer = library.check_report(CheckReport(report))
+    rows = answer["findings"]
+    assert {row["code"] for row in rows} == {"unfilled_template"}
+    assert [row["item"] for row in rows][:3] == ["Summary", "Impact", "Timeline"]
+    assert (len(rows), answer["ok"]) == (7, False)
+    for row in rows:
+        change = json.loads(row["hint"].partition(" or ")[0])
+        update_report(library, report, change | {"text": "| 10:00 | it broke |"})
+    assert codes(library, report) == []
+
+
+def test_a_template_of_the_root_is_compared_too(library: Library) -> None:
+    folder = folder_of(library, create_report(library)).parents[1] / "templates"
+    folder.mkdir()
+    (folder / "plan.json").write_text('{"sections": [{"title": "Goal", "content": "Say why."}]}')
+    report = library.create_report(CreateReport("Plan", template="plan"), ANN)["report_id"]
+    assert codes(library, report) == ["unfilled_template"]
+    (folder / "plan.json").write_text("{")
+    assert codes(library, report) == [], "without the template there is nothing to compare with"
 
 
 def test_a_cited_report_that_cannot_be_read_is_passed_over(library: Library) -> None:

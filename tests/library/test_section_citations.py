@@ -12,6 +12,7 @@ from living_reports.errors import InvalidInputError, ItemNotFoundError
 from living_reports.library import Library
 from living_reports.library.requests import (
     AuditReport,
+    CheckReport,
     CreateReport,
     DiffReport,
     GetReport,
@@ -189,6 +190,23 @@ def test_a_page_numbers_them_with_the_others(library: Library, report: str) -> N
     page = library.render_report(RenderReport(report), ANN)["text"]
     assert f"{TABLE}\n\nSources: [1]\n\n1. **[5/10]** Orders rose [2][1]" in page
     assert page.endswith("1. `run.csv` (document)\n2. Orders — <https://wiki.example/orders> (url)\n")
+
+
+def test_a_changed_document_of_a_section_is_found_and_fixed(
+    library: Library, report: str, evidence: Path
+) -> None:
+    update_report(library, report, append_text("None.", "Risks"))
+    assert library.check_report(CheckReport(report))["findings"] == []
+    (evidence / "run.csv").write_bytes(b"May,413\n")
+    [finding] = library.check_report(CheckReport(report))["findings"]
+    assert (finding["code"], finding["item"]) == ("source_changed", "Orders")
+    assert finding["at"] == f"sections/{stored(library, report).sections[0].section_id[:8]}"
+    update_report(library, report, json.loads(finding["hint"].partition(": ")[2]))
+    assert library.check_report(CheckReport(report))["findings"] == []
+    (evidence / "run.csv").unlink()
+    [finding] = library.check_report(CheckReport(report))["findings"]
+    update_report(library, report, json.loads(finding["hint"].partition(", or ")[2]))
+    assert len(shown(library, report)) == 1, "the other version of the file is cited still"
 
 
 def test_a_copy_keeps_them(library: Library, report: str) -> None:

@@ -128,6 +128,7 @@ def findings(terminal: Terminal, answer: Answer) -> None:
         severity = terminal.style(row["severity"], _SEVERITY_STYLES[row["severity"]])
         terminal.line()
         terminal.line(f"{severity}  {terminal.style(row['code'], 'bold')}  {clean(row['at'])}")
+        terminal.paragraph(one_line(row["item"]), "bold", first="  ")
         terminal.paragraph(row["message"], first="  ")
         if row.get("hint"):
             terminal.paragraph(row["hint"], "dim", first="  ")

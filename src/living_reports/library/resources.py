@@ -13,6 +13,7 @@ Rules:
 
 - The id may be shortened, or be the title, percent-encoded, as in every tool that reads. Answers and lists
   name the whole id.
+- A part after `#`, with which a citation names a section or an insight, does not change what is read.
 - A page is whole, however long: addresses have no cursor. `MAX_BYTES` is the limit.
 - The media type is `application/jsonl` and not `application/x-ndjson`, which names the same format: neither
   is registered, the file is a `.jsonl`, and new types no longer take an `x-` (RFC 6648).
@@ -52,6 +53,7 @@ _MEASURED_BYTES = 200_000
 
 _ADDRESS = re.compile(
     r"(?i:report)://(?P<report>[^/?#]+)(?:/(?:(?P<part>outline|audit)|v/(?P<version>[1-9][0-9]{0,8})))?"
+    r"(?:#.*)?"
 )
 
 _SECTION_TEMPLATES = re.compile(r"templates://sections(?:/(?P<name>[a-z_]{1,100}))?")

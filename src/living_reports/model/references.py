@@ -4,6 +4,7 @@ Rules:
 
 - The address is `report://<report id>/v/<version>`. It names the version that was read, not the
   place of its files, and is the `url` of a citation of source `url`, like the address of a page.
+- A part after `#` names a section or an insight by id, short id or title, and cites this item alone.
 - Parsing accepts any case of the scheme and ids without dashes; `report_address` returns one form.
 
     >>> cited_version(Citation(source="url", url="report://5f9d12ab-…/v/4"))
@@ -40,3 +41,12 @@ def cited_version(citation: Citation) -> tuple[str, int] | None:
     report_id = report_of(url := citation.url or "")
     found = _ADDRESS.match(url)
     return (report_id, int(found[2])) if report_id and found and found[2] else None
+
+
+def cited_item(citation: Citation) -> str:
+    """Return the item of a report that a citation names, as it is written; empty if it cites all of it."""
+    found = _ADDRESS.match(url := citation.url or "")
+    if found is None:
+        return ""
+    path, _, part = url[found.end() :].partition("#")
+    return part or path.partition("?")[0].strip("/")

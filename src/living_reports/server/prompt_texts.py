@@ -57,7 +57,7 @@ will age.
 def refresh_report(library: Library, report: str, since: str = "") -> str:
     """Return the prompt to bring a report up to date."""
     summary = library.get_report(GetReport(report, max_chars=SECTION_CHARS))
-    findings = library.check_report(CheckReport(summary["report_id"]))["findings"]
+    check = library.check_report(CheckReport(summary["report_id"]))
     changes = library.diff_report(DiffReport(summary["report_id"], since=since))
     which = f"since {since}" if since else "in the last version"
     return f"""\
@@ -67,7 +67,7 @@ Sections and top insights:
 {_json({name: summary[name] for name in ("sections", "top_insights") if name in summary})}
 
 What check_report finds:
-{_rows(findings, "check_report")}
+{_checked(check)}
 
 What changed {which} (from version {changes["from_version"]} to {changes["to_version"]}):
 {_rows(changes["changed"], "diff_report")}
@@ -142,14 +142,14 @@ def review_report(library: Library, report: str, section: str = "") -> str:
     if section:
         shown = library.get_report(GetReport(report_id, sections=[section], max_chars=SECTION_CHARS))
     names = ("sections", "top_insights", "insights", "next_cursor")
-    findings = library.check_report(CheckReport(report_id))["findings"]
+    check = library.check_report(CheckReport(report_id))
     return f"""\
 Review this report{f', only its section "{section}"' if section else ""}: {_head(summary)}
 
 {_json({name: shown[name] for name in names if name in shown})}
 
 What check_report finds in the whole report:
-{_rows(findings, "check_report")}
+{_checked(check)}
 
 Read what you review with get_report (view sections; goes on with next_cursor). For each claim: does a \
 citation prove it, is it still current, do prose and insights agree, is its importance right, and does it \
@@ -176,6 +176,13 @@ def _head(answer: Json) -> str:
     """Return title, id and version of the report as JSON."""
     version = answer.get("version") or answer["to_version"]
     return _json({"title": answer["title"], "report_id": answer["report_id"], "version": version})
+
+
+def _checked(check: Json) -> str:
+    """Return the findings, and the sources that were not compared."""
+    found = _rows(check["findings"], "check_report")
+    unchecked = check.get("unchecked")
+    return f"{found}\nNot compared: {_rows(unchecked, 'check_report')}" if unchecked else found
 
 
 def _rows(rows: Sequence[Json], tool: str) -> str:

@@ -408,8 +408,8 @@ DIFF_REPORT: Tool = {
 CHECK_REPORT: Tool = {
     "name": "check_report",
     "description": (
-        "Is a report still true and whole? Findings: stale insights, changed sources, missing citations, "
-        "structure. Each hint names the change that fixes it."
+        "Is a report still true and whole? Findings: stale or unproven insights, changed sources, unfilled "
+        "sections, structure; each hint shows the change that fixes it. unchecked: sources not compared."
     ),
     "inputSchema": _input(
         ("report",),
