@@ -291,6 +291,16 @@ def test_what_has_one_value_is_not_offered_as_both(library: Library, theirs: Row
     assert "keep_both" not in error["hint"]
 
 
+def test_citations_of_both_sides_stay_beside_texts_that_are_both_kept(library: Library) -> None:
+    report = create_report(library)
+    cite = {"op": "add_citation", "section": "Errors"}
+    update_report(library, report, TEN, cite | {"citation": {"url": "https://theirs"}}, author=BEN)
+    dated = {"url": "https://mine", "accessed_at": "2026-11-27"}
+    keep_both(library, report, NINE, cite | {"citation": dated})
+    section = library.store.read(report).outline.sections[0]
+    assert [citation.url for citation in section.citations] == ["https://theirs", "https://mine"]
+
+
 def test_both_sides_of_a_chart_are_not_offered(library: Library) -> None:
     chart = '```vega-lite\n{"mark": "bar"}\n```\n\nErrors by month.'
     report = create_report(library, sections=[{"title": "Errors", "content": chart}])
@@ -391,6 +401,15 @@ def test_the_hint_says_which_side_is_newer_where_both_say_so(
     library: Library, theirs: Row, mine: Row, said: str
 ) -> None:
     assert said in refused_summaries(library, theirs, mine)
+
+
+def test_the_times_of_sources_of_a_section_are_compared(library: Library) -> None:
+    report = create_report(library)
+    cite = {"op": "add_citation", "section": "Errors"}
+    days = [{"citation": {"url": f"https://{day}", "accessed_at": f"2026-11-{day}"}} for day in (20, 27)]
+    update_report(library, report, TEN, cite | days[0], author=BEN)
+    hint = refused_update(library, report, NINE, cite | days[1])["hint"]
+    assert "Theirs states accessed_at 2026-11-20, yours 2026-11-27: yours is newer." in hint
 
 
 @pytest.mark.parametrize(

@@ -211,11 +211,8 @@ def _times(item: Item | None, before: Item | None) -> Json:
 
 
 def _sources(item: Item | None) -> list[Json]:
-    """Return the citations of an insight, or of a section, as rows."""
-    if isinstance(item, Insight):
-        return [citation.model_dump() for citation in item.citations]
-    cited = item.metadata.get("citations") if item else None
-    return [row for row in cited if isinstance(row, dict)] if isinstance(cited, list) else []
+    """Return the citations of an insight or of a section as rows."""
+    return [citation.model_dump() for citation in item.citations] if item else []
 
 
 def _offers(proposal: Proposal, clashing: Clashing, version: int) -> Json:

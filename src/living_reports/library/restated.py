@@ -167,6 +167,7 @@ def _section_edits(now: Section, then: Section, section: str) -> Iterator[Json]:
             whole |= {name: new} if new else {"clear": [*whole.get("clear", ()), name]}
     if whole:
         yield {"op": "edit_section", "section": section} | whole
+    yield from _citation_edits(now, then, "section", section)
 
 
 def _line_edits(section: str, old: str, new: str) -> list[Json]:
@@ -184,7 +185,7 @@ def _line_edits(section: str, old: str, new: str) -> list[Json]:
     return edits
 
 
-def _insight_edits(now: Insight, then: Insight, short_id: str) -> Iterator[Json]:
+def _insight_edits(now: Insight, then: Insight, insight: str) -> Iterator[Json]:
     whole: Json = {
         name: getattr(then, name)
         for name in ("summary", "importance", "status")
@@ -193,16 +194,23 @@ def _insight_edits(now: Insight, then: Insight, short_id: str) -> Iterator[Json]
     days = [name for name in DAYS if now.metadata.get(name) != then.metadata.get(name)]
     whole |= {name: then.metadata[name] for name in days if name in then.metadata}
     clear = [name for name in days if name not in then.metadata]
-    more = then.citations[len(now.citations) :]
-    if now.citations + more == then.citations:
-        for citation in more:
-            yield {"op": "add_citation", "insight": short_id, "citation": _stated(citation)}
+    whole |= {"clear": clear} if clear else {}
+    if whole:
+        yield {"op": "edit_insight", "insight": insight} | whole
+    yield from _citation_edits(now, then, "insight", insight)
+
+
+def _citation_edits(
+    now: Section | Insight, then: Section | Insight, noun: str, item_id: str
+) -> Iterator[Json]:
+    """Yield an edit for each new citation; where others went, one that states all of them."""
+    new = then.citations[len(now.citations) :]
+    if now.citations + new == then.citations:
+        yield from ({"op": "add_citation", noun: item_id, "citation": _stated(each)} for each in new)
     elif then.citations:
-        whole["citations"] = [_stated(citation) for citation in then.citations]
+        yield {"op": f"edit_{noun}", noun: item_id, "citations": list(map(_stated, then.citations))}
     else:
-        clear.append("citations")
-    if whole or clear:
-        yield {"op": "edit_insight", "insight": short_id} | whole | ({"clear": clear} if clear else {})
+        yield {"op": f"edit_{noun}", noun: item_id, "clear": ["citations"]}
 
 
 def _stated(citation: Citation) -> Json:
