@@ -165,6 +165,9 @@ def test_the_hint_about_a_broken_citation_matches_only_that_citation() -> None:
     removal, _, addition = finding["hint"].partition(", then ")
     assert json.loads(removal) == {"op": "remove_citation", "insight": "00000001", "citation": broken}
     assert json.loads(addition)["citation"] == {"url": "…"}
+    long = broken | {"description": "d" * 2_000}
+    (finding,) = findings(outline([section(16, 1)], [insight(1, citations=[*CITED, long])]), TODAY)
+    assert json.loads(finding["hint"].partition(", then ")[0])["citation"] == broken
 
 
 SELF = {"source": "url", "url": f"report://{uid(0xFFFF)}/v/1"}

@@ -71,6 +71,8 @@ def test_a_report_is_listed_and_read(tmp_path: Path, mode: str) -> None:
             assert (media_type, text) == ("application/jsonl", (folder / "audit.jsonl").read_text("utf-8"))
             _, before, meta = await read(client, report_address(report_id, 1))
             assert meta == {"report_id": report_id, "version": 1}
+            cited = await read(client, report_address(report_id, 1) + "#Errors")
+            assert cited[1] == before, "a citation may name an item"
             assert "12 %" in before
             assert "15 %" in page
 

@@ -73,6 +73,8 @@ IMPORTANT = 8
 
 _RANKS: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 _MOVED_SHOWN = 2
+_FIELD_CHARS = 200
+"""The longest field by which a hint names a citation, so that the hint is not cut."""
 
 _NEEDS = {"url": ("url",), "document": ("path", "url"), "api": ("endpoint", "url")}
 """The fields of which a citation of each kind needs at least one."""
@@ -502,7 +504,8 @@ def _about_changed(changed: _Changed, target: dict[str, str]) -> tuple[str, str]
 
 
 def _about_citation(citation: Citation, target: dict[str, str]) -> tuple[str, str]:
-    given = citation.model_dump(exclude_none=True)
+    whole = citation.model_dump(exclude_none=True)
+    given = {name: value for name, value in whole.items() if len(value) <= _FIELD_CHARS} or whole
     needed = _NEEDS.get(citation.source, ("url",))
     problem = f"a citation of kind {citation.source} needs {' or '.join(needed)}"
     if citation.url:
