@@ -12,7 +12,9 @@ from support.scripted import (
     Answer,
     agent,
     create_churn,
+    edit_insight,
     edit_text,
+    insight_of,
     replay,
     unnamed_items,
 )
@@ -29,6 +31,51 @@ def insight(summary: str, importance: int = 5, **fields: object) -> Answer:
 
 
 # --- Names ------------------------------------------------------------------------------------
+
+
+@PROTOCOL_MODES
+@replay
+async def test_every_id_comes_with_a_name(tmp_path: Path, mode: str) -> None:
+    async with agent(tmp_path, "ann", mode=mode) as ann, agent(tmp_path, "bob", mode=mode) as bob:
+        created = await create_churn(ann)
+        churn = insight_of(created)
+        late = {"op": "add_insight", "section": "Outlook", "summary": "July is late", "review_by": in_days(0)}
+        answers = [created]
+
+        async def ask(tool: str, **arguments: object) -> None:
+            answers.append(await ann(tool, **arguments))
+
+        await ask("update_report", report="Churn", changes=[late, edit_text("Outlook", "Stable", "Rising")])
+        await bob("update_report", report="Churn", changes=[edit_insight(churn, summary="Churn: 2.4 %")])
+        await ask(
+            "update_report",
+            report="Churn",
+            expected_version=2,
+            changes=[
+                edit_text("Findings", "flat", "thin"),
+                {"op": "move_insight", "insight": churn, "section": "Outlook"},
+            ],
+        )
+        for view in ("summary", "sections", "insights"):
+            await ask("get_report", report="Churn", view=view)
+        await ask("get_report", report="Churn", find="July")
+        await ask("list_reports", query="July")
+        await ask("list_reports", cites="example.org/churn")
+        await ask("list_reports", stale=True)
+        await ask("audit_report", report="Churn")
+        await ask("audit_report", report="Churn", item="Outlook")
+        await ask("diff_report", report="Churn", since="1")
+        await ask("check_report", report="Churn")
+        await ask("revert_report", report="Churn", to_version=1, dry_run=True)
+        answers.append(
+            await ann.refused(
+                "update_report",
+                report="Churn",
+                expected_version=1,
+                changes=[edit_insight(churn, summary="Churn: 2.5 %")],
+            )
+        )
+        assert [sorted(unnamed_items(answer)) for answer in answers] == [[]] * len(answers)
 
 
 @replay
@@ -192,6 +239,37 @@ async def test_stale_and_cites_ask_for_the_same_insight(tmp_path: Path) -> None:
         [report] = (await ann("list_reports", stale=True, cites="example.org/here"))["reports"]
         assert report["title"] == "Both"
         assert [match["summary"] for match in report["matches"]] == ["Stale and cites it"]
+
+
+@replay
+async def test_a_source_has_moved_only_if_what_was_cited_changed(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        created = await create_churn(ann)
+        churn = insight_of(created)
+        cited = [{"url": f"report://{created['report_id']}/v/1"}]
+        sections = [{"title": "Short", "insights": [insight("Churn rose", citations=cited)]}]
+        await ann("create_report", title="Board", sections=sections)
+        await ann("update_report", report="Churn", changes=[edit_insight(churn, review_by="+2w")])
+        assert "source_moved" not in str(await ann("check_report", report="Board"))
+        await ann("update_report", report="Churn", changes=[edit_insight(churn, summary="Churn is 3 %")])
+        [finding] = (await ann("check_report", report="Board"))["findings"]
+        assert finding["code"] == "source_moved"
+        assert "Churn rose" in str(finding)
+
+
+@replay
+async def test_an_important_claim_needs_another_source_than_its_author(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        own = [{"source": "observation", "description": "Seen by ann"}]
+        other = [{"url": "https://example.org/a"}]
+        insights = [
+            insight("Nobody leaves", 8, citations=own),
+            insight("Some leave", 7, citations=own),
+            insight("All leave", 9, citations=other),
+        ]
+        await ann("create_report", title="Claims", sections=[{"title": "Facts", "insights": insights}])
+        [finding] = (await ann("check_report", report="Claims"))["findings"]
+        assert "Nobody leaves" in str(finding)
 
 
 @replay
