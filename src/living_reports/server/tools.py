@@ -310,7 +310,7 @@ LIST_REPORTS: Tool = {
     ),
     "inputSchema": _input(
         (),
-        query=_string('words, "a phrase", begin*, AND OR NOT'),
+        query=_string('words, "a phrase", begin*, AND OR NOT; else searched as plain words'),
         tags=STRINGS,
         status=_one_of("active", "archived", "deleted", "all"),
         cites=_string("part of a url, path, id or title"),
