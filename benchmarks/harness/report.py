@@ -97,17 +97,19 @@ def without_syncs() -> Iterator[None]:
 class SyncClock:
     """A clock of the file syncs in a block, and of the processor time outside them.
 
-    `syncs_ms` is the duration of the syncs. `beside_ms` is the processor time of this thread outside the
-    syncs, which does not depend on how busy the machine is.
+    `syncs` is the number of the syncs, `syncs_ms` their duration. `beside_ms` is the processor time of this
+    thread outside the syncs, which does not depend on how busy the machine is.
     """
 
     def __init__(self) -> None:
+        self.syncs = 0
         self.syncs_ms = self.beside_ms = 0.0
         self._sync = durable._sync
 
     def sync(self, fd: int, path: Path) -> None:
         start, worked = time.perf_counter(), time.thread_time()
         self._sync(fd, path)
+        self.syncs += 1
         self.syncs_ms += (time.perf_counter() - start) * 1000
         self.beside_ms -= (time.thread_time() - worked) * 1000
 
@@ -140,7 +142,7 @@ class RawCommit:
         """Run the steps of a commit of the folder store with these bytes."""
         folder = self._folder
         temporary, backup = f"{folder}/.tmp", f"{folder}/backups/{time.time_ns()}"
-        _write(temporary, outline, os.O_EXCL, clock)
+        _write(temporary, outline, os.O_EXCL)
         _write(f"{folder}/mark", b"")
         _write(f"{folder}/audit.jsonl", event, os.O_APPEND, clock)
         os.link(f"{folder}/outline.json", backup)

@@ -129,7 +129,7 @@ def test_every_insight_has_a_citation_and_a_review_date(tmp_path: Path) -> None:
 def test_a_refused_call_ends_the_demo_with_the_error_of_the_server(tmp_path: Path) -> None:
     root, site = tmp_path / "r", tmp_path / "site"
     demo(root, site)
-    (report_folder(root) / "outline.json").write_text("{")
+    (report_folder(root) / "outline.json").write_text("{ broken")
     done = run_demo(root, site)
     assert done.returncode == 1
     assert done.stderr.startswith("corrupt_report: ")

@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 
+from living_reports.model.report import Outline, parse_outline
 from living_reports.storage import ReportIndex
 from living_reports.store.files import commit, durable, recovery
-from living_reports.store.files.folder import Found, ReportFolder
+from living_reports.store.files.folder import Found, History, ReportFolder, _Base
 from living_reports.store.files.log import Record
 from living_reports.store.files.recovery import Case, RollForward, Torn, diagnose
 from support.crash.bench import Bench, BrokenError, State
@@ -104,11 +105,45 @@ def whole_line_cut(patch: Patch) -> None:
     patch.setattr(recovery, "diagnose", cut_it)
 
 
-def outline_not_synced(patch: Patch) -> None:
-    def write_new(path: Path, data: bytes) -> None:
-        durable.write_hint(path, data)
+def garbled_outline_not_made_again(patch: Patch) -> None:
+    patch.setattr(recovery, "_is_outline_garbled", lambda *_: False)
 
-    patch.setattr(durable, "write_new", write_new)
+
+def unfinished_edit_taken_for_a_crash(patch: Patch) -> None:
+    patch.setattr(recovery, "_is_outline_garbled", lambda *_: True)
+
+
+def base_not_compared(patch: Patch) -> None:
+    """The outline is made again from the nearest base, whatever its hash and that of the result are."""
+    log_wins = recovery._log_wins
+
+    def sound(self: History, name: str) -> _Base | None:
+        try:
+            outline = parse_outline((self.backups_dir / name).read_bytes())
+        except ValueError:
+            return None
+        event = self.log.find_version(outline.outline_version)
+        return _Base(outline, event.version, event.end) if event is not None else None
+
+    def outline_at(self: History, version: int, current: Outline | None = None) -> Outline:
+        record = self.find(version)
+        return self._replay(next(self._bases(record, current)), record)
+
+    def without_comparing(*arguments: Any) -> Any:
+        with pytest.MonkeyPatch.context() as inner:
+            inner.setattr(History, "_sound", sound)
+            inner.setattr(History, "outline_at", outline_at)
+            return log_wins(*arguments)
+
+    patch.setattr(recovery, "_log_wins", without_comparing)
+
+
+def replaced_bytes_thrown_away(patch: Patch) -> None:
+    patch.setattr(recovery, "_set_aside", lambda folder: "")
+
+
+def kept_backup_not_synced(patch: Patch) -> None:
+    patch.setattr(durable, "sync_file", lambda path: None)
 
 
 def strange_bytes_not_synced(patch: Patch) -> None:
@@ -134,7 +169,11 @@ MUTANTS: dict[str, tuple[Mutation, str]] = {
     "by_id is not synced at a restore": (folders_not_synced(lambda path: path.name == "by_id"), "restore"),
     "the root's name is not synced": (folders_not_synced(lambda path: path.name == "below"), "create"),
     "an acknowledged line is cut as if torn": (whole_line_cut, "two updates"),
-    "the outline is not synced": (outline_not_synced, "update"),
+    "a garbled outline is not made again": (garbled_outline_not_made_again, "updates of a long report"),
+    "an outline is made again from a wrong base": (base_not_compared, "update behind a spoiled backup"),
+    "an unfinished edit is taken for a crash": (unfinished_edit_taken_for_a_crash, "damage reverted"),
+    "what recovery replaces is thrown away": (replaced_bytes_thrown_away, "updates of a long report"),
+    "a kept backup is not synced": (kept_backup_not_synced, "two updates"),
     "another writer's bytes are not kept first": (strange_bytes_not_synced, "adoption"),
 }
 

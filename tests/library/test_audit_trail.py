@@ -365,7 +365,7 @@ def test_a_report_of_which_nothing_can_be_read_is_verified_and_its_events_shown(
     report = create_report(library)
     update_report(library, report, append_text("x"))
     folder = folder_of(library, report)
-    (folder / "outline.json").write_text("{")
+    (folder / "outline.json").write_text("{ broken")
     for backup in (folder / "backups").iterdir():
         backup.unlink()
     log = folder / "audit.jsonl"

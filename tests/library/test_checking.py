@@ -404,7 +404,7 @@ def test_a_cited_report_that_cannot_be_read_is_passed_over(library: Library) -> 
         update_report(library, report, append_text("More."))
     citing(library, *({"url": f"report://{report}/v/1"} for report in reports))
     assert codes(library) == ["source_moved"] * 3
-    (folder_of(library, reports[1]) / "outline.json").write_text("{")
+    (folder_of(library, reports[1]) / "outline.json").write_text("{ broken")
     library.trash_report(TrashReport(reports[2]), author=ANN)
     [finding] = library.check_report(CheckReport("Health"))["findings"]
     assert f"report://{reports[0]}/v/2" in finding["hint"]

@@ -223,7 +223,7 @@ def test_the_answer_says_what_was_inherited_also_when_it_is_repeated(library: Li
 def test_what_is_odd_about_a_source_is_said(library: Library) -> None:
     report = create_report(library)
     update_report(library, report, append_text("More."))
-    (folder_of(library, report) / "outline.json").write_text("{")
+    (folder_of(library, report) / "outline.json").write_text("{ broken")
     answer = create(library, "Fork", from_reports=[report])
     assert answer["warnings"]
     assert all(warning.startswith("Health: ") for warning in answer["warnings"])

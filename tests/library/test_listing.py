@@ -178,7 +178,7 @@ def test_reading_does_not_touch_an_index_that_is_right(library: Library) -> None
 
 def test_a_report_that_cannot_be_read_keeps_its_row(library: Library) -> None:
     report = create_report(library)
-    (folder_of(library, report) / "outline.json").write_text("{")
+    (folder_of(library, report) / "outline.json").write_text("{ broken")
     [row] = library.list_reports(ListReports())["reports"]
     assert row["report_id"] == report
     assert "version" not in row

@@ -330,7 +330,7 @@ def test_a_page_is_not_written_through_a_link(library: Library, tmp_path: Path) 
 
 def test_a_damaged_report_gives_text_but_no_file(library: Library) -> None:
     report = create_report(library)
-    (folder_of(library, report) / "outline.json").write_text("{")
+    (folder_of(library, report) / "outline.json").write_text("{ broken")
     answer = render(library)
     assert answer["warnings"]
     assert "12 % of orders fail" in answer["text"]

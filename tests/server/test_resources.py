@@ -225,7 +225,7 @@ def test_a_log_that_is_no_text_is_shown_as_it_is(tmp_path: Path) -> None:
 
 def test_a_damaged_report_is_read_as_it_was_with_a_warning(tmp_path: Path) -> None:
     report_id = kept(tmp_path)
-    (tmp_path / "by_id" / report_id / "outline.json").write_text("{", encoding="utf-8")
+    (tmp_path / "by_id" / report_id / "outline.json").write_text("{ broken", encoding="utf-8")
 
     async def test() -> None:
         async with Client(build_server(Settings(tmp_path))) as client:

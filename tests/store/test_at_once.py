@@ -87,7 +87,7 @@ def sound(root: Path) -> bool:
 
 # --- A person saves while a change is being committed --------------------------------------
 
-POINTS = [("create", ".outline"), ("sync", ".outline"), ("sync", "audit"), ("link", "outline")]
+POINTS = [("create", ".outline"), ("write", ".outline"), ("sync", "audit"), ("link", "outline")]
 each_point = pytest.mark.parametrize("point", POINTS, ids=[" ".join(point) for point in POINTS])
 
 
@@ -138,7 +138,7 @@ def test_a_save_while_an_older_file_is_set_aside_is_kept(tmp_path: Path, save: S
     typed = path.read_bytes().replace(b"Line 7.", TYPED.encode())
     older = next(path.parent.glob("backups/*")).read_bytes()
     save_by_rename(path, older)
-    meanwhile = Meanwhile("sync", ".outline", lambda: save(path, typed))
+    meanwhile = Meanwhile("write", ".outline", lambda: save(path, typed))
     with observe_disk(meanwhile):
         read(Library(root))
     assert meanwhile.is_done
@@ -162,15 +162,36 @@ def test_a_save_during_an_adoption_is_kept_beside_the_report(tmp_path: Path) -> 
 
 
 def test_half_a_save_during_a_commit_is_waited_for(library: Library) -> None:
-    """An editor that writes in place shows an empty file for a moment."""
+    """An editor that writes in place shows a part of its text for a moment."""
     report = create_report(library)
     path = folder_of(library, report) / "outline.json"
     buffer = path.read_bytes().replace(b"p95 is 340 ms.", TYPED.encode())
-    with observe_disk(Meanwhile("sync", "audit", lambda: path.write_bytes(buffer[:200]))):
+    half = buffer[: buffer.index(TYPED.encode()) + 10]
+    with observe_disk(Meanwhile("sync", "audit", lambda: path.write_bytes(half))):
         assert update_report(library, report, append_text("by the agent"))["version"] == 2
     answer = library.get_report(GetReport(report))
-    assert (answer["version"], path.read_bytes()) == (2, buffer[:200])
+    assert (answer["version"], path.read_bytes()) == (2, half)
     assert "not a valid outline" in answer["warnings"][0]
+    path.write_bytes(buffer)
+    assert content_of(library, report, "Latency") == TYPED
+    assert content_of(library, report).endswith("by the agent")
+    assert sound(folder_store(library).reports_root)
+
+
+@pytest.mark.parametrize("length", [0, 200])
+def test_a_save_that_looks_like_a_crash_is_set_aside_until_it_is_finished(
+    library: Library, length: int
+) -> None:
+    """So far the person's file holds nothing but the beginning of a version."""
+    report = create_report(library)
+    path = folder_of(library, report) / "outline.json"
+    buffer = path.read_bytes().replace(b"p95 is 340 ms.", TYPED.encode())
+    with observe_disk(Meanwhile("sync", "audit", lambda: path.write_bytes(buffer[:length]))):
+        assert update_report(library, report, append_text("by the agent"))["version"] == 2
+    [warning] = library.get_report(GetReport(report))["warnings"]
+    [aside] = path.parent.glob("outline.*.aside.json")
+    assert aside.name in warning
+    assert aside.read_bytes() == buffer[:length]
     path.write_bytes(buffer)
     assert content_of(library, report, "Latency") == TYPED
     assert content_of(library, report).endswith("by the agent")

@@ -250,7 +250,7 @@ def torn_line(root: Path) -> None:
 
 def crashed_creation(root: Path) -> None:
     (root / "by_id" / ".new-x").mkdir()
-    (root / "by_id" / ".new-x" / "outline.json").write_bytes(b"{")
+    (root / "by_id" / ".new-x" / "outline.json").write_bytes(b"{ broken")
 
 
 MENDED: list[tuple[Harm, str]] = [

@@ -274,7 +274,7 @@ def test_no_entry_is_lost_when_several_append_and_compact(root: GlobalStorage) -
 
 
 def test_rebuilding_leaves_out_what_cannot_be_read(root: GlobalStorage) -> None:
-    (root.by_id / OTHER / "outline.json").write_bytes(b"{")
+    (root.by_id / OTHER / "outline.json").write_bytes(b"{ broken")
     root.index.rebuild_from_filesystem()
     [line] = root.index_path.read_bytes().splitlines()
     assert IndexEntry.model_validate_json(line).current_title == "Health"

@@ -17,6 +17,7 @@ import pytest
 from living_reports.errors import CorruptReportError, StorageFailedError
 from living_reports.model.report import outline_bytes, parse_outline
 from living_reports.storage import GlobalStorage, Note, State
+from living_reports.store.files import catalogue
 from support.disk_faults import operations_of
 from support.stored_reports import (
     ANN,
@@ -220,6 +221,176 @@ def test_a_missing_outline_is_made_again(root: GlobalStorage, folder: Path) -> N
     require_sound(root)
 
 
+# --- An outline that a power cut garbled --------------------------------------------------
+
+GARBLED: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda data: b"",
+    "zeros": lambda data: bytes(len(data)),
+    "zeros at the end": lambda data: data[:300] + bytes(len(data) - 300),
+    "a page of zeros": lambda data: data[:200] + bytes(50) + data[250:],
+    "one byte": lambda data: data[:1],
+    "a short beginning": lambda data: data[:60],
+    "half": lambda data: data[: len(data) // 2],
+    "all but the newline": lambda data: data[:-1],
+}
+each_garbled = pytest.mark.parametrize("garbled", GARBLED.values(), ids=GARBLED.keys())
+
+
+@each_garbled
+@pytest.mark.parametrize("version", [4, 3, 2])
+def test_a_garbled_outline_is_made_again_and_set_aside(
+    root: GlobalStorage, folder: Path, garbled: Callable[[bytes], bytes], version: int
+) -> None:
+    whole = (folder / "outline.json").read_bytes()
+    data = garbled(put_back_outline(root, version))
+    (folder / "outline.json").write_bytes(data)
+    [warning] = root.read(REPORT).warnings
+    [aside] = folder.glob("outline.*.aside.json")
+    assert aside.read_bytes() == data
+    assert aside.name in warning
+    assert "empty or incomplete by a crash" in warning
+    assert (folder / "outline.json").read_bytes() == whole
+    aside.unlink()
+    require_sound(root)
+    assert set_text(root, "five\n") == 5
+
+
+@each_garbled
+def test_a_garbled_outline_is_made_again_by_a_writer_and_without_any_backup(
+    root: GlobalStorage, folder: Path, garbled: Callable[[bytes], bytes]
+) -> None:
+    data = garbled((folder / "outline.json").read_bytes())
+    for path in [folder / "outline.json", *(folder / "backups").iterdir()]:
+        path.write_bytes(garbled(path.read_bytes()))
+    assert set_text(root, "five\n") == 5
+    [aside] = folder.glob("outline.*.aside.json")
+    assert aside.read_bytes() == data
+    aside.unlink()
+    shutil.rmtree(folder / "backups")
+    require_sound(root)
+
+
+@each_garbled
+def test_a_line_torn_behind_a_garbled_outline_is_cut_off(
+    root: GlobalStorage, folder: Path, garbled: Callable[[bytes], bytes]
+) -> None:
+    (folder / "outline.json").write_bytes(garbled((folder / "outline.json").read_bytes()))
+    with (folder / "audit.jsonl").open("ab") as log:
+        log.write(b'{"action_id":"6a1b')
+    assert current_text(root) == "four\n"
+    assert (folder / "audit.torn").read_bytes() == b'{"action_id":"6a1b\n'
+    for aside in folder.glob("outline.*.aside.json"):
+        aside.unlink()
+    require_sound(root)
+
+
+def test_an_acknowledged_line_that_is_damaged_is_not_cut_behind_a_garbled_outline(
+    root: GlobalStorage, folder: Path
+) -> None:
+    (folder / "outline.json").write_bytes(b"")
+    log = folder / "audit.jsonl"
+    log.write_bytes(log.read_bytes()[:-3])
+    before = log.read_bytes()
+    assert root.read(REPORT).refusal is not None
+    assert log.read_bytes() == before
+
+
+def test_an_outline_is_made_again_from_the_newest_sound_base(root: GlobalStorage, folder: Path) -> None:
+    """A backup that is a valid outline, but not the one that its event names, is passed over."""
+    newest = max((folder / "backups").iterdir())
+    data = newest.read_bytes()
+    newest.unlink()
+    newest.write_bytes(data.replace(b"Health", b"Wealth"))
+    (folder / "outline.json").write_bytes(b"")
+    state = root.read(REPORT)
+    assert (state.version, state.outline.title, text_of(state.outline)) == (4, "Health", "four\n")
+
+
+def test_a_garbled_outline_is_not_taken_from_a_log_that_does_not_give_it(
+    root: GlobalStorage, folder: Path
+) -> None:
+    """No base leads to the hash that the last event names: nothing is put in place."""
+    lines = log_lines(folder)
+    lines[0] = lines[0].replace(b"Health", b"Wealth")
+    (folder / "audit.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+    shutil.rmtree(folder / "backups")
+    (folder / "outline.json").write_bytes(b"")
+    with pytest.raises(CorruptReportError):
+        root.read(REPORT)
+    assert (folder / "outline.json").read_bytes() == b""
+
+
+def test_a_list_shows_a_report_with_a_garbled_outline_after_a_power_cut(
+    root: GlobalStorage, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The catalogue and the marks were lost; the beginning of the outline still names its version."""
+    set_text(root, "long " * 100)
+    with root.edit(REPORT) as edit:
+        edit.put(edit.snapshot.outline.model_copy(update={"title": "Safety"}), Note("rename", ANN))
+    outline = folder / "outline.json"
+    outline.write_bytes(outline.read_bytes()[:-20])
+    lines = root.index_path.read_bytes().splitlines(keepends=True)
+    root.index_path.write_bytes(b"".join(lines[:-1]))
+    monkeypatch.setattr(catalogue, "boot_id", lambda: "another boot")
+    [entry] = GlobalStorage(root.reports_root).entries()
+    assert entry.current_title == "Safety"
+
+
+@each_garbled
+def test_a_report_in_the_trash_is_listed_and_restored_whatever_became_of_its_outline(
+    root: GlobalStorage, garbled: Callable[[bytes], bytes]
+) -> None:
+    root.trash(REPORT, event_of_type("delete"))
+    folder = root.find_in_trash(REPORT)
+    assert folder is not None
+    path = folder / "outline.json"
+    path.write_bytes(garbled(path.read_bytes()))
+    [entry] = root.trashed()
+    assert (entry.report_id, entry.current_title) == (REPORT, "Health")
+    root.restore(REPORT, event_of_type("status_change"))
+    assert current_text(root) == "four\n"
+
+
+@each_garbled
+def test_young_backups_that_a_power_cut_garbled_are_no_damage(
+    root: GlobalStorage, folder: Path, garbled: Callable[[bytes], bytes]
+) -> None:
+    for number in range(12):
+        set_text(root, f"{number}\n" + "a long text\n" * 200)
+    events = {
+        event.payload.get("backup_filename"): event
+        for event in root.get_report_storage(REPORT).log.forwards()
+    }
+    young = [path for path in (folder / "backups").iterdir() if not events[path.name].keeps_backup]
+    kept = [path for path in (folder / "backups").iterdir() if events[path.name].keeps_backup]
+    assert len(young) > 2
+    assert kept
+    for path in young:
+        data = garbled(path.read_bytes())
+        path.unlink()
+        path.write_bytes(data)
+    require_sound(root)
+    assert {finding.code for finding in root.check(deep=True)} == {"backup_garbled"}
+    assert all(finding.severity == "info" for finding in root.check(deep=True))
+    target = GlobalStorage(root.reports_root.parent / "imported")
+    assert target.import_(root.export(REPORT))[1]
+    require_sound(target)
+    data = garbled(kept[0].read_bytes())
+    kept[0].unlink()
+    kept[0].write_bytes(data)
+    assert [finding["code"] for finding in root.verify(REPORT)["findings"]] == ["backup_mismatch"]
+
+
+def test_a_young_backup_that_somebody_changed_is_still_a_finding(root: GlobalStorage, folder: Path) -> None:
+    for number in range(12):
+        set_text(root, f"{number}\n" + "a long text\n" * 200)
+    newest = max((folder / "backups").iterdir())
+    data = newest.read_bytes()
+    newest.unlink()
+    newest.write_bytes(data.replace(b"long", b"lone")[:-100])
+    assert [finding["code"] for finding in root.verify(REPORT)["findings"]] == ["backup_mismatch"]
+
+
 # --- Hand edits ---------------------------------------------------------------------------
 
 
@@ -275,7 +446,7 @@ def test_kept_backups_stay_sound_across_hand_edits(root: GlobalStorage, folder: 
     require_sound(root)
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"null", b'{"report_id": "x"}', b"\xff\xfe"])
+@pytest.mark.parametrize("data", [b"{ broken", b" ", b"null", b'{"report_id": "x"}', b"\xff\xfe"])
 def test_an_invalid_outline_is_read_as_the_last_good_version_and_not_written(
     root: GlobalStorage, folder: Path, data: bytes
 ) -> None:
@@ -298,7 +469,7 @@ def test_the_last_good_version_is_read_whatever_the_log_calls_its_backup(
     event["payload"]["backup_filename"] = name
     whole = [*lines, json.dumps(event).encode()]
     (folder / "audit.jsonl").write_bytes(b"".join(line + b"\n" for line in whole))
-    (folder / "outline.json").write_text("{")
+    (folder / "outline.json").write_text("{ broken")
     state = root.read(REPORT)
     assert state.refusal is not None
     assert state.version in (3, 4)

@@ -104,7 +104,7 @@ def test_an_entry_that_came_late_is_not_believed(library: Library, finder: Finde
 def test_a_report_that_cannot_be_read_keeps_its_last_good_words(library: Library, finder: Finder) -> None:
     report = create_with_text(library, "Whole", "apple")
     assert finder.titles("apple") == ["Whole"]
-    (folder_of(library, report) / "outline.json").write_text("{")
+    (folder_of(library, report) / "outline.json").write_text("{ broken")
     database_of(folder_store(library).reports_root).unlink()
     assert finder.titles("apple") == ["Whole"]
 
@@ -529,6 +529,6 @@ def test_folders_that_cannot_be_read_do_not_keep_a_list_going(
     for _ in range(3):
         folder = folder_store(library).by_id / str(uuid.uuid4())
         folder.mkdir()
-        (folder / "outline.json").write_text("{")
+        (folder / "outline.json").write_text("{ broken")
     assert finder.titles("apple") == ["Report"]
     assert finder.titles("apple") == ["Report"]

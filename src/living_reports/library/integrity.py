@@ -35,6 +35,7 @@ _ALTERED = (
 )
 _HINTS = {
     "backup_mismatch": "The log still gives every version; restore the file from a copy of your own.",
+    "backup_garbled": "Nothing has to be done.",
     "bad_entry": "Nothing has to be done.",
     "busy": "Check again when the other process has finished.",
     "damaged": "Reads give the last good version, if there is one; revert --to-version restores a version.",

@@ -296,7 +296,10 @@ class FileSystem:
     def _drawn(
         self, possible: dict[int, list[bytes]], random: Random, limit: int
     ) -> Iterator[tuple[Iterable[Step], dict[int, bytes]]]:
-        """The plain cases first: each change alone lost or kept, with old data and with new."""
+        """Half of them plain cases: each change alone lost or kept, with old data everywhere or with new.
+
+        The other half are any combinations of changes, and of what each file may contain.
+        """
         steps = self._steps
         plain = [self._steps[:end] for end in range(len(steps) + 1)]
         if not self.is_ordered:
@@ -305,14 +308,16 @@ class FileSystem:
         old = {inode: contents[0] for inode, contents in possible.items()}
         new = {inode: self._files[inode].content for inode in possible}
         cases = [(survivors, contents) for survivors in plain for contents in (old, new)]
-        yield from cases if len(cases) <= limit else random.sample(cases, limit)
-        for _ in range(limit - len(cases)):
+        count = min(len(cases), (limit + 1) // 2)
+        yield from random.sample(cases, count)
+        for _ in range(limit - count):
             if self.is_ordered:
                 survivors = steps[: random.randint(0, len(steps))]
             else:
                 share = random.choice((0.2, 0.5, 0.8))
                 survivors = [step for step in steps if random.random() < share]
-            yield survivors, {inode: random.choice(contents) for inode, contents in possible.items()}
+            drawn = {inode: random.choice(contents) for inode, contents in possible.items()}
+            yield survivors, {inode: random.choice((drawn, old, new))[inode] for inode in possible}
 
     def _tree(self, entries: dict[int, dict[str, int]], contents: dict[int, bytes]) -> Tree:
         items: list[Item] = []

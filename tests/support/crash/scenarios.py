@@ -64,6 +64,7 @@ class Scenario:
         lists_at_once: Whether a list is right before the report was opened. A list does not look
             into the files for what a person typed.
         first: What a person does after a crash before anything is checked.
+        allows: The codes of what the checker may find when all is over.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Scenario:
     lists_at_once: bool = True
     requires: Callable[[Path, bool], None] = field(default=lambda root, is_over: None)
     first: Action = field(default=lambda library: None)
+    allows: frozenset[str] = frozenset()
 
 
 # --- What to begin with -------------------------------------------------------------------
@@ -92,6 +94,22 @@ def some_versions(root: Path) -> None:
         library.store.create(outline, Note("create", ANN))
     for number in range(2, 8):
         append(f"Line {number}.")(library)
+
+
+def long_report(root: Path) -> None:
+    """A report so long that the next backups are not kept for good, and so not synced."""
+    some_versions(root)
+    append(LONG)(Library(root))
+    append("Line 9.")(Library(root))
+
+
+def spoiled_backup(root: Path) -> None:
+    """The nearest base of the next version is a valid outline, but not the one that its event names."""
+    long_report(root)
+    newest = max(outline_path(root).parent.glob("backups/*"))
+    data = newest.read_bytes()
+    newest.unlink()
+    newest.write_bytes(data.replace(b"Line 7.", BY_HAND.encode()))
 
 
 def in_the_trash(root: Path) -> None:
@@ -204,10 +222,13 @@ def revert(library: Library) -> object:
 
 
 def revert_if_damaged(library: Library) -> object:
-    """As a person does who has read the warning."""
-    if library.store.read(REPORT).refusal is not None:
-        return revert(library)
-    return None
+    """As a person does who has read the warning. Until then the unfinished edit is refused, not replaced."""
+    state = library.store.read(REPORT)
+    if state.refusal is None:
+        assert state.version > 7
+        return None
+    assert BY_HAND in outline_path(folder_store(library).reports_root).read_text(encoding="utf-8")
+    return revert(library)
 
 
 def undo(library: Library) -> object:
@@ -290,6 +311,17 @@ SCENARIOS = [
     Scenario("import", exported, [Act(bring_in)]),
     Scenario("render", some_versions, [Act(render)]),
     Scenario("two updates", some_versions, [Act(append("Line 8.")), Act(rename("Safety"))]),
+    Scenario(
+        "updates of a long report",
+        long_report,
+        [Act(append("Line 10.")), Act(rename("Safety")), Act(append("Line 11."))],
+    ),
+    Scenario(
+        "update behind a spoiled backup",
+        spoiled_backup,
+        [Act(rename("Safety"))],
+        allows=frozenset({"backup_mismatch"}),
+    ),
     Scenario("delete", some_versions, [Act(delete)]),
     Scenario("restore", in_the_trash, [Act(restore)]),
     Scenario("delete, restore, update", some_versions, [Act(delete), Act(restore), Act(rename("Safety"))]),
@@ -318,6 +350,7 @@ def with_deaths(scenario: Scenario, deaths: Sequence[Death], then: Action | None
             scenario.lists_at_once,
             scenario.requires,
             scenario.first,
+            scenario.allows,
         )
         for death in deaths
     ]

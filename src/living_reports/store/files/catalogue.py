@@ -603,14 +603,26 @@ def _unfinished_in(names: Iterable[str]) -> list[str]:
 
 
 def _is_unfinished(folder: Path) -> bool:
-    """Return whether the log holds a version or a deletion that the folder does not show yet."""
+    """Return whether the log holds a version or a deletion that the folder does not show yet.
+
+    A power cut may also have left an outline that states its version, but is not whole.
+    """
     try:
         last = AuditLog(folder / "audit.jsonl").last_ours()
     except OSError:
         return False
     if last is None:
         return False
-    return last.version != version_in(folder / "outline.json") or last.is_deletion
+    outline = folder / "outline.json"
+    return last.is_deletion or last.version != version_in(outline) or not _is_whole(outline)
+
+
+def _is_whole(outline: Path) -> bool:
+    try:
+        data = read_regular(outline)
+    except OSError:
+        return True  # opening it does not help, either
+    return data.endswith(b"\n}\n") and b"\0" not in data
 
 
 def _doublings(size: int) -> int:

@@ -1,11 +1,11 @@
 """The commit: one new version of a report, or one event that makes none.
 
-Steps (under the report's lock, two syncs):
+Steps (under the report's lock, one sync):
 
 1. The report is settled: the last event of the log is complete, published, and the hash of
    `outline.json` is the one it names. If not, recovery comes first.
 2. The new outline and its delta are computed, and `apply(old, delta) == new` is checked.
-3. The new outline is written to a temporary file and synced. A full disk shows here.
+3. The new outline is written to a temporary file, not synced. A full disk normally shows here.
 4. The report is marked in `.pending/`.
 5. The event is appended to `audit.jsonl` and synced. *This is the commit.*
 6. The old outline is linked into `backups/`, the temporary file takes its name.
@@ -13,6 +13,9 @@ Steps (under the report's lock, two syncs):
 
 What fails before the end of step 5 has not happened, and its traces are removed. What fails
 after it has happened, and the next process to open the report finishes it.
+
+The log is the truth and the only file that is synced. After a power cut the outline and young backups may
+be empty, cut short or filled with zeros; `recovery` makes the outline again from the log.
 
 Rules for steps 6 and 7:
 
@@ -25,6 +28,8 @@ Rules for steps 6 and 7:
   whenever the log since the last kept one exceeds the outline's size. So all of them together stay under
   about twice the log, and a version is read back through at most one outline's size of deltas.
 - Damaged bytes that a revert replaced stay for good: no other file holds them.
+- What is kept for good is synced before the event that says so, and so is what other programs and persons
+  wrote: a backup of these that does not have its hash was changed by somebody.
 - Names of backups are times, and they rise even where the clock does not.
 
     >>> with folder.lock():
@@ -169,8 +174,11 @@ def _write_event(
     try:
         if folder.outline_path.exists():
             durable.make_folder(folder.backups_dir)
-        durable.write_new(temporary, data)
-        if "backup_sha256" in event.payload:  # a torn line can only be recognised by this name
+        durable.write_derived(temporary, data)
+        is_foreign = "backup_sha256" in event.payload
+        if is_foreign or event.payload.get("base_at") == size + _gap(last):
+            durable.sync_file(folder.outline_path)  # it becomes a backup that is kept
+        if is_foreign:  # a torn line can only be recognised by the name of the temporary file
             durable.sync_folder(folder.report_dir)
         mark(folder)
         return _append(folder, last, size, _line_of(event))
@@ -301,7 +309,7 @@ def publish(
 
     Args:
         folder: The report.
-        temporary: Where the outline's bytes are, synced.
+        temporary: The file with the outline's bytes.
         new: The outline.
         record: The event.
         replaced: What `outline.json` held when the commit or the recovery began; `None` if nothing.
@@ -384,13 +392,14 @@ def base_at(state: State, offset: int) -> int:
     """Return the offset of the event in the log at which a replay of later versions starts.
 
     It is the event's own offset, and its backup is kept, once the log since the last kept
-    one exceeds the outline's size. That bounds what a version costs to read back, and all
+    one exceeds the outline's size. Behind a whole outline it is the newline that ends that event.
+    That bounds what a version costs to read back, and all
     kept backups together by the size of the log.
     """
     record = state.record
     if record is None:
         return offset  # another writer's last bytes: kept for good
-    base = record.end if record.is_whole else record.payload.get("base_at", offset)
+    base = record.end - 1 if record.is_whole else record.payload.get("base_at", offset)
     is_sound = state.found.sha256 == record.outline_sha256
     if is_sound and offset - base > len(state.found.outline or b""):
         return offset
@@ -410,17 +419,5 @@ def prune(folder: Path, log: AuditLog, newest: Record) -> None:
         for name in map(bytes.decode, _NAMED.findall(record.raw)):
             is_there = os.access(f"{folder}/{name}", os.F_OK)
             is_named = is_there and record.is_ours and record.payload.get("backup_filename") == name
-            if is_named and not _is_kept(record):
+            if is_named and not record.keeps_backup:
                 durable.remove(folder / name)
-
-
-def _is_kept(record: Record) -> bool:
-    """Return whether an event's backup is kept: replaying starts at it, or it holds damaged bytes.
-
-    What a person typed into a file that was no outline any more is nowhere else. Where it was one,
-    the event took it in.
-    """
-    is_taken_in = "backup_sha256" not in record.payload or (
-        record.is_event and record.event.action_type == "manual_edit_detected"
-    )
-    return record.payload.get("base_at") == record.offset or not is_taken_in

@@ -380,7 +380,10 @@ def _report_findings(report: _Report, deep: bool) -> Iterator[Finding]:
     findings = list(_state_findings(report))
     is_damaged = any(finding.severity == "error" for finding in findings)
     yield from findings
-    problems = find_problems(report.files)
+    problems, garbled = find_problems(report.files)
+    for name in garbled:
+        message = "A crash left it empty or incomplete. The log has its version; later changes remove it."
+        yield report.finding("backup_garbled", "info", message, f"backups/{name}")
     torn = {("bad_line", problem.line) for problem in problems if problem.code == "torn_line"}
     for problem in problems[:MAX_FINDINGS]:
         is_settled = problem.code in _SETTLED_BY_OPENING or (problem.code, problem.line) in torn

@@ -15,7 +15,7 @@ Rules:
 Every operation is announced to `observer` before it happens. Tests set it, to record
 what is done, to make an operation fail, or to die just before it.
 
-    >>> write_new(folder / "a.tmp", b"text")          # synced
+    >>> write_derived(folder / "a.tmp", b"text")      # not synced
     >>> replace(folder / "a.tmp", folder / "a.json")  # atomic; the folder is not synced
 """
 
@@ -70,6 +70,16 @@ def _sync(fd: int, path: Path) -> None:
         os.fdatasync(fd)
 
 
+def sync_file(path: Path) -> None:
+    """Sync the bytes of an existing file, whoever wrote them. Its name is left to the caller."""
+    flags = os.O_RDWR if sys.platform == "win32" else os.O_RDONLY
+    fd, _ = open_regular(path, flags, follow_links=False)
+    try:
+        _sync(fd, path)
+    finally:
+        os.close(fd)
+
+
 def sync_folder(path: Path) -> None:
     """Sync the names in a folder: what was created, renamed or removed in it before.
 
@@ -104,11 +114,25 @@ def write_new(path: Path, data: bytes) -> None:
     If anything fails, the file is removed again. The caller syncs the folder if the name has to survive
     a power cut.
     """
+    _create(path, data, is_synced=True)
+
+
+def write_derived(path: Path, data: bytes) -> None:
+    """Create a file with bytes that can be made again from synced ones. Refuses an existing one.
+
+    If anything fails, the file is removed again. Not synced: after a power cut the file may be empty,
+    cut short or filled with zeros, whatever its name is by then.
+    """
+    _create(path, data, is_synced=False)
+
+
+def _create(path: Path, data: bytes, *, is_synced: bool) -> None:
     _announce("create", path)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o666)
     try:
         _write_all(fd, data, path)
-        _sync(fd, path)
+        if is_synced:
+            _sync(fd, path)
     except BaseException:
         os.close(fd)
         remove(path)
@@ -246,9 +270,9 @@ def cut(path: Path, size: int) -> None:
 def replace(source: Path, target: Path) -> None:
     """Give `source` the name `target`, atomically, whatever had that name before.
 
-    Guarantees that a reader of `target` sees the old file or the new one. Leaves to its
-    caller: syncing the source's bytes before, and the folder after where the name has to
-    survive. Both names must not be links to one file: the kernel then does nothing.
+    Guarantees that a reader of `target` sees the old file or the new one. Leaves to its caller what has
+    to survive a power cut: syncing the source's bytes before, and the folder after. Both names must not
+    be links to one file: the kernel then does nothing.
     """
     _announce("rename", source, target)
     _past_sharing_violations(lambda: os.replace(source, target))

@@ -10,6 +10,8 @@ Rules:
   `outline_sha256` of its event, or it is an error, never a guess.
 - Backups are named by time, and their versions rise with their names, so the nearest one is found by
   bisection; they are never all opened.
+- Outlines and most backups are not synced: after a power cut they may be garbled (empty, cut short, with
+  zeros). A garbled backup is no base; the log, or an older backup, makes the same bytes.
 - Outlines are values: a cached one is never changed.
 
     >>> folder = ReportFolder(root / "by_id" / report_id)
@@ -26,8 +28,8 @@ import re
 import threading
 from bisect import bisect_right
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
@@ -60,6 +62,9 @@ _HEAD = re.compile(r"^([1-9]\d{0,17}):([0-9a-f]{64})$")
 _TEMPORARY = re.compile(r"^\.outline\..*\.tmp$")
 _BACKUP = re.compile(r"^outline\.json\.\d{8}T\d{6}_\d{6}\.bak$")
 _BACKUPS_TRIED = 8
+_BEGINNING, _END = b'{\n  "report_id": "', b"\n}\n"
+"""Those of the bytes of an outline. No part of one has this end: inner lines are indented, and texts have
+no raw newlines."""
 _CACHE_BYTES = 8_000_000
 _HASHED = 4
 _HASHED_BYTES = range(16_000, 2_000_000)
@@ -495,6 +500,19 @@ def not_found(report_id: str) -> ReportNotFoundError:
     return ReportNotFoundError(f"There is no report {report_id!r}.", hint=hint)
 
 
+def is_garbled(data: bytes, history: History, versions: Iterable[int]) -> bool:
+    """Return whether bytes are what a power cut leaves of an outline that was not synced.
+
+    That is nothing, something with zeros (JSON has none), or the beginning of one of these versions.
+    Anything else was written by somebody.
+    """
+    if not data or b"\0" in data:
+        return True
+    if data.endswith(_END) or not (data.startswith(_BEGINNING) or _BEGINNING.startswith(data)):
+        return False
+    return any(history.is_part_of(data, version) for version in versions)
+
+
 # --- Any version --------------------------------------------------------------------------
 
 
@@ -554,13 +572,28 @@ class History:
             damaged="history",
         )
 
+    def is_part_of(self, data: bytes, version: int) -> bool:
+        """Return whether bytes are the beginning of a version's outline, and not all of it."""
+        try:
+            whole = outline_bytes(self.outline_at(version))
+        except (CorruptReportError, NoSuchVersionError):
+            return False
+        return len(data) < len(whole) and whole.startswith(data)
+
     def _bases(self, record: Record, current: Outline | None) -> Iterator[_Base]:
-        """Yield the available outlines, nearest first by the bytes of log between; whole events last."""
+        """Yield the available outlines, nearest first by the bytes of log between; earlier events last."""
+        if record.is_whole:
+            yield from self._whole_base(record)
         near = [*self._current_base(current), *self._backup_bases(record.version)]
         yield from sorted(near, key=lambda base: abs(record.end - base.offset))
         whole = self._whole_before(record)
         if whole is not None:
-            yield _Base(apply(None, whole.delta), whole.version, whole.end)
+            yield from self._whole_base(whole)
+
+    def _whole_base(self, event: Record) -> Iterator[_Base]:
+        """Yield the outline that an event holds whole, unless it was tampered with."""
+        with suppress(DeltaError, ValueError):
+            yield _Base(apply(None, event.delta), event.version, event.end)
 
     def _current_base(self, current: Outline | None) -> Iterator[_Base]:
         if current is not None:

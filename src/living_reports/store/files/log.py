@@ -155,6 +155,18 @@ class Record:
         """True if the delta is a whole outline, so that nothing before it is needed."""
         return self.makes_version and self.delta[0].get("at") == ""
 
+    @property
+    def keeps_backup(self) -> bool:
+        """True if the event's backup is kept for good: replaying starts at it, or it holds damaged bytes.
+
+        What a person typed into a file that was no outline any more is nowhere else. Where it was one,
+        the event took it in.
+        """
+        is_taken_in = "backup_sha256" not in self.payload or (
+            self.is_event and self.event.action_type == "manual_edit_detected"
+        )
+        return self.payload.get("base_at") == self.offset or not is_taken_in
+
     def mentions(self, text: str) -> bool:
         """Return False if no value of the line contains the text; nothing is parsed for it."""
         return any(form in self.raw for form in _forms(text))

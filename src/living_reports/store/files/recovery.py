@@ -8,10 +8,13 @@ Rules:
 - `diagnose` decides and changes nothing; the functions below it act, under the report's lock.
 - Before anything is published, answered or chained to, the end of the log is written again
   in place and synced: a line that can be read may still be missing on the disk.
-- What cannot be explained is never guessed at and never cut: the report is damaged, reads
-  give the last good version with a warning, and writes are refused.
+- The outline is not synced: after a power cut it may be empty, cut short or filled with zeros. Exactly these
+  are recognised, and the outline is made again from the log.
+- What cannot be explained is never guessed at and never cut (another invalid outline is a person's
+  unfinished edit): the report is damaged, reads give the last good version with a warning, and writes are
+  refused.
 - Nothing is thrown away: a torn line goes to `audit.torn`, an outline that loses to the log
-  is set aside beside it, and the answer says where. Where `.head` names an event that the log lacks,
+  is set aside beside it, synced, and the answer says where. Where `.head` names an event that the log lacks,
   a line is never taken for torn.
 """
 
@@ -19,8 +22,9 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -43,6 +47,7 @@ from living_reports.store.files.folder import (
     backup_names,
     disk_errors,
     is_backup_name,
+    is_garbled,
     is_head_lost,
 )
 from living_reports.store.files.log import AuditLog, Record
@@ -53,6 +58,7 @@ MAX_TORN_BYTES = 64 * 1024 * 1024
 UNLOCKED_ATTEMPTS = 20
 _UNLOCKED_PAUSE_SECONDS = 0.005
 _OLDER_VERSIONS_TRIED = 50
+_VERSION_LINE = re.compile(rb'^  "outline_version": (\d{1,18}),$', re.MULTILINE)
 
 
 # --- Reading and preparing a write ---------------------------------------------------------
@@ -349,11 +355,9 @@ def _roll_forward(folder: ReportFolder, found: Found, case: RollForward) -> Stat
 def _temporary(folder: ReportFolder, data: bytes, record: Record) -> Path:
     """Write an event's outline under the temporary name of its commit, or use the existing file."""
     path = folder.report_dir / f".outline.{record.event.action_id}.tmp"
-    if path.name in folder.look().strays and read_regular(path) == data:
-        durable.rewrite(path, 0, data)
-        return path
-    durable.remove(path)
-    durable.write_new(path, data)
+    if path.name not in folder.look().strays or read_regular(path) != data:
+        durable.remove(path)
+        durable.write_derived(path, data)
     return path
 
 
@@ -371,6 +375,7 @@ def _log_wins(folder: ReportFolder, found: Found, case: LogWins) -> State:
 def _set_aside(folder: ReportFolder) -> str:
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S_%f")
     name = f"outline.{stamp}.aside.json"
+    durable.sync_file(folder.outline_path)
     durable.link(folder.outline_path, folder.report_dir / name)
     durable.sync_folder(folder.report_dir)  # the other name of these bytes is about to go
     return f" The file that was found is kept as {name} in the report's folder."
@@ -497,7 +502,7 @@ def diagnose(folder: ReportFolder, found: Found, is_outline_of: Callable[[Outlin
     if record is None:
         return _diagnose_foreign(found, outline, problem)
     if found.last is not None and found.last.data is None:
-        return _diagnose_bad_end(found, found.last, log, record, _stated_version(folder, found))
+        return _diagnose_bad_end(folder, found, found.last, record)
     if not record.is_event:
         return Damaged(record, "the last event of audit.jsonl is damaged")
     if found.sha256 == record.outline_sha256:
@@ -507,6 +512,8 @@ def diagnose(folder: ReportFolder, found: Found, is_outline_of: Callable[[Outlin
         return LogWins(record, "" if is_first else "outline.json was missing", keep=False)
     if (newest := _replaced_by_newest(found, log, record)) is not None:
         return RollForward(newest, None)
+    if _is_outline_garbled(folder, found, record):
+        return LogWins(record, "outline.json was left empty or incomplete by a crash", keep=True)
     if outline is None:
         return Damaged(record, f"outline.json is not a valid outline ({problem})")
     return _diagnose_outline(found, log, record, outline)
@@ -534,16 +541,21 @@ def _diagnose_foreign(found: Found, outline: Outline | None, problem: str) -> Ca
     return Damaged(None, f"outline.json is not a valid outline ({problem})")
 
 
-def _diagnose_bad_end(found: Found, line: Record, log: AuditLog, record: Record, version: int) -> Case:
+def _diagnose_bad_end(folder: ReportFolder, found: Found, line: Record, record: Record) -> Case:
     """Decide about a last line that does not parse: torn, if the other files show that nothing followed.
 
-    That is an outline of an event before it, or the one that the newest event replaced. Or it is
-    anything at all (a person's edit, an old editor buffer, no outline) with the temporary file that was
-    to take the place of it: a commit upon these bytes had not come to the renaming.
+    That is an outline of an event before it, the one that the newest event replaced, or one that a power
+    cut garbled. Or it is anything at all (a person's edit, an old editor buffer, no outline) with the
+    temporary file that was to take the place of it: a commit upon these bytes had not come to the renaming.
     """
+    log, version = folder.log, _stated_version(folder, found)
     event = log.find_version(version)
-    is_known = event is not None and event.outline_sha256 == found.sha256
-    is_explained = is_known or bool(found.strays) or _replaced_by_newest(found, log, record) is not None
+    is_explained = (
+        (event is not None and event.outline_sha256 == found.sha256)
+        or bool(found.strays)
+        or _replaced_by_newest(found, log, record) is not None
+        or _is_outline_garbled(folder, found, record)
+    )
     if is_explained and len(line.raw) <= MAX_TORN_BYTES and not is_head_lost(found, log):
         return Torn(line)
     return Damaged(record, "the last line of audit.jsonl is damaged", version)
@@ -555,6 +567,17 @@ def _replaced_by_newest(found: Found, log: AuditLog, record: Record) -> Record |
     if newest is None or not found.sha256 or newest.payload.get("backup_sha256") != found.sha256:
         return None
     return newest
+
+
+def _is_outline_garbled(folder: ReportFolder, found: Found, record: Record) -> bool:
+    """Return whether `outline.json` is what a power cut left of a version; `record` is the newest event."""
+    if found.outline is None:
+        return False
+    newest = record.version
+    versions: Iterable[int] = range(newest, max(0, newest - _OLDER_VERSIONS_TRIED), -1)
+    if (stated := _VERSION_LINE.search(found.outline)) is not None:
+        versions = [int(stated[1])]
+    return is_garbled(found.outline, folder.history, versions)
 
 
 def _stated_version(folder: ReportFolder, found: Found) -> int:

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from living_reports.errors import (
     CorruptReportError,
     LockTimeoutError,
+    NoSuchVersionError,
     ReportError,
     ReportNotFoundError,
     StorageFailedError,
@@ -661,9 +662,22 @@ class FolderStore:
         found = {}
         with _disk_errors():
             for report_id, folder in self.in_trash():
-                if entry := entry_on_disk(folder, report_id, f".trash/{folder.name}"):
+                if entry := self._trash_entry(report_id, folder):
                     found[report_id] = entry
         return list(found.values())
+
+    def _trash_entry(self, report_id: str, folder: Path) -> IndexEntry | None:
+        """Return the entry of a report in the trash, from its log if a power cut garbled its outline."""
+        path = f".trash/{folder.name}"
+        if (entry := entry_on_disk(folder, report_id, path)) is not None:
+            return entry
+        report = self._report(folder)
+        last = report.log.last_ours()
+        try:
+            return entry_of(report.history.outline_at(last.version), path) if last is not None else None
+        except (CorruptReportError, NoSuchVersionError) as error:
+            logger.info("%s is not listed: %s", path, error.message)
+            return None
 
     def search(self, query: SearchQuery, after: PageKey | None = None, limit: int = 20) -> SearchPage:
         """Return one page of the reports that fit; see `store.base.Store.search`."""

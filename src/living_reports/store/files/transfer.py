@@ -31,7 +31,7 @@ from living_reports.store.base import MAX_ARCHIVE_BYTES
 from living_reports.store.files.commit import head_of
 from living_reports.store.files.folder import ReportFolder, backup_names, bytes_of
 from living_reports.store.files.log import Record
-from living_reports.store.files.verify import replay, verify
+from living_reports.store.files.verify import find_problems, replay, verify
 
 _PAUSE_SECONDS = 0.005
 _BLOCK = 512
@@ -92,10 +92,10 @@ def _consistent_files(report: ReportFolder) -> dict[str, bytes]:
     if (last := report.log.last_ours()) is not None:
         files[".head"] = head_of(last)
     known = {record.outline_sha256 for record in report.log.forwards() if record.makes_version}
-    for name in backup_names(report.backups_dir):
-        data = read_regular(report.backups_dir / name)
-        if sha256_hex(data) not in known:
-            files[f"backups/{name}"] = data
+    backups = {name: read_regular(report.backups_dir / name) for name in backup_names(report.backups_dir)}
+    unknown = {name: data for name, data in backups.items() if sha256_hex(data) not in known}
+    garbled = find_problems(report)[1] if unknown else ()
+    files |= {f"backups/{name}": data for name, data in unknown.items() if name not in garbled}
     if report.log.size() != length:
         raise _incomplete("it was written while it was read")
     return files

@@ -5,6 +5,7 @@ Rules:
 - Checked are the form of every line and its place in the chain, the sequence of versions, the
   outline, the kept backups and the head. Replaying every version is a separate, longer check.
 - Each problem names the line of `audit.jsonl` (from 1) where it shows, or 0 for another file.
+- A power cut may garble a backup that is not kept for good. That is no problem: the log has its version.
 - A chain alone cannot show that everything was rewritten, or that its end was cut off together with
   the outline. `.head` shows it, unless it was rewritten, too: to be sure, note `head_sha256`
   elsewhere and `expect` it.
@@ -21,7 +22,7 @@ from living_reports.model.delta import DeltaError, apply
 from living_reports.model.report import Outline, as_uuid, outline_bytes, parse_uuid, sha256_hex
 from living_reports.regular_files import NotRegularFileError, read_regular
 from living_reports.store.base import Expected, Progress
-from living_reports.store.files.folder import ReportFolder, backup_names
+from living_reports.store.files.folder import ReportFolder, backup_names, is_garbled
 from living_reports.store.files.log import EMPTY_SHA256, Record
 
 MAX_FINDINGS = 50
@@ -39,6 +40,14 @@ class Problem:
     file: str = "audit.jsonl"
 
 
+@dataclass(frozen=True)
+class _Backup:
+    """A backup as the log describes it; `version` is 0 if it was synced, so that no crash garbles it."""
+
+    sha256: str
+    version: int
+
+
 @dataclass
 class _Walk:
     """The state of the check after a line of the log."""
@@ -50,8 +59,10 @@ class _Walk:
     seen: dict[str, int] = field(default_factory=dict)
     """The version after each line, by its hash; 0 before the first event of this program."""
     action_ids: set[str] = field(default_factory=set)
-    backups: dict[str, str] = field(default_factory=dict)
-    """The hash that each backup of this program must have."""
+    backups: dict[str, _Backup] = field(default_factory=dict)
+    """The backups of this program by their names."""
+    garbled: list[str] = field(default_factory=list)
+    """The backups that a power cut garbled."""
     lines_of: dict[int, int] = field(default_factory=dict)
     """The last line of each version."""
 
@@ -83,9 +94,10 @@ def verify(
     return verified
 
 
-def find_problems(report: ReportFolder) -> list[Problem]:
-    """Return the problems that `verify` finds, each with its file."""
-    return _check(report)[1]
+def find_problems(report: ReportFolder) -> tuple[list[Problem], list[str]]:
+    """Return the problems that `verify` finds, each with its file; and the backups that a crash garbled."""
+    walk, problems = _check(report)
+    return problems, walk.garbled
 
 
 def replay(before: Outline | None, record: Record) -> Outline | None:
@@ -169,7 +181,9 @@ def _note_backup(walk: _Walk, record: Record, follows: bool) -> None:
     """Note the hash of the event's backup: the one it names, else that of the version that it replaced."""
     replaced = walk.newest.outline_sha256 if walk.newest is not None and follows else None
     if record.makes_version and (sha256 := record.payload.get("backup_sha256", replaced)) is not None:
-        walk.backups[str(record.payload.get("backup_filename"))] = str(sha256)
+        is_synced = record.keeps_backup or "backup_sha256" in record.payload
+        version = 0 if is_synced or walk.newest is None else walk.newest.version
+        walk.backups[str(record.payload.get("backup_filename"))] = _Backup(str(sha256), version)
 
 
 def _outline_problems(walk: _Walk, report: ReportFolder) -> Iterator[Problem]:
@@ -203,14 +217,21 @@ def _expectation_problems(walk: _Walk, version: int, sha256: str) -> Iterator[Pr
 def _backup_problems(walk: _Walk, report: ReportFolder) -> Iterator[Problem]:
     """Check only the backups that events of this program name; those of other programs are ignored."""
     for name in backup_names(report.backups_dir):
-        if name in walk.backups and walk.backups[name] != _hash_of(report.backups_dir / name):
-            message = f"backups/{name} was changed since it was made."
-            yield Problem(0, "backup_mismatch", message, f"backups/{name}")
+        if (backup := walk.backups.get(name)) is None:
+            continue
+        data = _regular_bytes(report.backups_dir / name)
+        if data is not None and sha256_hex(data) == backup.sha256:
+            continue
+        if data is not None and backup.version and is_garbled(data, report.history, [backup.version]):
+            walk.garbled.append(name)
+            continue
+        message = f"backups/{name} was changed since it was made."
+        yield Problem(0, "backup_mismatch", message, f"backups/{name}")
 
 
-def _hash_of(path: Path) -> str:
-    """Return the sha256 of a file; empty for what is no regular file."""
+def _regular_bytes(path: Path) -> bytes | None:
+    """Return the bytes of a file; `None` for what is no regular file."""
     try:
-        return sha256_hex(read_regular(path))
+        return read_regular(path)
     except NotRegularFileError:
-        return ""
+        return None
