@@ -244,7 +244,8 @@ class _View:
     @cached_property
     def insights(self) -> list[Insight]:
         """The insights that the request selects by their names or those of their sections."""
-        return [insight for insight in self.visible.values() if self._is_selected(insight)]
+        everything = not (self.named or self.request.find)
+        return [insight for insight in self.visible.values() if everything or self._is_selected(insight)]
 
     def _is_selected(self, insight: Insight) -> bool:
         places = (insight.insight_id, self.home.get(insight.insight_id))
@@ -254,14 +255,9 @@ class _View:
 
     def _left_out(self, **more: int) -> Json:
         """Return how many insights only their status hides, by status, and what else is not shown."""
-        hidden = Counter(
-            insight.status
-            for insight in self.outline.insights
-            if not self.request.status
-            and insight.insight_id not in self.visible
-            and self._is_wanted(insight)
-            and self._is_selected(insight)
-        )
+        visible, may_hide = self.visible, not self.request.status
+        others = [i for i in self.outline.insights if may_hide and i.insight_id not in visible]
+        hidden = Counter(i.status for i in others if self._is_wanted(i) and self._is_selected(i))
         counted = {name: count for name, count in (more | hidden).items() if count}
         return {"left_out": counted} if counted else {}
 
