@@ -73,12 +73,12 @@ def _writes(*, destructive: bool, idempotent: bool) -> dict[str, bool]:
 
 READS = {"readOnlyHint": True, "openWorldHint": False}
 
-AS_OF = _string("the day it held")
-REVIEW_BY = _string("stale from this day on; or +7d, +4w, +3m")
-
 # --- Sections, insights, citations, changes ----------------------------------------------
 
 CONTENT_FORMAT = _one_of("markdown", "html", "plain")
+IMPORTANCE = _integer("0-10, else 5")
+AS_OF = _string("the day on which it held")
+REVIEW_BY = _string("a day, or +7d, +2w, +3m from now: stale from then on")
 
 CITATION: Schema = {
     "type": "object",
@@ -96,7 +96,7 @@ INSIGHT: Schema = {
     "type": "object",
     "properties": {
         "summary": STRING,
-        "importance": INTEGER,
+        "importance": IMPORTANCE,
         "status": STRING,
         "citations": {"type": "array", "items": CITATION},
         "as_of": AS_OF,
@@ -131,7 +131,7 @@ CHANGE_FIELDS: dict[str, Schema] = {
     "all": BOOLEAN,
     "text": STRING,
     "summary": STRING,
-    "importance": INTEGER,
+    "importance": IMPORTANCE,
     "status": STRING,
     "citations": OBJECTS,
     "citation": CITATION,
@@ -173,10 +173,11 @@ WRITTEN: dict[str, Schema] = {
 CREATE_REPORT: Tool = {
     "name": "create_report",
     "description": (
-        "Start a report: sections of prose with insights (one finding each, importance 0-10) and citations. "
+        "Start a report: titled sections of Markdown, with insights (one finding each) and citations. "
         "See list_reports first: update what exists. "
         "template gives sections to fill: analyst, deep_dive, incident, status, decision. "
-        "from_reports: fork one, or combine several; your sections come first, your tags replace theirs."
+        "from_reports: copy one, or combine several; your sections come first, your tags replace theirs. "
+        "Answers with the ids of all that is new (created), and what was inherited."
     ),
     "inputSchema": _input(
         ("title",),
@@ -202,7 +203,7 @@ CREATE_REPORT: Tool = {
 UPDATE_REPORT: Tool = {
     "name": "update_report",
     "description": """\
-Change a report: all changes in order as one version, or none. Each is flat: op and its fields \
+Change a report: all changes, in order, as one version, or none. Each is flat: op and its fields \
 (? optional):
 set_title title
 set_status status (active, archived, deleted: not listed)
@@ -210,24 +211,24 @@ add_tags|remove_tags tags
 set_metadata key value (null removes)
 add_section title content? notes? content_format? citations? insights? position? ref? template? data?
 edit_section section title? content? notes? content_format? citations? clear? (replaces whole fields)
-edit_text section? find replace all? (find: exact text, once unless all; \
-all without section: in all prose and insights, not in titles)
-append_text section text (a new paragraph, or goes on with the table or list at the end)
+edit_text section? find replace all? (exact text that occurs once; all: each occurrence; \
+all without section: also in all other prose, notes and summaries)
+append_text section text (starts a new paragraph; a table row or list item continues the one at the end)
 move_section section position
-remove_section section insights_to? (else they go too)
-add_insight section summary importance? (0-10) status? citations? as_of? review_by? position? ref?
+remove_section section insights_to? (a section; else they go too)
+add_insight section summary importance? status? citations? as_of? review_by? position? ref?
 edit_insight insight summary? importance? status? citations? as_of? review_by? clear?
 move_insight insight section? position?
 remove_insight insight
 add_citation|remove_citation citation insight? section? (one of the two)
-section: id or title; insight: id; 8 characters of an id suffice. Insight status: \
-active, archived (outdated), killed (wrong).
+section: title or id; insight: id; a unique beginning of an id suffices (8 characters). \
+Insight status: active, archived (outdated), killed (wrong).
 template (findings, metrics, bullet_list, executive_summary, action_items, methodology) \
 writes content from data; shapes: resource templates://sections. content_format html: for what Markdown \
 cannot lay out; pages drop svg, scripts, styles.
-ref names a new item for later changes; clear: fields to empty.
-What others changed since expected_version is merged and shown in `merged`; a version_conflict names what \
-both changed.
+ref names a new item for later changes of this call; clear: fields to empty.
+Answers with each edit (changed). Changes of others since expected_version are merged and shown (merged); \
+version_conflict shows what both sides changed.
 Example: {"report":"Health","expected_version":4,"changes":[\
 {"op":"edit_text","section":"Errors","find":"12 %","replace":"15 %"},\
 {"op":"add_insight","section":"Errors","summary":"Errors rose","importance":8,"citations":[{"url":"https://…"}]}]}""",
@@ -256,25 +257,25 @@ Example: {"report":"Health","expected_version":4,"changes":[\
 GET_REPORT: Tool = {
     "name": "get_report",
     "description": (
-        "Read a report, at any version. Views: summary (default): up to 6,000 characters the whole report, "
-        "else sections with ids and sizes, top insights, findings; left_out counts the rest. "
-        "sections: prose. insights: ranked, with citations. full: every field. markdown: the page. "
-        "The lean way to read on is sections=[…] or insights=[…] without a view: those whole; "
-        "find gives each hit with the text around it. "
-        "stale: due for review (review_by is today or past)."
+        "Read a report, at any version. view summary (default): a report of up to 6,000 characters whole; "
+        "of a longer one the sections with sizes, the top insights, and counts: findings of check_report, "
+        "left_out. sections: the prose. insights: by importance, with citations. full: every stored field. "
+        "markdown: the page. To read on, sections=[…] or insights=[…] without view is the lean way: those, "
+        "whole. find: each hit with the text around it. "
+        "stale: only insights due for review (review_by is today or past)."
     ),
     "inputSchema": _input(
         ("report",),
         report=REPORT,
         view=_one_of("summary", "sections", "insights", "full", "markdown"),
         version=INTEGER,
-        sections=_strings("titles or ids; a beginning of an id suffices"),
-        insights=_strings("ids or unique words"),
-        find=_string("text, in any case"),
+        sections=_strings("titles or ids"),
+        insights=_strings("ids, or words of summaries"),
+        find=_string("a text, in any case"),
         min_importance=INTEGER,
-        status=_one_of("active", "archived", "killed", "all"),
+        status=_one_of("active", "archived", "killed", "all", description="of insights; else active"),
         stale=BOOLEAN,
-        max_chars=INTEGER,
+        max_chars=_integer("else 20,000; next_cursor goes on"),
         cursor=STRING,
     ),
     "outputSchema": _output(
@@ -304,13 +305,13 @@ GET_REPORT: Tool = {
 LIST_REPORTS: Tool = {
     "name": "list_reports",
     "description": (
-        "Find reports, and what in them matches (kind: prose, insight, citation, link), by full text, tags, "
-        "status, cited source or stale insights (due for review: review_by is today or past). "
-        "stale with query or cites: insights that are both."
+        "Find reports, newest change first, and what in them matches (kind: prose, insight, citation, link), "
+        "by full text, tags, status, cited source or stale insights (due for review: review_by is today or "
+        "past). stale with query or cites: insights that are both."
     ),
     "inputSchema": _input(
         (),
-        query=_string('words, "a phrase", begin*, AND OR NOT; else searched as plain words'),
+        query=_string('words (all of them), "a phrase", begin*, AND OR NOT; else searched as plain words'),
         tags=STRINGS,
         status=_one_of("active", "archived", "deleted", "all"),
         cites=_string("part of a url, path, id or title"),
@@ -382,7 +383,7 @@ DIFF_REPORT: Tool = {
     "name": "diff_report",
     "description": (
         "What changed in a report, by whom and why: since a version or time, else in the last change. "
-        "format text: a unified diff."
+        "Each place is shown once, with all who changed it (by). format text: a unified diff."
     ),
     "inputSchema": _input(
         ("report",),
@@ -409,7 +410,8 @@ CHECK_REPORT: Tool = {
     "name": "check_report",
     "description": (
         "Is a report still true and whole? Findings: stale or unproven insights, changed sources, unfilled "
-        "sections, structure; each hint shows the change that fixes it. unchecked: sources not compared."
+        "sections, structure; each hint shows the change that fixes it. ok: no errors or warnings. "
+        "unchecked: sources that could not be compared."
     ),
     "inputSchema": _input(
         ("report",),
