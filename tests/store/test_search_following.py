@@ -506,7 +506,7 @@ def test_very_many_reports_are_compared_beside_the_queries(
     assert answer["total"] == 30
     assert len(answer["warnings"]) == 1
     for thread in threading.enumerate():
-        if thread.name == "search-comparison":
+        if thread.name == "search-background":
             thread.join()
     assert "warnings" not in finder.answer("apple")
 

@@ -216,6 +216,12 @@ def _sysctl(name: bytes) -> str:
     return "" if failed else buffer.value.decode("ascii", "replace")
 
 
+def usual_id(line: bytes) -> str:
+    """Return the report id in a line of the usual form, which is an entry; empty for any other line."""
+    match = _LINES.fullmatch(line)
+    return match[1].decode() if match and match[1] and _is_utf8(line) else ""
+
+
 class Entries(Mapping[str, IndexEntry]):
     """The entries of all reports in `by_id`, from the lines read so far."""
 
@@ -248,6 +254,11 @@ class Entries(Mapping[str, IndexEntry]):
         is_canonical = parse_uuid(entry.report_id) == entry.report_id  # no other folder is a report's
         if is_canonical and entry.path == f"by_id/{entry.report_id}":
             self._known[entry.report_id] = entry
+
+    def updated_at(self, report_id: str) -> str:
+        """Return the time of a report's last change, without keeping its entry parsed."""
+        known = self._known[report_id]
+        return (IndexEntry.model_validate_json(known) if isinstance(known, bytes) else known).updated_at
 
     def put(self, entry: IndexEntry) -> None:
         """Add an entry that no line holds yet."""
@@ -339,6 +350,11 @@ class ReportIndex:
         """Return whether the index was compared since the boot, and no report was noted as different."""
         is_there = self.index_path.exists() and (self.root / "by_id").exists()
         return is_there and not self._unchecked and not self._boot_to_note()
+
+    def compares_many(self) -> bool:
+        """Return whether the next look compares very many reports with their folders: once after a boot."""
+        is_many = size_and_inode(self.index_path)[0] > _COMPACT_ABOVE_BYTES
+        return is_many and not self._is_compared and bool(self._boot_to_note())
 
     def _see_unfinished(self) -> Listing | None:
         by_id = self.root / "by_id"
@@ -437,7 +453,7 @@ class ReportIndex:
         except OSError:
             return True  # nothing to compare with
         match = _UPDATED_LINE.search(head)
-        return match is not None and match[1].decode("utf-8", "replace") == self._entries[name].updated_at
+        return match is not None and match[1].decode("utf-8", "replace") == self._entries.updated_at(name)
 
     def _boot_to_note(self) -> str:
         """Return the id of this boot if the index was not compared since it began; else empty."""

@@ -31,7 +31,7 @@ import time
 from collections.abc import Set
 from dataclasses import replace
 
-from living_reports.errors import LockTimeoutError
+from living_reports.errors import LockTimeoutError, ReportError
 from living_reports.model.report import IndexEntry
 from living_reports.store.base import Event, PageKey, SearchPage, SearchQuery
 from living_reports.store.files.catalogue import Listing, version_in
@@ -43,10 +43,13 @@ from living_reports.store.files.search.database import (
     MovedError,
     is_damage,
     is_temporary,
+    loading,
+    optimise,
     reading,
 )
 from living_reports.store.files.search.follower import Follower, Names
 from living_reports.store.files.search.queries import PageRequest, fetch
+from living_reports.store.files.search.workers import Workers
 from living_reports.store.files.search.writes import Writes
 
 __all__ = ["SearchIndex"]
@@ -56,6 +59,9 @@ logger = logging.getLogger(__name__)
 _SLICE_SECONDS = 0.25
 _COMPARING_SECONDS = 0.25
 _COMPARED_AT_ONCE_SECONDS = 0.05
+_FILLED_SECONDS = 2.0
+_WAIT_SECONDS = 0.5
+"""The time that a query waits for the background before it answers from what there is."""
 _ATTEMPTS = 4
 
 
@@ -67,7 +73,9 @@ class SearchIndex:
         self._database = Database(root.reports_root)
         self._follower = Follower(root)
         self._writes = Writes(self._database)
-        self._comparing: threading.Thread | None = None
+        self._background: threading.Thread | None = None
+        self._damage: sqlite3.DatabaseError | None = None
+        self._mutex = threading.Lock()
 
     def page(self, query: SearchQuery, after: PageKey | None = None, limit: int = 20) -> SearchPage:
         """Return one page of the reports that match.
@@ -83,7 +91,10 @@ class SearchIndex:
         if not (self._root.by_id.exists() or self._root.index_path.exists()):
             return SearchPage()
         request = PageRequest(query, after, limit, self._updated_by)
-        listing = self._root.settle_index()
+        if self._root.index.compares_many():
+            self._start_background()
+            self._wait()
+        listing = self._root.settle_index() if self._background is None else None
         for attempt in range(_ATTEMPTS):
             identity = self._database.identity()
             try:
@@ -137,25 +148,44 @@ class SearchIndex:
             Whether the database is up to date.
         """
         try:
+            if self._is_left_to_background(handle, texts=texts):
+                return False
             self._follow(handle, names, texts=texts)
             if self._follower.is_compared(handle.connection):
                 return True
-            if self._comparing is None or handle.identity is None:
-                self._compare(handle, time.monotonic() + _COMPARING_SECONDS)
-                self._follow(handle, names, texts=texts)
+            self._compare(handle, time.monotonic() + _COMPARING_SECONDS)
+            self._follow(handle, names, texts=texts)
             if self._follower.is_compared(handle.connection):
                 return True
-            if self._comparing is None and handle.identity is not None:
-                self._comparing = threading.Thread(
-                    target=self._finish_comparing, name="search-comparison", daemon=True
-                )
-                self._comparing.start()
+            if handle.identity is not None:
+                self._start_background()
         except LockTimeoutError:
             logger.info("another process holds the search database")
         except sqlite3.OperationalError as error:
             if not is_temporary(error):
                 raise
         return False
+
+    def _is_left_to_background(self, handle: Handle, *, texts: bool) -> bool:
+        """Leave very many reports to the background; return whether there is more to wait for.
+
+        Raises:
+            sqlite3.DatabaseError: The background found the database to be damaged.
+        """
+
+        def is_much() -> bool:
+            return self._follower.has_much_to_read(handle.connection, texts=texts)
+
+        is_left = self._background is not None
+        if not is_left and handle.identity is not None and is_much():
+            is_left = self._start_background()
+        if not is_left:
+            return False
+        self._wait()
+        if (damage := self._damage) is not None:
+            self._damage = None
+            raise damage
+        return self._background is not None or is_much()
 
     def _follow(self, handle: Handle, names: Names, *, texts: bool) -> None:
         """Read what changed, in slices so that other processes get their turn."""
@@ -170,15 +200,55 @@ class SearchIndex:
             with self._database.writing(handle) as connection:
                 self._follower.compare(connection, seconds=_COMPARED_AT_ONCE_SECONDS)
 
-    def _finish_comparing(self) -> None:
-        """Finish a long comparison in the background; until then, queries say that they may be behind."""
+    # --- In the background ----------------------------------------------------------------
+
+    def _start_background(self) -> bool:
+        """Let a thread bring everything up to date; return whether there is one now."""
+        with self._mutex:
+            if self._background is None:
+                thread = threading.Thread(target=self._finish, name="search-background", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    logger.info("there is no thread for the search: %s", error)
+                    return False
+                self._background = thread
+        return True
+
+    def _wait(self) -> None:
+        background = self._background
+        if background is not None:
+            background.join(_WAIT_SECONDS)
+
+    def _finish(self) -> None:
+        """Bring everything up to date; until then, queries say that they may be behind."""
         try:
+            self._root.settle_index()
             with self._database.borrow() as handle:
+                self._fill(handle)
                 self._compare(handle, math.inf)
-        except (sqlite3.Error, OSError, MovedError, LockTimeoutError) as error:
-            logger.info("a later query continues the comparison: %s", error)
+        except (OSError, MovedError, ReportError, sqlite3.DatabaseError) as error:
+            logger.info("a later query goes on: %s", error)
+            if isinstance(error, sqlite3.DatabaseError) and is_damage(error):
+                self._damage = error
         finally:
-            self._comparing = None
+            with self._mutex:
+                self._background = None
+
+    def _fill(self, handle: Handle) -> None:
+        """Read very many reports: entries first, then texts, in large transactions."""
+        with self._database.writing(handle, 0.0):
+            pass  # raises if another process is doing this already
+        with Workers(self._root.by_id) as workers:  # which start up meanwhile
+            self._follow(handle, Names(self._root.by_id), texts=False)
+            number, found = 0, workers.read(self._follower.unread(handle.connection))
+            is_more = True
+            while is_more:
+                with self._database.writing(handle) as connection, loading(connection):
+                    saved, is_more = self._follower.save_found(connection, found, seconds=_FILLED_SECONDS)
+                number += saved
+        with self._database.writing(handle) as connection:
+            optimise(connection, number)
 
 
 def _updated_at(event: Event) -> str:

@@ -34,6 +34,10 @@ SCHEMA_VERSION = 8
 LOCK_TIMEOUT_SECONDS = 10.0
 _BUSY_SECONDS = 5.0
 
+_FTS_TABLES = ("texts", "due_texts")
+_HASH_BYTES = 1_048_576
+"""The default of FTS5."""
+_COLLECTED_BYTES = 16_777_216
 _SORTED_BY = ("updated", "created", "folded")
 _SCHEMA = f"""
 CREATE TABLE state (
@@ -247,6 +251,31 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         connection.rollback()
         raise
     connection.execute("COMMIT")
+
+
+@contextmanager
+def loading(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let FTS5 collect more before it writes a part of its index, so that it merges less."""
+    connection.execute("PRAGMA cache_size = -32000")
+    _collect(connection, _COLLECTED_BYTES)
+    try:
+        yield
+    finally:
+        connection.execute("PRAGMA cache_size = -8000")
+    _collect(connection, _HASH_BYTES)
+
+
+def _collect(connection: sqlite3.Connection, limit_bytes: int) -> None:
+    for table in _FTS_TABLES:
+        connection.execute(f"INSERT INTO {table} ({table}, rank) VALUES ('hashsize', ?)", (limit_bytes,))
+
+
+def optimise(connection: sqlite3.Connection, added: int) -> None:
+    """Merge all parts of the full-text index if most reports were added just now; else it takes too long."""
+    (count,) = connection.execute("SELECT count(*) FROM reports").fetchone()
+    if 2 * added > count:
+        for table in _FTS_TABLES:
+            connection.execute(f"INSERT INTO {table} ({table}) VALUES ('optimize')")
 
 
 @contextmanager

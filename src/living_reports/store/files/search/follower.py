@@ -27,40 +27,50 @@ import os
 import re
 import sqlite3
 import time
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from living_reports.errors import ReportError
-from living_reports.model.report import IndexEntry, Outline, folded, parse_outline, parse_uuid
+from living_reports.model.report import IndexEntry, Outline, parse_outline, parse_uuid
 from living_reports.regular_files import read_regular
 from living_reports.store.files import recovery
 from living_reports.store.files.catalogue import (
     Listing,
     Tail,
     boot_id,
-    entry_of,
     is_report_name,
     list_names,
     read_tail,
     size_and_inode,
+    usual_id,
 )
 from living_reports.store.files.folder import ReportFolder, Root
 from living_reports.store.files.log import AuditLog
-from living_reports.store.files.search.content import Review, compared, content_of, moment
-from living_reports.store.files.search.words import searchable
+from living_reports.store.files.search.content import moment
+from living_reports.store.files.search.rows import (
+    EntryRow,
+    Found,
+    ReportRows,
+    entry_row,
+    is_named,
+    named_entry,
+    rows_of,
+    stamp_of,
+)
 from living_reports.store.files.search.writes import forget
 
 logger = logging.getLogger(__name__)
 
 _LOCK_SECONDS = 2.0
+_MANY = 1000
+"""So many reports to be read are too many to wait for."""
+_LINE_BYTES = 250
+"""The length of a short line of the catalogue."""
 _BATCH = 1000
 """The maximum number of reports that one step reads."""
-_KEY_CHARS = 60
-"""The number of characters of a title that the order uses, so that a cursor stays short."""
 _NEVER = -2
 """The stamp of no listing."""
 
@@ -210,14 +220,15 @@ class Follower:
             if known is not None:
                 _remove(connection, known.row)
         elif known is None:
-            _save_entry(connection, None, entry, TEXTS_TO_READ, "")
+            _save_entry(connection, None, entry.report_id, entry_row(entry), TEXTS_TO_READ, "")
         elif entry.model_dump_json() == known.entry:
             if known.stamp != self._stamp(entry.report_id):
                 _set_todo(connection, known.row, max(known.todo, TEXTS_TO_READ))
         elif moment(entry.updated_at) < known.updated:
             _set_todo(connection, known.row, DOUBTFUL)
         else:
-            _save_entry(connection, known.row, entry, max(known.todo, TEXTS_TO_READ), known.stamp)
+            todo = max(known.todo, TEXTS_TO_READ)
+            _save_entry(connection, known.row, entry.report_id, entry_row(entry), todo, known.stamp)
 
     # --- The folders ----------------------------------------------------------------------
 
@@ -260,7 +271,8 @@ class Follower:
             return False
         outline, stamp = self._read(report_id)
         if outline is not None:
-            self._save(connection, None, outline, report_id, stamp if self.is_compared(connection) else "")
+            stamp = stamp if self.is_compared(connection) else ""
+            _save(connection, None, report_id, rows_of(outline, report_id), stamp)
         return outline is not None
 
     def compare(self, connection: sqlite3.Connection, *, seconds: float) -> None:
@@ -304,6 +316,53 @@ class Follower:
 
     # --- The reports ----------------------------------------------------------------------
 
+    def has_much_to_read(self, connection: sqlite3.Connection, *, texts: bool) -> bool:
+        """Return whether so much is to be read that a query does not wait for all of it.
+
+        The texts of reports count if `texts` are needed, or if the reports have to be compared anyway.
+        """
+        state = _state(connection)
+        size, inode = size_and_inode(self._index_path)
+        if size - (state.offset if inode == state.inode else 0) > _MANY * _LINE_BYTES:
+            return True
+        if not texts and state.boot == boot_id():
+            return False
+        many = "SELECT count(*) FROM (SELECT 1 FROM reports WHERE todo > 0 LIMIT ?)"
+        return int(connection.execute(many, (_MANY,)).fetchone()[0]) == _MANY
+
+    def unread(self, connection: sqlite3.Connection) -> Iterator[tuple[int, str]]:
+        """Yield the row and the id of each report whose texts are to be read."""
+        last = 0
+        select = "SELECT id, report_id FROM reports WHERE todo = ? AND id > ? ORDER BY id LIMIT ?"
+        while rows := connection.execute(select, (TEXTS_TO_READ, last, _BATCH)).fetchall():
+            yield from rows
+            last = rows[-1][0]
+
+    def save_found(
+        self, connection: sqlite3.Connection, found: Iterator[tuple[int, str, Found]], *, seconds: float
+    ) -> tuple[int, bool]:
+        """Save reports that were read outside this transaction, for about this time.
+
+        Returns:
+            The number of reports saved, and whether more may come.
+        """
+        deadline = time.monotonic() + seconds
+        saved = 0
+        for row, report_id, report in found:
+            known = _find(connection, report_id)
+            if known is None or known.row != row or known.todo != TEXTS_TO_READ:
+                continue  # another process was faster
+            if report.stamp != self._stamp(report_id):
+                continue  # it changed since it was read, and is read again
+            if report.rows is None or not report.agrees or report.rows.entry.entry != known.entry:
+                _set_todo(connection, row, DOUBTFUL)
+            else:
+                _save(connection, row, report_id, report.rows, report.stamp)
+                saved += 1
+            if time.monotonic() > deadline:
+                return saved, True
+        return saved, False
+
     def _read_todo(self, connection: sqlite3.Connection, least: int, deadline: float) -> bool:
         found = "FROM reports WHERE todo > 0 AND todo >= ? ORDER BY todo DESC LIMIT ?"
         # By rows within that: FTS5 flushes its buffer whenever a lower row comes.
@@ -318,7 +377,8 @@ class Follower:
             if outline is None:
                 _set_todo(connection, row, SETTLED)  # until it changes again
             else:
-                self._save(connection, row, outline, report_id, stamp if is_compared or is_doubtful else "")
+                stamp = stamp if is_compared or is_doubtful else ""
+                _save(connection, row, report_id, rows_of(outline, report_id), stamp)
             if time.monotonic() > deadline:
                 break
         return bool(rows)
@@ -330,7 +390,7 @@ class Follower:
             outline = parse_outline(read_regular(self._by_id / report_id / "outline.json"))
         except (OSError, ValueError):
             return self._read_locked(report_id)
-        return (outline, stamp) if _is_named(outline, report_id) else (None, "")
+        return (outline, stamp) if is_named(outline, report_id) else (None, "")
 
     def _read_locked(self, report_id: str, entry: str = "") -> tuple[Outline | None, str]:
         """Return the outline, read under the lock after any recovery, and the stamp of the files.
@@ -347,75 +407,27 @@ class Follower:
             with report.reading():
                 outline = recovery.read(report).outline
                 stamp = self._stamp(report_id)
-                if entry and _entry(outline, report_id).model_dump_json() != entry:
+                if entry and named_entry(outline, report_id).model_dump_json() != entry:
                     report.announce(outline)
         except (ReportError, OSError, ValueError) as error:
             logger.info("report %s cannot be searched: %s", report_id, type(error).__name__)
             return None, ""
-        return (outline, stamp) if _is_named(outline, report_id) else (None, "")
+        return (outline, stamp) if is_named(outline, report_id) else (None, "")
 
     def _stamp(self, report_id: str) -> str:
-        """Return a value that changes when the files of a report change."""
-        folder = f"{self._by_id}{os.sep}{report_id}{os.sep}"
-        try:
-            log = os.stat(folder + "audit.jsonl").st_size
-        except OSError:
-            log = 0
-        try:
-            outline = os.stat(folder + "outline.json")
-        except OSError:
-            return "-"
-        return f"{outline.st_mtime_ns} {outline.st_size} {outline.st_ino} {log}"
-
-    def _save(
-        self, connection: sqlite3.Connection, row: int | None, outline: Outline, report_id: str, stamp: str
-    ) -> None:
-        """Save all searchable content of a report in the database."""
-        row = _save_entry(connection, row, _entry(outline, report_id), SETTLED, stamp)
-        content = content_of(outline)
-        _remove_content(connection, row)
-        connection.execute(
-            "INSERT INTO texts (rowid, title, text) VALUES (?, ?, ?)",
-            (row, searchable(outline.title), searchable(*(text.text for text in content.texts))),
-        )
-        items = json.dumps(content.texts, ensure_ascii=False).encode("utf-8", "replace")
-        connection.execute("INSERT INTO items VALUES (?, ?)", (row, zlib.compress(items, 1)))
-        connection.executemany(
-            "INSERT INTO sources VALUES (?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    row,
-                    source.item_id,
-                    json.dumps(source.item),
-                    source.kind,
-                    source.text,
-                    compared(source.text),
-                )
-                for source in content.sources
-            ],
-        )
-        _save_reviews(connection, row, content.reviews)
-
-
-def _entry(outline: Outline, report_id: str) -> IndexEntry:
-    entry = entry_of(outline, f"by_id/{report_id}")
-    return entry if entry.report_id == report_id else entry.model_copy(update={"report_id": report_id})
-
-
-def _is_named(outline: Outline, report_id: str) -> bool:
-    return parse_uuid(outline.report_id) == report_id
+        return stamp_of(self._by_id, report_id)
 
 
 def _newest(lines: bytes) -> Iterator[IndexEntry]:
     """Yield the last entry of each report; torn lines and lines that are no entries are skipped."""
-    newest: dict[str, IndexEntry] = {}
+    newest: dict[str, bytes] = {}  # lines, because very many entries would take ten times the memory
     for line in lines.splitlines():
         try:
-            entry = IndexEntry.model_validate_json(line)
+            newest[parse_uuid(usual_id(line) or IndexEntry.model_validate_json(line).report_id)] = line
         except ValidationError:
             continue
-        newest[parse_uuid(entry.report_id)] = entry
-    for report_id, entry in newest.items():
+    for report_id, line in newest.items():
+        entry = IndexEntry.model_validate_json(line)
         yield entry if entry.report_id == report_id else entry.model_copy(update={"report_id": report_id})
 
 
@@ -457,40 +469,44 @@ def _set_todo(connection: sqlite3.Connection, row: int, todo: int) -> None:
     connection.execute("UPDATE reports SET todo = ? WHERE id = ?", (todo, row))
 
 
+def _save(
+    connection: sqlite3.Connection, row: int | None, report_id: str, rows: ReportRows, stamp: str
+) -> None:
+    """Insert or replace everything that is kept of a report."""
+    row = _save_entry(connection, row, report_id, rows.entry, SETTLED, stamp)
+    _remove_content(connection, row)
+    connection.execute(
+        "INSERT INTO texts (rowid, title, text) VALUES (?, ?, ?)", (row, rows.title, rows.text)
+    )
+    connection.execute("INSERT INTO items VALUES (?, ?)", (row, rows.items))
+    if rows.sources:
+        sources = [(row, *source) for source in rows.sources]
+        connection.executemany("INSERT INTO sources VALUES (?, ?, ?, ?, ?, ?)", sources)
+    for *columns, text in rows.reviews:
+        number = connection.execute(
+            "INSERT INTO reviews VALUES (NULL, ?, ?, ?, ?)", (row, *columns)
+        ).lastrowid
+        connection.execute("INSERT INTO due_texts (rowid, text) VALUES (?, ?)", (number, text))
+    due = min((day for _, day, _, _ in rows.reviews), default="")
+    connection.execute("UPDATE reports SET due = ? WHERE id = ? AND due <> ?", (due, row, due))
+
+
 def _save_entry(
-    connection: sqlite3.Connection, row: int | None, entry: IndexEntry, todo: int, stamp: str
+    connection: sqlite3.Connection, row: int | None, report_id: str, entry: EntryRow, todo: int, stamp: str
 ) -> int:
     """Insert or replace the catalogue entry of a report, and return its row."""
-    values = (
-        entry.model_dump_json(),
-        entry.status,
-        moment(entry.updated_at),
-        moment(entry.created_at),
-        folded(entry.current_title)[:_KEY_CHARS],
-        todo,
-        stamp,
-    )
+    *values, tags = entry
     if row is None:
         insert = "INSERT INTO reports VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, '')"
-        row = connection.execute(insert, (entry.report_id, *values)).lastrowid or 0
+        row = connection.execute(insert, (report_id, *values, todo, stamp)).lastrowid or 0
     else:
         columns = "entry = ?, status = ?, updated = ?, created = ?, folded = ?, todo = ?, stamp = ?"
-        connection.execute(f"UPDATE reports SET {columns} WHERE id = ?", (*values, row))
+        connection.execute(f"UPDATE reports SET {columns} WHERE id = ?", (*values, todo, stamp, row))
         connection.execute("DELETE FROM tags WHERE report = ?", (row,))
-    updated = moment(entry.updated_at)
-    tags = [(tag, entry.status, updated, row) for tag in {folded(tag) for tag in entry.tags}]
-    connection.executemany("INSERT INTO tags VALUES (?, ?, ?, ?)", tags)
+    if tags:
+        rows = [(tag, entry.status, entry.updated, row) for tag in tags]
+        connection.executemany("INSERT INTO tags VALUES (?, ?, ?, ?)", rows)
     return row
-
-
-def _save_reviews(connection: sqlite3.Connection, row: int, reviews: Sequence[Review]) -> None:
-    for review in reviews:
-        values = (row, review.insight_id, review.day, json.dumps(review.item))
-        number = connection.execute("INSERT INTO reviews VALUES (NULL, ?, ?, ?, ?)", values).lastrowid
-        insert = "INSERT INTO due_texts (rowid, text) VALUES (?, ?)"
-        connection.execute(insert, (number, searchable(review.text)))
-    due = min((review.day for review in reviews), default="")
-    connection.execute("UPDATE reports SET due = ? WHERE id = ?", (due, row))
 
 
 def _remove(connection: sqlite3.Connection, row: int) -> None:
@@ -503,8 +519,10 @@ def _remove(connection: sqlite3.Connection, row: int) -> None:
 
 
 def _remove_content(connection: sqlite3.Connection, row: int) -> None:
+    if not connection.execute("DELETE FROM items WHERE report = ?", (row,)).rowcount:
+        return  # its texts were never read
     connection.execute("DELETE FROM texts WHERE rowid = ?", (row,))
     reviews = "SELECT id FROM reviews WHERE report = ?"
     connection.execute(f"DELETE FROM due_texts WHERE rowid IN ({reviews})", (row,))
-    for table in ("items", "sources", "reviews"):
+    for table in ("sources", "reviews"):
         connection.execute(f"DELETE FROM {table} WHERE report = ?", (row,))
