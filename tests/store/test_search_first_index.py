@@ -30,7 +30,7 @@ from support.search import Finder, create_with_text, database_of
 from support.wire import start_server, tool_call
 
 COUNT = 40
-FOLLOWER = "living_reports.store.files.search.follower"
+MANY = "living_reports.store.files.catalogue.MANY"
 Json = dict[str, Any]
 Rows = dict[str, list[tuple[Any, ...]]]
 
@@ -101,7 +101,7 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _few_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(f"{FOLLOWER}._MANY", 10)
+    monkeypatch.setattr(MANY, 10)
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rows:
     alone = tmp_path / "alone"
     fill(alone)
     with monkeypatch.context() as patch:
-        patch.setattr(f"{FOLLOWER}._MANY", 1_000_000)
+        patch.setattr(MANY, 1_000_000)
         assert Finder(alone).answer("apple")["total"] == COUNT
     return rows(alone)
 
@@ -202,7 +202,7 @@ import living_reports.store.files.search as search
 from living_reports.store.files.search.follower import Follower
 from support.search import Finder
 search._FILLED_SECONDS = search._WAIT_SECONDS = 0.0
-search.follower._MANY = 10
+search.follower.catalogue.MANY = 10
 real, left = Follower.save_found, [int(sys.argv[2])]
 def save(*args, **more):
     left[0] -= 1
@@ -337,3 +337,15 @@ def test_a_server_writes_nothing_but_answers_while_workers_read(tmp_path: Path) 
             if "warnings" not in answer:
                 break
         assert (answer["total"], number > 1) == (1200, True)
+
+
+def test_many_changes_and_long_lines_of_few_reports_are_waited_for(tmp_path: Path) -> None:
+    library = Library(tmp_path)
+    reports = [
+        create_with_text(library, f"Report {n}", "apple", tags=[f"{number:0100}" for number in range(20)])
+        for n in range(9)
+    ]
+    index = tmp_path / "index.jsonl"
+    index.write_bytes(index.read_bytes() * 100)
+    assert Finder(tmp_path).answer("apple")["total"] == len(reports)
+    assert "warnings" not in Finder(tmp_path).answer()

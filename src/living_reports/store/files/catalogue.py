@@ -52,6 +52,11 @@ _COMPACT_ABOVE_BYTES = 256_000
 _LOCK_TIMEOUT_SECONDS = 2.0
 _LEFTOVER_SECONDS = 60.0
 _MAX_UNCHECKED = 1000
+MANY = 1000
+"""So many reports are too many for a page to wait until all are read."""
+_SHORT_LINE_BYTES = 250
+_COUNTED_BYTES = 4_000_000
+_NAMED = re.compile(rb'"report_id": ?"([^"]*)"')
 _MARK_BYTES = 256
 _HEAD_BYTES = 8192
 _UPDATED_LINE = re.compile(rb'^  "updated_at": "([^"\\]*)"', re.MULTILINE)
@@ -126,6 +131,17 @@ def read_tail(path: Path, tail: Tail) -> tuple[Tail, bytes, bool]:
         data = file.read()
     lines = data[: data.rfind(b"\n") + 1]
     return Tail(stat.st_ino, start.offset + len(lines), (start.mark + lines)[-_MARK_BYTES:]), lines, is_same
+
+
+def names_many(path: Path, offset: int) -> bool:
+    """Return whether the lines from an offset on are about more reports than a page waits for."""
+    if size_and_inode(path)[0] - offset < MANY * _SHORT_LINE_BYTES:
+        return False
+    try:
+        data = read_regular(path, offset + _COUNTED_BYTES)[offset:]
+    except OSError:
+        return False
+    return len({*_NAMED.findall(data)}) >= MANY
 
 
 def entry_of(outline: Outline, path: str) -> IndexEntry:
@@ -353,8 +369,7 @@ class ReportIndex:
 
     def compares_many(self) -> bool:
         """Return whether the next look compares very many reports with their folders: once after a boot."""
-        is_many = size_and_inode(self.index_path)[0] > _COMPACT_ABOVE_BYTES
-        return is_many and not self._is_compared and bool(self._boot_to_note())
+        return not self._is_compared and names_many(self.index_path, 0) and bool(self._boot_to_note())
 
     def _see_unfinished(self) -> Listing | None:
         by_id = self.root / "by_id"

@@ -6,14 +6,18 @@ Rules:
   can be deleted at any time. A damaged database is removed and rebuilt; if none can be written,
   one in memory is used.
 - A page includes everything that any process committed before the call. If that is not possible in
-  reasonable time (after a start of the machine very many reports are still being compared with their
-  files, the disk is full, or another process holds the database), the page says that it `is_behind`.
+  reasonable time (very many reports are still being read for the first time, or compared with their
+  files after a start of the machine; the disk is full, or another process holds the database), the
+  page says that it `is_behind`.
+- Very many reports are read in the background of the pages by several processes (`workers`), in large
+  transactions. What one of these has saved is kept if the process is killed.
 - Reading an empty or missing root leaves it so.
 - This package is imported when something is listed for the first time, because it loads SQLite.
 
 Read in this order: `words` (queries and snippets), `content` (the searchable content of an outline),
-`database` (the file), `writes` (the events that last wrote each value), `follower` (keeping it in step),
-`queries` (a page), and this module.
+`rows` (what is kept of a report), `workers` (processes that read reports), `database` (the file),
+`writes` (the events that last wrote each value), `follower` (keeping it in step), `queries` (a page),
+and this module.
 
     >>> search = SearchIndex(root)
     >>> page = search.page(SearchQuery(text="log4j", stale_on=date(2026, 11, 23)))
@@ -29,6 +33,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Set
+from contextlib import ExitStack
 from dataclasses import replace
 
 from living_reports.errors import LockTimeoutError, ReportError
@@ -101,7 +106,11 @@ class SearchIndex:
                 return self._page(request, listing)
             except MovedError:
                 continue
-            except (OSError, LockTimeoutError) as error:
+            except LockTimeoutError:
+                return SearchPage(
+                    is_behind=True
+                )  # another process is writing, and kept this one from opening it
+            except OSError as error:
                 logger.info("searching in memory: %s", type(error).__name__)
                 self._database.use_memory()
             except sqlite3.DatabaseError as error:
@@ -176,10 +185,9 @@ class SearchIndex:
         def is_much() -> bool:
             return self._follower.has_much_to_read(handle.connection, texts=texts)
 
-        is_left = self._background is not None
-        if not is_left and handle.identity is not None and is_much():
-            is_left = self._start_background()
-        if not is_left:
+        if handle.identity is None:
+            return False
+        if self._background is None and not (is_much() and self._start_background()):
             return False
         self._wait()
         if (damage := self._damage) is not None:
@@ -224,7 +232,9 @@ class SearchIndex:
         """Bring everything up to date; until then, queries say that they may be behind."""
         try:
             self._root.settle_index()
-            with self._database.borrow() as handle:
+            with ExitStack() as stack:
+                with self._database.borrow():  # stays for a page: none can be opened while this thread writes
+                    handle = stack.enter_context(self._database.borrow())
                 self._fill(handle)
                 self._compare(handle, math.inf)
         except (OSError, MovedError, ReportError, sqlite3.DatabaseError) as error:

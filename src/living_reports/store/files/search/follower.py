@@ -36,13 +36,14 @@ from pydantic import ValidationError
 from living_reports.errors import ReportError
 from living_reports.model.report import IndexEntry, Outline, parse_outline, parse_uuid
 from living_reports.regular_files import read_regular
-from living_reports.store.files import recovery
+from living_reports.store.files import catalogue, recovery
 from living_reports.store.files.catalogue import (
     Listing,
     Tail,
     boot_id,
     is_report_name,
     list_names,
+    names_many,
     read_tail,
     size_and_inode,
     usual_id,
@@ -65,10 +66,6 @@ from living_reports.store.files.search.writes import forget
 logger = logging.getLogger(__name__)
 
 _LOCK_SECONDS = 2.0
-_MANY = 1000
-"""So many reports to be read are too many to wait for."""
-_LINE_BYTES = 250
-"""The length of a short line of the catalogue."""
 _BATCH = 1000
 """The maximum number of reports that one step reads."""
 _NEVER = -2
@@ -322,13 +319,13 @@ class Follower:
         The texts of reports count if `texts` are needed, or if the reports have to be compared anyway.
         """
         state = _state(connection)
-        size, inode = size_and_inode(self._index_path)
-        if size - (state.offset if inode == state.inode else 0) > _MANY * _LINE_BYTES:
+        _, inode = size_and_inode(self._index_path)
+        if names_many(self._index_path, state.offset if inode == state.inode else 0):
             return True
         if not texts and state.boot == boot_id():
             return False
         many = "SELECT count(*) FROM (SELECT 1 FROM reports WHERE todo > 0 LIMIT ?)"
-        return int(connection.execute(many, (_MANY,)).fetchone()[0]) == _MANY
+        return int(connection.execute(many, (catalogue.MANY,)).fetchone()[0]) == catalogue.MANY
 
     def unread(self, connection: sqlite3.Connection) -> Iterator[tuple[int, str]]:
         """Yield the row and the id of each report whose texts are to be read."""
