@@ -431,6 +431,39 @@ def test_a_word_in_the_title_weighs_more(library: Library, finder: Finder) -> No
     assert finder.titles("latency", sort="title") == ["Latency", "Other", "Third"]
 
 
+def test_reports_too_many_to_weigh_come_by_title_and_by_time(
+    library: Library, finder: Finder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("living_reports.store.files.search.queries.MAX_WEIGHED", 12)
+    by_time: list[str] = []
+    for number in range(20):
+        title = f"Apple {number}" if number % 9 == 4 else f"Report {number}"
+        create_with_text(library, title, f"apple pear {'apple ' * (number % 5)}{'rare' * (number > 15)}")
+        by_time.insert(0, title)
+    wanted = sorted(by_time, key=lambda title: title.startswith("Report"))
+    orders = {
+        "apple": wanted,
+        "app*": wanted,
+        "apple OR pear": wanted,
+        '"apple pear"': by_time,
+        "pear": by_time,
+    }
+    for query, order in orders.items():
+        answer = finder.answer(query, limit=100)
+        assert ([row["title"] for row in answer["reports"]], answer["total"]) == (order, 20)
+        [warning] = answer["warnings"]
+        assert "not weighed by relevance" in warning
+    shown: list[str] = []
+    cursor = ""
+    while len(shown) < 20:
+        page = finder.answer("apple", limit=3, cursor=cursor)
+        shown += [row["title"] for row in page["reports"]]
+        cursor = page.get("next_cursor", "")
+    assert (shown, cursor) == (wanted, "")
+    assert "warnings" not in finder.answer("rare")
+    assert "warnings" not in finder.answer("apple", sort="updated")
+
+
 def test_three_matches_at_most_the_best_first(library: Library, finder: Finder) -> None:
     sections = [{"title": f"Part {n}", "content": "apple" + " pear" * (n == 4)} for n in range(6)]
     create_report(library, "Fruit", sections=sections)

@@ -39,6 +39,10 @@ _CURSOR_CHARS = 1_200
 """The space for `next_cursor` and everything else around the rows."""
 _TAG_CHARS = 1_000
 """The space for the tags of one row."""
+_CUT = (
+    "So many reports match that they are not weighed by relevance: those with the words in the title come "
+    "first, then the newest change. Add a word to narrow the search."
+)
 _BEHIND = (
     "The search is still being brought up to date, so the newest changes may be missing: "
     "send the same call again in a moment."
@@ -85,7 +89,8 @@ def list_page(store: Store, request: ListReports, today: date, limit: int = 20) 
     answer: Row = {"reports": rows, "total": page.total}
     if last_key is not None:
         answer["next_cursor"] = cursors.encode(0, arguments, [begun, last_key])
-    return answer | ({"warnings": [_BEHIND]} if page.is_behind else {})
+    warnings = [_BEHIND] * page.is_behind + [_CUT] * page.is_cut
+    return answer | ({"warnings": warnings} if warnings else {})
 
 
 def _require_size(path: str, value: Sized, limit: int, unit: str) -> None:

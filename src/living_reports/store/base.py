@@ -264,12 +264,15 @@ class SearchPage:
         total: The number of reports on all pages.
         next_key: The key of the next page; `None` on the last one.
         is_behind: True if the newest changes may be missing.
+        is_cut: True if so many reports match that they are not in the order of their relevance: those with
+            the words in the title come first, then the newest.
     """
 
     rows: Sequence[SearchRow] = ()
     total: int = 0
     next_key: PageKey | None = None
     is_behind: bool = False
+    is_cut: bool = False
 
 
 # --- Care ---------------------------------------------------------------------------------

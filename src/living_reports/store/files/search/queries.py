@@ -5,6 +5,9 @@ that come and go in between neither repeat a row nor hide one. A report that is 
 keeps the place that it had when the first page was made. Pages by relevance continue by count,
 because the weight of a word changes with every report.
 
+Weighing a report takes longer than finding it. So where a great part of very many reports match, none
+is weighed: those with the words in the title come first, then the others, the newest change first.
+
     >>> fetch(connection, PageRequest(SearchQuery(tags=("risk",), sort="title"), None, 20, updated_by)).total
     3
 """
@@ -30,6 +33,8 @@ MAX_DEPENDENTS = 10
 
 STATUSES = ("active", "archived", "deleted")
 TITLE_WEIGHT = 10.0
+MAX_WEIGHED = 8_000
+"""The number of reports that are weighed within the time of a page."""
 _FEW = 1000
 """Up to this many reports, sorting them is faster than reading an index in order."""
 
@@ -73,10 +78,14 @@ class PageRequest:
         return bool(self.query.text.strip() or self.source or self.stale_on)
 
     @property
+    def has_phrase(self) -> bool:
+        """True if words have to be adjacent."""
+        return self.words is not None and any(term.is_phrase for term in self.words.wanted)
+
+    @property
     def is_expensive(self) -> bool:
         """True if matching a report takes more than a look-up in the list of a word."""
-        has_phrase = self.words is not None and any(term.is_phrase for term in self.words.wanted)
-        return bool(has_phrase or self.tags or self.source or self.stale_on)
+        return bool(self.has_phrase or self.tags or self.source or self.stale_on)
 
 
 class FoundRow(NamedTuple):
@@ -120,12 +129,13 @@ def _fetch(connection: sqlite3.Connection, request: PageRequest, words: Words | 
     expression = words.expression if words else ""
     is_ranked = request.order == "relevance" and expression
     total, found = (_by_relevance if is_ranked else _in_order)(connection, request, expression)
+    is_cut = bool(is_ranked and found and found[0].key[1])
     matches_of = _stale_matches if request.stale_on else _matches
     rows = [
         SearchRow(IndexEntry.model_validate_json(entry), 0, matches_of(connection, request, words, row), key)
         for row, entry, key in found[: request.limit]
     ]
-    return SearchPage(rows, total, rows[-1].key if len(found) > request.limit else None)
+    return SearchPage(rows, total, rows[-1].key if len(found) > request.limit else None, is_cut=is_cut)
 
 
 # --- Conditions ---------------------------------------------------------------------------
@@ -207,35 +217,69 @@ def _from_entries(request: PageRequest, status: str, count: int, expression: str
 def _by_relevance(
     connection: sqlite3.Connection, request: PageRequest, expression: str
 ) -> tuple[int, list[FoundRow]]:
-    skipped = request.after[0] if request.after else 0
-    total, ranked = _ranked(connection, request, expression, skipped + request.limit + 1)
+    skipped, *cut = request.after or [0]
+    wanted = skipped + request.limit + 1
+    is_cut = cut[0] if cut else _is_common(connection, request, expression)
+    rows = _rows(connection, request, expression) if is_cut else set()
+    is_cut = len(rows) > (0 if cut else _most_weighed(request))
+    if is_cut:
+        total, ranked = len(rows), _by_title_and_time(connection, request, expression, rows)[:wanted]
+    else:
+        total, ranked = _ranked(connection, request, expression, wanted)
     entry_of = "SELECT entry FROM reports WHERE id = ?"
     return total, [
-        FoundRow(row, connection.execute(entry_of, (row,)).fetchone()[0], [skipped + count])
-        for count, (_, row) in enumerate(ranked[skipped:], start=1)
+        FoundRow(row, connection.execute(entry_of, (row,)).fetchone()[0], [skipped + count, int(is_cut)])
+        for count, row in enumerate(ranked[skipped:], start=1)
     ]
+
+
+def _most_weighed(request: PageRequest) -> int:
+    return MAX_WEIGHED // 2 if request.has_phrase else MAX_WEIGHED  # phrases are looked for twice
+
+
+def _is_common(connection: sqlite3.Connection, request: PageRequest, expression: str) -> bool:
+    """Return whether too many reports seem to match to weigh them, judged by the newest tenth of the rows."""
+    (last,) = connection.execute("SELECT max(id) FROM reports").fetchone()
+    if request.stale_on or not last or last < _most_weighed(request):
+        return False
+    newest = _from_texts(request, expression).also("texts.rowid > ?", last - last // 10)
+    return 10 * _number(connection, newest) > _most_weighed(request)
+
+
+def _rows(connection: sqlite3.Connection, request: PageRequest, expression: str) -> set[int]:
+    selection = _from_texts(request, expression)
+    return {row for (row,) in connection.execute(f"SELECT texts.rowid {selection.sql}", selection.values)}
+
+
+def _by_title_and_time(
+    connection: sqlite3.Connection, request: PageRequest, expression: str, rows: set[int]
+) -> list[int]:
+    """Return rows in their order: those with the words in the title first, then the newest change."""
+    titled = _rows(connection, request, f"{{title}} : ({expression})")
+    newest = f"WHERE status IN ({_marks(request.statuses)}) ORDER BY updated DESC, report_id DESC"
+    found = connection.execute(f"SELECT id FROM reports {newest}", request.statuses)
+    ordered = [row for (row,) in found if row in rows]
+    return [*(row for row in ordered if row in titled), *(row for row in ordered if row not in titled)]
 
 
 def _ranked(
     connection: sqlite3.Connection, request: PageRequest, expression: str, limit: int
-) -> tuple[int, list[tuple[float, int]]]:
-    """Return the number of rows, and the score and id of the most relevant ones."""
+) -> tuple[int, list[int]]:
+    """Return the number of rows, and the most relevant ones."""
     if request.stale_on:
         return _ranked_by_insights(connection, request, expression, limit)
     selection = _from_texts(request, expression)
     scored = f"SELECT bm25(texts, {TITLE_WEIGHT}, 1.0) AS score, rowid {selection.sql}"
     if request.is_expensive:  # finding the rows twice, to count them, costs more than sorting them here
         rows = connection.execute(scored, selection.values).fetchall()
-        return len(rows), heapq.nsmallest(limit, rows)
-    first = connection.execute(
-        f"{scored} ORDER BY score, rowid LIMIT ?", [*selection.values, limit]
-    ).fetchall()
-    return _number(connection, selection), first
+        return len(rows), [row for _, row in heapq.nsmallest(limit, rows)]
+    first = connection.execute(f"{scored} ORDER BY score, rowid LIMIT ?", [*selection.values, limit])
+    return _number(connection, selection), [row for _, row in first]
 
 
 def _ranked_by_insights(
     connection: sqlite3.Connection, request: PageRequest, expression: str, limit: int
-) -> tuple[int, list[tuple[float, int]]]:
+) -> tuple[int, list[int]]:
     """Rank the reports by the most relevant of their stale insights that meet all conditions."""
     stale, values = _stale(request, "due_texts MATCH ?", expression)
     tagged, tags = _tagged(request, "v.report")
@@ -247,7 +291,9 @@ def _ranked_by_insights(
     best: dict[int, float] = {}
     for score, row in found:
         best[row] = min(score, best.get(row, score))
-    return len(best), heapq.nsmallest(limit, ((score, row) for row, score in best.items()))
+    return len(best), [
+        row for _, row in heapq.nsmallest(limit, ((score, row) for row, score in best.items()))
+    ]
 
 
 def _in_order(
