@@ -11,7 +11,8 @@ from living_reports.errors import AmbiguousSelectorError, InvalidInputError, Ite
 from living_reports.library import Library
 from living_reports.library.requests import AuditReport, DiffReport, GetReport, RevertReport
 from living_reports.model.event import Author
-from living_reports.model.report import sha256_hex
+from living_reports.model.report import Outline, sha256_hex
+from living_reports.reading.history import Rewinder
 from support.library_reports import (
     ANN,
     BEN,
@@ -78,6 +79,22 @@ def test_rows_show_whole_texts_also_where_events_between_them_are_left_out(
         ("Errors", "13 % of orders fail.", "14 % of orders fail."),
         ("Errors", "12 % of orders fail.\n\nMost of them at night.", "13 % of orders fail."),
     ]
+
+
+def test_the_work_for_earlier_versions_is_bounded(library: Library) -> None:
+    report = create_report(library)
+    for number in range(5):
+        update_report(library, report, append_text(f"{number}"))
+    snapshot = library.store.read(report)
+    read: list[int] = []
+
+    def outline_at(version: int) -> Outline:
+        read.append(version)
+        return library.store.outline_at(report, version, snapshot)
+
+    rewinder = Rewinder(outline_at, work=800)
+    known = [rewinder.around(event)[1] is not None for event in library.store.events(report)]
+    assert (known, read) == ([True, *[False] * 5], [6])
 
 
 def test_edits_that_a_row_does_not_show_can_be_seen(library: Library) -> None:

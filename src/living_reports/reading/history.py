@@ -60,6 +60,10 @@ MERGED_BYTES = 1_500
 _REASON_CHARS = 100
 _MERGED_FIELDS = ("version", "client", "user", "reason", "changed", "changed_more")
 
+REWIND_CHARS = 50_000_000
+"""The work that one answer spends on outlines of earlier versions."""
+_ITEM_CHARS, _STEP_CHARS = 400, 10
+"""The work for each item: to read it from the store, beside its text, and to take a delta back."""
 _NEAR_EVENTS = 32
 """The number of deltas that are taken back before a version is read from the store instead."""
 
@@ -363,14 +367,17 @@ def outline_before(event: Event, after: Outline) -> Outline | None:
 class Rewinder:
     """Gives the outlines around the events of a walk from the newest event to older ones.
 
-    An outline is computed only if it is asked for, from the one before in the walk if it is near.
+    An outline is computed only if it is asked for: from the one before in the walk if it is near, else from
+    the store. The work is bounded, since a report may be large and the events far apart.
 
     Args:
         outline_at: Returns the outline of a version, or raises a `ReportError`.
+        work: The limit, in characters of outlines.
     """
 
-    def __init__(self, outline_at: Callable[[int], Outline]) -> None:
+    def __init__(self, outline_at: Callable[[int], Outline], work: int = REWIND_CHARS) -> None:
         self._outline_at = outline_at
+        self._work = work
         self._known: Outline | None = None
         self._passed: list[Event] = []
 
@@ -381,23 +388,28 @@ class Rewinder:
 
     def around(self, event: Event) -> tuple[Outline | None, Outline | None]:
         """Return the outlines before and after an event; `None` for those that are not known."""
-        if not event.makes_version:
+        if not event.makes_version or self._work < 0:
             return None, None
         try:
             after = self._after(event.version)
         except ReportError:
             return None, None
-        self._known, self._passed = outline_before(event, after), []
+        self._known, self._passed = self._before(event, after), []
         return self._known, after
 
     def _after(self, version: int) -> Outline:
         known = self._known if len(self._passed) <= _NEAR_EVENTS else None
-        for event in self._passed if known else ():
-            if known is not None:
-                known = outline_before(event, known) if known.outline_version == event.version else None
+        for event in self._passed:
+            known = self._before(event, known) if known and known.outline_version == event.version else None
         if known is None or known.outline_version != version:
-            return self._outline_at(version)
+            known = self._outline_at(version)
+            self._work -= sum(len(s.content or "") + _ITEM_CHARS for s in known.sections)
+            self._work -= sum(len(i.summary) + _ITEM_CHARS for i in known.insights)
         return known
+
+    def _before(self, event: Event, after: Outline) -> Outline | None:
+        self._work -= _STEP_CHARS * (len(after.sections) + len(after.insights))
+        return outline_before(event, after)
 
 
 # --- Merged versions ---------------------------------------------------------------------
