@@ -239,6 +239,16 @@ def test_a_long_text_is_reduced_to_the_lines_that_differ(library: Library) -> No
     assert "three" not in row["new"]
 
 
+def test_many_edits_of_one_text_are_shown_together(library: Library) -> None:
+    lines = [f"Figure {n} of the report is {n * 11}." for n in range(12)]
+    create_report(library, sections=[{"title": "Errors", "content": "\n".join(lines)}])
+    for n in (1, 5, 9):
+        lines[n] = f"Figure {n} of the report is unknown."
+    update_report(library, "Health", replace_content("\n".join(lines)))
+    [row] = rows(library)
+    assert row["new"] == " … ".join(f"Figure {n} of the report is {{+unknown+}}." for n in (1, 5, 9))
+
+
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=50)
 @given(st.data(), outlines())
 def test_any_two_outlines_can_be_compared(data: st.DataObject, old: Outline) -> None:

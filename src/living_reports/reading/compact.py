@@ -159,12 +159,22 @@ def edit_rows(
 
 
 def placed_rows(
-    delta: Sequence[Edit], before: Outline | None = None, after: Outline | None = None
+    delta: Sequence[Edit],
+    before: Outline | None = None,
+    after: Outline | None = None,
+    excerpt_chars: int = CHANGED_CHARS,
 ) -> list[EditRow]:
-    """Return the rows of `edit_rows` with their addresses."""
+    """Return the rows of `edit_rows` with their addresses.
+
+    Args:
+        delta: The edits.
+        before: The outline before the delta.
+        after: The outline after it.
+        excerpt_chars: The length of the excerpts of long texts.
+    """
     content = [(tuple(parts(edit["at"])), edit) for edit in delta if not is_bookkeeping(edit["at"])]
     edits = [(path, edit) for path, edit in content if DERIVED.isdisjoint(path[-1:])]
-    shown = _Shown(edits, before, after)
+    shown = _Shown(edits, before, after, excerpt_chars)
     return [row for path, edit in edits for row in shown.rows(path, edit)]
 
 
@@ -209,8 +219,9 @@ class _Shown:
     """The edits of one delta between two outlines, with the names and texts that its rows need."""
 
     def __init__(
-        self, edits: Sequence[tuple[Place, Edit]], before: Outline | None, after: Outline | None
+        self, edits: Sequence[tuple[Place, Edit]], before: Outline | None, after: Outline | None, chars: int
     ) -> None:
+        self._chars = chars
         self._moves = _moves(edits)
         self._moved_by: defaultdict[Place, list[str]] = defaultdict(list)
         for item_id, move in self._moves.items():
@@ -254,15 +265,15 @@ class _Shown:
         """Return the fields of a row that show the effect of an edit; empty if it has no visible effect."""
         old, new, pieces = edit.get("old"), edit.get("new"), edit.get("splices")
         if not path or (_is_item(path) and len(path) == 2):
-            return _text_sides(_essence(old), _essence(new))
+            return _text_sides(_essence(old), _essence(new), self._chars)
         if pieces is None and all(isinstance(value, list | None) for value in (old, new)):
             pieces = splices.between_lists(old or [], new or [])
         if not pieces:
-            return _text_sides(old, new)
+            return _text_sides(old, new, self._chars)
         if isinstance(pieces[0][1], list):
             return _list_sides(pieces)
         old, new = _text_at(self._was, path), _text_at(self._now, path)
-        return _text_sides(old, new, pieces) if old and new else _fragments(pieces)
+        return _text_sides(old, new, self._chars, pieces) if old and new else _fragments(pieces)
 
 
 def _text_at(items: Mapping[str, Section | Insight], path: Sequence[str]) -> str:
@@ -327,14 +338,14 @@ def _essence(item: Any) -> Any:
     return next((item[name] for name in ("summary", "content", "title") if item.get(name)), item)
 
 
-def _text_sides(old: Any, new: Any, pieces: Sequence[Splice] = ()) -> Json:
+def _text_sides(old: Any, new: Any, chars: int, pieces: Sequence[Splice] = ()) -> Json:
     """Return both values, long ones as excerpts. `pieces` are the splices of a text, if they are known."""
     values = {side: value for side, value in zip(_SIDES, (old, new), strict=True) if value not in (None, "")}
     texts = {side: value if isinstance(value, str) else _JSON.encode(value) for side, value in values.items()}
-    shown = {side: cut(text, CHANGED_CHARS) for side, text in texts.items()}
+    shown = {side: cut(text, chars) for side, text in texts.items()}
     if len(texts) == 2 and max(map(len, texts.values())) > CHANGED_CHARS:
         pieces = pieces or splices.between_ends(texts["old"], texts["new"])
-        marked = splices.excerpts(texts["old"], texts["new"], pieces, CHANGED_CHARS)
+        marked = splices.excerpts(texts["old"], texts["new"], pieces, chars)
         shown = dict(zip(_SIDES, marked, strict=True))
     shown |= {side: values[side] for side, text in texts.items() if len(text) <= CHANGED_CHARS}
     return {side: value for side, value in shown.items() if value != ""}

@@ -28,6 +28,9 @@ from living_reports.reading.compact import Json, author_row, placed_rows
 from living_reports.reading.history import as_moment, edits, is_after, is_last_after
 from living_reports.store.base import Event
 
+EXCERPT_CHARS = 400
+"""The length of excerpts: a comparison may cover many edits of one text."""
+
 PlaceKey = tuple[str, ...]
 """A place that can be a key."""
 
@@ -95,7 +98,7 @@ def changed_rows(old: Outline | None, new: Outline, events: Iterable[Event]) -> 
         events: The history, newest first.
     """
     before = old or new.model_copy(update={"title": "", "sections": [], "insights": [], "metadata": {}})
-    found = placed_rows(diff(before, new), before, new)
+    found = placed_rows(diff(before, new), before, new, EXCERPT_CHARS)
     first = old.outline_version if old else 0
     authors = _authors((one.edited for one in found), _versions(events, first, new.outline_version))
     places = _places(before, new)
