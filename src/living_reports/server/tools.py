@@ -478,21 +478,23 @@ insights (one finding each, importance 0-10), citations. Nothing is ever lost: e
 with an event that says who, when and why; any version can be read, any change undone.
 
 How to work on one:
-1. See list_reports before you start another. Read the summary with get_report, then only the sections you \
-need. Coming back, ask diff_report what changed since the version you know, and check_report what is stale \
-or unproven.
+1. See list_reports before you start another. Read the summary with get_report; of a long report, then only \
+the sections you need. Coming back, ask diff_report what changed since the version you know, and \
+check_report what is stale or unproven.
 2. Make small changes, what belongs together in one update_report; edit_text and append_text rather than \
 whole sections. State expected_version (a version whose content you have seen), a reason that will make \
-sense in months, and a request_id, so that the same call can be sent again safely.
+sense in months, and a request_id, so that the same call can be sent again safely. dry_run shows the answer \
+and writes nothing.
 3. Others may write at the same time. Changes to other places are merged, and `merged` shows them: read it \
-before you take the new version as seen. On version_conflict read its \
-conflicts, decide for each place, and send retry_with (yours wins), keep_both or your own words \
-against current_version; ask the user where you cannot tell.
+before you take the new version as seen. On version_conflict read its conflicts, decide for each place, and \
+send retry_with (yours wins), keep_both (yours after theirs) or your own words against current_version; ask \
+the user where you cannot tell.
 4. Give insights citations, and a review_by where they will age. Set the status of an outdated insight to \
-archived, of a wrong one to killed; removing it hides why.
-5. Before you call it done, fix what check_report finds: its hints show the changes. Renew a stale \
-insight only after a look at its source.
+archived, of a wrong one to killed, rather than remove it.
+5. Before you call it done, fix what check_report finds: its hints show the changes. Renew a stale insight \
+only after a look at its source.
 
-An error changes nothing; its code, path and hint say what to do next. revert_report with undo takes one \
-change back. Long answers go on with next_cursor. report://<id> is the whole report; cite it as \
+An error changes nothing; its code, path and hint say what to do next. An answer to a change needs no read \
+to confirm it: `changed` is what was written. revert_report with undo takes one change back. A long answer \
+goes on with next_cursor: the same call with it as cursor. report://<id> is the whole report; cite it as \
 report://<id>/v/<version>."""
