@@ -365,7 +365,8 @@ def _fitted(answer: Json, warnings: list[str]) -> Json:
         if rows and room < 0:
             holder[name] = first_fitting(rows, room + size(rows))
             shown = f"{name}: the first {len(holder[name])} of {len(rows)} are shown"
-            warnings = [*warnings, f"{shown}; get_report gives the rest."]
+            tool = "diff_report" if name == "changed" and "action_id" in answer else "get_report"
+            warnings = [*warnings, f"{shown}; {tool} gives the rest."]
     return answer | ({"warnings": warnings} if warnings else {})
 
 
