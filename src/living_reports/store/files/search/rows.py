@@ -17,6 +17,8 @@ import zlib
 from pathlib import Path
 from typing import NamedTuple
 
+from pydantic_core import to_json
+
 from living_reports.model.report import IndexEntry, Outline, folded, parse_outline, parse_uuid
 from living_reports.regular_files import read_regular
 from living_reports.store.files.catalogue import entry_of
@@ -129,12 +131,11 @@ def entry_row(entry: IndexEntry) -> EntryRow:
 def rows_of(outline: Outline, report_id: str) -> ReportRows:
     """Return all rows of an outline."""
     content = content_of(outline)
-    items = json.dumps(content.texts, ensure_ascii=False).encode("utf-8", "replace")
     return ReportRows(
         entry_row(named_entry(outline, report_id)),
         searchable(outline.title),
         searchable(*(text.text for text in content.texts)),
-        zlib.compress(items, 1),
+        zlib.compress(to_json(content.texts), 1),
         [(s.item_id, json.dumps(s.item), s.kind, s.text, compared(s.text)) for s in content.sources],
         [(r.insight_id, r.day, json.dumps(r.item), searchable(r.text)) for r in content.reviews],
     )
