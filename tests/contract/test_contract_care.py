@@ -71,6 +71,41 @@ def test_what_is_not_in_the_trash_is_not_restored(store: Store) -> None:
     assert len(list(store.events(REPORT))) == 1
 
 
+# --- Titles -------------------------------------------------------------------------------
+
+
+def titled(store: Store, title: str) -> list[tuple[str, str]]:
+    found = store.titled(title, 3)
+    assert found is not None
+    return sorted((entry.report_id, entry.current_title) for entry in found)
+
+
+def test_active_reports_are_found_by_their_whole_title(backend: Backend, store: Store) -> None:
+    assert titled(store, "Health") == []
+    create(store, "one", title="Straße 1")
+    create(store, report_id=OTHER, title="STRASSE 1")
+    both = sorted([(REPORT, "Straße 1"), (OTHER, "STRASSE 1")])
+    for opened in (store, backend.open()):
+        assert titled(opened, " strasse 1 ") == both
+        assert titled(opened, "strasse") == []
+        assert len(opened.titled("Straße 1", 1) or ()) == 1
+    store.trash(OTHER, deletion())
+    assert titled(store, "Straße 1") == [(REPORT, "Straße 1")]
+    retitle(store, "Health")
+    assert titled(store, "Straße 1") == []
+    assert titled(store, "health") == [(REPORT, "Health")]
+
+
+def test_a_title_is_found_after_a_search_and_after_many_changes(backend: Backend, store: Store) -> None:
+    create(store, title="Health")
+    store.search(SearchQuery())
+    for number in range(300):
+        retitle(store, f"Health {number} {'x' * 200}")
+    assert titled(store, "Health") == []
+    assert titled(backend.open(), f"Health 299 {'x' * 200}") == [(REPORT, f"Health 299 {'x' * 200}")]
+    assert titled(store, f"Health 298 {'x' * 200}") == []
+
+
 # --- Search -------------------------------------------------------------------------------
 
 

@@ -14,9 +14,8 @@ Rules:
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from living_reports.changes import (
@@ -43,7 +42,7 @@ from living_reports.library.writing import (
     with_hashes,
 )
 from living_reports.model.event import ActionType, Author
-from living_reports.model.report import ID_CHARS, Outline, folded, normal_form, normalised
+from living_reports.model.report import ID_CHARS, Outline, normalised
 from living_reports.model.selectors import quoted
 from living_reports.reading.compact import cut
 from living_reports.store.base import Snapshot, Store
@@ -173,23 +172,16 @@ def _inherited(sources: Sequence[Outline], origin: Combined, tags: Sequence[str]
     return {name: value for name, value in stated.items() if value} | {"from": rows}
 
 
-def _same_title(store: Store, title: str) -> Iterator[str]:
-    """Yield a warning for each active report that has this title, for the first few."""
-    wanted = _plain(title)
-    same = (
-        each for each in store.entries() if each.status == "active" and _plain(each.current_title) == wanted
-    )
-    for entry in islice(same, _TITLES_NAMED):
-        report_id = entry.report_id[:ID_CHARS]
-        yield (
-            f"An active report has this title: {quoted(entry.current_title)} ({report_id}). To continue "
-            f"that one instead, send what is new to update_report with report={report_id}."
-        )
-
-
-def _plain(title: str) -> str:
-    """Return the form in which titles count as the same."""
-    return " ".join(normal_form("NFKC", folded(title)).split())
+def _same_title(store: Store, title: str) -> list[str]:
+    """Return a warning for each active report that has this title, for the first few."""
+    same = store.titled(title, _TITLES_NAMED)
+    if same is None:
+        return ["Whether an active report has this title is unknown: the search is busy. See list_reports."]
+    return [
+        f"An active report has this title: {quoted(entry.current_title)} ({entry.report_id[:ID_CHARS]}). To "
+        f"continue that one, send what is new to update_report with report={entry.report_id[:ID_CHARS]}."
+        for entry in same
+    ]
 
 
 def _template(store: Store, request: CreateReport) -> Template:

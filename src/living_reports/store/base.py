@@ -325,6 +325,12 @@ class Store(Protocol):
     def trashed(self) -> list[IndexEntry]:
         """Return the catalogue entries of the reports in the trash, each report once."""
 
+    def titled(self, title: str, limit: int) -> Sequence[IndexEntry] | None:
+        """Return the first active reports with a title; `None` if that would have to wait for others.
+
+        Titles are compared as selectors compare them. The cost does not depend on the number of reports.
+        """
+
     def known_entries(self) -> Iterable[IndexEntry]:
         """Return the catalogue entries without looking at any report, so that none recovers."""
 

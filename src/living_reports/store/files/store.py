@@ -679,6 +679,10 @@ class FolderStore:
             logger.info("%s is not listed: %s", path, error.message)
             return None
 
+    def titled(self, title: str, limit: int) -> list[IndexEntry] | None:
+        """Return the first active reports with a title; see `store.base.Store.titled`."""
+        return self._search_index().titled(title, limit)
+
     def search(self, query: SearchQuery, after: PageKey | None = None, limit: int = 20) -> SearchPage:
         """Return one page of the reports that fit; see `store.base.Store.search`."""
         with _disk_errors():

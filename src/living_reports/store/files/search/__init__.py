@@ -37,7 +37,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from living_reports.errors import LockTimeoutError, ReportError
-from living_reports.model.report import IndexEntry
+from living_reports.model.report import IndexEntry, folded
 from living_reports.store.base import Event, PageKey, SearchPage, SearchQuery
 from living_reports.store.files.catalogue import Listing, version_in
 from living_reports.store.files.folder import Root
@@ -67,6 +67,8 @@ _COMPARED_AT_ONCE_SECONDS = 0.05
 _FILLED_SECONDS = 2.0
 _WAIT_SECONDS = 0.5
 """The time that a query waits for the background before it answers from what there is."""
+_FEW_BYTES = 65_536
+"""So much of the catalogue is read again for every title; more is first read into the database."""
 _ATTEMPTS = 4
 
 
@@ -124,6 +126,28 @@ class SearchIndex:
     def last_writes(self, log: AuditLog, report_id: str, addresses: Set[str], end: int) -> dict[str, Record]:
         """Return the newest event before an offset that wrote each value; see `Writes.find`."""
         return self._writes.find(log, report_id, addresses, end)
+
+    def titled(self, title: str, limit: int) -> list[IndexEntry] | None:
+        """Return the first active reports with a title, from the catalogue; no folder is looked at.
+
+        Returns:
+            The entries; `None` if the database cannot be used at once.
+        """
+        if not self._root.index_path.exists():
+            return []
+        try:
+            with self._database.borrow(_WAIT_SECONDS) as handle:
+                if self._follower.has_many_unread(handle.connection):
+                    self._start_background()
+                    return None
+                if self._follower.unread_bytes(handle.connection) > _FEW_BYTES:
+                    with self._database.writing(handle, _WAIT_SECONDS) as connection:
+                        self._follower.read_index(connection)
+                with reading(handle.connection):
+                    return self._follower.titled(handle.connection, folded(title))[:limit]
+        except (sqlite3.Error, OSError, MovedError, LockTimeoutError) as error:
+            logger.info("titles were not compared: %s", type(error).__name__)
+            return None
 
     def _page(self, request: PageRequest, listing: Listing | None) -> SearchPage:
         names = Names(self._root.by_id, listing)

@@ -34,7 +34,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from living_reports.errors import ReportError
-from living_reports.model.report import IndexEntry, Outline, parse_outline, parse_uuid
+from living_reports.model.report import IndexEntry, Outline, folded, parse_outline, parse_uuid
 from living_reports.regular_files import read_regular
 from living_reports.store.files import catalogue, recovery
 from living_reports.store.files.catalogue import (
@@ -52,6 +52,7 @@ from living_reports.store.files.folder import ReportFolder, Root
 from living_reports.store.files.log import AuditLog
 from living_reports.store.files.search.content import moment
 from living_reports.store.files.search.rows import (
+    KEY_CHARS,
     EntryRow,
     Found,
     ReportRows,
@@ -68,6 +69,8 @@ logger = logging.getLogger(__name__)
 _LOCK_SECONDS = 2.0
 _BATCH = 1000
 """The maximum number of reports that one step reads."""
+_TITLES = 100
+"""The number of reports looked at whose titles begin alike."""
 _NEVER = -2
 """The stamp of no listing."""
 
@@ -189,7 +192,7 @@ class Follower:
             Whether it made progress.
         """
         deadline = time.monotonic() + seconds
-        advanced = self._read_index(connection)
+        advanced = self.read_index(connection)
         advanced |= self._compare_names(connection, names, deadline)
         advanced |= self._read_todo(connection, TEXTS_TO_READ if texts else DOUBTFUL, deadline)
         return advanced
@@ -200,16 +203,48 @@ class Follower:
 
     # --- The catalogue --------------------------------------------------------------------
 
-    def _read_index(self, connection: sqlite3.Connection) -> bool:
-        state = _state(connection)
-        try:
-            tail, lines, _ = read_tail(self._index_path, Tail(state.inode, state.offset, state.mark))
-        except FileNotFoundError:
-            tail, lines = Tail(), b""
+    def read_index(self, connection: sqlite3.Connection) -> bool:
+        """Take in what the catalogue has that is new; return whether there was anything."""
+        tail, lines = self._unread(connection)
         for entry in _newest(lines):
             self._apply_entry(connection, entry)
         connection.execute("UPDATE state SET inode = ?, offset = ?, mark = ?", tail)
         return bool(lines)
+
+    def _unread(self, connection: sqlite3.Connection) -> tuple[Tail, bytes]:
+        state = _state(connection)
+        try:
+            return read_tail(self._index_path, Tail(state.inode, state.offset, state.mark))[:2]
+        except FileNotFoundError:
+            return Tail(), b""
+
+    def unread_bytes(self, connection: sqlite3.Connection) -> int:
+        """Return the size of the part of the catalogue that the database has not taken in."""
+        size, _ = size_and_inode(self._index_path)
+        return size - self._read_up_to(connection)
+
+    def has_many_unread(self, connection: sqlite3.Connection) -> bool:
+        """Return whether the part of the catalogue that was not taken in names many reports."""
+        return names_many(self._index_path, self._read_up_to(connection))
+
+    def _read_up_to(self, connection: sqlite3.Connection) -> int:
+        state = _state(connection)
+        _, inode = size_and_inode(self._index_path)
+        return state.offset if inode == state.inode else 0
+
+    def titled(self, connection: sqlite3.Connection, title: str) -> list[IndexEntry]:
+        """Return active reports whose folded title is this one, in the catalogue as it is now."""
+        unread = {entry.report_id: entry for entry in _newest(self._unread(connection)[1])}
+        query = "SELECT report_id, entry FROM reports WHERE status = 'active' AND folded = ? LIMIT ?"
+        rows = connection.execute(query, (title[:KEY_CHARS], _TITLES))
+        known = (IndexEntry.model_validate_json(entry) for name, entry in rows if name not in unread)
+        return [
+            entry
+            for entry in (*known, *unread.values())
+            if entry.status == "active"
+            and not entry.path.startswith(".trash")
+            and folded(entry.current_title) == title
+        ]
 
     def _apply_entry(self, connection: sqlite3.Connection, entry: IndexEntry) -> None:
         known = _find(connection, entry.report_id)
@@ -319,8 +354,7 @@ class Follower:
         The texts of reports count if `texts` are needed, or if the reports have to be compared anyway.
         """
         state = _state(connection)
-        _, inode = size_and_inode(self._index_path)
-        if names_many(self._index_path, state.offset if inode == state.inode else 0):
+        if self.has_many_unread(connection):
             return True
         if not texts and state.boot == boot_id():
             return False

@@ -26,7 +26,7 @@ from living_reports.store.files.log import AuditLog
 from living_reports.store.files.search.content import compared, content_of, moment
 from living_reports.store.files.search.words import searchable
 
-_KEY_CHARS = 60
+KEY_CHARS = 60
 """The number of characters of a title that the order uses, so that a cursor stays short."""
 
 
@@ -123,7 +123,7 @@ def entry_row(entry: IndexEntry) -> EntryRow:
         entry.status,
         moment(entry.updated_at),
         moment(entry.created_at),
-        folded(entry.current_title)[:_KEY_CHARS],
+        folded(entry.current_title)[:KEY_CHARS],
         [*{folded(tag) for tag in entry.tags}],
     )
 
