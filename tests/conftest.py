@@ -24,7 +24,7 @@ from support.summary import SUMMARY, AddToSummary, summary_lines
 settings.register_profile("usual", deadline=None)
 settings.register_profile("full", deadline=None, max_examples=2000)
 
-FULL_TIMEOUT_S = 3600
+FULL_TIMEOUT_S = 7200
 """How long one test may take with `--full`, instead of `faulthandler_timeout`."""
 
 STDERR = pytest.StashKey[int]()
