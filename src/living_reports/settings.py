@@ -1,4 +1,4 @@
-"""The settings of a process: the folder of the reports, the lock time-out, citable folders, the token.
+"""The settings of a process: the folder of the reports, the lock time-out, citable folders, user, token.
 
 An argument takes precedence over the environment, and the environment over the platform's folder for
 user data. Nothing is created here. An invalid value is refused, never guessed at.
@@ -12,6 +12,7 @@ user data. Nothing is created here. An invalid value is refused, never guessed a
 
 from __future__ import annotations
 
+import getpass
 import math
 import os
 import re
@@ -28,6 +29,7 @@ LOCK_TIMEOUT_VARIABLE = "LIVING_REPORTS_LOCK_TIMEOUT"
 DEFAULT_LOCK_TIMEOUT_SECONDS = 30.0
 MAX_LOCK_TIMEOUT_SECONDS = 86_400.0
 SOURCES_VARIABLE = "LIVING_REPORTS_SOURCES"
+USER_VARIABLE = "LIVING_REPORTS_USER"
 TOKEN_VARIABLE = "LIVING_REPORTS_TOKEN"
 ORIGINS_VARIABLE = "LIVING_REPORTS_ALLOWED_ORIGINS"
 TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]{16,1000}")
@@ -44,11 +46,13 @@ class Settings:
         root: The folder of the reports.
         lock_timeout_s: How long a call waits for the lock of a report.
         sources: The folders whose files reports may cite by their hash and show as images.
+        user: The person to record with each change; empty if none is stated.
     """
 
     root: Path
     lock_timeout_s: float = DEFAULT_LOCK_TIMEOUT_SECONDS
     sources: tuple[Path, ...] = ()
+    user: str = ""
 
 
 def load_settings(root: str | Path = "", environ: Mapping[str, str] = os.environ) -> Settings:
@@ -61,6 +65,7 @@ def load_settings(root: str | Path = "", environ: Mapping[str, str] = os.environ
         root=_root(str(root), environ),
         lock_timeout_s=_lock_timeout(environ),
         sources=_sources(environ),
+        user=load_user(environ),
     )
 
 
@@ -116,6 +121,30 @@ def _source(name: str) -> Path:
             path=SOURCES_VARIABLE,
         )
     return folder
+
+
+def load_user(environ: Mapping[str, str] = os.environ) -> str:
+    """Return the person to record with each change, as stated; empty if none is.
+
+    Raises:
+        InvalidInputError: It is a placeholder that a client did not replace: everybody would have this name.
+    """
+    user = environ.get(USER_VARIABLE, "")
+    if "${" in user:
+        raise InvalidInputError(
+            f"{USER_VARIABLE} is a placeholder, not a name.",
+            hint="Give the name itself, or leave the variable out: the login of the system is used then.",
+            path=USER_VARIABLE,
+        )
+    return user
+
+
+def login() -> str:
+    """Return the login name of the user of this process; empty if it has none, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError):
+        return ""
 
 
 def load_origins(given: Sequence[str] = (), environ: Mapping[str, str] = os.environ) -> Sequence[str]:

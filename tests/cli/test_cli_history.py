@@ -80,6 +80,29 @@ def test_a_diff_goes_item_by_item_with_who_and_why(root: Path, health: str) -> N
     ]
 
 
+def test_a_diff_lists_all_who_made_one_change(root: Path, health: str) -> None:
+    for number in range(10):
+        edit = {"op": "edit_section", "section": "Errors", "content": f"{number} % fail.\n"}
+        update(root, edit, options=["--reason", f"day {number}"])
+    lines = without_times(run_ok(root, "diff", "Health", "--since", "10"))
+    assert lines[3:6] == ["  v11 ann: day 7", "  v12 ann: day 8", "  v13 ann: day 9"]
+    lines = without_times(run_ok(root, "diff", "Health", "--since", "3"))
+    assert lines[3:6] == ["  v6 ann: day 2", "  v7 ann: day 3", "  v8 ann: day 4"]
+    assert lines[11:13] == ["  … and 2 earlier versions", "    ~ content  15 % fail. → 9 % fail."]
+
+
+def test_the_user_stands_behind_a_client_that_is_not_named_after_it(
+    root: Path, health: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVING_REPORTS_USER", "Ann Müller")
+    update(root, {"op": "set_title", "title": "Shop"})
+    [event] = run_json(root, "audit", health, "--since", "3")["events"]
+    assert (event["client"], event["user"]) == ("ann", "Ann Müller")
+    assert "v4 TIME cli ann (Ann Müller)" in "\n".join(without_times(run_ok(root, "diff", health)))
+    assert "cli ann (Ann Müller)" in run_ok(root, "audit", health)
+    assert "(ann)" not in run_ok(root, "audit", health)
+
+
 def test_a_diff_names_what_went_by_what_it_was(root: Path, health: str) -> None:
     errors = short_id(root, "Errors")
     update(root, {"op": "remove_section", "section": "Errors"})

@@ -351,18 +351,19 @@ def test_a_damaged_report_is_not_exported(backend: Backend, store: Store) -> Non
 # --- Pages and templates ------------------------------------------------------------------
 
 
-def test_a_page_is_stored_with_its_event(backend: Backend, store: Store) -> None:
+def test_a_page_is_stored_beside_the_history(backend: Backend, store: Store) -> None:
     create(store)
-    event = restoration().model_copy(update={"action_type": "render"})
-    stored = store.write_page(REPORT, "report-v1.md", b"# Health\n", event)
-    assert stored.uri
-    if stored.path:
-        assert Path(stored.path).read_bytes() == b"# Health\n"
-    assert backend.events(REPORT)[-1]["action_type"] == "render"
-    newest = next(store.events(REPORT))
-    assert (newest.version, newest.makes_version) == (1, False)
+    before = backend.lines(REPORT)
+    for data in (b"# Health\n", b"# Health, again\n"):
+        stored = store.write_page(REPORT, "report-v1.md", data)
+        assert stored.uri
+        if stored.path:
+            assert Path(stored.path).read_bytes() == data
+    assert backend.lines(REPORT) == before
     assert store.read(REPORT).version == 1
     assert store.verify(REPORT)["ok"]
+    with pytest.raises(ReportNotFoundError):
+        store.write_page(OTHER, "report-v1.md", b"x")
 
 
 def test_templates_of_people_are_found(backend: Backend, store: Store) -> None:

@@ -32,7 +32,14 @@ from support.command_line import run_command, run_json, run_ok
 from support.disk_faults import FailOperation, killed_before, observe_disk, operations_of, outcome_of
 from support.folders import file_contents
 from support.histories import revisions
-from support.library_reports import ANN, create_report, folder_store, replace_content, update_report
+from support.library_reports import (
+    ANN,
+    create_report,
+    folder_store,
+    record_render,
+    replace_content,
+    update_report,
+)
 from support.stored_reports import log_events, require_sound
 
 IGLOO = Path(__file__).parents[1] / "data" / "igloo"
@@ -575,8 +582,8 @@ def test_since_covers_a_commit_that_is_dated_before_an_earlier_one(
 
 @needs_git
 def test_pages_and_lists_show_the_time_of_the_newest_commit(library: Library, dated: str) -> None:
-    assert "updated 2026-03-09" in library.render_report(RenderReport(dated), CLI)["text"]
-    assert "updated 2026-03-05" in library.render_report(RenderReport(dated, version=2), CLI)["text"]
+    assert "updated 2026-03-09" in library.render_report(RenderReport(dated))["text"]
+    assert "updated 2026-03-05" in library.render_report(RenderReport(dated, version=2))["text"]
     [row] = library.list_reports(ListReports())["reports"]
     assert row["updated_at"].startswith("2026-03-09")
     outline = library.store.read(dated).outline
@@ -634,7 +641,7 @@ def test_the_command_counts_appended_versions(tmp_path: Path, repository: Reposi
 def test_new_commits_are_appended(library: Library, repository: Repository) -> None:
     repository.commit(TEXT, "Begin")
     report = bring_one(library, repository.path / "guide.md")
-    library.render_report(RenderReport(report, "html"), CLI)  # an event, but no version
+    record_render(library, report)  # an event, but no version
     repository.commit(TEXT + "More.\n", "More", author="Bén")
     repository.commit(TEXT + "More.\nAnd more.\n", "And more")
     [row] = bring(library, repository.path / "guide.md")["imported"]

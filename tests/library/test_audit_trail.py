@@ -9,16 +9,29 @@ import pytest
 
 from living_reports.errors import AmbiguousSelectorError, InvalidInputError, ItemNotFoundError
 from living_reports.library import Library
-from living_reports.library.requests import AuditReport, DiffReport, GetReport, RevertReport
+from living_reports.library.requests import (
+    AuditReport,
+    CheckReport,
+    DiffReport,
+    GetReport,
+    ListReports,
+    RenderReport,
+    RevertReport,
+)
 from living_reports.model.event import Author
 from living_reports.model.report import Outline, sha256_hex
 from living_reports.reading.history import Rewinder
+from living_reports.reading.views import VIEWS
+from living_reports.render import FORMATS
+from living_reports.store.base import Snapshot
 from support.library_reports import (
     ANN,
     BEN,
     append_text,
     create_report,
     folder_of,
+    folder_store,
+    record_render,
     replace_content,
     set_title,
     update_report,
@@ -229,6 +242,40 @@ def test_by_type(library: Library) -> None:
     assert caught.value.details["path"] == "action_type"
 
 
+def test_a_render_is_shown_only_on_request(library: Library) -> None:
+    """Earlier releases recorded each page that was written to a file."""
+    report = create_report(library)
+    update_report(library, report, append_text("x"))
+    event = record_render(library, report)
+    update_report(library, report, append_text("y", "Latency"), expected_version=2)
+    rows = library.audit_report(AuditReport(report))["events"]
+    assert [row["action_type"] for row in rows] == ["evolve", "evolve", "create"]
+    [render] = library.audit_report(AuditReport(report, action_type="render"))["events"]
+    assert (render["action_id"], render["version"]) == (event.action_id, 2)
+    assert found(library, report, item="Errors", actor="agent") == [2, 1]
+    verified = library.audit_report(AuditReport(report, verify=True))["verified"]
+    assert (verified["ok"], verified["events"]) == (True, 4)
+    again = Library(folder_store(library).reports_root)
+    assert again.get_report(GetReport(report, version=2))["version"] == 2
+    assert again.revert_report(RevertReport(report, undo=2, dry_run=True), ANN)["kept"] == [3]
+
+
+def test_reads_and_renders_write_no_event(library: Library) -> None:
+    report = create_report(library)
+    update_report(library, report, append_text("x"))
+    before = (folder_of(library, report) / "audit.jsonl").read_bytes()
+    for view in VIEWS:
+        library.get_report(GetReport(report, view=view))
+    for version in (1, 2):
+        for page_format in FORMATS:
+            library.render_report(RenderReport(report, page_format, version, to_file=True))
+    library.list_reports(ListReports(query="orders"))
+    library.check_report(CheckReport(report))
+    library.diff_report(DiffReport(report, since=1))
+    library.audit_report(AuditReport(report, item="Errors", text="x", verify=True))
+    assert (folder_of(library, report) / "audit.jsonl").read_bytes() == before
+
+
 # --- About which item ---------------------------------------------------------------------
 
 
@@ -314,11 +361,100 @@ def test_events_that_brought_or_took_a_text(library: Library) -> None:
     update_report(library, report, edit | {"find": "12 %", "replace": "15 %"})
     update_report(library, report, edit | {"find": "Most", "replace": "Many"})
     update_report(library, report, edit | {"find": "15 %", "replace": "12 %"})
-    assert found(library, text="15 % of orders") == [4, 2]
+    assert found(library, text="15 % of orders") == [4, 3, 2]
     assert found(library, text="12 % OF ORDERS") == [4, 2, 1]
-    assert found(library, text="many of them at night") == [3]
-    assert found(library, text="orders") == [1]
+    assert found(library, text="many of them at night") == [4, 3]
+    assert found(library, text="orders") == [4, 3, 2, 1]
+    assert found(library, text="340 ms") == [1], "the other section was not changed"
     assert found(library, text="never") == []
+
+
+def test_a_change_is_found_by_words_beside_it(library: Library) -> None:
+    summary = "Monthly churn is 2.1 %"
+    sections = [{"title": "Customers", "insights": [{"summary": summary}, {"summary": "No churn here"}]}]
+    report = create_report(library, sections=sections)
+    edit = {"op": "edit_insight", "insight": ids(library)[summary]}
+    update_report(library, report, edit | {"summary": "Monthly churn is 2.4 %"})
+    update_report(library, report, edit | {"importance": 9})
+    update_report(library, report, set_title("Churn"))
+    assert found(library, report, text="churn") == [4, 2, 1]
+    assert found(library, report, text="churn", item="Monthly churn") == [2, 1]
+    assert found(library, report, text="churn", action_type="evolve") == [2]
+
+
+def test_of_a_list_the_elements_count_that_came_or_went(library: Library) -> None:
+    report = create_report(library, tags=["sales", "monthly"])
+    update_report(library, report, {"op": "add_tags", "tags": ["revenue"]})
+    update_report(library, report, {"op": "remove_tags", "tags": ["sales"]})
+    cite = {"op": "add_citation", "insight": ids(library)["Errors doubled in May"]}
+    update_report(library, report, cite | {"citation": {"url": "https://c.d", "title": "Second"}})
+    assert found(library, text="monthly") == [1]
+    assert found(library, text="sales") == [3, 1]
+    assert found(library, text="https://a.b") == [1]
+    cite = {"op": "add_citation", "section": "Latency"}
+    update_report(library, report, cite | {"citation": {"url": "https://e.f"}})
+    update_report(library, report, cite | {"citation": {"url": "https://g.h"}})
+    assert found(library, text="c.d") == [4]
+    assert found(library, text="e.f") == [5]
+    assert found(library, text="g.h") == [6]
+
+
+def test_items_that_come_and_go_count_with_all_their_words(library: Library) -> None:
+    report = create_report(library)
+    costs = {"op": "add_section", "title": "Costs", "content": "12 EUR", "notes": "gross"}
+    update_report(library, report, costs)
+    update_report(library, report, {"op": "set_metadata", "key": "owner", "value": {"team": ["Gross & Co"]}})
+    update_report(library, report, {"op": "remove_section", "section": "Costs"})
+    library.revert_report(RevertReport(report, undo=4), author=ANN)
+    assert found(library, text="gross") == [5, 4, 3, 2]
+    section_id = ids(library)["Costs"]
+    assert found(library, text=section_id) == [], "ids are not texts"
+    assert found(library, text=report) == []
+
+
+def test_filters_and_gaps_do_not_hide_what_a_text_matches(library: Library) -> None:
+    """The versions are rebuilt one from the next, whichever events the other filters leave out."""
+    report = create_report(library)
+    for number in range(12):
+        edit = {"op": "edit_section", "section": "Errors", "content": f"Line {number} of orders."}
+        update_report(library, report, edit, author=(ANN, BEN)[number % 2])
+    assert found(library, text="line 3 of", actor="ben") == [5]
+    assert found(library, text="line 3 of", actor="ann") == [6]
+    assert found(library, text="of orders", since=9, actor="ann") == [12, 10]
+    first = library.audit_report(AuditReport(report, text="of orders", actor="ann", limit=2))
+    assert [row["version"] for row in first["events"]] == [12, 10]
+    rest = AuditReport(report, text="of orders", actor="ann", cursor=first["next_cursor"])
+    assert [row["version"] for row in library.audit_report(rest)["events"]] == [8, 6, 4, 2, 1]
+
+
+def test_a_search_for_a_text_rebuilds_one_version_only(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = create_report(library)
+    for number in range(40):
+        update_report(library, report, append_text(f"Line {number}."), author=(ANN, BEN)[number % 2])
+    rebuilt: list[int] = []
+    outline_at = library.store.outline_at
+
+    def counted(report_id: str, version: int, snapshot: Snapshot) -> Outline:
+        rebuilt.append(version)
+        return outline_at(report_id, version, snapshot)
+
+    monkeypatch.setattr(library.store, "outline_at", counted)
+    for asked in ({}, {"actor": "ben"}, {"item": "Latency"}, {"since": 10}):
+        rebuilt.clear()
+        library.audit_report(AuditReport(report, text="line 3", limit=100, **asked))
+        assert len(rebuilt) <= 2, asked  # one for the search, one for the rows
+
+
+def test_a_delta_that_does_not_fit_is_searched_for_its_words(library: Library) -> None:
+    report = create_report(library)
+    for number in range(4):
+        update_report(library, report, append_text(f"Line {number}."))
+    log = folder_of(library, report) / "audit.jsonl"
+    log.write_bytes(log.read_bytes().replace(b"Line 1", b"Lime 1", 1))
+    assert found(library, report, text="lime") == [3]
+    assert found(library, report, text="line 0") == [5, 4, 2]
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\nb"])

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from living_reports.errors import (
+    AmbiguousSelectorError,
     CorruptReportError,
     InvalidInputError,
     ItemNotFoundError,
@@ -299,6 +300,147 @@ def test_an_item_may_be_named_as_answers_name_it(library: Library, report: str) 
     with pytest.raises(ItemNotFoundError) as caught:
         library.revert_report(RevertReport(report, 1, item=f"insights/{a}/summary"), author=ANN)
     assert "whole" in caught.value.hint
+
+
+# --- What stays ---------------------------------------------------------------------------
+
+
+def test_an_undo_names_the_later_versions_that_stay(library: Library, report: str) -> None:
+    update_report(library, report, append_text("wrong"))
+    update_report(library, report, set_title("Checkout"), author=BEN)
+    update_report(library, report, append_text("right", "Latency"))
+    tried = undo(library, report, 2, dry_run=True)
+    answer = undo(library, report, 2, request_id="r1")
+    assert tried["kept"] == answer["kept"] == [3, 4]
+    assert undo(library, report, 2, request_id="r1") == answer
+    assert undo(library, report, "3-4")["kept"] == [5]
+    assert "kept" not in undo(library, report, 6)
+    assert "kept" not in library.revert_report(RevertReport(report, 1), ANN)
+
+
+def test_of_many_later_versions_the_last_are_named(library: Library, report: str) -> None:
+    update_report(library, report, set_title("Wrong"))
+    for number in range(25):
+        update_report(library, report, append_text(f"{number}"))
+    answer = undo(library, report, 2)
+    assert answer["kept"] == list(range(8, 28))
+    assert "kept: the last 20 of 25 later versions, which all stay" in answer["warnings"]
+
+
+def test_an_undo_of_one_item_says_what_of_the_change_stays(library: Library, report: str) -> None:
+    a, b = named(library, report, "A"), named(library, report, "B")
+    latency = now(library, report).sections[1].section_id
+    update_report(
+        library,
+        report,
+        {"op": "edit_insight", "insight": a, "importance": 9},
+        {"op": "edit_insight", "insight": b, "importance": 9},
+        set_title("Checkout"),
+        append_text("x", "Latency"),
+        append_text("y", "Costs"),
+    )
+    [warning] = undo(library, report, 2, item="Latency", dry_run=True)["warnings"]
+    assert warning.startswith(f"Only the part of version 2 in sections/{latency[:8]} ('Latency') is undone.")
+    assert "The rest stays: title, sections/" in warning
+    assert "('Costs')" in warning
+    assert warning.endswith(" and 1 more. Without item, all of it is undone.")
+    answer = undo(library, report, 2, item=a, request_id="r1")
+    assert len(answer["changed"]) == 1
+    assert f"Only the part of version 2 in insights/{a[:8]} ('A') is undone." in answer["warnings"][0]
+    assert undo(library, report, 2, item=a, request_id="r1") == answer
+
+
+def test_an_item_that_is_all_of_the_change_needs_no_remark(library: Library, report: str) -> None:
+    update_report(library, report, append_text("x", "Latency"))
+    assert "warnings" not in undo(library, report, 2, item="Latency")
+
+
+def test_an_item_that_the_change_left_alone_is_told_from_those_it_changed(
+    library: Library, report: str
+) -> None:
+    update_report(library, report, append_text("x", "Latency"))
+    answer = undo(library, report, 2, item="Costs")
+    assert answer["applied"] == 0
+    [warning] = answer["warnings"]
+    assert "Version 2 did not change sections/" in warning
+    assert "('Costs'), but sections/" in warning
+    assert "('Latency'). Without item" in warning
+
+
+# --- Removed items by their old names -----------------------------------------------------
+
+
+def test_a_removed_section_is_named_by_a_title_that_neither_version_has(
+    library: Library, report: str
+) -> None:
+    rename = {"op": "edit_section", "section": "Latency", "title": "Speed"}
+    latency = now(library, report).sections[1].section_id
+    update_report(library, report, rename)
+    update_report(library, report, {"op": "remove_section", "section": "Speed"})
+    update_report(library, report, set_title("Checkout"))
+    answer = library.revert_report(RevertReport(report, 1, item="speed", dry_run=True), ANN)
+    assert f"sections/{latency[:8]}" in [row["at"] for row in answer["changed"]]
+    library.revert_report(RevertReport(report, 1, item="speed"), ANN)
+    assert [title for title, _ in shape(now(library, report))] == ["Errors", "Latency", "Costs"]
+
+
+def test_a_removed_insight_is_named_by_its_old_summary(library: Library, report: str) -> None:
+    a = named(library, report, "A")
+    update_report(library, report, {"op": "remove_insight", "insight": a})
+    update_report(library, report, append_text("x"))
+    for asked in (RevertReport(report, 1, item="a", dry_run=True), RevertReport(report, undo=2, item="a")):
+        answer = library.revert_report(asked, ANN)
+        assert [row["new"] for row in answer["changed"] if row["at"].startswith("insights/")] == ["A"]
+
+
+def test_a_version_that_lacks_a_removed_item_says_which_has_it(library: Library, report: str) -> None:
+    update_report(library, report, {"op": "add_section", "title": "New"})
+    update_report(library, report, set_title("Checkout"))
+    update_report(library, report, {"op": "remove_section", "section": "New"})
+    with pytest.raises(ItemNotFoundError) as caught:
+        library.revert_report(RevertReport(report, 1, item="New"), ANN)
+    assert "Give a version that has it, such as 3" in caught.value.hint
+
+
+def test_removed_items_of_one_name_are_listed_with_versions(library: Library, report: str) -> None:
+    made = []
+    for _ in range(2):
+        created = update_report(library, report, {"op": "add_section", "title": "New"})["created"]
+        made.append(created["sections"][0]["section_id"])
+        update_report(library, report, {"op": "remove_section", "section": "New"})
+    with pytest.raises(AmbiguousSelectorError) as caught:
+        library.revert_report(RevertReport(report, 1, item="new"), ANN)
+    assert caught.value.details["candidates"] == [
+        {"section_id": made[1], "title": "New", "version": 4},
+        {"section_id": made[0], "title": "New", "version": 2},
+    ]
+    library.revert_report(RevertReport(report, 2, item=made[0]), ANN)
+    assert now(library, report).sections[-1].section_id == made[0]
+
+
+def test_a_removed_section_and_its_successor_are_told_apart(library: Library, report: str) -> None:
+    old = now(library, report).sections[1].section_id
+    replace = ({"op": "remove_section", "section": "Latency"}, {"op": "add_section", "title": "Latency"})
+    [made] = update_report(library, report, *replace)["created"]["sections"]
+    for asked in (RevertReport(report, 1, item="Latency"), RevertReport(report, undo=2, item="Latency")):
+        with pytest.raises(AmbiguousSelectorError) as caught:
+            library.revert_report(asked, ANN)
+        assert caught.value.details["candidates"] == [
+            {"section_id": made["section_id"], "title": "Latency", "version": 2},
+            {"section_id": old, "title": "Latency", "version": 1},
+        ]
+    undo(library, report, 2, item=old)
+    assert [title for title, _ in shape(now(library, report))].count("Latency") == 2
+
+
+def test_a_title_that_moved_to_another_section_means_the_one_that_has_it(
+    library: Library, report: str
+) -> None:
+    edit = {"op": "edit_section"}
+    update_report(library, report, edit | {"section": "Latency", "title": "Old"})
+    update_report(library, report, edit | {"section": "Costs", "title": "Latency", "content": "high"})
+    library.revert_report(RevertReport(report, 1, item="Latency"), ANN)
+    assert [title for title, _ in shape(now(library, report))] == ["Errors", "Old", "Costs"]
 
 
 # --- Refused ------------------------------------------------------------------------------

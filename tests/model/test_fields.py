@@ -97,7 +97,7 @@ assert library.audit_report(AuditReport(report, item=f"insights/{row['insight_id
 assert library.audit_report(AuditReport(report, text="Two sources"))["events"]
 assert "/confidence" in str(library.diff_report(DiffReport(report, 1)))
 for suffix, format in (("md", "markdown"), ("html", "html")):
-    library.render_report(RenderReport(report, format, to_file=True), ANN)
+    library.render_report(RenderReport(report, format, to_file=True))
     [page] = folder.rglob(f"*.{suffix}")
     assert "confidence Three sources." in page.read_text(), page
 """

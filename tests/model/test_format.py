@@ -15,7 +15,6 @@ from living_reports.library import Library
 from living_reports.library.requests import (
     CreateReport,
     ListReports,
-    RenderReport,
     RevertReport,
     UpdateReport,
 )
@@ -69,7 +68,7 @@ def payload_fields(root: Path) -> set[str]:
 
 
 def test_the_document_names_every_field_of_a_payload(tmp_path: Path) -> None:
-    library, author = Library(tmp_path), Author("cli", "ann")
+    library, author = Library(tmp_path), Author("cli", "ann", "ann")
     shutil.copytree(IGLOO / "by_id", tmp_path / "by_id")
     [adopted] = [entry["report_id"] for entry in library.list_reports(ListReports(status="all"))["reports"]]
     library.update_report(UpdateReport(adopted, [{"op": "add_tags", "tags": ["ours"]}]), author=author)
@@ -85,10 +84,18 @@ def test_the_document_names_every_field_of_a_payload(tmp_path: Path) -> None:
     library.update_report(UpdateReport(report, [change], reason="more", expected_version=1), author=author)
     library.revert_report(RevertReport(report, undo=2), author=author)
     library.revert_report(RevertReport(report, 1, item="Risks"), author=author)
-    library.render_report(RenderReport(report, format="html"), author=author)
     text = FORMAT.read_text(encoding="utf-8")
     fields = payload_fields(tmp_path)
-    assert {"adopted", "backup_sha256", "from_reports", "rebased_over", "undo", "item", "rendered"} <= fields
+    assert {
+        "adopted",
+        "backup_sha256",
+        "from_reports",
+        "rebased_over",
+        "undo",
+        "kept",
+        "item",
+        "user",
+    } <= fields
     assert [name for name in sorted(fields) if f"`payload.{name}`" not in text] == []
 
 

@@ -29,7 +29,7 @@ def test_links_lead_to_files() -> None:
 
 
 def test_the_tool_table_names_the_tools_of_the_server() -> None:
-    table = re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)
+    table = re.findall(r"^\| `([a-z_]+)` \|", README, re.MULTILINE)
     assert table == [tool["name"] for tool in TOOLS]
 
 

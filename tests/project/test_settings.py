@@ -75,6 +75,17 @@ def test_invalid_sources_are_refused(tmp_path: Path, wrong: str) -> None:
         assert wrong not in caught.value.message
 
 
+def test_the_user_is_the_one_that_is_stated() -> None:
+    assert load_settings("r", {"LIVING_REPORTS_USER": "Ann"}).user == "Ann"
+    assert load_settings("r", {"LOGNAME": "ann"}).user == ""
+
+
+def test_a_user_that_everybody_would_be_is_refused() -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        load_settings("r", {"LIVING_REPORTS_USER": "${USER}"})
+    assert caught.value.details["path"] == "LIVING_REPORTS_USER"
+
+
 # --- The token ---------------------------------------------------------------------------
 
 TOKEN = "correct-horse-battery-staple"

@@ -11,7 +11,7 @@ from living_reports.library.requests import RenderReport
 from living_reports.render import FORMATS, Format
 from living_reports.render.page import Page
 from living_reports.server import tools
-from support.library_reports import ANN, create_report
+from support.library_reports import create_report
 
 
 def test_every_format_has_a_suffix_of_its_own_and_is_offered() -> None:
@@ -27,7 +27,7 @@ def test_a_registered_format_can_be_rendered(library: Library, monkeypatch: pyte
 
     monkeypatch.setitem(FORMATS, "pdf", Format("pdf", "pdf", "application/pdf", False, render))
     create_report(library)
-    answer = library.render_report(RenderReport("Health", format="pdf"), ANN)
+    answer = library.render_report(RenderReport("Health", format="pdf"))
     assert answer["format"] == "pdf"
     path = Path(answer["path"])
     assert path.name == "report-v1.pdf"

@@ -134,6 +134,22 @@ def test_clients_of_both_eras_and_of_stdio_write_one_report_at_once(tmp_path: Pa
         assert section["content"].split("\n\n") == [f"{name} {number}" for number in range(LINES)]
 
 
+@pytest.mark.parametrize(("stated", "recorded"), [("", None), ("the team", "the team")])
+def test_the_user_of_the_server_is_not_that_of_its_clients(
+    tmp_path: Path, stated: str, recorded: str | None
+) -> None:
+    async def test(url: str) -> None:
+        with anyio.fail_after(60):
+            async with connected(url, mode="auto", name="maker") as client:
+                await client.call_tool("create_report", {"title": "Log"})
+
+    variables = {"LIVING_REPORTS_TOKEN": TOKEN, "LOGNAME": "ann", "LIVING_REPORTS_USER": stated}
+    with start_http_server(tmp_path, **variables) as server:
+        anyio.run(test, server.url)
+    [event] = Library(tmp_path).audit_report(AuditReport("Log"))["events"]
+    assert (event["client"], event.get("user")) == ("maker/1", recorded)
+
+
 # --- Who may connect ---------------------------------------------------------------------
 
 

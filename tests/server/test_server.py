@@ -170,6 +170,31 @@ def test_the_actor_is_an_agent_with_the_name_of_its_client(
     run_async(test)
 
 
+@PROTOCOL_MODES
+@pytest.mark.parametrize(
+    ("variables", "recorded"),
+    [
+        ({"LOGNAME": "ann"}, "ann"),
+        ({"LOGNAME": "ann", "LIVING_REPORTS_USER": "Ben Müller"}, "Ben Müller"),
+        ({"LOGNAME": "ann", "LIVING_REPORTS_USER": " two\nlines\x1b "}, "two lines"),
+        ({"LOGNAME": "ann", "LIVING_REPORTS_USER": "x" * 900}, "x" * MAX_NAME_CHARS),
+    ],
+)
+def test_the_user_is_the_login_unless_the_settings_state_one(
+    tmp_path: Path, mode: str, variables: dict[str, str], recorded: str
+) -> None:
+    async def test() -> None:
+        async with connect(tmp_path, mode=mode, name="editor", **variables) as client:
+            await call_tool(client, "create_report", title="Health")
+            [event] = (await call_tool(client, "audit_report", report="Health"))["events"]
+            assert event["client"] == "editor/7"
+            assert event["user"] == recorded[:59] + "…" * (len(recorded) > 60)
+
+    run_async(test)
+    stored = next(tmp_path.glob("by_id/*/audit.jsonl")).read_text(encoding="utf-8")
+    assert json.loads(stored)["payload"]["user"] == recorded
+
+
 def test_a_read_creates_nothing(tmp_path: Path) -> None:
     root = tmp_path / "reports"
 

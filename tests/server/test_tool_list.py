@@ -6,7 +6,7 @@ import inspect
 import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema  # type: ignore[import-untyped]
 import pytest
@@ -18,6 +18,7 @@ from living_reports.library import Library
 from living_reports.library.diff import DIFF_FORMATS
 from living_reports.library.listing import SORTS, STATUSES
 from living_reports.library.requests import BY_TOOL
+from living_reports.model.event import ActionType
 from living_reports.model.report import Citation
 from living_reports.reading.compact import size_bytes
 from living_reports.reading.views import VIEWS
@@ -147,6 +148,7 @@ def test_every_template_is_named() -> None:
         ("list_reports", "status", STATUSES),
         ("get_report", "view", VIEWS),
         ("diff_report", "format", DIFF_FORMATS),
+        ("audit_report", "action_type", get_args(ActionType)),
         ("render_report", "format", tuple(PAGE_FORMATS)),
     ],
 )

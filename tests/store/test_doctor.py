@@ -362,7 +362,7 @@ def killed_at(operation: int, action: Callable[[], object]) -> bool:
 KILLED: dict[str, Callable[[Path], object]] = {
     "create": lambda root: Library(root).create_report(CreateReport("Third"), author=ANN),
     "update": lambda root: append("Line 8.")(Library(root)),
-    "render": lambda root: Library(root).render_report(RenderReport(REPORT, to_file=True), author=ANN),
+    "render": lambda root: Library(root).render_report(RenderReport(REPORT, to_file=True)),
     "delete": lambda root: delete(Library(root)),
     "list": lambda root: Library(root).list_reports(ListReports("Line")),
 }

@@ -127,7 +127,7 @@ def calls(library: Library, report: str) -> dict[str, Callable[[], Any]]:
         "export": lambda: library.store.export(report),
         "update": lambda: update_report(library, report, append_text("four")),
         "revert": lambda: library.revert_report(RevertReport(report, to_version=2), ANN),
-        "render": lambda: library.render_report(RenderReport(report, to_file=True), ANN),
+        "render": lambda: library.render_report(RenderReport(report, to_file=True)),
         "create": lambda: create_report(library, "Another"),
         "doctor --repair": lambda: check_store(library.store, repair=True),
         "trash": lambda: library.trash_report(TrashReport(report), ANN),

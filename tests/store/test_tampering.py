@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from living_reports.library import Library
-from living_reports.library.requests import AuditReport, RenderReport, RevertReport
+from living_reports.library.requests import AuditReport, RevertReport
 from living_reports.model.report import outline_bytes, sha256_hex
 from living_reports.storage import ReportStorage
 from living_reports.store.files.doctor import check_root
@@ -29,6 +29,7 @@ from support.library_reports import (
     BEN,
     append_text,
     create_report,
+    record_render,
     replace_content,
     set_title,
     update_report,
@@ -92,7 +93,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Kept:
     )
     library.revert_report(RevertReport(report, to_version=5), author=BEN)
     update_report(library, report, set_title("Health of the shop"), author=BEN, reason="says more")
-    library.render_report(RenderReport(report, format="html"), author=ANN)
+    record_render(library, report)
     for number in range(14, 24):
         update_report(
             library, report, {"op": "add_insight", "section": "Errors", "summary": f"Seen {number}"}

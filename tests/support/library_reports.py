@@ -10,7 +10,8 @@ import pytest
 from living_reports.errors import VersionConflictError
 from living_reports.library import Library
 from living_reports.library.requests import CreateReport, GetReport, UpdateReport
-from living_reports.model.event import Author
+from living_reports.library.writing import bare_event
+from living_reports.model.event import AuditEvent, Author
 from living_reports.store.files.store import FolderStore
 
 ANN = Author("agent", "ann/1.0")
@@ -51,6 +52,14 @@ def refused_update(
         update_report(library, report, *changes, expected_version=expected_version, **more)
     error: Json = caught.value.answer()["error"]
     return error
+
+
+def record_render(library: Library, report: str) -> AuditEvent:
+    """Append the event that earlier releases wrote for each page in a file."""
+    event = bare_event("render", report, "", ANN, "2026-11-01T00:00:00+00:00")
+    event.payload["rendered"] = {"format": "html", "version": 1, "file": "render/report-v1.html"}
+    folder_store(library).get_report_storage(report).append_audit_event(event)
+    return event
 
 
 def append_text(text: str, section: str = "Errors") -> Json:

@@ -182,7 +182,7 @@ def calls(library: Library, text: str) -> Iterator[tuple[str, Call]]:
     yield "check_report", lambda: library.check_report(CheckReport("Worst"))
     for name in ("markdown", "html"):
         request = RenderReport("Worst", format=name, to_file=True)
-        yield "render_report", lambda request=request: library.render_report(request, author=ANN)  # type: ignore[misc]
+        yield "render_report", lambda request=request: library.render_report(request)  # type: ignore[misc]
     yield "audit_report", lambda: library.audit_report(AuditReport("Worst", text=piece, verify=True))
     yield "audit_report", lambda: library.audit_report(AuditReport("Worst", item=text, actor=piece))
     yield "revert_report", lambda: library.revert_report(RevertReport("Worst", undo=3), author=ANN)

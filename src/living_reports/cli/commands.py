@@ -1,7 +1,7 @@
 """The commands that call the library, and how their answers are shown.
 
-Rules: a command passes on its options; the library judges them. A change is recorded under actor `cli`
-and the user's name.
+Rules: a command passes on its options; the library judges them. A change is recorded under actor `cli`,
+with the login name as the client, and as the user unless the settings state another one.
 
     >>> run(build_parser().parse_args(["list", "--tag", "security"]))
     0
@@ -10,7 +10,6 @@ and the user's name.
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import sys
 from collections.abc import Callable
@@ -28,7 +27,7 @@ from living_reports.model.selectors import name_line
 from living_reports.regular_files import read_regular
 from living_reports.server.arguments import check_arguments
 from living_reports.server.tools import BY_NAME
-from living_reports.settings import load_settings
+from living_reports.settings import load_settings, load_user, login
 
 Answer = dict[str, Any]
 LARGEST_ANSWER = 200_000
@@ -66,11 +65,12 @@ def open_library(root: str) -> Library:
 
 
 def author() -> Author:
-    """Return the author of changes on the command line: the user."""
-    try:
-        return Author("cli", name_line(getpass.getuser()))
-    except (KeyError, OSError):  # a container's user id may have no name
-        return Author("cli")
+    """Return the author of changes on the command line.
+
+    Raises:
+        InvalidInputError: The settings state no usable name.
+    """
+    return Author("cli", name_line(login()), name_line(load_user() or login()))
 
 
 def _request(options: argparse.Namespace, **more: Any) -> Any:
@@ -207,7 +207,7 @@ COMMANDS: dict[str, tuple[Command, Show]] = {
     "audit": (_read, show.events),
     "diff": (_diff, show_history.difference),
     "check": (_check, show_history.findings),
-    "render": (_write, show_history.page),
+    "render": (_read, show_history.page),
     "verify": (
         lambda library, options: verify_report(library.store, options.report, options.expect),
         show.verified,

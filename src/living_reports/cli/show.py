@@ -265,14 +265,16 @@ def events(terminal: Terminal, answer: Answer) -> None:
 
 def by_line(row: Mapping[str, Any]) -> str:
     """Return author, time and reason on one line: `v3 2026-11-23 10:00:00 cli ann: New figures`."""
-    who = f"{_version(row)} {short_time(row['ts'])} {_name(row)}".rstrip()
+    who = " ".join(filter(None, [_version(row), short_time(row.get("ts", "")), _name(row)]))
     who += f" ({_imported(row)})" if row.get("imported") else ""
     return one_line(f"{who}: {row['reason']}" if row.get("reason") else who)
 
 
 def _name(row: Mapping[str, Any]) -> str:
-    """Return the actor and the client; of an imported version, the author of its commit."""
-    return f"{row.get('actor', '')} {row.get('client', '')}".strip()
+    """Return actor, client and user; of an imported version, the author of its commit."""
+    client, user = row.get("client", ""), row.get("user", "")
+    name = f"{client} ({user})" if user != client and client and user else client or user
+    return f"{row.get('actor', '')} {name}".strip()
 
 
 def _imported(row: Mapping[str, Any]) -> str:

@@ -73,11 +73,19 @@ def _by_item(terminal: Terminal, rows: Sequence[Json]) -> None:
         item_rows = list(group)
         terminal.line()
         terminal.line(_item_head(terminal, item, item_rows[0].get("item", "")))
-        for by, edits in groupby(item_rows, key=lambda row: row.get("by", {})):
-            if by:
-                terminal.paragraph(by_line(by), "dim", first="  ")
+        for (by, earlier), edits in groupby(item_rows, key=_authors):
+            for author in by:
+                terminal.paragraph(by_line(author), "dim", first="  ")
+            if earlier:
+                terminal.line(f"  … and {counted(earlier, 'earlier version')}", "dim")
             for row in edits:
                 _edit(terminal, row, row["at"].removeprefix(item).removeprefix("/"))
+
+
+def _authors(row: Json) -> tuple[list[Json], int]:
+    """Return the authors of a change, and the number of earlier ones that are not named."""
+    by = row.get("by", [])
+    return (by if isinstance(by, list) else [by]), row.get("by_more", 0)
 
 
 def _item_of(at: str) -> str:

@@ -4,7 +4,9 @@ Rules:
 
 - Newest first, read from the end of the history: an event older than the page, or than `since`, is never
   read.
-- A filter is a predicate over one event. It is given all that it needs to know about the report.
+- A filter is a predicate over one event. It is given all that it needs to know about the report. The one
+  for a text comes first, because it rebuilds each version from the next one.
+- Renders are left out unless they are asked for: this release records none, earlier ones did.
 - `verify` judges the files as they are found, before anything is recovered.
 """
 
@@ -29,6 +31,7 @@ from living_reports.reading.history import (
     by_type,
     ids_in,
     is_after,
+    is_change,
     is_last_after,
     last_change,
     newest_version,
@@ -58,8 +61,10 @@ def audit_report(context: Context, request: AuditReport, progress: Progress | No
     """
     store = context.store
     limit, moment = checked_limit(request.limit), parse_since(request.since)
-    wanted = [by_type(request.action_type)] if request.action_type else []
+    wanted = [by_type(request.action_type) if request.action_type else is_change]
     wanted += [by_actor(request.actor)] if request.actor else []
+    if moment is not None:
+        wanted.append(lambda event: is_after(event, moment))
     verified = None
     selector = request.report
     if request.verify:
@@ -72,7 +77,7 @@ def audit_report(context: Context, request: AuditReport, progress: Progress | No
         place = place_of(request.item, snapshot.outline if snapshot else None, store.events(report_id))
         wanted.append(by_place(place))
     if request.text:
-        wanted.append(TextFilter(request.text, _versions(store, report_id, snapshot)))
+        wanted.insert(0, TextFilter(request.text, _versions(store, report_id, snapshot)))
     arguments = _cursor_arguments(request)
     before = cursors.decode(request.cursor, arguments)[1] if request.cursor else None
     version = snapshot.version if snapshot else newest_version(store.events(report_id))
@@ -134,10 +139,8 @@ def _page(
     rows: list[Json] = []
     last: Event | None = None
     for record in records:
-        if since is not None and not is_after(record, since):
-            if is_last_after(record, since):
-                return rows, None
-            continue
+        if since is not None and is_last_after(record, since):
+            return rows, None
         if not record.is_event or not all(want(record) for want in wanted):
             rewinder.pass_by(record)
             continue

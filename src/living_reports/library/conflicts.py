@@ -311,7 +311,7 @@ class _Rows:
         if maker is None:
             return row
         by = author_row(maker)
-        texts = {"client": 60, "reason": reason_chars}
+        texts = {"client": 60, "user": 60, "reason": reason_chars}
         return row | {"by": by | {key: cut(by[key], limit) for key, limit in texts.items() if key in by}}
 
     def _label(self, at: str) -> str:

@@ -5,6 +5,7 @@ A cursor contains both versions and the day, so that all answers belong to one c
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
@@ -17,6 +18,7 @@ from living_reports.reading.differences import changed_rows, first_version
 from living_reports.reading.history import parse_since
 from living_reports.reading.requests import require_choice
 from living_reports.render.textdiff import page_diff
+from living_reports.store.base import Event
 
 DIFF_FORMATS = ("changes", "text")
 
@@ -47,12 +49,16 @@ def diff_report(context: Context, request: DiffReport) -> Json:
     new = store.outline_at(report_id, last, snapshot)
     old = store.outline_at(report_id, first, snapshot) if first else None
     _require_forwards(first, last, request)
+
+    def events_of(ids: Sequence[str], addresses: Sequence[str]) -> Iterator[Event]:
+        return store.events(report_id, mentioning=ids, editing=addresses)
+
     head: Json = {"report_id": report_id, "title": new.title, "from_version": first, "to_version": last}
     head |= {"warnings": list(snapshot.warnings)} if snapshot.warnings else {}
     if kind == "text":
         body: Json = {"text": page_diff(old, new, day)}
     else:
-        body = {"changed": changed_rows(old, new, store.events(report_id))}
+        body = {"changed": changed_rows(old, new, events_of)}
 
     def cursor_for(rest: Rest) -> str:
         return cursors.encode(last, arguments, [first, day.toordinal(), *rest])

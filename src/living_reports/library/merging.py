@@ -70,7 +70,7 @@ def carried_over(edit: Transaction, expected_version: int, proposal: Proposal) -
         return replace(outcome, outline=outline, created={}, applied=0, replaced=0), Merged()
     _require_limits(current, outline)
     warnings = [*outcome.warnings, *still_there(outcome.outline, outline, proposal.changes)]
-    versions = _versions_since(edit, seen.outline_version)
+    versions = versions_since(edit, seen.outline_version)[-MAX_REBASED_OVER:]
     return replace(outcome, outline=outline, warnings=warnings), merged(edit.events(), versions, current)
 
 
@@ -87,11 +87,10 @@ def content_edits(delta: Delta) -> Delta:
     return [edit for edit in delta if not is_bookkeeping(edit["at"])]
 
 
-def _versions_since(edit: Transaction, version: int) -> list[int]:
-    """Return the newest versions after this one, oldest first."""
+def versions_since(edit: Transaction, version: int) -> list[int]:
+    """Return the versions after this one, oldest first."""
     newest_first = takewhile(lambda record: not record.is_ours or record.version > version, edit.events())
-    versions = [record.version for record in newest_first if record.makes_version]
-    return versions[:MAX_REBASED_OVER][::-1]
+    return [record.version for record in newest_first if record.makes_version][::-1]
 
 
 def _require_limits(current: Outline, merged: Outline) -> None:

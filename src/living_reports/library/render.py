@@ -2,7 +2,8 @@
 
 Rules:
 
-- Text is a read: it writes nothing. A file is written with one event, which makes no version.
+- Text is a read: it writes nothing. A file is a copy beside the report, and not part of its history: it is
+  written without an event.
 - A page in a text format is answered, unless `to_file` is stated or the answer would exceed 20,000
   characters. All other pages are written to files, and identify themselves.
 - To add a format, see `living_reports.render`.
@@ -11,8 +12,6 @@ Rules:
 - Images are read from the files of today, so the page of an older version shows none of them: a note stands
   in their place. A page without some of its images is written under another name than the complete one,
   which it therefore never replaces.
-- A report that only another program has written is adopted before a file is written, so that the version
-  named on the page can be read back.
 """
 
 from __future__ import annotations
@@ -25,9 +24,7 @@ from urllib.parse import unquote
 
 from living_reports.library.context import Context
 from living_reports.library.requests import RenderReport
-from living_reports.library.writing import bare_event
-from living_reports.model.event import Author
-from living_reports.model.report import Outline, sha256_hex
+from living_reports.model.report import Outline
 from living_reports.reading.compact import MAX_ANSWER_CHARS, cut, size
 from living_reports.reading.requests import require_choice
 from living_reports.render import FORMATS, Format
@@ -41,22 +38,19 @@ _NAMED = 3
 """The number of images that a warning names."""
 
 
-def render_report(
-    context: Context, request: RenderReport, author: Author, progress: Progress | None = None
-) -> Json:
+def render_report(context: Context, request: RenderReport, progress: Progress | None = None) -> Json:
     """Render a report as a page; return its text, or the place of its file.
 
     Args:
         context: The store.
         request: The report, the format and the version.
-        author: The author of the event that records a file.
         progress: Called with what was done of the page.
 
     Raises:
         InvalidInputError: There is no such format.
         NoSuchVersionError: The report never had this version.
         CorruptReportError: The report is damaged; pages as text can be had all the same.
-        StorageFailedError: The file could not be written; `happened` says whether it was.
+        StorageFailedError: The file could not be written.
         ReportError: The selector is wrong, or the report cannot be read.
     """
     store, (_, snapshot) = context.store, context.read(request.report)
@@ -77,25 +71,13 @@ def render_report(
         answer["text"] = text
         if size(answer) <= MAX_ANSWER_CHARS:
             return answer
-    if snapshot.head is None and snapshot.refusal is None:
-        snapshot = store.adopt(report_id, author)
-        outline = snapshot.outline if is_current else outline
     record = store.event(report_id, outline.outline_version)
     head_sha256 = record.sha256 if record else ""
     page = replace(page, outline=outline, head_sha256=head_sha256, as_file=True)
     data = page_format.render(page)
     file = f"{_file_name(page)}.{page_format.suffix}"
-    warnings = _warnings(context, page)
-    rendered = {
-        "format": page_format.name,
-        "version": outline.outline_version,
-        "file": f"render/{file}",
-        "sha256": sha256_hex(data),
-    }
-    event = bare_event("render", report_id, "", author, context.now())
-    event.payload["rendered"] = rendered
-    stored = store.write_page(report_id, file, data, event)
-    return _answer(snapshot, outline, page_format, warnings) | {
+    stored = store.write_page(report_id, file, data)
+    return _answer(snapshot, outline, page_format, _warnings(context, page)) | {
         "path": stored.path,
         "bytes": len(data),
         "uri": stored.uri,

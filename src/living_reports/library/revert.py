@@ -10,6 +10,8 @@ Rules:
 - A restored insight goes back to its section. A restored section takes back its insights, wherever they
   are now; insights that it got later go back to their former sections, or are removed if they had none.
 - There is nothing to undo in a creation, nor in an adoption, which takes over another program's report.
+- A removed item may be named by its old title. Where several items have the name, and one of them is gone,
+  the caller has to choose.
 
     >>> revert_report(context, RevertReport("Health", undo="14-17", item="Risks"), author)["applied"]
     3
@@ -18,25 +20,31 @@ Rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from living_reports.changes import Outcome
-from living_reports.errors import InvalidInputError, ItemNotFoundError, NoSuchVersionError
+from living_reports.errors import (
+    AmbiguousSelectorError,
+    InvalidInputError,
+    ItemNotFoundError,
+    NoSuchVersionError,
+)
 from living_reports.library.conflicts import Clashing, Proposal, undo_conflict
 from living_reports.library.context import Context
-from living_reports.library.merging import as_current, carried_over, content_edits
+from living_reports.library.merging import as_current, carried_over, content_edits, versions_since
 from living_reports.library.requests import RevertReport
 from living_reports.library.writing import WriteCall, changed_answer, preview_answer
 from living_reports.model.delta import DeltaError, apply, diff, invert
 from living_reports.model.event import Author
 from living_reports.model.fields import ITEMS
 from living_reports.model.merge import three_way
-from living_reports.model.report import Insight, Outline, Section, normalised, parse_uuid
-from living_reports.model.selectors import find_insight, find_section, quoted
-from living_reports.reading.compact import cut, edit_rows
-from living_reports.store.base import Snapshot, Transaction
+from living_reports.model.report import ID_CHARS, Insight, Outline, Section, folded, normalised, parse_uuid
+from living_reports.model.selectors import MAX_CANDIDATES, find_insight, find_section, quoted
+from living_reports.reading.compact import cut, edit_rows, item_name, items_of
+from living_reports.reading.history import removed_items
+from living_reports.store.base import Event, Snapshot, Transaction
 
 _SPAN = re.compile(r"(\d{1,9})(?:\s*(?:-|–|\.\.)\s*(\d{1,9}))?")
 
@@ -46,6 +54,10 @@ _FINDERS: Mapping[Noun, Callable[[Outline, str], str]] = {
     "section": lambda outline, name: find_section(outline, name, "item").section_id,
     "insight": lambda outline, name: find_insight(outline, name, "item").insight_id,
 }
+_NOUNS: Mapping[str, Noun] = {"sections": "section", "insights": "insight"}
+_KEPT_SHOWN = 20
+_LEFT_NAMED = 3
+
 Json = dict[str, Any]
 
 
@@ -66,7 +78,8 @@ def revert_report(context: Context, request: RevertReport, author: Author) -> Js
         proposal = proposed_revert(edit, request, call.options(dry_run=request.dry_run))
         outcome, merged = carried_over(edit, request.expected_version, proposal)
         if request.dry_run or not (outcome.applied or edit.snapshot.refusal):
-            return preview_answer(edit, outcome, outcome.warnings, merged, dry_run=request.dry_run)
+            answer = preview_answer(edit, outcome, outcome.warnings, merged, dry_run=request.dry_run)
+            return answer | {name: proposal.extra[name] for name in ("kept",) if proposal.extra.get(name)}
         now = context.now()
         extra = proposal.extra | {"rebased_over": merged.versions}
         note = call.note(outcome, author, now, outcome.warnings, **extra)
@@ -117,11 +130,11 @@ def proposed_revert(edit: Transaction, request: RevertReport, options: Json) -> 
     extra: Json = {"reverted_to": request.to_version}
     if not request.item:
         return Proposal(lambda outline: _reverted(edit.snapshot, outline, target), retry, extra=extra)
-    place = find_item(request.item, (edit.snapshot.outline, target))
+    place = find_item(request.item, (edit.snapshot.outline, target), edit.events())
     if not place.is_in(target):
         raise ItemNotFoundError(
             f"Version {request.to_version} has no such {place.noun}.",
-            hint="Give a version that has it, or remove it with update_report or undo.",
+            hint=f"Give a version that has it{place.last_seen}, or remove it with update_report or undo.",
             path="item",
         )
     return Proposal(
@@ -158,21 +171,29 @@ class UndoRange:
 
 def _proposed_undo(edit: Transaction, request: RevertReport, retry: Json) -> Proposal:
     undone = _undo_range(edit, str(request.undo))
-    extra: Json = {"undo": undone.name}
+    later = versions_since(edit, undone.last)
+    extra: Json = {"undo": undone.name, "kept": later[-_KEPT_SHOWN:]}
+    notes = []
+    if len(later) > _KEPT_SHOWN:
+        notes.append(f"kept: the last {_KEPT_SHOWN} of {len(later)} later versions, which all stay")
     before = undone.before
     if request.item:
-        place = find_item(request.item, (edit.snapshot.outline, undone.after, before))
+        outlines = (edit.snapshot.outline, undone.after, before)
+        place = find_item(request.item, outlines, edit.events())
         before = _limited(undone, place)
         extra |= {"item": place.item_id}
+        notes += _left_by(undone, before, place)
 
     def make(outline: Outline) -> Outcome:
         merged = three_way(undone.after, outline, before)
         if merged.conflicts:
             clashing = Clashing(undone.after, outline, before, merged.conflicts, undone.last)
             raise undo_conflict(edit, undone.name, clashing)
-        return _reverted(edit.snapshot, outline, merged.outline)
+        outcome = _reverted(edit.snapshot, outline, merged.outline)
+        return replace(outcome, warnings=[*outcome.warnings, *notes])
 
-    return Proposal(make, retry | extra, least_version=undone.last, extra=extra)
+    stated = {name: extra[name] for name in ("undo", "item") if name in extra}
+    return Proposal(make, retry | stated, least_version=undone.last, extra=extra)
 
 
 def _limited(undone: UndoRange, place: Place) -> Outline:
@@ -180,6 +201,29 @@ def _limited(undone: UndoRange, place: Place) -> Outline:
     if place.is_in(undone.before) or place.is_in(undone.after):
         return with_item(undone.after, undone.before, place)
     return undone.after
+
+
+def _left_by(undone: UndoRange, limited: Outline, place: Place) -> list[str]:
+    """Return a sentence that says what the version changed outside of the one item that is undone."""
+    rows = edit_rows(content_edits(diff(limited, undone.before)), limited, undone.before)
+    if not rows:
+        return []
+    items = {"/".join(row["at"].split("/")[:2]): row.get("item", "") for row in rows}
+    names = [_named(at, name) for at, name in items.items()]
+    more = len(names) - _LEFT_NAMED
+    elsewhere = ", ".join(names[:_LEFT_NAMED]) + (f" and {more} more" if more > 0 else "")
+    known = items_of(undone.before, {place.item_id}) | items_of(undone.after, {place.item_id})
+    own = _named(f"{place.noun}s/{place.item_id[:ID_CHARS]}", item_name(known.get(place.item_id)))
+    if content_edits(diff(undone.after, limited)):
+        what = f"Only the part of version {undone.name} in {own} is undone. The rest stays: {elsewhere}."
+    else:
+        what = f"Version {undone.name} did not change {own}, but {elsewhere}."
+    return [f"{what} Without item, all of it is undone."]
+
+
+def _named(at: str, name: str) -> str:
+    """Return an address with the title or summary of its item."""
+    return f"{at} ({quoted(name)})" if name else at
 
 
 def _undo_range(edit: Transaction, undo: str) -> UndoRange:
@@ -250,37 +294,101 @@ def _version_of_action(edit: Transaction, undo: str) -> int:
 
 @dataclass(frozen=True)
 class Place:
-    """A section or an insight, by its whole id."""
+    """A section or an insight, by its whole id; and the last version that has it, if it was removed."""
 
     noun: Noun
     item_id: str
+    last_version: int = 0
+
+    @property
+    def last_seen(self) -> str:
+        """The last version that has a removed item, for a hint."""
+        return f", such as {self.last_version}" if self.last_version else ""
 
     def is_in(self, outline: Outline) -> bool:
         """Return True if the outline has it."""
         return self.item_id in (_sections(outline) if self.noun == "section" else _insights(outline))
 
 
-def find_item(selector: str, outlines: Sequence[Outline]) -> Place:
-    """Return the item that a selector names, in the first of the outlines where one matches.
+def find_item(selector: str, outlines: Sequence[Outline], events: Iterable[Event]) -> Place:
+    """Return the item that a selector names: of the current report, else of an earlier version.
+
+    Args:
+        selector: An id, the beginning of one, an address, the title of a section, or the summary of a removed
+            insight.
+        outlines: The current outline, and the earlier ones that the call is about.
+        events: The history, newest first, for an item that none of the outlines has.
 
     Raises:
-        ItemNotFoundError: None matches; `near` lists similar ones of the first outline.
-        AmbiguousSelectorError: Several match.
+        ItemNotFoundError: None matches; `near` lists similar ones of the current outline.
+        AmbiguousSelectorError: Several match, or a removed item has the title, too.
     """
+    current = outlines[0]
     near: list[dict[str, str]] = []
     for outline in outlines:
-        missed: list[dict[str, str]] = []
-        for noun, name in _possible_items(selector):
-            try:
-                return Place(noun, _FINDERS[noun](outline, name))
-            except ItemNotFoundError as error:
-                missed += error.details["near"]
-        near = near or missed
+        found = _find_in(outline, selector, near if outline is current else [])
+        if found is not None:
+            _require_one(selector, found, outlines)
+            return found
+    removed = [
+        (Place(_NOUNS[kind], item_id, version), title)
+        for (kind, item_id), title, version in removed_items(selector, events)
+    ]
+    if gone := [(place, title) for place, title in removed if not place.is_in(current)]:
+        if len(gone) > 1:
+            raise _ambiguous(selector, [_candidate(*each) for each in gone])
+        return gone[0][0]
     raise ItemNotFoundError(
         f"item: no section or insight answers to {quoted(selector)}, now or then.",
         hint="Name it whole, by its id, the beginning of its id, or a section's exact title.",
         path="item",
         near=near,
+    )
+
+
+def _find_in(outline: Outline, selector: str, near: list[dict[str, str]]) -> Place | None:
+    """Return the item of an outline; `None` if there is none, with similar ones added to `near`."""
+    for noun, name in _possible_items(selector):
+        try:
+            return Place(noun, _FINDERS[noun](outline, name))
+        except ItemNotFoundError as error:
+            near += error.details["near"]
+        except AmbiguousSelectorError as error:
+            for candidate in error.details["candidates"]:
+                candidate["version"] = outline.outline_version
+            raise
+    return None
+
+
+def _require_one(selector: str, found: Place, outlines: Sequence[Outline]) -> None:
+    """Refuse a title that the section found shares with a removed one.
+
+    Raises:
+        AmbiguousSelectorError: It does.
+    """
+    current, title = outlines[0], folded(selector)
+    named: dict[str, Json] = {}
+    for outline in outlines:
+        for section in outline.sections:
+            place = Place("section", section.section_id, outline.outline_version)
+            is_gone = outline is not current and not place.is_in(current)
+            if folded(section.title) == title and (outline is current or is_gone):
+                named.setdefault(section.section_id, _candidate(place, section.title))
+    if found.item_id in named and len(named) > 1:
+        raise _ambiguous(selector, list(named.values()))
+
+
+def _candidate(place: Place, title: str) -> Json:
+    label = "title" if place.noun == "section" else "summary"
+    return {f"{place.noun}_id": place.item_id, label: cut(title, 100), "version": place.last_version}
+
+
+def _ambiguous(selector: str, candidates: list[Json]) -> AmbiguousSelectorError:
+    return AmbiguousSelectorError(
+        f"item: {len(candidates)} items had the name {quoted(selector)}.",
+        hint="Use the id of one of the candidates; version is the last known one that has it.",
+        path="item",
+        candidates=candidates[:MAX_CANDIDATES],
     )
 
 

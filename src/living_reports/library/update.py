@@ -5,8 +5,9 @@ Rules:
 - A warning concerns only edits that replace a whole value (a title, or the text of a section or insight):
   a caller who finds and replaces words has shown that it knows them. Calls with an `expected_version` get
   no warnings.
-- A warning names the version, the client and the reason of the replaced text, and the call that brings
+- A warning names the version, the author and the reason of the replaced text, and the call that brings
   it back. It is not a refusal: nothing is ever lost.
+- A text is the caller's own if its client wrote it for the same user. An unknown user may be the same.
 - The store finds the events that wrote the replaced texts, all at once.
 """
 
@@ -126,7 +127,7 @@ class _Replaced:
 def _overwrite_warnings(
     edit: Transaction, changes: Sequence[Change], new: Outline, author: Author
 ) -> list[str]:
-    """Return a warning for each text that another client wrote, or that lost more than half of its length."""
+    """Return a warning for each text that another author wrote, or that lost more than half of its length."""
     replaced = list(dict.fromkeys(_replaced_texts(edit.snapshot.outline, changes, new)))
     writes = edit.last_writes({text.at for text in replaced})
     warnings = [_warning(edit.snapshot, text, writes.get(text.at), author) for text in replaced]
@@ -178,17 +179,20 @@ def _warning(snapshot: Snapshot, text: _Replaced, record: Event | None, author: 
 
 
 def _other_author(record: Event | None, author: Author) -> str:
-    """Return ` by <author>` for a text of another client; empty for one of the caller."""
+    """Return ` by <author>` for a text of another author; empty for one of the caller."""
     if record is None or not record.is_event:
         return ""
     commit = commit_of(record.payload)
-    client = commit.author if commit else str(record.payload.get("client", ""))
+    client, user = (str(record.payload.get(name, "")) for name in ("client", "user"))
     if record.payload.get("adopted"):
         return " by another program"
-    if commit is None and (record.event.actor, client) == (author.actor, author.client):
+    is_same_user = not (user and author.user) or user == author.user
+    if commit is None and is_same_user and (record.event.actor, client) == (author.actor, author.client):
         return ""
+    program = client or record.event.actor
+    name = f"{user} with {program}" if user and user != program else program
     reason = cut(str(record.payload.get("reason", "")), _REASON_CHARS)
-    return f" by {client or record.event.actor}" + (f" ({reason})" if reason else "")
+    return f" by {commit.author if commit else name}" + (f" ({reason})" if reason else "")
 
 
 def _version_made(snapshot: Snapshot) -> int:

@@ -200,7 +200,8 @@ def _with_hash(stated: dict[str, str], hash_of: _HashOf) -> dict[str, str]:
 
 def bare_event(action_type: ActionType, report_id: str, reason: str, author: Author, ts: str) -> AuditEvent:
     """Return an event that makes no version; the store fills in its hashes."""
-    payload = {key: value for key, value in (("reason", reason), ("client", author.client)) if value}
+    stated = {"reason": reason, "client": author.client, "user": author.user}
+    payload = {key: value for key, value in stated.items() if value}
     return AuditEvent(
         action_id=new_id(),
         report_id=report_id,
@@ -249,6 +250,7 @@ def changed_answer(
     answer = _head(record, after.title) | {"applied": applied} | _replaced(record.payload.get("replaced"))
     answer |= _created(record.payload.get("created"), after)
     answer["changed"] = edit_rows(record.delta, before, after)
+    answer |= {"kept": kept} if (kept := record.payload.get("kept")) else {}
     return _fitted(answer, [*warnings, *_show_merged(answer, merged)])
 
 

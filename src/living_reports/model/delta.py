@@ -260,9 +260,16 @@ def apply(outline: Outline | None, delta: Delta) -> Outline:
     try:
         if outline is None:
             outline, edits = _created(edits), edits[1:]
-        return _Draft(outline).after(edits) if edits else outline
+        return _outline_after(outline, edits) if edits else outline
     except RecursionError as error:
         raise DeltaError("a value is nested too deeply") from error
+
+
+def _outline_after(outline: Outline, edits: list[tuple[list[str], Edit]]) -> Outline:
+    draft = Draft(outline)
+    for place, edit in edits:
+        draft.edit(place, edit)
+    return draft.outline()
 
 
 def _created(edits: list[tuple[list[str], Edit]]) -> Outline:
@@ -290,21 +297,43 @@ def _checked(delta: Delta) -> Iterator[tuple[list[str], Edit]]:
         yield parts(edit["at"]), edit
 
 
-class _Draft:
-    """An outline while a delta is applied: touched items become JSON data and are built anew."""
+class Draft:
+    """An outline while deltas are applied: touched items become JSON data and are built anew.
+
+    >>> draft = Draft(report)
+    >>> draft.edit(["title"], {"at": "title", "old": "Health", "new": "Shop"})
+    >>> draft.value(["title"]), draft.outline().title
+    ('Shop', 'Shop')
+    """
 
     def __init__(self, outline: Outline) -> None:
         self._outline = outline
         self._head: dict[str, Any] | None = None
         self._lists: dict[str, _Items] = {}
 
-    def after(self, edits: list[tuple[list[str], Edit]]) -> Outline:
-        """Return the outline after these edits."""
-        for place, edit in edits:
-            try:
-                self._apply(place, edit)
-            except ValueError as error:
-                raise DeltaError(f"{edit['at']}: {error}") from error
+    def edit(self, place: list[str], edit: Edit) -> None:
+        """Apply one edit at a place; only the item there is copied.
+
+        Raises:
+            DeltaError: It does not fit.
+        """
+        try:
+            self._apply(place, edit)
+        except ValueError as error:
+            raise DeltaError(f"{edit['at']}: {error}") from error
+
+    def value(self, place: list[str]) -> Any:
+        """Return the value at a place as JSON data; `None` if there is none. It must not be changed."""
+        if place and place[0] in _MODELS:
+            return self._items(place[0]).value(place[1:])
+        return _value(self._head_data(), place)
+
+    def outline(self) -> Outline:
+        """Return the outline after all edits.
+
+        Raises:
+            DeltaError: It is not valid.
+        """
         outline = self._outline
         items = {"sections": outline.sections, "insights": outline.insights}
         items |= {name: touched.built() for name, touched in self._lists.items()}
@@ -314,14 +343,20 @@ class _Draft:
         return normalised(outline) if "sections" in self._lists else outline
 
     def _apply(self, place: list[str], edit: Edit) -> None:
-        name = place[0] if place else ""
-        if name in _MODELS:
-            if name not in self._lists:
-                self._lists[name] = _Items(name, getattr(self._outline, name))
-            self._lists[name].apply(place[1:], edit)
+        if place and place[0] in _MODELS:
+            self._items(place[0]).apply(place[1:], edit)
         else:
-            head = head_data(self._outline) if self._head is None else self._head
-            self._head = _edited(head, place, edit)
+            self._head = _edited(self._head_data(), place, edit)
+
+    def _head_data(self) -> dict[str, Any]:
+        if self._head is None:
+            self._head = head_data(self._outline)
+        return self._head
+
+    def _items(self, name: str) -> _Items:
+        if name not in self._lists:
+            self._lists[name] = _Items(name, getattr(self._outline, name))
+        return self._lists[name]
 
 
 class _Items:
@@ -347,6 +382,15 @@ class _Items:
             self._touched[item_id] = _edited(self._touched[item_id], field, edit)
         else:
             raise ValueError("no such item")
+
+    def value(self, place: list[str]) -> Any:
+        """Return the value at a place; `place` begins with the item's id, or is empty for the order."""
+        if not place:
+            return self._order
+        item_id, *field = place
+        if item_id in self._untouched:
+            return _value(_item(self._untouched[item_id]), field)
+        return _value(self._touched.get(item_id), field)
 
     def built(self) -> list[Section | Insight]:
         """Return the items in their order; untouched ones are the same objects as before."""
@@ -382,6 +426,13 @@ def _edited(data: Any, place: list[str], edit: Edit) -> dict[str, Any]:
         raise ValueError("no such place")
     _put(holder, place[-1], edit)
     return edited
+
+
+def _value(data: Any, place: list[str]) -> Any:
+    """Return the value at a field or a key of metadata, or the data itself; `None` if there is none."""
+    for name in place:
+        data = data.get(name) if isinstance(data, dict) else None
+    return data
 
 
 def _put(holder: dict[str, Any], key: str, edit: Edit) -> None:

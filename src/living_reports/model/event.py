@@ -29,10 +29,17 @@ ActionType = Literal[
 
 @dataclass(frozen=True)
 class Author:
-    """The kind of actor that makes a change, and the name of the client or person."""
+    """The author of a change.
+
+    Attributes:
+        actor: The kind of actor.
+        client: The name of the program, or of the user of the command line.
+        user: The person for whom it acts; empty where that is not known.
+    """
 
     actor: Actor
     client: str = ""
+    user: str = ""
 
 
 class AuditEvent(Model):

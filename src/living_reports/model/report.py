@@ -96,6 +96,8 @@ def unique_starts(ids: Iterable[str]) -> dict[str, str]:
 
 def folded(text: str) -> str:
     """Return the form in which titles are compared: NFC, trimmed, casefolded."""
+    if text.isascii():
+        return text.strip().lower()
     return normal_form("NFC", normal_form("NFC", text.strip()).casefold())
 
 

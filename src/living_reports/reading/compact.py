@@ -494,12 +494,13 @@ def commit_of(payload: Mapping[str, Any]) -> Commit | None:
 
 
 def _made_by(event: AuditEvent, client_chars: int) -> Json:
-    """Return time, actor and client of a change; of an imported version, those of its commit.
+    """Return time, actor, client and user of a change; of an imported version, time and author of its commit.
 
     `imported` then says which commit it is, and who imported it when; without a commit, from which file.
     """
     client = cut(_text(event.payload.get("client")), client_chars)
-    row = {"ts": event.ts, "actor": event.actor, "client": client}
+    user = cut(_text(event.payload.get("user")), client_chars)
+    row = {"ts": event.ts, "actor": event.actor, "client": client, "user": user}
     commit = commit_of(event.payload)
     if commit is None:
         source = event.payload.get("imported")
@@ -515,7 +516,7 @@ def _text(value: Any) -> str:
 
 
 def author_row(event: Event) -> Json:
-    """Return the author of a version in one row: version, time, actor, client and reason."""
+    """Return the author of a version in one row: version, time, actor, client, user and reason."""
     row = {
         "version": event.version,
         **_made_by(event.event, MAX_CLIENT_CHARS),

@@ -8,7 +8,9 @@ Rules:
 - Rows about the whole report come first, then those of each section and its insights. Removed items are shown
   where they were.
 - A row shows its edit as in all answers; see `compact`.
-- `by` is the newest event of the range that touched the address, a part of it, or what contains it.
+- `by` is the author of the one version of the range that touched the address, a part of it, or what contains
+  it; of several versions, a list of their authors, oldest first. Of many, the newest are named and `by_more`
+  counts the others: `audit_report` with the address as `item` lists them.
 
     >>> changed_rows(old, new, events)[0]
     {'item': 'Errors', 'at': 'sections/5f9dabcd/content', 'old': '12 % fail.', 'new': '15 % fail.', 'by': …}
@@ -17,22 +19,32 @@ Rules:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 
 from living_reports.errors import NoSuchVersionError
-from living_reports.model.delta import diff, is_bookkeeping
+from living_reports.model.delta import address, diff, is_bookkeeping
 from living_reports.model.fields import ITEMS
 from living_reports.model.report import Outline, Section, outline_data
-from living_reports.reading.compact import Json, author_row, placed_rows
+from living_reports.reading.compact import EditRow, Json, author_row, cut, placed_rows
 from living_reports.reading.history import as_moment, edits, is_after, is_last_after
 from living_reports.store.base import Event
 
 EXCERPT_CHARS = 400
 """The length of excerpts: a comparison may cover many edits of one text."""
 
+_AUTHORS_NAMED = 8
+_REASON_CHARS = 60
+
+_MOST_NAMED = 30
+"""The number of names that are looked for in each event before it is parsed."""
+
 PlaceKey = tuple[str, ...]
 """A place that can be a key."""
+
+EventsOf = Callable[[Sequence[str], Sequence[str]], Iterable[Event]]
+"""Returns the events that mention one of these ids, or edit one of these addresses."""
 
 
 def first_version(since: int | datetime | None, last: int, events: Iterable[Event], current: Outline) -> int:
@@ -89,25 +101,52 @@ def _version_before_adoption(since: datetime | None, outline: Json) -> int:
 # --- Rows --------------------------------------------------------------------------------
 
 
-def changed_rows(old: Outline | None, new: Outline, events: Iterable[Event]) -> list[Json]:
+def changed_rows(old: Outline | None, new: Outline, events: EventsOf) -> list[Json]:
     """Return the differences in the order of the report, as rows of `changed` with `by`.
 
     Args:
         old: The earlier version; `None` before the creation.
         new: The later version.
-        events: The history, newest first.
+        events: Returns the history, newest first; events that mention none of the ids and edit none of the
+            addresses may be left out.
     """
     before = old or new.model_copy(update={"title": "", "sections": [], "insights": [], "metadata": {}})
     found = placed_rows(diff(before, new), before, new, EXCERPT_CHARS)
     first = old.outline_version if old else 0
-    authors = _authors((one.edited for one in found), _versions(events, first, new.outline_version))
+    edited = [one.edited for one in found]
+    authors = _authors(edited, _versions(events(*_named(edited)), first, new.outline_version))
     places = _places(before, new)
     found.sort(key=lambda one: _rank(one.place, places))
-    return [one.row | _by(authors.get(one.edited)) for one in found]
+    return [one.row | _by(_makers(one, authors[one.edited])) for one in found]
 
 
-def _by(event: Event | None) -> Json:
-    return {"by": author_row(event)} if event else {}
+def _makers(row: EditRow, events: list[Event]) -> list[Event]:
+    """Return those of the events that made a change; of a move, those that moved this item, if any did."""
+    if row.edited == row.place:
+        return events
+    own = [event for event in events if _moves(event, row.edited, row.place[1])]
+    return own or events
+
+
+def _moves(event: Event, order: PlaceKey, item_id: str) -> bool:
+    return any(tuple(path) == order and item_id in str(edit) for path, edit in edits(event))
+
+
+def _by(events: Sequence[Event]) -> Json:
+    """Return the authors of the versions that made a change, given newest first."""
+    if len(events) < 2:
+        return {"by": author_row(events[0])} if events else {}
+    named = [_brief_author(event) for event in reversed(events[:_AUTHORS_NAMED])]
+    more = len(events) - len(named)
+    return {"by": named} | ({"by_more": more} if more else {})
+
+
+def _brief_author(event: Event) -> Json:
+    """Return version, client, user and reason; the actor where no name is known."""
+    row = author_row(event)
+    names = ("client", "user") if row.keys() & {"client", "user"} else ("actor",)
+    row = {name: row[name] for name in ("version", *names, "reason") if name in row}
+    return row | ({"reason": cut(row["reason"], _REASON_CHARS)} if "reason" in row else {})
 
 
 # --- In the order of the report ----------------------------------------------------------
@@ -159,23 +198,28 @@ def _versions(events: Iterable[Event], first: int, last: int) -> Iterator[Event]
             yield event
 
 
-def _authors(paths: Iterable[PlaceKey], events: Iterable[Event]) -> dict[PlaceKey, Event]:
-    """Return for each place the newest of the events that touched it."""
-    missing: defaultdict[PlaceKey, set[PlaceKey]] = defaultdict(set)
+def _named(paths: Iterable[PlaceKey]) -> tuple[list[str], list[str]]:
+    """Return the ids and the addresses that events about these places name; none where there are many."""
+    ids = list({path[1]: None for path in paths if len(path) > 1 and path[0] in ITEMS})
+    addresses = [address(*path) for path in paths if len(path) == 1 or path[0] not in ITEMS]
+    return (ids, addresses) if len(ids) + len(addresses) <= _MOST_NAMED else ([], [])
+
+
+def _authors(paths: Iterable[PlaceKey], events: Iterable[Event]) -> defaultdict[PlaceKey, list[Event]]:
+    """Return for each place the events that touched it, newest first."""
+    groups: defaultdict[PlaceKey, list[PlaceKey]] = defaultdict(list)
     for path in paths:
-        missing[path[:2]].add(path)
-    found: dict[PlaceKey, Event] = {}
+        groups[path[:2]].append(path)
+    found: defaultdict[PlaceKey, list[Event]] = defaultdict(list)
     for event in events:
-        if not any(missing.values()):
-            break
+        touched: dict[PlaceKey, None] = {}
         for edited, edit in edits(event):
             if edited and is_bookkeeping(edit["at"]):
                 continue
-            groups = [missing[tuple(edited[:2])]] if edited else list(missing.values())
-            for group in groups:
-                touched = {path for path in group if _related(path, edited)}
-                group -= touched
-                found |= dict.fromkeys(touched, event)
+            near = groups.get(tuple(edited[:2]), ()) if edited else chain(*groups.values())
+            touched |= dict.fromkeys(path for path in near if _related(path, edited))
+        for path in touched:
+            found[path].append(event)
     return found
 
 

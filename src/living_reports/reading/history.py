@@ -12,9 +12,9 @@ Rules:
   alone, or in an address. Its name may come from the history if it is no longer in the report.
 - An event touched a place if its delta has an edit there or below, or an edit that added or removed what
   contains the place. The fields that every version changes do not count.
-- A delta contains only the words that changed, and a text that is looked for may be longer. Therefore an
-  event mentions a text if an item contains the text more or less often after the event than before.
-  Versions are rebuilt backwards, each from the next one; if that fails, the words in the delta decide.
+- An event matches a text if a value that it changed has the text before or after it: the whole text of a
+  field, a whole item that came or went, an element of a list. A delta contains only the words that changed,
+  so the values are rebuilt backwards, each from the next one; if that fails, the words in the delta decide.
 - Case, Unicode form and surrounding space of texts are ignored. Ids and times are not texts.
 
     >>> place = place_of("insights/5f9dabcd/citations", outline, events)
@@ -31,11 +31,12 @@ from datetime import UTC, date, datetime, time
 from typing import Any, get_args
 
 from living_reports.errors import InvalidInputError, ItemNotFoundError, ReportError
-from living_reports.model.delta import DeltaError, Edit, apply, invert, is_bookkeeping, parts
+from living_reports.model.delta import DeltaError, Draft, Edit, apply, invert, is_bookkeeping, parts
 from living_reports.model.event import ActionType, Actor
 from living_reports.model.fields import DERIVED, ID_FIELDS, ITEMS, LABELS, NOT_WORDS
-from living_reports.model.report import Insight, Outline, Section, folded
+from living_reports.model.report import Outline, folded
 from living_reports.model.selectors import MIN_PREFIX, find_insight, find_section, quoted
+from living_reports.model.splices import as_json
 from living_reports.reading.compact import (
     Json,
     author_row,
@@ -66,6 +67,13 @@ _ITEM_CHARS, _STEP_CHARS = 400, 10
 """The work for each item: to read it from the store, beside its text, and to take a delta back."""
 _NEAR_EVENTS = 32
 """The number of deltas that are taken back before a version is read from the store instead."""
+
+_FIELD_PARTS = 3
+"""The number of parts in the address of a field of an item."""
+
+_NOT_WORDS_OF_REPORT = frozenset(Outline.model_fields) - {"title", "metadata"}
+_REBUILT = 20
+"""How often a search for a text may rebuild a version: a damaged history could need it for each event."""
 
 
 # --- Times, authors and types ------------------------------------------------------------
@@ -149,7 +157,7 @@ def by_type(action_type: str) -> EventFilter:
         near = difflib.get_close_matches(action_type[:40].casefold(), known, 1)
         raise InvalidInputError(
             f"There is no action type {quoted(action_type)}.",
-            hint="Leave action_type out to see all events.",
+            hint="Leave action_type out to see all events but renders.",
             path="action_type",
             allowed=list(known),
             did_you_mean=near[0] if near else None,
@@ -157,8 +165,13 @@ def by_type(action_type: str) -> EventFilter:
     return lambda event: event.fields.get("action_type") == action_type
 
 
+def is_change(event: Event) -> bool:
+    """Return False for a render, which changes nothing: earlier releases and other programs record them."""
+    return event.makes_version or event.fields.get("action_type") != "render"
+
+
 def by_actor(actor: str) -> EventFilter:
-    """Return the filter for one kind of actor, else for the clients whose name contains the word."""
+    """Return the filter for one kind of actor, else for clients and users whose name contains the word."""
     word = folded(actor)
     if word in get_args(Actor):
         return lambda event: event.fields.get("actor") == word
@@ -166,9 +179,10 @@ def by_actor(actor: str) -> EventFilter:
 
 
 def _names(event: Event) -> list[str]:
-    """Return the client of an event, and the author of the commit that it imported."""
+    """Return the client and the user of an event, and the author of the commit that it imported."""
     commit = commit_of(event.payload)
-    return [str(event.payload.get("client", "")), commit.author if commit else ""]
+    names = [str(event.payload.get(name, "")) for name in ("client", "user")]
+    return [*names, commit.author if commit else ""]
 
 
 def newest_version(events: Iterable[Event]) -> int:
@@ -200,7 +214,9 @@ def place_of(item: str, outline: Outline | None, events: Iterable[Event]) -> Pla
             near += error.details["near"]
     if place:
         return place
-    if removed := _removed_item(kinds, name, events):
+    is_named = _naming(kinds, name)
+    found = (path[:2] for event in events for path, edit in edits(event) if is_named(path, edit))
+    if removed := next(found, None):
         return [*removed, *field]
     raise ItemNotFoundError(
         f"item: no section or insight matches {quoted(item)}, now or earlier.",
@@ -235,25 +251,51 @@ def _item_id(outline: Outline | None, kind: str, name: str) -> str:
     return find_insight(outline, name, "item", reading=True).insight_id
 
 
-def _removed_item(kinds: Sequence[str], name: str, events: Iterable[Event]) -> Place | None:
-    """Return the item that last had this id, title or summary."""
-    plain, words = name.strip().replace("-", "").casefold(), folded(name)
+def removed_items(item: str, events: Iterable[Event]) -> list[tuple[Place, str, int]]:
+    """Return the items that had this id, title or summary and were removed; they may have come back since.
+
+    Args:
+        item: An id, the beginning of one, a title or a summary; or the address of an item.
+        events: The history, newest first.
+
+    Returns:
+        The place of each, its title or summary when it was removed, and the last version that has it.
+    """
+    kinds, name, field, _ = _parse_item(item)
+    if field:
+        return []
+    is_named = _naming(kinds, name)
+    named: dict[tuple[str, ...], None] = {}
+    removed: dict[tuple[str, ...], tuple[Place, str, int]] = {}
     for event in events:
         for path, edit in edits(event):
-            if len(path) < 2 or path[0] not in kinds:
-                continue
-            sides = [edit.get("old"), edit.get("new")] if len(path) == 2 or path[2:] == ["title"] else []
-            titles = {_title(side) for side in sides}
-            starts = len(plain) >= MIN_PREFIX and path[1].replace("-", "").casefold().startswith(plain)
-            if starts or (words and words in titles):
-                return path[:2]
-    return None
+            if len(path) == 2 and "old" in edit and "new" not in edit:
+                removed.setdefault(tuple(path), (path, _title(edit["old"]), event.version - 1))
+            if is_named(path, edit):
+                named[tuple(path[:2])] = None
+    return [removed[place] for place in named if place in removed]
+
+
+def _naming(kinds: Sequence[str], name: str) -> Callable[[Place, Edit], bool]:
+    """Return a test whether an edit says that an item had this id, title or summary."""
+    plain, words = name.strip().replace("-", "").casefold(), folded(name)
+
+    def is_named(path: Place, edit: Edit) -> bool:
+        if len(path) < 2 or path[0] not in kinds:
+            return False
+        if len(plain) >= MIN_PREFIX and path[1].replace("-", "").casefold().startswith(plain):
+            return True
+        is_title = len(path) == 2 or path[2:] == ["title"]
+        return is_title and bool(words) and words in {folded(_title(edit.get(s))) for s in ("old", "new")}
+
+    return is_named
 
 
 def _title(side: Any) -> str:
+    """Return the title or summary of an item, as JSON, or of a field; empty if there is none."""
     if isinstance(side, dict):
         side = next((side[name] for name in LABELS if side.get(name)), None)
-    return folded(side) if isinstance(side, str) else ""
+    return side if isinstance(side, str) else ""
 
 
 def by_place(place: Place) -> EventFilter:
@@ -262,9 +304,10 @@ def by_place(place: Place) -> EventFilter:
 
 
 def last_change(place: Place, events: Iterable[Event], outline: Outline | None) -> Json:
-    """Return the last change of a place as `{version, ts, actor, client, reason, item, at}`; empty if none.
+    """Return the last change of a place; empty if there was none.
 
-    `at` is the part of the place that changed, or the place itself if several parts changed.
+    It is `{version, ts, actor, client, user, reason, item, at}`; `at` is the part of the place that changed,
+    or the place itself if several parts changed.
 
     Args:
         place: The place.
@@ -475,7 +518,7 @@ def newest_fitting(rows: Iterable[Json], versions: Sequence[int], room: int) -> 
 
 
 class TextFilter:
-    """A filter for the events that added or removed a text. It expects the newest event first.
+    """A filter for the events that changed a value with a text. It expects every event, newest first.
 
     Args:
         text: The text.
@@ -485,47 +528,98 @@ class TextFilter:
     def __init__(self, text: str, outline_at: Callable[[int], Outline]) -> None:
         self._text = _comparable(text)
         self._outline_at = outline_at
-        self._after: Outline | None = None
+        self._past: Draft | None = None
+        """The report before the event that was seen last."""
+        self._rebuilt = 0
+        self._known: dict[str, tuple[str, bool]] = {}
+        """The values at addresses that were searched last, and whether they have the text."""
 
     def __call__(self, event: Event) -> bool:
-        """Return True if the event added or removed the text."""
+        """Return True if a value that the event changed had the text before or after it."""
         if not event.makes_version:
             return False
+        if event.is_whole:
+            self._past = None
+            return self._is_in(_report_words(event.delta[0].get("new")))
         try:
-            return self._is_changed_by(event)
+            return self._is_in_values(event)
         except (ReportError, DeltaError):
-            return any(self._text in _comparable(words) for words in _all_texts(event.delta))
+            self._past = None
+            return self._is_in(event.delta)
 
-    def _is_changed_by(self, event: Event) -> bool:
-        after = self._after
-        if after is None or after.outline_version != event.version:
-            after = self._outline_at(event.version)
-        before = None if event.is_whole else apply(after, invert(event.delta))
-        self._after = before
-        if before is None:
-            return any(self._count(item) for item in _items(after).values())
-        old, new = _items(before), _items(after)
-        return any(
-            self._count(old.get(key)) != self._count(new.get(key))
-            for key in old.keys() | new.keys()
-            if old.get(key) is not new.get(key)
-        )
+    def _is_in_values(self, event: Event) -> bool:
+        past = self._before(event.version)
+        found = False
+        for undo in invert(event.delta):
+            place = parts(undo["at"])
+            if not _has_words(place):
+                past.edit(place, undo)
+                continue
+            found = found or self._is_in_value(place, undo, past)
+            past.edit(place, undo)
+            found = found or self._is_in_value(place, undo, past)
+        return found
 
-    def _count(self, item: Any) -> int:
-        if isinstance(item, Section | Insight):
-            item = item.model_dump(exclude=set(NOT_WORDS), exclude_none=True)
-        return sum(_comparable(words).count(self._text) for words in _all_texts(item))
+    def _before(self, version: int) -> Draft:
+        """Return the report at a version, which later events lead back to."""
+        if self._past is None or self._past.value(["outline_version"]) != version:
+            if self._rebuilt == _REBUILT:
+                raise DeltaError("the history has too many gaps")
+            self._rebuilt += 1
+            self._past = Draft(self._outline_at(version))
+        return self._past
+
+    def _is_in_value(self, place: Place, edit: Edit, report: Draft) -> bool:
+        """Return True if the value at the place has the text; of a list, one of the changed elements."""
+        value = report.value(place)
+        if isinstance(value, list):
+            return self._is_in(_changed_elements(edit))
+        if not isinstance(value, str):
+            return self._is_in(_item_words(place, value))
+        known = self._known.get(edit["at"])
+        if known is None or known[0] is not value:
+            known = self._known[edit["at"]] = value, self._is_in(value)
+        return known[1]
+
+    def _is_in(self, value: Any) -> bool:
+        return any(self._text in _comparable(words) for words in _all_texts(value))
 
 
 def _comparable(text: str) -> str:
     return folded(text.replace("\r\n", "\n"))
 
 
-def _items(outline: Outline) -> dict[str, Any]:
-    """Return the items by id, and the other texts of the report under an empty id."""
-    items: dict[str, Any] = {"": [outline.title, outline.metadata, outline.model_extra]}
-    items |= {section.section_id: section for section in outline.sections}
-    return items | {insight.insight_id: insight for insight in outline.insights}
+def _changed_elements(edit: Edit) -> list[Any]:
+    """Return the elements that an edit of a list removed or added."""
+    if "splices" in edit:
+        return list(edit["splices"])
+    lists = [value if isinstance(value := edit.get(side), list) else [] for side in ("old", "new")]
+    old, new = ({as_json(one): one for one in values} for values in lists)
+    return [one for key, one in (old | new).items() if (key in old) != (key in new)]
+
+
+def _has_words(place: Place) -> bool:
+    """Return False for ids, times and the order of items."""
+    if len(place) == 1:
+        return place[0] not in _NOT_WORDS_OF_REPORT
+    return len(place) != _FIELD_PARTS or place[-1] not in NOT_WORDS
+
+
+def _report_words(outline: Any) -> Any:
+    """Return the texts of a whole outline, as JSON."""
+    if not isinstance(outline, dict):
+        return outline
+    head = {name: value for name, value in outline.items() if name not in _NOT_WORDS_OF_REPORT}
+    lists = ((kind, outline.get(kind)) for kind in ITEMS)
+    items = [_item_words([kind, ""], item) for kind, rows in lists if isinstance(rows, list) for item in rows]
+    return [head, items]
+
+
+def _item_words(place: Place, value: Any) -> Any:
+    """Return the texts of an item, as JSON; any other value as it is."""
+    if len(place) != 2 or place[0] not in ITEMS or not isinstance(value, dict):
+        return value
+    return {name: inner for name, inner in value.items() if name not in NOT_WORDS}
 
 
 def _all_texts(value: Any) -> Iterator[str]:

@@ -71,7 +71,7 @@ class LogFormatter(logging.Formatter):
 
 def build_server(settings: Settings, name: str = "") -> LivingServer:
     """Return the server over these settings; `name` is the author name of `serve --as`."""
-    return LivingServer(Worker(settings), name)
+    return LivingServer(Worker(settings), name, settings.user)
 
 
 @asynccontextmanager
@@ -89,10 +89,10 @@ class LivingServer(Server[TaskGroup]):
     describe the server with its icon in every result. `_discover` and `server_info_stamp` correct that.
     """
 
-    def __init__(self, worker: Worker, name: str = "") -> None:
+    def __init__(self, worker: Worker, name: str = "", user: str = "") -> None:
         self._worker = worker
         self._is_leaving = False
-        self._calls = calls = ToolCalls(worker, name)
+        self._calls = calls = ToolCalls(worker, name, user)
         super().__init__(
             "living-reports",
             title="Living Reports",

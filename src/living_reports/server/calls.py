@@ -6,7 +6,8 @@ Rules:
 - An answer is compact JSON, the same object as text and as structured content, since some clients show
   their model only one of the two. A refusal is the error's JSON as text, marked as an error. It is returned
   and not raised, since the SDK puts words in front of a raised one.
-- The actor of a tool call is always `agent`, with the client's own name; no parameter can change that.
+- The actor of a tool call is always `agent`, with the client's own name and the user of the server; no
+  parameter can change that.
 - A defect of this program is logged whole and answered as `internal`: it must not end the session of a
   client, nor show the client any internals.
 """
@@ -39,6 +40,7 @@ from living_reports.server.worker import Worker
 
 if TYPE_CHECKING:
     from living_reports.library import Library
+    from living_reports.model.event import Author
     from living_reports.server.progress import Progress
 
 logger = logging.getLogger(__name__)
@@ -50,6 +52,8 @@ MAX_SHOWN_CHARS = 1_000
 """The length to which an error cuts the request that it repeats."""
 LONG_TOOLS = frozenset({"audit_report", "render_report"})
 """The tools whose methods take `progress`."""
+UNRECORDED_TOOLS = frozenset({"render_report"})
+"""The tools that write files but no event, so that they take no author."""
 RESOURCE_NOT_FOUND = -32002
 """The code of a missing resource before protocol 2026-07-28; since then it is invalid params."""
 
@@ -61,10 +65,11 @@ class ToolCalls:
         written: Called after each call of a tool that may have changed something.
     """
 
-    def __init__(self, worker: Worker, name: str) -> None:
+    def __init__(self, worker: Worker, name: str, user: str) -> None:
         self.written: Callable[[], None] | None = None
         self._worker = worker
         self._name = name
+        self._user = name_line(user)
 
     async def list_tools(
         self, context: Context, params: types.PaginatedRequestParams | None
@@ -92,21 +97,20 @@ class ToolCalls:
         self, tool: Tool, raw: dict[str, Any] | None, context: Context, progress: Progress | None = None
     ) -> types.CallToolResult:
         is_write = not tool["annotations"]["readOnlyHint"]
+        is_event = is_write and tool["name"] not in UNRECORDED_TOOLS
         warnings: list[str] = []
         try:
             with defects_logged(tool["name"]):
                 declared, warnings = as_declared(tool, raw)
                 arguments = check_arguments(tool, declared)
-                client = client_name(context, self._name) if is_write else ""
+                also: dict[str, Any] = {"author": self._author(context)} if is_event else {}
+                also |= {"progress": progress} if progress else {}
 
                 def call(library: Library) -> dict[str, Any]:
                     from living_reports.library.requests import BY_TOOL
-                    from living_reports.model.event import Author
 
                     request = BY_TOOL[tool["name"]](**arguments)
-                    author = {"author": Author("agent", client)} if is_write else {}
-                    also = {"progress": progress} if progress else {}
-                    answer: dict[str, Any] = getattr(library, tool["name"])(request, **author, **also)
+                    answer: dict[str, Any] = getattr(library, tool["name"])(request, **also)
                     return answer
 
                 answer = await self._worker.run(call, arguments.get("report", ""))
@@ -118,6 +122,12 @@ class ToolCalls:
         finally:
             if is_write and self.written is not None:
                 self.written()
+
+    def _author(self, context: Context) -> Author:
+        """Return the author of the changes of a call. Once clients sign in, the subject is the user."""
+        from living_reports.model.event import Author
+
+        return Author("agent", client_name(context, self._name), self._user)
 
 
 def _with_warnings(answer: dict[str, Any], warnings: list[str]) -> dict[str, Any]:

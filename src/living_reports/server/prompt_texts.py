@@ -86,10 +86,8 @@ def status_update(library: Library, report: str, since: str = "", audience: str 
     events = library.audit_report(AuditReport(report, since=since, limit=LAST_CHANGES))["events"]
     oldest = events[-1].get("version", "") if len(events) > 1 else ""
     changes = library.diff_report(DiffReport(report, since=since or oldest))
-    reasons = [
-        {name: event[name] for name in ("version", "ts", "actor", "client", "reason") if name in event}
-        for event in events
-    ]
+    names = ("version", "ts", "actor", "client", "user", "reason")
+    reasons = [{name: event[name] for name in names if name in event} for event in events]
     reader = f" for {audience}" if audience else ""
     return f"""\
 Write a status update{reader} from the last changes of this report: {_head(changes)}

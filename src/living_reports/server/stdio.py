@@ -43,7 +43,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, redirect_stdout, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
@@ -59,7 +59,7 @@ from pydantic import ValidationError
 
 from living_reports.server.app import MAX_MESSAGE_BYTES, LivingServer, build_server, log_to_stderr
 from living_reports.server.watchdog import start_watchdog
-from living_reports.settings import Settings
+from living_reports.settings import Settings, login
 
 logger = logging.getLogger(__name__)
 
@@ -112,6 +112,7 @@ def serve_stdio(settings: Settings, name: str = "") -> None:
         KeyboardInterrupt: SIGINT ended it.
     """
     log_to_stderr()
+    settings = replace(settings, user=settings.user or login())
     if anyio.run(_serve, build_server(settings, name)) == INTERRUPTED:
         raise KeyboardInterrupt
 

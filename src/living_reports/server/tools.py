@@ -160,6 +160,22 @@ CHANGE: Schema = {
 REPORT = _string("id or title; a unique beginning suffices")
 CHANGED_REPORT = _string("id (8 characters suffice) or whole title")
 
+ACTION_TYPES = (
+    "create",
+    "evolve",
+    "revert",
+    "rename",
+    "tag_update",
+    "render",
+    "manual_edit_detected",
+    "backup",
+    "status_change",
+    "fork",
+    "synthesize",
+    "archive",
+    "delete",
+)
+
 WRITTEN: dict[str, Schema] = {
     "report_id": STRING,
     "title": STRING,
@@ -328,8 +344,8 @@ REVERT_REPORT: Tool = {
     "name": "revert_report",
     "description": (
         "Bring back earlier content as a new version: nothing is lost. to_version: as it was then; "
-        "or undo: takes back that change alone, later ones stay. item: only this section or insight, "
-        "also a removed one."
+        "or undo: takes back that change alone; later ones stay (kept). item: only this section or insight, "
+        "with undo only its part of the change; a removed one by id or old title."
     ),
     "inputSchema": _input(
         ("report",),
@@ -343,7 +359,13 @@ REVERT_REPORT: Tool = {
         request_id=STRING,
     ),
     "outputSchema": _output(
-        **WRITTEN, changed=ARRAY, rebased_over=ARRAY, merged=ARRAY, dry_run=BOOLEAN, warnings=ARRAY
+        **WRITTEN,
+        changed=ARRAY,
+        rebased_over=ARRAY,
+        merged=ARRAY,
+        kept=ARRAY,
+        dry_run=BOOLEAN,
+        warnings=ARRAY,
     ),
     "annotations": _writes(destructive=True, idempotent=True),
 }
@@ -359,9 +381,9 @@ AUDIT_REPORT: Tool = {
         report=REPORT,
         since=_string("version, day or time"),
         item=_string("section, insight or address"),
-        text=_string("text that came or went"),
-        actor=_string("agent, cli, human or a client"),
-        action_type=STRING,
+        text=_string("in the old or new value"),
+        actor=_string("agent, cli, human, a client or user"),
+        action_type=_one_of(*ACTION_TYPES),
         verify=BOOLEAN,
         limit=INTEGER,
         cursor=STRING,

@@ -429,9 +429,6 @@ class Store(Protocol):
             StorageFailedError: The commit failed; `happened` says whether it took place.
         """
 
-    def adopt(self, report_id: str, author: Author) -> Snapshot:
-        """Return a report after making a version of it, if only another program has written it so far."""
-
     def trash(self, report_id: str, event: AuditEvent) -> str:
         """Append the event and move the report into the trash.
 
@@ -446,8 +443,8 @@ class Store(Protocol):
             ReportNotFoundError: It is not in the trash, or a report of this id exists outside.
         """
 
-    def write_page(self, report_id: str, name: str, data: bytes, event: AuditEvent) -> StoredFile:
-        """Put a rendered page beside a report and append the event; a page of the same name is replaced."""
+    def write_page(self, report_id: str, name: str, data: bytes) -> StoredFile:
+        """Put a rendered page beside a report, without an event; a page of the same name is replaced."""
 
     def export(self, report_id: str) -> bytes:
         """Return a report and its whole history as one archive; the same report always gives the same bytes.

@@ -248,7 +248,7 @@ def bring_in(library: Library) -> object:
 
 
 def render(library: Library) -> object:
-    return library.render_report(RenderReport(REPORT, format="html"), author=ANN)
+    return library.render_report(RenderReport(REPORT, format="html"))
 
 
 def repair(library: Library) -> object:

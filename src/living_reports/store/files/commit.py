@@ -130,6 +130,7 @@ def write_version(
         "delta": delta,
         "reason": note.reason,
         "client": note.author.client,
+        "user": note.author.user,
     }
     if state is not None:
         payload |= _provenance(folder, state, size + _gap(last))

@@ -195,7 +195,7 @@ def line_filter(mentioning: Sequence[str], editing: Sequence[str]) -> list[bytes
     A whole outline edits every address. Empty if there is no id and no address.
     """
     forms = {form for text in mentioning for form in _forms(text)}
-    forms |= {f'"at":"{at}"'.encode() for at in editing}
+    forms |= {b'"at":"%b"' % form for at in editing for form in _forms(at)}
     return [*forms, b'"at":""'] if editing else [*forms]
 
 

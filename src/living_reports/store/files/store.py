@@ -9,7 +9,7 @@ Rules:
   synced first: a move that a crash prevented is finished by the next process that looks.
 - Ids are parsed as UUIDs before they come near a path.
 - Nothing is made before the first report is: reading an empty or missing root leaves it so.
-- A page in `render/` is there whole or not at all, and its event is written before it has its name.
+- A page in `render/` is there whole or not at all. It belongs to no event.
   Pages can be made again: their names are not synced.
 - Every error that leaves a method of `FolderStore` is one of `errors`, but for a wrong id (`ValueError`).
 
@@ -221,14 +221,9 @@ class ReportStorage(ReportFolder):
         with self._writing():
             state = self._state_if_any()
             if state is not None and state.record is None:
-                state = recovery.adopt(self, state, Author(event.actor))
+                names = (str(event.payload.get(name, "")) for name in ("client", "user"))
+                state = recovery.adopt(self, state, Author(event.actor, *names))
             append_event(self, state, event)
-
-    def adopted(self, author: Author) -> State:
-        """Return the report, after a first event of ours where only another program has written it."""
-        with self._writing():
-            state = self._settled()
-            return recovery.adopt(self, state, author) if state.record is None else state
 
     def _make_own_folder(self) -> None:
         with disk_errors():
@@ -743,26 +738,16 @@ class FolderStore:
 
     # --- Pages and templates --------------------------------------------------------------
 
-    def adopt(self, report_id: str, author: Author) -> State:
-        """Return the report after making a version of it, if only another program has written it so far.
+    def write_page(self, report_id: str, name: str, data: bytes) -> StoredFile:
+        """Put a rendered page into the report's folder.
 
         Raises:
             ReportNotFoundError: There is no such report.
             CorruptReportError: It is damaged.
+            StorageFailedError: The disk refused; nothing was changed.
         """
-        with self.edit(report_id):
-            return self.get_report_storage(report_id).adopted(author)
-
-    def write_page(self, report_id: str, name: str, data: bytes, event: AuditEvent) -> StoredFile:
-        """Put a rendered page into the report's folder and append the event.
-
-        Raises:
-            ReportNotFoundError: There is no such report.
-            CorruptReportError: It is damaged.
-            StorageFailedError: The disk refused; the error says whether it happened.
-        """
-        with self.edit(report_id):
-            path = _write_page(self.get_report_storage(report_id), name, data, event).absolute()
+        with self.edit(report_id), _disk_errors():
+            path = _write_page(self.by_id / report_id / PAGES_FOLDER, name, data).absolute()
         return StoredFile(path.as_uri(), str(path))
 
     def templates(self) -> dict[str, Callable[[], bytes]]:
@@ -988,31 +973,21 @@ def _remove_unfinished(folders: Iterable[Path], after_seconds: float) -> None:
 # --- Pages, stamps, reviews ---------------------------------------------------------------
 
 
-def _write_page(report: ReportStorage, name: str, data: bytes, event: AuditEvent) -> Path:
-    """Put a page into the report's folder and append its event. The caller holds the lock.
+def _write_page(folder: Path, name: str, data: bytes) -> Path:
+    """Put a page into the folder. The caller holds the lock of the report.
 
     Raises:
         OSError: The page could not be written; nothing was changed.
-        StorageFailedError: The event or the renaming failed; the error says whether it happened.
     """
-    folder = report.report_dir / PAGES_FOLDER
     durable.make_folder(folder)
     unfinished = folder / f".{name}.tmp"
     durable.remove(unfinished)  # left by a process that died
     durable.write_new(unfinished, data)
     try:
-        report.append_audit_event(event)
-    except ReportError:
+        durable.replace(unfinished, folder / name)
+    except OSError:
         durable.remove(unfinished)
         raise
-    try:
-        durable.replace(unfinished, folder / name)
-    except OSError as error:
-        raise StorageFailedError(
-            f"The page was recorded, but the disk refused to put it in place: {error.strerror}.",
-            happened="unknown",
-            hint="Repair the disk or its permissions, then render it again.",
-        ) from error
     return folder / name
 
 

@@ -47,6 +47,7 @@ _TYPES: dict[str, type] = {
     "head_was": str,
     "reason": str,
     "client": str,
+    "user": str,
     "request_sha256": str,
     "applied": int,
     "created": dict,
