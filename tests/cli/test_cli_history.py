@@ -254,6 +254,10 @@ def test_one_change_is_taken_back_and_later_ones_stay(root: Path, health: str) -
     assert "## Latency" in text
 
 
+def test_an_undo_says_what_came_later_and_stays(root: Path, health: str) -> None:
+    assert "  kept what came later: version 3" in run_ok(root, "revert", "Health", "--undo", "2").splitlines()
+
+
 def test_one_item_goes_back(root: Path, health: str) -> None:
     update(root, {"op": "remove_section", "section": "Errors"})
     run_ok(root, "revert", "Health", "--to-version", "2", "--item", "Errors")

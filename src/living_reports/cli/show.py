@@ -71,6 +71,8 @@ def updated(terminal: Terminal, answer: Answer) -> None:
         terminal.line(f"  merged with {_versions(versions)}", "dim")
         for row in answer.get("merged", []):
             _merged(terminal, row)
+    if kept := answer.get("kept"):
+        terminal.line(f"  kept what came later: {_versions(kept)}", "dim")
     changed(terminal, answer.get("changed", []))
     _new_items(terminal, answer.get("created", {}))
     warnings(terminal, answer)
@@ -84,9 +86,7 @@ def _versions(versions: Sequence[int]) -> str:
 
 def _merged(terminal: Terminal, row: Mapping[str, Any]) -> None:
     """Show a version that a change was merged with: its author, its reason, and what it changed."""
-    who = " ".join(filter(None, (f"v{row['version']}", row.get("user"), row.get("client"))))
-    reason = f": {row['reason']}" if row.get("reason") else ""
-    terminal.paragraph(one_line(who + reason), "dim", first="    ")
+    terminal.paragraph(by_line(row), "dim", first="    ")
     changed(terminal, row.get("changed", []), indent=6)
     if hidden := row.get("changed_more"):
         terminal.line(f"      … and {hidden} more", "dim")
