@@ -87,8 +87,8 @@ def test_a_diff_lists_all_who_made_one_change(root: Path, health: str) -> None:
     lines = without_times(run_ok(root, "diff", "Health", "--since", "10"))
     assert lines[3:6] == ["  v11 ann: day 7", "  v12 ann: day 8", "  v13 ann: day 9"]
     lines = without_times(run_ok(root, "diff", "Health", "--since", "3"))
-    assert lines[3:6] == ["  v6 ann: day 2", "  v7 ann: day 3", "  v8 ann: day 4"]
-    assert lines[11:13] == ["  … and 2 earlier versions", "    ~ content  15 % fail. → 9 % fail."]
+    assert lines[3:6] == ["  v9 ann: day 5", "  v10 ann: day 6", "  v11 ann: day 7"]
+    assert lines[8:10] == ["  … and 5 earlier versions", "    ~ content  15 % fail. → 9 % fail."]
 
 
 def test_the_user_stands_behind_a_client_that_is_not_named_after_it(

@@ -26,7 +26,7 @@ READS: dict[str, Callable[[Library, str], Json]] = {
     "verify": lambda library, name: library.audit_report(AuditReport(name, verify=True)),
     "diff": lambda library, name: library.diff_report(DiffReport(name)),
     "check": lambda library, name: library.check_report(CheckReport(name)),
-    "render": lambda library, name: library.render_report(RenderReport(name), ANN),
+    "render": lambda library, name: library.render_report(RenderReport(name)),
 }
 
 

@@ -187,7 +187,7 @@ def find(library: Library, report: str, text: str) -> list[Json]:
 def test_a_page_numbers_them_with_the_others(library: Library, report: str) -> None:
     insight = {"op": "add_insight", "section": "Orders", "summary": "Orders rose", "citations": [WIKI, RUN]}
     update_report(library, report, insight)
-    page = library.render_report(RenderReport(report), ANN)["text"]
+    page = library.render_report(RenderReport(report))["text"]
     assert f"{TABLE}\n\nSources: [1]\n\n1. **[5/10]** Orders rose [2][1]" in page
     assert page.endswith("1. `run.csv` (document)\n2. Orders — <https://wiki.example/orders> (url)\n")
 

@@ -34,7 +34,7 @@ from living_reports.store.base import Event
 EXCERPT_CHARS = 400
 """The length of excerpts: a comparison may cover many edits of one text."""
 
-_AUTHORS_NAMED = 8
+_AUTHORS_NAMED = 5
 _REASON_CHARS = 60
 
 _MOST_NAMED = 30
