@@ -20,7 +20,7 @@ from living_reports.library.requests import AuditReport, CheckReport, DiffReport
 Json = dict[str, Any]
 
 ROWS = 10
-ROWS_CHARS = 5_000
+ROWS_CHARS = 4_000
 SHOWN_CHARS = 200
 SECTION_CHARS = 5_000
 LAST_CHANGES = 10
