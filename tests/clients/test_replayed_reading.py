@@ -320,6 +320,33 @@ async def test_a_table_cites_and_an_important_insight_needs_a_source(tmp_path: P
 
 
 @replay
+async def test_audit_finds_a_text_that_an_edit_kept(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        churn = insight_of(await create_churn(ann))
+        changes = [edit_insight(churn, summary="Monthly churn is 2.4 %")]
+        await ann("update_report", report="Churn", changes=changes)
+        await ann("update_report", report="Churn", changes=[edit_text("Outlook", "Stable", "Rising")])
+        for text in ("churn is", "2.1 %", "2.4 %"):
+            versions = [
+                row["version"] for row in (await ann("audit_report", report="Churn", text=text))["events"]
+            ]
+            assert 2 in versions
+            assert 3 not in versions
+
+
+@replay
+async def test_a_render_is_no_event(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        await create_churn(ann)
+        for _ in range(3):
+            await ann("render_report", report="Churn", format="html")
+        events = (await ann("audit_report", report="Churn"))["events"]
+        assert [event["action_type"] for event in events] == ["create"]
+    offered = BY_NAME["audit_report"]["inputSchema"]["properties"]["action_type"]["enum"]
+    assert {"create", "evolve", "revert", "render"} <= set(offered)
+
+
+@replay
 async def test_an_event_of_many_changes_says_how_to_see_the_rest(tmp_path: Path) -> None:
     async with agent(tmp_path) as ann:
         await create_churn(ann)

@@ -10,10 +10,69 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from living_reports.reading.compact import size_bytes
 from support.mcp_client import PROTOCOL_MODES
 from support.scripted import CHURN, agent, create_churn, edit_insight, edit_text, insight_of, replay
 
 # --- Others write at the same time --------------------------------------------------------
+
+
+@PROTOCOL_MODES
+@replay
+async def test_a_merged_update_shows_what_the_others_wrote(tmp_path: Path, mode: str) -> None:
+    async with (
+        agent(tmp_path, "ann", mode=mode) as ann,
+        agent(tmp_path, "bob", mode=mode, user="bob@example.org") as bob,
+    ):
+        insight = insight_of(await create_churn(ann))
+        theirs = edit_insight(insight, summary="Monthly churn is 2.4 %")
+        await bob("update_report", report="Churn", reason="June figures", changes=[theirs])
+
+        update = {
+            "report": "Churn",
+            "expected_version": 1,
+            "changes": [edit_text("Outlook", "Stable", "Rising")],
+        }
+        planned = await ann("update_report", **update, dry_run=True)
+        answer = await ann("update_report", **update)
+
+        assert answer["version"] == 3
+        for merged_answer in (planned, answer):
+            assert merged_answer["rebased_over"] == [2]
+            [merged] = merged_answer["merged"]
+            assert (merged["version"], merged["client"], merged["user"]) == (2, "bob/7", "bob@example.org")
+            assert merged["reason"] == "June figures"
+            [change] = merged["changed"]
+            assert CHURN in (change["item"], change["old"])
+            assert (change["old"], change["new"]) == (CHURN, "Monthly churn is 2.4 %")
+        assert size_bytes(answer) <= 2_000
+
+        # Version 2 has been seen now, so the next change can build on it without a read.
+        last = edit_insight(insight, summary="Monthly churn is 2.4 %, from 2.1 %")
+        final = await ann("update_report", report="Churn", expected_version=answer["version"], changes=[last])
+        assert "rebased_over" not in final
+        assert ann.calls == 4
+
+
+@replay
+async def test_a_change_of_several_authors_names_all_of_them(tmp_path: Path) -> None:
+    async with (
+        agent(tmp_path, "ann") as ann,
+        agent(tmp_path, "bob") as bob,
+        agent(tmp_path, "cyd") as cyd,
+    ):
+        insight = insight_of(await create_churn(ann))
+        for caller, figure in ((ann, "2.2"), (bob, "2.3"), (cyd, "2.4")):
+            change = edit_insight(insight, summary=f"Monthly churn is {figure} %")
+            reason = f"Measured {figure}"
+            await caller("update_report", report="Churn", reason=reason, changes=[change])
+        await bob("update_report", report="Churn", changes=[edit_text("Outlook", "Stable", "Rising")])
+
+        changed = (await ann("diff_report", report="Churn", since="1"))["changed"]
+        summary, outlook = sorted(changed, key=lambda row: "Outlook" in row["item"])
+        assert [by["client"] for by in summary["by"]] == ["ann/7", "bob/7", "cyd/7"]
+        assert [by["reason"] for by in summary["by"]] == ["Measured 2.2", "Measured 2.3", "Measured 2.4"]
+        assert outlook["by"]["client"] == "bob/7"
 
 
 @PROTOCOL_MODES
@@ -61,6 +120,26 @@ async def test_retry_with_is_as_dry_as_the_call_and_keep_both_is_ready_to_send(
         assert outlook["content"].split() == ["Stable", "until", "July.", "Rising."]
 
 
+@replay
+async def test_two_people_with_the_same_client_are_told_apart(tmp_path: Path) -> None:
+    name = "claude-desktop"
+    async with (
+        agent(tmp_path, name, user="ann@example.org") as ann,
+        agent(tmp_path, name, user="bob@example.org") as bob,
+    ):
+        await create_churn(ann)
+        await bob("update_report", report="Churn", changes=[edit_text("Outlook", "Stable", "Rising")])
+        events = (await ann("audit_report", report="Churn"))["events"]
+        assert [(event["client"], event["user"]) for event in events] == [
+            ("claude-desktop/7", "bob@example.org"),
+            ("claude-desktop/7", "ann@example.org"),
+        ]
+        [theirs] = (await ann("audit_report", report="Churn", actor="bob@example.org"))["events"]
+        assert theirs["version"] == 2
+        [changed] = (await ann("diff_report", report="Churn"))["changed"]
+        assert changed["by"]["user"] == "bob@example.org"
+
+
 # --- The answer to a write ----------------------------------------------------------------
 
 
@@ -89,6 +168,28 @@ async def test_changed_shows_whole_values_and_where_they_stand(tmp_path: Path, m
         assert "old" not in tags
         [rank] = [row for row in rows if row["at"].endswith("importance")]
         assert (rank["item"], rank["old"], rank["new"]) == (CHURN, 7, 9)
+
+
+@replay
+async def test_an_undo_says_which_versions_stay_and_takes_an_old_title(tmp_path: Path) -> None:
+    async with agent(tmp_path) as ann:
+        await create_churn(ann)
+        # One change with two places, and two later ones.
+        changes = [
+            edit_text("Findings", "flat", "thin"),
+            {"op": "remove_section", "section": "Outlook"},
+        ]
+        await ann("update_report", report="Churn", changes=changes)
+        await ann("update_report", report="Churn", changes=[{"op": "set_title", "title": "Churn 2026"}])
+        await ann("update_report", report="Churn 2026", changes=[{"op": "add_tags", "tags": ["board"]}])
+
+        answer = await ann("revert_report", report="Churn 2026", undo="2", item="Outlook")
+        assert answer["version"] == 5
+        assert answer["kept"] == [3, 4]
+        assert {row["item"] for row in answer["changed"]} == {"Outlook"}  # item selects a part of the change
+        rest = await ann("revert_report", report="Churn 2026", undo="2", dry_run=True)
+        assert {row["item"] for row in rest["changed"]} == {"Findings"}
+        assert ann.calls == 6
 
 
 @replay

@@ -343,8 +343,8 @@ LIST_REPORTS: Tool = {
 REVERT_REPORT: Tool = {
     "name": "revert_report",
     "description": (
-        "Bring back earlier content as a new version: nothing is lost. to_version: as it was then; "
-        "or undo: takes back that change alone; later ones stay (kept). item: only this section or insight, "
+        "Bring earlier content back as a new version; nothing is lost. to_version: all as it was then. "
+        "undo: takes back that change alone; later versions stay (kept). item: only this section or insight, "
         "with undo only its part of the change; a removed one by id or old title."
     ),
     "inputSchema": _input(
@@ -373,15 +373,15 @@ REVERT_REPORT: Tool = {
 AUDIT_REPORT: Tool = {
     "name": "audit_report",
     "description": (
-        "Who changed what in a report, when and why; newest first. item: who last changed it. "
-        "verify: is all of it intact?"
+        "Who changed what in a report, when and why; newest first. item: its changes, and the last of them "
+        "(last_change). verify: is the history intact?"
     ),
     "inputSchema": _input(
         ("report",),
         report=REPORT,
         since=_string("version, day or time"),
         item=_string("section, insight or address"),
-        text=_string("in the old or new value"),
+        text=_string("in an old or new value"),
         actor=_string("agent, cli, human, a client or user"),
         action_type=_one_of(*ACTION_TYPES),
         verify=BOOLEAN,
