@@ -53,7 +53,7 @@ def fill(root: Path, count: int = COUNT) -> None:
         outline |= {"sections": [section], "insights": [insight], "metadata": {"tags": tags}}
         folder = root / "by_id" / report_id
         folder.mkdir(parents=True)
-        (folder / "outline.json").write_text(json.dumps(outline))
+        (folder / "outline.json").write_text(json.dumps(outline, indent=2))
         entry: Json = {"report_id": report_id, "current_title": outline["title"], **times}
         entry |= {"tags": tags, "status": "active", "path": f"by_id/{report_id}"}
         lines.append(json.dumps(entry) + "\n")
@@ -349,3 +349,13 @@ def test_many_changes_and_long_lines_of_few_reports_are_waited_for(tmp_path: Pat
     index.write_bytes(index.read_bytes() * 100)
     assert Finder(tmp_path).answer("apple")["total"] == len(reports)
     assert "warnings" not in Finder(tmp_path).answer()
+
+
+def test_no_process_is_started_once_everything_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert answered_in_full(Finder(root))["total"] == COUNT
+    started: list[Path] = []
+    monkeypatch.setattr("living_reports.store.files.search.Workers", started.append)
+    monkeypatch.setattr("living_reports.store.files.search.follower.boot_id", lambda: "another boot")
+    monkeypatch.setattr("living_reports.store.files.catalogue.boot_id", lambda: "another boot")
+    assert answered_in_full(Finder(root))["total"] == COUNT
+    assert not started

@@ -369,7 +369,7 @@ class ReportIndex:
 
     def compares_many(self) -> bool:
         """Return whether the next look compares very many reports with their folders: once after a boot."""
-        return not self._is_compared and names_many(self.index_path, 0) and bool(self._boot_to_note())
+        return not self._is_compared and bool(self._boot_to_note()) and names_many(self.index_path, 0)
 
     def _see_unfinished(self) -> Listing | None:
         by_id = self.root / "by_id"

@@ -259,7 +259,8 @@ class SearchIndex:
             with ExitStack() as stack:
                 with self._database.borrow():  # stays for a page: none can be opened while this thread writes
                     handle = stack.enter_context(self._database.borrow())
-                self._fill(handle)
+                if self._follower.has_much_to_read(handle.connection, texts=True):
+                    self._fill(handle)
                 self._compare(handle, math.inf)
         except (OSError, MovedError, ReportError, sqlite3.DatabaseError) as error:
             logger.info("a later query goes on: %s", error)
