@@ -92,6 +92,11 @@ def answered_in_full(finder: Finder, query: str = "apple", **asked: Any) -> dict
     return answer
 
 
+def background_threads() -> list[threading.Thread]:
+    """Return the threads that make an index just now."""
+    return [thread for thread in threading.enumerate() if thread.name == "search-background"]
+
+
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """A root with reports that no search knows yet."""
@@ -268,7 +273,12 @@ def test_a_report_whose_log_is_ahead_is_settled_first(root: Path) -> None:
     outline = folder_of(library, report) / "outline.json"
     kept = outline.read_bytes()
     update_report(library, report, append_text("more", "Findings"))
+    assert answered_in_full(Finder(root))["total"] == COUNT + 1
+    for thread in background_threads():
+        thread.join()
     outline.write_bytes(kept)
+    for path in root.glob(".search.sqlite*"):
+        path.unlink()
     finder = Finder(root)
     assert answered_in_full(finder)["total"] == COUNT + 1
     assert finder.titles("more") == ["Behind"]
