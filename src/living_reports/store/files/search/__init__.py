@@ -35,6 +35,7 @@ import time
 from collections.abc import Set
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import islice
 
 from living_reports.errors import LockTimeoutError, ReportError
 from living_reports.model.report import IndexEntry, folded
@@ -67,7 +68,7 @@ _COMPARED_AT_ONCE_SECONDS = 0.05
 _FILLED_SECONDS = 2.0
 _WAIT_SECONDS = 0.5
 """The time that a query waits for the background before it answers from what there is."""
-_FEW_BYTES = 65_536
+_FEW_BYTES = 8_192
 """So much of the catalogue is read again for every title; more is first read into the database."""
 _ATTEMPTS = 4
 
@@ -137,14 +138,11 @@ class SearchIndex:
             return []
         try:
             with self._database.borrow(_WAIT_SECONDS) as handle:
-                if self._follower.has_many_unread(handle.connection):
-                    self._start_background()
-                    return None
                 if self._follower.unread_bytes(handle.connection) > _FEW_BYTES:
                     with self._database.writing(handle, _WAIT_SECONDS) as connection:
                         self._follower.read_index(connection)
                 with reading(handle.connection):
-                    return self._follower.titled(handle.connection, folded(title))[:limit]
+                    return list(islice(self._follower.titled(handle.connection, folded(title)), limit))
         except (sqlite3.Error, OSError, MovedError, LockTimeoutError) as error:
             logger.info("titles were not compared: %s", type(error).__name__)
             return None

@@ -28,6 +28,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -220,31 +221,20 @@ class Follower:
 
     def unread_bytes(self, connection: sqlite3.Connection) -> int:
         """Return the size of the part of the catalogue that the database has not taken in."""
-        size, _ = size_and_inode(self._index_path)
-        return size - self._read_up_to(connection)
-
-    def has_many_unread(self, connection: sqlite3.Connection) -> bool:
-        """Return whether the part of the catalogue that was not taken in names many reports."""
-        return names_many(self._index_path, self._read_up_to(connection))
-
-    def _read_up_to(self, connection: sqlite3.Connection) -> int:
         state = _state(connection)
-        _, inode = size_and_inode(self._index_path)
-        return state.offset if inode == state.inode else 0
+        size, inode = size_and_inode(self._index_path)
+        return size - (state.offset if inode == state.inode else 0)
 
-    def titled(self, connection: sqlite3.Connection, title: str) -> list[IndexEntry]:
-        """Return active reports whose folded title is this one, in the catalogue as it is now."""
+    def titled(self, connection: sqlite3.Connection, title: str) -> Iterator[IndexEntry]:
+        """Yield active reports whose folded title is this one, in the catalogue as it is now."""
         unread = {entry.report_id: entry for entry in _newest(self._unread(connection)[1])}
         query = "SELECT report_id, entry FROM reports WHERE status = 'active' AND folded = ? LIMIT ?"
         rows = connection.execute(query, (title[:KEY_CHARS], _TITLES))
         known = (IndexEntry.model_validate_json(entry) for name, entry in rows if name not in unread)
-        return [
-            entry
-            for entry in (*known, *unread.values())
-            if entry.status == "active"
-            and not entry.path.startswith(".trash")
-            and folded(entry.current_title) == title
-        ]
+        for entry in chain(unread.values(), known):
+            is_listed = entry.status == "active" and not entry.path.startswith(".trash")
+            if is_listed and folded(entry.current_title) == title:
+                yield entry
 
     def _apply_entry(self, connection: sqlite3.Connection, entry: IndexEntry) -> None:
         known = _find(connection, entry.report_id)
@@ -354,7 +344,8 @@ class Follower:
         The texts of reports count if `texts` are needed, or if the reports have to be compared anyway.
         """
         state = _state(connection)
-        if self.has_many_unread(connection):
+        _, inode = size_and_inode(self._index_path)
+        if names_many(self._index_path, state.offset if inode == state.inode else 0):
             return True
         if not texts and state.boot == boot_id():
             return False
