@@ -75,6 +75,14 @@ def _opened(path: str | Path, flags: int) -> int:
         return os.open(path, flags, 0o666)
 
 
+def read_at(descriptor: int, size: int, offset: int) -> bytes:
+    """Return the bytes of an open file at an offset, `size` of them unless the file ends before."""
+    if sys.platform != "win32":
+        return os.pread(descriptor, size, offset)
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, size)
+
+
 def reader_of(path: str | Path) -> BinaryIO:
     """Open a regular file for reading; see `open_regular`."""
     return open(open_regular(path)[0], "rb")
@@ -82,6 +90,13 @@ def reader_of(path: str | Path) -> BinaryIO:
 
 def read_regular(path: str | Path, limit: int = sys.maxsize, *, follow_links: bool = True) -> bytes:
     """Return the bytes of a regular file, at most `limit` of them; see `open_regular`."""
+    return read_with_status(path, limit, follow_links=follow_links)[0]
+
+
+def read_with_status(
+    path: str | Path, limit: int = sys.maxsize, *, follow_links: bool = True
+) -> tuple[bytes, os.stat_result]:
+    """Return the bytes of a regular file, and the status that it had before they were read."""
     descriptor, status = open_regular(path, follow_links=follow_links)
     try:
         pieces, left = [], status.st_size + 1
@@ -89,6 +104,8 @@ def read_regular(path: str | Path, limit: int = sys.maxsize, *, follow_links: bo
             pieces.append(piece)
             limit -= len(piece)
             left -= len(piece)
-        return b"".join(pieces)
+            if left == 1:
+                break  # all that the status says, and less than was asked for: this is the end
+        return b"".join(pieces), status
     finally:
         os.close(descriptor)

@@ -68,8 +68,8 @@ def outline_renamed_before_the_event(patch: Patch) -> None:
 def torn_tail_passed_over(patch: Patch) -> None:
     look = ReportFolder.look
 
-    def look_past(self: ReportFolder) -> Found:
-        found = look(self)
+    def look_past(self: ReportFolder, **more: bool) -> Found:
+        found = look(self, **more)
         if found.last is None or found.last.data is not None:
             return found
         return replace(found, last=next((r for r in self.log.backwards() if r.data is not None), None))

@@ -113,6 +113,27 @@ def test_a_save_during_a_commit_is_merged_by_the_next_look(
 
 @each_point
 @each_save
+def test_a_save_of_the_same_size_a_moment_after_another_version_is_noticed(
+    library: Library, save: Save, point: tuple[str, str]
+) -> None:
+    """Only the time of the file tells, and the version that it replaces is as young as can be."""
+    report = create_report(library)
+    path = folder_of(library, report) / "outline.json"
+    for number in range(5):
+        update_report(library, report, set_title(f"Title {number}"))
+        version = library.get_report(GetReport(report))["version"]
+        old = f"p95 is 34{number} ms.".encode()
+        buffer = path.read_bytes().replace(old, f"p95 is 34{number + 1} ms.".encode())
+        assert buffer != path.read_bytes()
+        with observe_disk(Meanwhile(*point, lambda buffer=buffer: save(path, buffer))):  # type: ignore[misc]
+            update_report(library, report, append_text(f"by the agent {number}"))
+        assert library.get_report(GetReport(report))["version"] == version + 2
+        assert content_of(library, report, "Latency") == f"p95 is 34{number + 1} ms."
+    assert sound(folder_store(library).reports_root)
+
+
+@each_point
+@each_save
 def test_a_save_during_the_taking_in_of_an_earlier_one_is_taken_in_too(
     tmp_path: Path, save: Save, point: tuple[str, str]
 ) -> None:

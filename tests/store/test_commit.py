@@ -73,7 +73,6 @@ def test_an_update_writes_in_the_order_that_makes_the_event_the_commit(root: Glo
         ("link", "outline.json"),
         ("rename", outline),
         ("create", ".head"),
-        ("truncate", ".head"),
         ("remove", REPORT),
     ]
 

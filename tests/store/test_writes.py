@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,10 +57,10 @@ def walked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     real = AuditLog.last_writes
 
     def noting(
-        log: AuditLog, addresses: set[str], start: int = 0, end: int | None = None
+        log: AuditLog, addresses: set[str], start: int = 0, end: int | None = None, **more: Any
     ) -> dict[str, Record]:
         noted.append((log.size() if end is None else end) - start if addresses else 0)
-        return real(log, addresses, start, end)
+        return real(log, addresses, start, end, **more)
 
     monkeypatch.setattr(AuditLog, "last_writes", noting)
     return noted

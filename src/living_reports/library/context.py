@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import islice
@@ -96,8 +96,9 @@ class Context:
             yield edit
 
     def _hold(self, held: ExitStack, selector: str, repair: bool) -> Transaction:
-        if report_id := _whole_id(self.store, selector):
-            return held.enter_context(self.store.edit(report_id, repair=repair))
+        if report_id := as_uuid(selector.strip()):
+            with suppress(ReportNotFoundError):  # a title may look like an id
+                return held.enter_context(self.store.edit(report_id, repair=repair))
         for entry in _candidates(self.store, selector, writing=True):
             with ExitStack() as attempt:
                 edit = attempt.enter_context(self.store.edit(entry.report_id, repair=repair))

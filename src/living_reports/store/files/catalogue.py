@@ -605,10 +605,10 @@ class ReportIndex:
 
     # --- Marks ----------------------------------------------------------------------------
 
-    def mark(self, report_id: str) -> None:
-        """Mark that a commit of this report is under way."""
+    def mark(self, report_id: str) -> bool:
+        """Mark that a commit of this report is under way; return whether it was marked."""
         durable.make_folder(self._pending)
-        durable.touch(self._pending / report_id)
+        return durable.touch(self._pending / report_id)
 
     def is_marked(self, report_id: str) -> bool:
         """Return whether a commit of this report is under way, or was never finished."""

@@ -19,9 +19,10 @@ be empty, cut short or filled with zeros; `recovery` makes the outline again fro
 
 Rules for steps 6 and 7:
 
-- Only the bytes that the commit began with are replaced. A file that a person saved since then stays
-  where it is: it is an edit of an older version now, and the next read takes it in. A save in the
-  microseconds between the last comparison and the renaming is not noticed.
+- Only the bytes that the commit began with are replaced: they are read once, and compared by the status of
+  their file after that, or again byte for byte where the status may not show a save. A file that a person
+  saved since then stays where it is: it is an edit of an older version now, and the next read takes it in.
+  A save in the microseconds between the last comparison and the renaming is not noticed.
 - The old outline is linked into the backups only now: an editor that saves in place would change
   both names.
 - A backup is a link to the outline that a version replaced. The newest five stay, and one more
@@ -41,7 +42,6 @@ Rules for steps 6 and 7:
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -56,16 +56,17 @@ from living_reports.model.report import Outline, as_uuid, normalised, outline_by
 from living_reports.store.base import Note
 from living_reports.store.files import durable
 from living_reports.store.files.folder import (
+    Found,
     Memory,
     ReportFolder,
     State,
     backup_names,
-    bytes_of,
     is_head_lost,
+    is_still,
     storage_failed,
 )
 from living_reports.store.files.lock import is_held, is_still_held
-from living_reports.store.files.log import EMPTY_SHA256, AuditLog, Record
+from living_reports.store.files.log import EMPTY_SHA256, Record, Tail
 
 logger = logging.getLogger(__name__)
 
@@ -145,8 +146,8 @@ def write_version(
     )
     temporary = folder.report_dir / f".outline.{note.action_id}.tmp"
     record = _write_event(folder, temporary, data, last, size, event)
-    replaced = state.found.outline if state is not None else None
-    _after_commit(folder, record, lambda: publish(folder, temporary, new, record, replaced))
+    found = state.found if state is not None else None
+    _after_commit(folder, record, lambda: publish(folder, temporary, new, record, found))
     folder.memory.outlines.put(new, record.outline_sha256, len(data))
     return record
 
@@ -173,7 +174,7 @@ def _write_event(
 ) -> Record:
     """Do steps 3 to 5; undo them if one fails."""
     try:
-        if folder.outline_path.exists():
+        if "backup_filename" in event.payload:
             durable.make_folder(folder.backups_dir)
         durable.write_derived(temporary, data)
         is_foreign = "backup_sha256" in event.payload
@@ -207,9 +208,8 @@ def secure_name(folder: ReportFolder) -> None:
 
 def mark(folder: ReportFolder) -> None:
     """Do step 4. The caller holds the lock."""
-    if folder.index is not None:
+    if folder.index is not None and folder.index.mark(folder.report_id):
         secure_name(folder)
-        folder.index.mark(folder.report_id)
 
 
 def _append(folder: ReportFolder, last: Record | None, size: int, line: bytes) -> Record:
@@ -246,6 +246,7 @@ def _undo(folder: ReportFolder, temporary: Path) -> None:
         if folder.index is not None:
             folder.index.unmark(folder.report_id)
     except OSError as error:
+        folder.is_clean = False
         logger.warning("a temporary file could not be removed: %s", error.strerror)
 
 
@@ -303,9 +304,7 @@ def saved_bytes(outline: Outline, memory: Memory) -> bytes:
 # --- Steps 6 and 7 ------------------------------------------------------------------------
 
 
-def publish(
-    folder: ReportFolder, temporary: Path, new: Outline, record: Record, replaced: bytes | None
-) -> None:
+def publish(folder: ReportFolder, temporary: Path, new: Outline, record: Record, found: Found | None) -> None:
     """Put the outline of an event in place; update `.head` and the index. The caller holds the lock.
 
     Args:
@@ -313,41 +312,45 @@ def publish(
         temporary: The file with the outline's bytes.
         new: The outline.
         record: The event.
-        replaced: What `outline.json` held when the commit or the recovery began; `None` if nothing.
+        found: The files when the commit or the recovery began; `None` in a folder that held nothing.
 
     Raises:
         OSError: The disk refused.
     """
-    is_kept = _keep_replaced(folder, record, replaced)
-    if not (is_kept and put_in_place(folder, temporary, replaced)):
+    is_kept = _keep_replaced(folder, record, found)
+    if not (is_kept and put_in_place(folder, temporary, found)):
         durable.remove(temporary)
     durable.write_hint(folder.head_path, head_of(record))
     folder.announce(new)
-    prune(folder.backups_dir, folder.log, record)
+    prune(folder, record, found.tail if found is not None else None)
 
 
-def _keep_replaced(folder: ReportFolder, record: Record, replaced: bytes | None) -> bool:
+def _keep_replaced(folder: ReportFolder, record: Record, found: Found | None) -> bool:
     """Link the replaced bytes into the backups; return False if they are no longer in place."""
     name = record.payload.get("backup_filename")
-    if not isinstance(name, str) or replaced is None:
+    if not isinstance(name, str) or found is None or found.outline is None:
         return True
-    if not _is_still(folder, replaced):
-        return False
     backup = folder.backups_dir / Path(name).name
-    durable.make_folder(folder.backups_dir)
-    durable.link(folder.outline_path, backup)
+    try:
+        durable.link(folder.outline_path, backup)
+    except FileNotFoundError:
+        durable.make_folder(folder.backups_dir)  # after a crash it may be missing
+        if not is_still(folder.outline_path, found):
+            return False
+        durable.link(folder.outline_path, backup)
     if "backup_sha256" in record.payload:  # no version has these bytes: they are there only
         durable.sync_folder(folder.backups_dir)
         durable.sync_folder(folder.report_dir)
-    if bytes_of(backup) == replaced:
+    if is_still(backup, found):
         return True
     durable.remove(backup)  # somebody saved just now; `outline.json` is the name of these bytes
     return False
 
 
-def put_in_place(folder: ReportFolder, temporary: Path, replaced: bytes | None) -> bool:
-    """Rename a new outline into place, unless another was saved there since `replaced` was read."""
-    if not _is_still(folder, replaced):
+def put_in_place(folder: ReportFolder, temporary: Path, found: Found | None) -> bool:
+    """Rename a new outline into place, unless another was saved there since the files were read."""
+    is_free = found is None and not folder.outline_path.exists()
+    if not (is_free or (found is not None and is_still(folder.outline_path, found))):
         return False
     durable.replace(temporary, folder.outline_path)
     return True
@@ -356,10 +359,6 @@ def put_in_place(folder: ReportFolder, temporary: Path, replaced: bytes | None) 
 def head_of(record: Record) -> bytes:
     """Return the content of `.head`: its line twice, so that a half-written file is recognised."""
     return f"{record.version}:{record.sha256}\n".encode() * 2
-
-
-def _is_still(folder: ReportFolder, outline: bytes | None) -> bool:
-    return bytes_of(folder.outline_path) == outline
 
 
 # --- Backups ------------------------------------------------------------------------------
@@ -407,18 +406,21 @@ def base_at(state: State, offset: int) -> int:
     return int(base)
 
 
-def prune(folder: Path, log: AuditLog, newest: Record) -> None:
+def prune(folder: ReportFolder, newest: Record, tail: Tail | None) -> None:
     """Remove the backups that are no longer among the newest, unless they are kept for good.
 
-    Usually one has just left; a few more events are looked at, since a crash may have
-    prevented this before. The log says which: the folder of a long history holds many that are
-    kept. The backups of another writer are not ours to remove.
+    One has just left. The first time a few more events are looked at, since a crash may have prevented
+    this before. The log says which (`tail` is its end before the newest event): the folder of a long
+    history holds many that are kept. The backups of another writer are not ours to remove.
     """
-    named = log.backwards(newest.end, naming=[b'"backup_filename":"'])
+    gap = newest.offset - tail.end if tail is not None else -1
+    tail = tail.and_then(b"\n" * gap + newest.raw + b"\n") if tail is not None and gap >= 0 else None
+    named = folder.log.backwards(newest.end, [b'"backup_filename":"'], tail=tail)
     makers = (record for record in named if _OURS.search(record.raw) or record.is_ours)
-    for record in islice(makers, NEWEST_BACKUPS, NEWEST_BACKUPS + _PRUNED_EVENTS):
+    count = 1 if folder.is_pruned else _PRUNED_EVENTS
+    for record in islice(makers, NEWEST_BACKUPS, NEWEST_BACKUPS + count):
         for name in map(bytes.decode, _NAMED.findall(record.raw)):
-            is_there = os.access(f"{folder}/{name}", os.F_OK)
-            is_named = is_there and record.is_ours and record.payload.get("backup_filename") == name
+            is_named = record.is_ours and record.payload.get("backup_filename") == name
             if is_named and not record.keeps_backup:
-                durable.remove(folder / name)
+                durable.remove(folder.backups_dir / name)
+    folder.is_pruned = True

@@ -31,7 +31,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from living_reports.regular_files import open_regular, read_regular
+from living_reports.regular_files import open_regular, read_at, read_regular
 
 if sys.platform == "darwin":
     import fcntl
@@ -48,6 +48,8 @@ LOCK_FLAGS = os.O_RDWR | os.O_CREAT
 """The flags with which a lock file is opened; it is made where it is missing."""
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
+CLOCK_SLACK_NS = 50_000_000
+"""More than the step of the clock from which a file system takes the times of files."""
 _SHARING_RETRIES = 50
 _SHARING_PAUSE_SECONDS = 0.02
 
@@ -121,7 +123,8 @@ def write_derived(path: Path, data: bytes) -> None:
     """Create a file with bytes that can be made again from synced ones. Refuses an existing one.
 
     If anything fails, the file is removed again. Not synced: after a power cut the file may be empty,
-    cut short or filled with zeros, whatever its name is by then.
+    cut short or filled with zeros, whatever its name is by then. Its time is a moment ago, so that a save
+    that follows at once gives it another time.
     """
     _create(path, data, is_synced=False)
 
@@ -133,6 +136,9 @@ def _create(path: Path, data: bytes, *, is_synced: bool) -> None:
         _write_all(fd, data, path)
         if is_synced:
             _sync(fd, path)
+        elif os.utime in os.supports_fd:
+            earlier = time.time_ns() - CLOCK_SLACK_NS
+            os.utime(fd, ns=(earlier, earlier))
     except BaseException:
         os.close(fd)
         remove(path)
@@ -146,19 +152,25 @@ def write_hint(path: Path, data: bytes) -> None:
     For files whose reader treats anything unexpected as absent.
     """
     _announce("create", path)
-    fd, _ = open_regular(path, os.O_WRONLY | os.O_CREAT, follow_links=False)
+    fd, status = open_regular(path, os.O_WRONLY | os.O_CREAT, follow_links=False)
     try:
         _write_all(fd, data, path)
-        _announce("truncate", path, len(data))
-        os.ftruncate(fd, len(data))
+        if status.st_size > len(data):
+            _announce("truncate", path, len(data))
+            os.ftruncate(fd, len(data))
     finally:
         os.close(fd)
 
 
-def touch(path: Path) -> None:
-    """Ensure that a file exists; a new one is empty. Not synced."""
+def touch(path: Path) -> bool:
+    """Ensure that a file exists; a new one is empty. Return whether it was there. Not synced."""
     _announce("create", path)
-    os.close(open_regular(path, os.O_WRONLY | os.O_CREAT, follow_links=False)[0])
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o666))
+        return False
+    except FileExistsError:
+        os.close(open_regular(path, os.O_WRONLY, follow_links=False)[0])
+        return True
 
 
 # --- Logs ---------------------------------------------------------------------------------
@@ -227,8 +239,7 @@ def append_hint(path: Path, data: bytes) -> int:
     fd, size, _ = _opened_log(path, os.O_RDWR)
     try:
         if size:
-            os.lseek(fd, size - 1, os.SEEK_SET)
-            data = data if os.read(fd, 1) == b"\n" else b"\n" + data
+            data = data if read_at(fd, 1, size - 1) == b"\n" else b"\n" + data
         _write_all(fd, data, path)
         return size
     finally:

@@ -26,6 +26,7 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from bisect import bisect_right
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,7 +35,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from living_reports.errors import (
     CorruptReportError,
@@ -52,16 +53,18 @@ from living_reports.model.report import (
     parse_uuid,
     sha256_hex,
 )
-from living_reports.regular_files import NotRegularFileError, read_regular
+from living_reports.regular_files import NotRegularFileError, read_regular, read_with_status
 from living_reports.store.base import Snapshot
+from living_reports.store.files import durable
 from living_reports.store.files.catalogue import Listing, ReportIndex, entry_of, version_in
 from living_reports.store.files.lock import DEFAULT_TIMEOUT_SECONDS, ReportLock, hold
-from living_reports.store.files.log import AuditLog, Record, RequestCache
+from living_reports.store.files.log import AuditLog, Record, RequestCache, Tail
 
 _HEAD = re.compile(r"^([1-9]\d{0,17}):([0-9a-f]{64})$")
 _TEMPORARY = re.compile(r"^\.outline\..*\.tmp$")
 _BACKUP = re.compile(r"^outline\.json\.\d{8}T\d{6}_\d{6}\.bak$")
 _BACKUPS_TRIED = 8
+_COARSE_NS = 3_000_000_000
 _BEGINNING, _END = b'{\n  "report_id": "', b"\n}\n"
 """Those of the bytes of an outline. No part of one has this end: inner lines are indented, and texts have
 no raw newlines."""
@@ -74,17 +77,44 @@ _REMEMBERED_BYTES = 4_000_000
 # --- The state of a report ----------------------------------------------------------------
 
 
+class Stamp(NamedTuple):
+    """The status of an outline, by which a later save of it is noticed."""
+
+    inode: int
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        """Return the stamp of a file."""
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+
+    def is_older_than(self, now_ns: int) -> bool:
+        """Return whether a write from now on gives the file another time: then equal stamps mean equal bytes.
+
+        File systems with times in whole seconds have a coarse clock.
+        """
+        slack_ns = durable.CLOCK_SLACK_NS if self.mtime_ns % 1_000_000_000 else _COARSE_NS
+        return self.mtime_ns + slack_ns <= now_ns
+
+
 @dataclass(frozen=True)
 class Found:
     """The files of a report, read at one moment under its lock. `sha256` is that of `outline`."""
 
     outline: bytes | None
     sha256: str
+    stamp: Stamp | None
     last: Record | None
     head: str
-    log_size: int
+    tail: Tail
     strays: tuple[str, ...] = ()
     """Temporary files that commits left when their process died."""
+
+    @property
+    def log_size(self) -> int:
+        """The bytes in the log."""
+        return self.tail.end
 
     @property
     def is_settled(self) -> bool:
@@ -270,6 +300,10 @@ class ReportFolder:
         lock_timeout_seconds: How long to wait for other writers.
         index: The catalogue to keep up to date, if the folder belongs to a root.
         memory: The caches of the store that the folder belongs to.
+
+    Attributes:
+        is_clean: Whether the folder was listed; who leaves a temporary file since then leaves a mark, too.
+        is_pruned: Whether the backups that crashes left were removed.
     """
 
     def __init__(
@@ -289,6 +323,7 @@ class ReportFolder:
         self.lock_timeout_seconds = lock_timeout_seconds
         self.index = index
         self.memory = memory or Memory()
+        self.is_clean = self.is_pruned = False
         self.log = AuditLog(self.audit_path)
         self.history = History(self.log, self.backups_dir)
 
@@ -340,18 +375,45 @@ class ReportFolder:
         """Return whether the folder holds an outline or a history."""
         return self.outline_path.exists() or self.audit_path.exists()
 
-    def look(self) -> Found:
-        """Return the bytes that say which state the report is in."""
-        last = self.log.last()
-        outline = bytes_of(self.outline_path)
+    def look(self, *, is_left_alone: bool = False) -> Found:
+        """Return the bytes that say which state the report is in.
+
+        Args:
+            is_left_alone: No commit can have left a temporary file: the folder is not listed.
+        """
+        tail = self.log.tail()
+        last = next(self.log.backwards(tail=tail), None)
+        outline, stamp = self._outline_and_stamp()
         return Found(
             outline=outline,
+            stamp=stamp,
             sha256=self.memory.hashes.of(outline) if outline is not None else "",
             last=last,
             head=parse_head(bytes_of(self.head_path) or b""),
-            log_size=last.end if last is not None else 0,
-            strays=tuple(filter(_TEMPORARY.match, os.listdir(self.report_dir))),
+            tail=tail,
+            strays=() if is_left_alone else tuple(filter(_TEMPORARY.match, os.listdir(self.report_dir))),
         )
+
+    def _outline_and_stamp(self) -> tuple[bytes | None, Stamp | None]:
+        """Return the bytes of the outline; and its stamp, unless a later write could leave it as it is."""
+        now_ns = time.time_ns()
+        try:
+            outline, status = read_with_status(self.outline_path)
+        except FileNotFoundError:
+            return None, None
+        stamp = Stamp.of(status)
+        return outline, stamp if stamp.is_older_than(now_ns) else None
+
+    def look_if_settled(self) -> Found | None:
+        """Return the files if no process died at work and nothing has to be recovered, else `None`.
+
+        The caller holds the lock. A process that died leaves a mark with its temporary file, and a power cut
+        that takes the mark ends this process, too. So the folder is listed once, and then only for a mark.
+        """
+        is_marked = self.index is None or self.index.is_marked(self.report_id)
+        found = self.look(is_left_alone=self.is_clean and not is_marked)
+        self.is_clean = found.is_settled and not found.strays
+        return found if self.is_clean and not (is_marked and self.index is not None) else None
 
     def settled_state(self, found: Found) -> State:
         """Return the state of a report whose outline is the one that its last event names.
@@ -458,6 +520,16 @@ def is_head_lost(found: Found, log: AuditLog) -> bool:
         if record.version > version:
             break
     return True
+
+
+def is_still(path: Path, found: Found) -> bool:
+    """Return whether a file holds the outline that was found: by its status, or else by its bytes."""
+    try:
+        if found.stamp is not None and Stamp.of(os.lstat(path)) == found.stamp:
+            return True
+    except FileNotFoundError:
+        return found.outline is None
+    return bytes_of(path) == found.outline
 
 
 def bytes_of(path: Path) -> bytes | None:

@@ -163,7 +163,7 @@ def _waiter_for(key: str, path: Path, fd: int) -> _Waiter:
 def _is_for(waiter: _Waiter, path: Path) -> bool:
     """Return whether the wait is for the file that the path names now; errors are left to the next open."""
     try:
-        return _same_file(waiter.fd, path)
+        return _is_at(os.fstat(waiter.fd), path)
     except OSError:
         return False
 
@@ -181,6 +181,7 @@ class ReportLock:
         self.timeout_seconds = timeout_seconds
         self._key = _key(self.lock_path)
         self._fd = -1
+        self._status: os.stat_result | None = None
 
     def acquire(self) -> None:
         """Wait for the lock.
@@ -201,7 +202,7 @@ class ReportLock:
 
     def _attempt(self, start: float) -> int:
         """Return a locked descriptor of the file that the path names now; -1 if it moved meanwhile."""
-        fd, _ = open_regular(self.lock_path, LOCK_FLAGS, follow_links=False)
+        fd, status = open_regular(self.lock_path, LOCK_FLAGS, follow_links=False)
         if not _locked_at_once(fd):
             left = self.timeout_seconds - (time.monotonic() - start)
             if left <= 0:
@@ -210,13 +211,14 @@ class ReportLock:
             waiter = _waiter_for(self._key, self.lock_path, fd)
             if not waiter.wait(left):
                 raise self._timeout(start)
-            fd = waiter.fd
+            fd, status = waiter.fd, os.fstat(waiter.fd)
         try:
-            is_current = _same_file(fd, self.lock_path)
+            is_current = _is_at(status, self.lock_path)
         except OSError:
             os.close(fd)
             raise
         if is_current:
+            self._status = status
             return fd
         os.close(fd)
         return -1
@@ -231,7 +233,7 @@ class ReportLock:
 
     def still_held(self) -> bool:
         """Return False if the lock file was deleted or replaced meanwhile."""
-        return self._fd >= 0 and _same_file(self._fd, self.lock_path)
+        return self._fd >= 0 and self._status is not None and _is_at(self._status, self.lock_path)
 
     def release(self) -> None:
         """Release the lock. Does nothing if it is not held."""
@@ -264,9 +266,10 @@ def _no_lock(error: portalocker.exceptions.LockException) -> OSError:
     return OSError(errno.ENOLCK, f"the file system gives no lock ({error.strerror or 'no reason given'})")
 
 
-def _same_file(fd: int, path: Path) -> bool:
+def _is_at(status: os.stat_result, path: Path) -> bool:
+    """Return whether the path names the file with this status."""
     try:
-        return os.path.samestat(os.fstat(fd), os.lstat(path))
+        return os.path.samestat(status, os.lstat(path))
     except FileNotFoundError:
         return False
 

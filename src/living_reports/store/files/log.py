@@ -21,13 +21,13 @@ Rules:
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from io import FileIO
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ from pydantic import ValidationError
 from living_reports.model.delta import item_of, writing_places
 from living_reports.model.event import AuditEvent
 from living_reports.model.report import describe, sha256_hex
-from living_reports.regular_files import open_regular, read_regular, reader_of
+from living_reports.regular_files import open_regular, read_at, read_regular, reader_of
 
 _BLOCK = 8192
 _MAX_BLOCK = 32_768  # larger ones cost more in fresh memory than they save in calls
@@ -184,6 +184,23 @@ class Record:
         return any(edit.get("at") in addresses for edit in self.delta)
 
 
+@dataclass(frozen=True)
+class Tail:
+    """The last bytes of a log, from `offset` on."""
+
+    offset: int
+    data: bytes
+
+    @property
+    def end(self) -> int:
+        """The size of the log."""
+        return self.offset + len(self.data)
+
+    def and_then(self, appended: bytes) -> Tail:
+        """Return the tail after bytes were appended to the log."""
+        return Tail(self.offset, self.data + appended)
+
+
 def _forms(text: str) -> set[bytes]:
     """Return the text as it may stand in a JSON string: with and without escapes of other alphabets."""
     return {pydantic_core.to_json(text)[1:-1], json.dumps(text)[1:-1].encode()}
@@ -223,25 +240,37 @@ class AuditLog:
         """Return the last line, complete or not; `None` in an empty log."""
         return next(self.backwards(), None)
 
+    def tail(self) -> Tail:
+        """Return the last bytes of the log, so that its newest lines are read from the disk once."""
+        try:
+            with _Source(self.path) as source:
+                start = max(0, source.size - _BLOCK)
+                return Tail(start, source.read(start, source.size))
+        except FileNotFoundError:
+            return Tail(0, b"")
+
     def backwards(
-        self, end: int | None = None, naming: Sequence[bytes] = (), start: int = 0
+        self,
+        end: int | None = None,
+        naming: Sequence[bytes] = (),
+        start: int = 0,
+        tail: Tail | None = None,
     ) -> Iterator[Record]:
         """Yield the lines from the last (or the last that ends at or before `end`) to the one at `start`.
 
         With `naming`, only lines that contain one of these bytes: what does not is passed over a
-        block at a time.
+        block at a time. With `tail`, its bytes are not read again: nothing was appended since.
         """
         try:
-            descriptor, status = open_regular(self.path)
+            source = _Source(self.path, tail)
         except FileNotFoundError:
             return
-        with FileIO(descriptor) as file:
-            begin = status.st_size if end is None else min(end, status.st_size)
+        with source:
+            begin = source.size if end is None else min(end, source.size)
             held, step = b"", _BLOCK  # the beginning of what follows, up to its first newline
             while begin > start:
                 here = max(start, begin - step)
-                file.seek(here)
-                data = file.read(begin - here)
+                data = source.read(here, begin)
                 begin, step = here, min(2 * step, max(_MAX_BLOCK, len(held)))
                 first = data.find(b"\n") + 1 if begin > start else 0
                 if begin > start and not first:
@@ -270,18 +299,22 @@ class AuditLog:
             return _line_start(file, offset)
 
     def last_writes(
-        self, addresses: Collection[str], start: int = 0, end: int | None = None
+        self,
+        addresses: Collection[str],
+        start: int = 0,
+        end: int | None = None,
+        tail: Tail | None = None,
     ) -> dict[str, Record]:
         """Return the newest event between two offsets that wrote each value, found by a walk back.
 
-        An event is only parsed if it mentions a value that is still missing.
+        An event is only parsed if it mentions a value that is still missing; see `backwards` for `tail`.
         """
         missing = {at: writing_places(at) for at in addresses}
         found: dict[str, Record] = {}
         ids = [item for at in missing if (item := item_of(at))]
         naming = line_filter(ids, [at for at in missing if not item_of(at)])
         wanted = frozenset().union(*missing.values())
-        for record in self.backwards(end, naming, start) if missing else ():
+        for record in self.backwards(end, naming, start, tail) if missing else ():
             if not record.may_edit(wanted):
                 continue
             written = [at for at, places in missing.items() if record.edits(places)]
@@ -321,6 +354,35 @@ class AuditLog:
         if found is None or found.version != version or not found.makes_version:
             return None
         return found
+
+
+class _Source:
+    """The bytes of a log: those of a tail that was read before, and the others from the file."""
+
+    def __init__(self, path: Path, tail: Tail | None = None) -> None:
+        self._path = path
+        self._tail = tail
+        self._descriptor = -1
+        self.size = tail.end if tail is not None else self._open()
+
+    def _open(self) -> int:
+        self._descriptor, status = open_regular(self._path)
+        return status.st_size
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes from `start` to `stop`."""
+        if self._tail is not None and start >= self._tail.offset:
+            return self._tail.data[start - self._tail.offset : stop - self._tail.offset]
+        if self._descriptor < 0:
+            self._open()
+        return read_at(self._descriptor, stop - start, start)
+
+    def __enter__(self) -> _Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
 
 
 def _lines_backwards(lines: bytes, offset: int, naming: Sequence[bytes]) -> Iterator[Record]:

@@ -348,7 +348,7 @@ def _roll_forward(folder: ReportFolder, found: Found, case: RollForward) -> Stat
     if sha256_hex(data) != case.record.outline_sha256:
         outline = folder.history.outline_at(case.record.version)
         data = outline_bytes(outline)
-    publish(folder, _temporary(folder, data, case.record), outline, case.record, found.outline)
+    publish(folder, _temporary(folder, data, case.record), outline, case.record, found)
     return settle(folder)
 
 
@@ -366,7 +366,7 @@ def _log_wins(folder: ReportFolder, found: Found, case: LogWins) -> State:
     outline = folder.history.outline_at(case.record.version)
     temporary = _temporary(folder, outline_bytes(outline), case.record)
     where = _set_aside(folder) if case.keep else ""
-    if not put_in_place(folder, temporary, found.outline):
+    if not put_in_place(folder, temporary, found):
         return settle(folder)  # somebody saved meanwhile: another case by now
     why = (f"{case.why}; the log's version was put in place.{where}",) if case.why else ()
     return _published(folder, found, case.record, *why)

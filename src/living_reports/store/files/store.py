@@ -121,8 +121,8 @@ class ReportStorage(ReportFolder):
         """Return the state where recovery has nothing to do, else `None`. The caller holds the lock."""
         if str(self.audit_path) in self.memory.undecided:
             return None
-        found = self.look()
-        return self.settled_state(found) if found.is_settled and not found.strays else None
+        found = self.look_if_settled()
+        return self.settled_state(found) if found is not None else None
 
     def load_outline(self) -> Outline:
         """Return the current outline, a copy that the caller may change.
@@ -165,10 +165,7 @@ class ReportStorage(ReportFolder):
             CorruptReportError: The report is damaged, and `repair` was not asked for.
             StorageFailedError: The disk refused; the error says whether it happened.
         """
-        if not self.exists():
-            raise FileNotFoundError(f"Outline not found: {self.outline_path.name}")
         with self._writing():
-            secure_name(self)
             state = self._settled()
             if state.refusal is not None and not repair:
                 raise state.refusal
@@ -189,7 +186,10 @@ class ReportStorage(ReportFolder):
         """Return the state to start a write from. The caller holds the lock."""
         with disk_errors():
             state = self._state_if_settled()
-        return state or recovery.settled(self)
+        if state is None:
+            secure_name(self)
+            state = recovery.settled(self)
+        return state
 
     def _commit(self, state: State | None, outline: Outline, note: Note) -> Record:
         if state is not None and state.record is None and state.refusal is None:
@@ -211,8 +211,12 @@ class ReportStorage(ReportFolder):
                 raise state.refusal
             self._commit(state, outline, note)
 
-    def append_audit_event(self, event: AuditEvent) -> None:
+    def append_audit_event(self, event: AuditEvent, *, marks: bool = False) -> None:
         """Append an event that makes no version; its hashes are filled in here.
+
+        Args:
+            event: The event.
+            marks: Mark the report before, because its folder is moved after.
 
         Raises:
             StorageFailedError: The disk refused; the error says whether it happened.
@@ -223,6 +227,9 @@ class ReportStorage(ReportFolder):
             if state is not None and state.record is None:
                 names = (str(event.payload.get(name, "")) for name in ("client", "user"))
                 state = recovery.adopt(self, state, Author(event.actor, *names))
+            if marks:
+                with disk_errors():
+                    mark(self)
             append_event(self, state, event)
 
     def _make_own_folder(self) -> None:
@@ -261,18 +268,18 @@ class FolderTransaction:
 
     def events(self, *, mentioning: Sequence[str] = (), editing: Sequence[str] = ()) -> Iterator[Record]:
         """Yield the events, newest first; see `store.base.Store.events`."""
-        return self._report.log.backwards(naming=line_filter(mentioning, editing))
+        found = self.snapshot.found
+        return self._report.log.backwards(naming=line_filter(mentioning, editing), tail=found.tail)
 
     def last_writes(self, addresses: Collection[str]) -> dict[str, Record]:
         """Return the newest event that wrote each value: a recent one, or one that the search index knows."""
-        log = self._report.log
-        size = log.size()
-        near = log.line_start(size - _WALKED_BYTES) if size > 2 * _WALKED_BYTES else 0
-        found = log.last_writes(addresses, near)
+        log, tail = self._report.log, self.snapshot.found.tail
+        near = log.line_start(tail.end - _WALKED_BYTES) if tail.end > 2 * _WALKED_BYTES else 0
+        found = log.last_writes(addresses, near, tail=tail)
         missing = set(addresses) - found.keys()
         if missing and near and self.search_index is not None:
             return found | self.search_index().last_writes(log, self._report.report_id, missing, near)
-        return found | log.last_writes(missing, end=near)
+        return found | (log.last_writes(missing, end=near) if near else {})
 
     def find_request(self, request_id: str) -> Record | None:
         """Return the event that answered this request, if it is remembered."""
@@ -821,8 +828,7 @@ class FolderStore:
             self._make_lasting(self.trash_dir)
             with self._found(report_id), report.lock():
                 self._refuse_deleted(report_id, report.read())
-                mark(report)  # not before: the previous holder of the report took the mark away
-                report.append_audit_event(event)
+                report.append_audit_event(event, marks=True)
                 if not _MOVES_NEED_CLOSED_FILES:
                     return self._move_deleted(report_id)
         except OSError as error:
