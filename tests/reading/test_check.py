@@ -366,7 +366,9 @@ def test_a_moved_source_is_reported_once_for_all_insights() -> None:
         "The report “Weekly” is now at version 6; since the cited version 4 it changed “Risks”, "
         "“Errors fell”. Cited by 2 items."
     )
-    assert finding["hint"].startswith(f"diff_report of {HERE} since 4 shows how. If this still holds: ")
+    assert finding["hint"].startswith(
+        f"diff_report of {HERE} since 4 shows how. Correct here what no longer holds; if all still holds: "
+    )
     assert json.loads(finding["hint"].partition("holds: ")[2]) == {
         "op": "add_citation",
         "insight": "00000001",

@@ -484,7 +484,8 @@ def _about_moved(moved: _Moved, target: dict[str, str]) -> tuple[str, str]:
     )
     address = report_address(report_id, moved.current) + (f"#{part}" if part else "")
     again = _change("add_citation", **target, citation={"url": address})
-    return message, f"diff_report of {report_id} since {version} shows how. If this still holds: {again}"
+    hint = f"diff_report of {report_id} since {version} shows how. Correct here what no longer holds"
+    return message, f"{hint}; if all still holds: {again}"
 
 
 def _about_changed(changed: _Changed, target: dict[str, str]) -> tuple[str, str]:
