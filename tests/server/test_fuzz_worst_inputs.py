@@ -181,7 +181,7 @@ class Calls:
         def call() -> object:
             request = BY_TOOL[kind](**check_arguments(BY_NAME[kind], arguments))
             method = getattr(self._library, kind)
-            writes = not BY_NAME[kind]["annotations"]["readOnlyHint"] or kind == "render_report"
+            writes = not BY_NAME[kind]["annotations"]["readOnlyHint"] and kind != "render_report"
             return method(request, author=ANN) if writes else method(request)
 
         return kind, call, arguments
