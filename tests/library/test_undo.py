@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from living_reports.errors import (
     VersionConflictError,
 )
 from living_reports.library import Library
-from living_reports.library.requests import AuditReport, GetReport, RevertReport
+from living_reports.library.requests import AuditReport, DiffReport, GetReport, RevertReport
 from living_reports.model.report import Insight, Outline, Section
 from support.library_reports import (
     ANN,
@@ -297,9 +298,158 @@ def test_an_item_may_be_named_as_answers_name_it(library: Library, report: str) 
     )
     assert [row["at"] for row in before["changed"]] == [f"insights/{a[:8]}"]
     assert undo(library, report, 2, item=f"sections/{latency[:8]}", dry_run=True)["applied"] == 2
-    with pytest.raises(ItemNotFoundError) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         library.revert_report(RevertReport(report, 1, item=f"insights/{a}/summary"), author=ANN)
-    assert "whole" in caught.value.hint
+    assert f"item=insights/{a[:8]} " in caught.value.hint
+
+
+# --- One address --------------------------------------------------------------------------
+
+
+def test_each_address_that_audit_shows_is_undone_alone(library: Library, report: str) -> None:
+    a, c = named(library, report, "A"), named(library, report, "C")
+    first = now(library, report)
+    link = {"source": "url", "provider": "web", "url": "https://example.org/1"}
+    update_report(
+        library,
+        report,
+        set_title("Wrong"),
+        {"op": "add_tags", "tags": ["ops"]},
+        {"op": "set_status", "status": "archived"},
+        {"op": "set_metadata", "key": "team/one", "value": "core"},
+        append_text("four"),
+        {"op": "edit_section", "section": "Errors", "title": "Faults", "notes": "ask", "citations": [link]},
+        {"op": "edit_insight", "insight": a, "summary": "AA", "importance": 9, "review_by": "2030-01-01"},
+        {"op": "add_citation", "insight": a, "citation": {"query_id": "q1", "execution_id": "e1"}},
+        {"op": "move_insight", "insight": c, "section": "Costs"},
+        {"op": "move_section", "section": "Costs", "position": "first"},
+    )
+    update_report(library, report, append_text("later", "Latency"))
+    changed = library.diff_report(DiffReport(report, 1, 2))["changed"]
+    places = [row["at"] for row in changed]
+    assert len(places) == len(set(places)) == 14
+    for row in changed:
+        at = row["at"] + ("/position" if str(row.get("old")).startswith("position") else "")
+        answer = undo(library, report, 2, item=at, dry_run=True)
+        [shown] = answer["changed"]
+        sides = {side: row[side] for side in ("old", "new", "added", "removed") if side in row}
+        turned = {"old": "new", "new": "old", "added": "removed", "removed": "added"}
+        assert shown["at"] == row["at"]
+        if "{+" not in str(sides):
+            assert {turned[side]: value for side, value in sides.items()}.items() <= shown.items()
+        [warning] = answer["warnings"]
+        assert at in warning
+    for at in places:
+        undo(library, report, 2, item=at)
+    after = now(library, report)
+    assert (after.title, after.metadata) == (first.title, first.metadata)
+    assert shape(after) == shape(first)
+    assert content_of(library, report, "Latency").endswith("later")
+
+
+def test_an_address_takes_back_one_field_of_an_item(library: Library, report: str) -> None:
+    a = named(library, report, "A")
+    update_report(library, report, {"op": "edit_insight", "insight": a, "importance": 9, "summary": "AA"})
+    for at in (f"insights/{a[:8]}/importance", f"insights/{a}/importance"):
+        answer = undo(library, report, 2, item=at, dry_run=True)
+        assert answer["changed"] == [{"item": "AA", "at": f"insights/{a[:8]}/importance", "old": 9, "new": 5}]
+    assert "summary" in answer["warnings"][0]
+    answer = library.revert_report(RevertReport(report, 1, item=f"insights/{a[:8]}/summary"), ANN)
+    assert [row["at"] for row in answer["changed"]] == [f"insights/{a[:8]}/summary"]
+    assert items(now(library, report))[a].importance == 9  # type: ignore[union-attr]
+    record = library.store.event(report, 3)
+    assert record is not None
+    assert record.payload["item"] == f"insights/{a}/summary"
+
+
+def test_a_position_is_undone_without_the_fields(library: Library, report: str) -> None:
+    a, costs = named(library, report, "A"), now(library, report).sections[2].section_id
+    update_report(
+        library,
+        report,
+        {"op": "move_insight", "insight": a, "section": "Costs"},
+        {"op": "edit_insight", "insight": a, "importance": 9},
+        {"op": "move_section", "section": "Costs", "position": "first"},
+        append_text("x", "Costs"),
+    )
+    undo(library, report, 2, item=f"insights/{a[:8]}/position")
+    undo(library, report, 2, item=f"sections/{costs[:8]}/position")
+    after = now(library, report)
+    assert shape(after) == [("Errors", ["A", "B"]), ("Latency", ["C"]), ("Costs", [])]
+    assert items(after)[a].importance == 9  # type: ignore[union-attr]
+    assert content_of(library, report, "Costs").endswith("x")
+
+
+def test_a_later_change_of_the_same_field_is_in_the_way(library: Library, report: str) -> None:
+    a = named(library, report, "A")
+    edit = {"op": "edit_insight", "insight": a}
+    update_report(library, report, edit | {"importance": 9, "summary": "AA"})
+    update_report(library, report, edit | {"importance": 2})
+    assert undo(library, report, 2, item=f"insights/{a}/summary", dry_run=True)["applied"] == 1
+    with pytest.raises(VersionConflictError):
+        undo(library, report, 2, item=f"insights/{a}/importance")
+
+
+def test_what_cannot_be_separated_is_refused_with_the_change(library: Library, report: str) -> None:
+    a = named(library, report, "A")
+    gone = now(library, report).sections[1].section_id[:8]
+    made = update_report(
+        library,
+        report,
+        {"op": "add_section", "title": "New", "content": "x", "insights": [{"summary": "N"}]},
+        {"op": "add_tags", "tags": ["ops"]},
+        {"op": "add_citation", "insight": a, "citation": {"url": "https://example.org/1"}},
+        {"op": "remove_section", "section": "Latency"},
+    )["created"]
+    new, n = made["sections"][0]["section_id"][:8], made["insights"][0]["insight_id"][:8]
+    refused = {
+        f"sections/{new}/content": {"op": "edit_section", "section": new, "clear": ["content"]},
+        f"insights/{n}/importance": {"op": "edit_insight", "insight": n, "importance": "…"},
+        f"sections/{new}/insight_ids": None,
+        f"sections/{gone}/content": None,
+        "metadata/tags/ops": {"op": "remove_tags", "tags": ["ops"]},
+        f"insights/{a[:8]}/citations/https://example.org/1": {"op": "remove_citation", "insight": a[:8]},
+    }
+    for at, change in refused.items():
+        with pytest.raises(InvalidInputError) as caught:
+            undo(library, report, 2, item=at)
+        assert caught.value.details["path"] == "item"
+        assert "item=" in caught.value.hint
+        if change:
+            [shown] = json.loads(caught.value.hint.split("changes=")[1].rstrip("."))
+            assert change.items() <= shown.items()
+            if "…" not in shown.values():
+                assert update_report(library, report, shown, dry_run=True)["applied"] == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "near"),
+    [
+        ("sections/{}/contents", "sections/{}/content"),
+        ("sections/{}/order", "sections/{}/position"),
+        ("sections/{}/updated_at", "sections/{}/"),
+        ("metadata/tag", "metadata/tags"),
+        ("outline_version", ""),
+    ],
+)
+def test_an_unknown_address_is_answered_with_near_ones(
+    library: Library, report: str, address: str, near: str
+) -> None:
+    errors = now(library, report).sections[0].section_id[:8]
+    update_report(library, report, append_text("x"))
+    for asked in ({"undo": 2}, {"to_version": 1}):
+        with pytest.raises(ItemNotFoundError) as caught:
+            library.revert_report(RevertReport(report, item=address.format(errors), **asked), ANN)  # type: ignore[arg-type]
+        rows = caught.value.details["near"]
+        assert caught.value.details["path"] == "item"
+        assert any(row["at"].startswith(near.format(errors)) for row in rows)
+
+
+def test_a_title_that_looks_like_an_address_is_a_title(library: Library, report: str) -> None:
+    update_report(library, report, {"op": "edit_section", "section": "Latency", "title": "metadata/tags"})
+    update_report(library, report, append_text("x", "metadata/tags"), {"op": "add_tags", "tags": ["ops"]})
+    answer = undo(library, report, 3, item="metadata/tags")
+    assert [row["item"] for row in answer["changed"]] == ["metadata/tags"]
 
 
 # --- What stays ---------------------------------------------------------------------------

@@ -159,6 +159,8 @@ def _searched(holder: str) -> tuple[str, ...]:
     return tuple(name for name, field in RULES[holder].items() if field.is_searched)
 
 
+_CONTENT = (Kind.DAY, Kind.VALUE, Kind.LINE, Kind.TEXT, Kind.PROSE, Kind.SET)
+
 ITEMS = _names("", Kind.ITEMS)
 """`sections` and `insights`: the lists of an outline with items that have addresses."""
 
@@ -182,6 +184,11 @@ MERGED_AS_SETS = _places(Kind.SET, Kind.DERIVED)
 
 WORDS = {kind: _names(kind, Kind.LINE, Kind.TEXT, Kind.PROSE) for kind in ("", *ITEMS)}
 """The texts of the outline, of a section and of an insight."""
+
+RESTORED = {
+    kind: tuple(n for n in _names(kind, *_CONTENT) if (kind, n) != ("", "version")) for kind in ("", *ITEMS)
+}
+"""The fields that a revert can restore alone, beside those of metadata; `version` is that of the format."""
 
 PROSE = _names("sections", Kind.PROSE)
 SPLICED_TEXTS = frozenset(name for kind in ITEMS for name in _names(kind, Kind.TEXT, Kind.PROSE))

@@ -205,7 +205,7 @@ def place_of(item: str, outline: Outline | None, events: Iterable[Event]) -> Pla
         ItemNotFoundError: No item has or had this name.
         AmbiguousSelectorError: Several items match.
     """
-    kinds, name, field, place = _parse_item(item)
+    kinds, name, field, place = parse_item(item)
     near: list[Json] = []
     for kind in kinds if outline is not None else ():
         try:
@@ -226,7 +226,7 @@ def place_of(item: str, outline: Outline | None, events: Iterable[Event]) -> Pla
     )
 
 
-def _parse_item(item: str) -> tuple[Sequence[str], str, Place, Place]:
+def parse_item(item: str) -> tuple[Sequence[str], str, Place, Place]:
     """Return the kinds of items that may be meant, the selector, the field, and a place outside of items."""
     try:
         path = parts(item.strip())
@@ -261,7 +261,7 @@ def removed_items(item: str, events: Iterable[Event]) -> list[tuple[Place, str, 
     Returns:
         The place of each, its title or summary when it was removed, and the last version that has it.
     """
-    kinds, name, field, _ = _parse_item(item)
+    kinds, name, field, _ = parse_item(item)
     if field:
         return []
     is_named = _naming(kinds, name)

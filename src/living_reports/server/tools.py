@@ -344,15 +344,15 @@ REVERT_REPORT: Tool = {
     "name": "revert_report",
     "description": (
         "Bring earlier content back as a new version; nothing is lost. to_version: all as it was then. "
-        "undo: takes back that change alone; later versions stay (kept). item: only this section or insight, "
-        "with undo only its part of the change; a removed one by id or old title."
+        "undo: takes back that change alone; later versions stay (kept). item: only this, with undo "
+        "only its part of the change; audit_report shows addresses (at); a removed item by its old title."
     ),
     "inputSchema": _input(
         ("report",),
         report=CHANGED_REPORT,
         to_version=INTEGER,
         undo=_string("version, range 14-17 or action_id"),
-        item=STRING,
+        item=_string("section, insight or address"),
         reason=STRING,
         expected_version=INTEGER,
         dry_run=BOOLEAN,
