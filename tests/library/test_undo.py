@@ -430,6 +430,8 @@ def test_what_cannot_be_separated_is_refused_with_the_change(library: Library, r
         ("sections/{}/updated_at", "sections/{}/"),
         ("metadata/tag", "metadata/tags"),
         ("outline_version", ""),
+        ("metadata/tags/" + "x" * 100_000, "metadata/tags"),
+        ("sections/{}/content" + "/x" * 100_000, "sections/{}/content"),
     ],
 )
 def test_an_unknown_address_is_answered_with_near_ones(

@@ -29,7 +29,7 @@ from typing import Any, Literal
 from living_reports.changes import OPS
 from living_reports.errors import AmbiguousSelectorError, InvalidInputError, ItemNotFoundError
 from living_reports.model.delta import address, apply, diff
-from living_reports.model.fields import DERIVED, ITEMS, MERGED_AS_SETS, ORDERS, RESTORED, RULES
+from living_reports.model.fields import DERIVED, ITEMS, ORDERS, RESTORED, RULES
 from living_reports.model.report import ID_CHARS, Insight, Outline, Section, folded, normalised
 from living_reports.model.selectors import MAX_CANDIDATES, MAX_NEAR, find_insight, find_section, quoted
 from living_reports.reading.compact import cut, items_of
@@ -125,17 +125,16 @@ def _require_field(place: Place, outlines: Sequence[Outline]) -> None:
     if place.field in known:
         return
     if place.field[-1:] and place.field[-1] in ORDERS:
-        change = {"op": "move_insight", "insight": "…", "section": place.item_id[:ID_CHARS], "position": "…"}
         raise _inseparable(
             "The order of insights can only be restored insight by insight.",
             "Name one of them, as in item=insights/<id>/position",
-            change,
+            {"op": "move_insight", "insight": "…", "section": place.item_id[:ID_CHARS], "position": "…"},
         )
-    if place.field[:-1] in known and _table(place, place.field[:-1]) in MERGED_AS_SETS:
+    if place.field[:-1] in known and (change := _list_change(place, outlines)):
         raise _inseparable(
-            f"{place.brief} is one value of a list, and a revert restores the list as a whole.",
+            f"{cut(place.brief)} is one value of a list, and a revert restores the list as a whole.",
             f"Use item={place.at(place.item_id[:ID_CHARS], *place.field[:-1])}",
-            _list_change(place, outlines),
+            change,
         )
     names = {"/".join(field): field for field in known}
     like = difflib.get_close_matches("/".join(place.field)[:_NEAR_CHARS], names, MAX_NEAR, 0.5)
@@ -158,30 +157,25 @@ def _fields_of(place: Place, outlines: Sequence[Outline]) -> list[tuple[str, ...
     return [*own, *([_POSITION] if kind else []), *(("metadata", key) for key in keys)]
 
 
-def _table(place: Place, field: tuple[str, ...]) -> tuple[str, str]:
-    kind = (f"{place.noun}s",) if place.item_id else ()
-    return "/".join((*kind, *field[:-1])), field[-1]
-
-
-def _list_change(place: Place, outlines: Sequence[Outline]) -> Json:
-    """Return the change that adds one value to a list of the current report, or removes it from there."""
-    value, now = place.field[-1], _values(place, outlines[0])
-    verb = "remove" if any(value in _texts(one) for one in now) else "add"
-    if place.field[-2] == "tags":
-        return {"op": f"{verb}_tags", "tags": [value]}
+def _list_change(place: Place, outlines: Sequence[Outline]) -> Json | None:
+    """Return the change that removes a value from a list of the current report, or adds it there."""
+    name, value = place.field[-2:]
     held = [one for outline in outlines for one in _values(place, outline) if value in _texts(one)]
-    return {
-        "op": f"{verb}_citation",
-        place.noun: place.item_id[:ID_CHARS],
-        "citation": held[0] if held else {"url": value},
-    }
+    if not held:
+        return None
+    verb = "remove" if any(value in _texts(one) for one in _values(place, outlines[0])) else "add"
+    if name == "tags":
+        return {"op": f"{verb}_tags", "tags": [value]}
+    return {"op": f"{verb}_citation", place.noun: place.item_id[:ID_CHARS], "citation": held[0]}
 
 
 def _values(place: Place, outline: Outline) -> list[Any]:
-    """Return the values of the list that a place is in."""
+    """Return the tags or the citations, if a place is in a list of these."""
     if place.noun == "report":
-        values = outline.metadata.get(place.field[-2])
-        return values if isinstance(values, list) else []
+        values = outline.metadata.get("tags")
+        return values if place.field[-2] == "tags" and isinstance(values, list) else []
+    if place.field[-2] != "citations":
+        return []
     item = items_of(outline, {place.item_id}).get(place.item_id)
     return [one.model_dump(exclude_none=True) for one in item.citations] if item else []
 
