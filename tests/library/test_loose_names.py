@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from living_reports.errors import ReportNotFoundError
+from living_reports.errors import AmbiguousSelectorError, ItemNotFoundError, ReportNotFoundError
 from living_reports.library import Library
 from living_reports.library.requests import (
     AuditReport,
@@ -72,3 +72,27 @@ def test_a_fork_by_a_part_of_a_name_says_of_which_report(library: Library, repor
     answer = library.create_report(CreateReport("Copy", from_reports=["shop"]), author=ANN)
     assert answer["inherited"]["from"][0]["title"] == "Health of the shop"
     assert "was taken for" in answer["warnings"][0]
+
+
+def test_a_change_names_an_insight_by_its_whole_summary(library: Library, report: str) -> None:
+    rise = {"op": "add_insight", "section": "Errors", "summary": "Errors fell", "position": "first"}
+    update_report(library, report, rise)
+    update_report(library, report, {"op": "edit_insight", "insight": "errors FELL ", "importance": 9})
+    move = {"op": "move_insight", "insight": "Errors fell", "position": "after:Errors doubled in May"}
+    moved = update_report(library, report, move)["changed"][0]
+    assert (moved["item"], moved["new"]) == ("Errors fell", "position 2 in Errors")
+    with pytest.raises(ItemNotFoundError) as caught:
+        update_report(library, report, {"op": "remove_insight", "insight": "doubled in May"})
+    assert caught.value.details["near"][0]["summary"] == "Errors doubled in May"
+    assert "whole summary" in caught.value.hint
+    undone = library.revert_report(RevertReport(report, to_version=3, item="Errors fell"), author=ANN)
+    assert undone["changed"][-1]["new"] == 5
+
+
+def test_an_insight_and_a_removed_one_of_the_same_summary_are_listed(library: Library, report: str) -> None:
+    name = "Errors doubled in May"
+    add = {"op": "add_insight", "section": "Errors", "summary": name}
+    update_report(library, report, {"op": "remove_insight", "insight": name}, add)
+    with pytest.raises(AmbiguousSelectorError) as caught:
+        library.revert_report(RevertReport(report, to_version=2, item=name), author=ANN)
+    assert len(caught.value.details["candidates"]) == 2

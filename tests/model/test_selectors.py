@@ -99,6 +99,31 @@ def test_an_insight_matches_by_a_part_of_its_summary_for_reads_only() -> None:
     assert caught.value.details["near"] == [{"insight_id": "eeee1111", "summary": "Churn fell to 3% in Q3"}]
 
 
+@pytest.mark.parametrize("reading", [False, True])
+def test_an_insight_matches_by_its_whole_summary(reading: bool) -> None:
+    for name in ("Costs fell as well", "  costs FELL as well\n"):
+        assert find_insight(OUTLINE, name, "p", reading).insight_id == COST
+    other = Insight(insight_id=TWIN_A, importance=1, summary="Costs fell")
+    longer = OUTLINE.model_copy(update={"insights": [*OUTLINE.insights, other]})
+    assert find_insight(longer, "costs fell", "p", reading) is other  # though it is a part of another one
+
+
+@pytest.mark.parametrize("reading", [False, True])
+def test_insights_of_the_same_summary_are_listed(reading: bool) -> None:
+    twin = Insight(insight_id=TWIN_A, importance=1, summary="costs fell AS WELL ")
+    named = Insight(insight_id=TWIN_B, importance=1, summary="eeee1111")
+    twice = OUTLINE.model_copy(update={"insights": [*OUTLINE.insights, twin, named]})
+    for selector, ids in (
+        ("Costs fell as well", ["eeee2222", "bbbb0000"]),
+        ("EEEE1111", [CHURN, "cccc0000"]),
+    ):
+        with pytest.raises(AmbiguousSelectorError) as caught:
+            find_insight(twice, selector, "changes[0].insight", reading)
+        assert [row["insight_id"] for row in caught.value.details["candidates"]] == ids
+        assert caught.value.details["path"] == "changes[0].insight"
+        assert all(find_insight(twice, each, "p").insight_id.startswith(each) for each in ids)
+
+
 def test_an_insight_matches_by_id_and_prefix() -> None:
     assert find_insight(OUTLINE, "EEEE1", "p") is OUTLINE.insights[0]
     assert find_insight(OUTLINE, COST, "p") is OUTLINE.insights[1]

@@ -13,7 +13,7 @@ import pytest
 
 from living_reports.changes.parse import CHANGE_FIELDS, OPS
 from living_reports.changes.report_templates import BUILT_IN
-from living_reports.changes.section_templates import SECTION_TEMPLATES
+from living_reports.changes.section_templates import SECTION_TEMPLATES, described
 from living_reports.library import Library
 from living_reports.library.diff import DIFF_FORMATS
 from living_reports.library.listing import SORTS, STATUSES
@@ -135,6 +135,14 @@ def test_every_section_template_is_named() -> None:
     assert named[1].split(", ") == list(SECTION_TEMPLATES)
 
 
+@pytest.mark.parametrize("name", ["findings", "metrics"])
+def test_the_data_of_a_section_template_is_described(name: str) -> None:
+    [row] = described(SECTION_TEMPLATES[name].shape)[name]
+    fields = (f"{field}:[]" if isinstance(value, list) else field for field, value in row.items())
+    shape = f"{name}: {{{name}:[{{{','.join(fields)}}}]}}"
+    assert shape in tools.CHANGE_FIELDS["data"]["description"].split("; ")
+
+
 def test_every_template_is_named() -> None:
     named = re.search(r"template gives sections to fill: (.*?)\.", tools.CREATE_REPORT["description"])
     assert named
@@ -180,3 +188,8 @@ def test_instructions_name_what_there_is() -> None:
     fields |= {name for tool in tools.TOOLS for name in tool["outputSchema"]["properties"]}
     errors = {"version_conflict", "current_version", "retry_with", "keep_both"}
     assert set(named) <= tools.BY_NAME.keys() | OPS.keys() | set(CHANGE_FIELDS) | fields | errors
+
+
+def test_instructions_explain_marks_and_dry_runs() -> None:
+    for words in ("[-old-]{+new+}", "leaves the request_id unused", "without dry_run, to write"):
+        assert words in tools.INSTRUCTIONS

@@ -149,7 +149,7 @@ def ref(value: object, path: str) -> str:
 
 
 def selector(value: object, path: str) -> str:
-    """Parse the name of an item: its id, the beginning of its id, its title, or a `ref`."""
+    """Parse the name of an item: its id, the beginning of its id, its title or summary, or a `ref`."""
     return prose(value, path).strip()
 
 

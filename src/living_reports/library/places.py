@@ -228,7 +228,7 @@ def find_item(selector: str, outlines: Sequence[Outline], events: Iterable[Event
     """Return the item that a selector names: of the current report, else of an earlier version.
 
     Args:
-        selector: An id, the beginning of one, an address, the title of a section, or the summary of a removed
+        selector: An id, the beginning of one, an address, the title of a section, or the summary of an
             insight.
         outlines: The current outline, and the earlier ones that the call is about.
         events: The history, newest first, for an item that none of the outlines has.
@@ -254,7 +254,7 @@ def find_item(selector: str, outlines: Sequence[Outline], events: Iterable[Event
         return gone[0][0]
     raise ItemNotFoundError(
         f"item: no section or insight answers to {quoted(selector)}, now or then.",
-        hint="Name it whole, by its id, the beginning of its id, or a section's exact title.",
+        hint="Name it whole, by its id, the beginning of its id, or its exact title or summary.",
         path="item",
         near=near,
     )
@@ -275,7 +275,7 @@ def _find_in(outline: Outline, selector: str, near: list[dict[str, str]]) -> Pla
 
 
 def _require_one(selector: str, found: Place, outlines: Sequence[Outline]) -> None:
-    """Refuse a title that the section found shares with a removed one.
+    """Refuse a title that the item found shares with a removed one of its kind.
 
     Raises:
         AmbiguousSelectorError: It does.
@@ -283,13 +283,21 @@ def _require_one(selector: str, found: Place, outlines: Sequence[Outline]) -> No
     current, title = outlines[0], folded(selector)
     named: dict[str, Json] = {}
     for outline in outlines:
-        for section in outline.sections:
-            place = Place("section", section.section_id, outline.outline_version)
+        for item_id, name in _names(outline, found.noun):
+            place = Place(found.noun, item_id, outline.outline_version)
             is_gone = outline is not current and not place.is_in(current)
-            if folded(section.title) == title and (outline is current or is_gone):
-                named.setdefault(section.section_id, _candidate(place, section.title))
+            if folded(name) == title and (outline is current or is_gone):
+                named.setdefault(item_id, _candidate(place, name))
     if found.item_id in named and len(named) > 1:
         raise _ambiguous(selector, list(named.values()))
+
+
+def _names(outline: Outline, noun: Noun) -> Iterator[tuple[str, str]]:
+    """Yield the ids of the items of a kind with their titles or summaries."""
+    if noun == "section":
+        yield from ((section.section_id, section.title) for section in outline.sections)
+    else:
+        yield from ((insight.insight_id, insight.summary) for insight in outline.insights)
 
 
 def _candidate(place: Place, title: str) -> Json:

@@ -3,7 +3,8 @@
 Rules:
 
 - A complete id takes precedence. Otherwise items match whose id begins with the selector or
-  whose title equals it; titles are compared in NFC, trimmed and casefolded.
+  whose title equals it; the title of an insight is its whole summary. Titles are compared in
+  NFC, trimmed and casefolded.
 - Several matches are an error that lists them, also if one matches by id and another by title.
   Among reports, active ones take precedence over archived ones, and those over deleted ones.
 - Reads also accept a part of an insight's summary or of a report's title. Writes do not, and
@@ -63,7 +64,7 @@ def find_section(outline: Outline, selector: str, path: str) -> Section:
 
 
 def find_insight(outline: Outline, selector: str, path: str, reading: bool = False) -> Insight:
-    """Return the insight that `selector` names by id or prefix; `reading` allows part of its summary.
+    """Return the insight that `selector` names by id, prefix or summary; `reading` allows a part of that.
 
     Raises:
         AmbiguousSelectorError: Several insights match; `candidates` lists them.
@@ -72,17 +73,18 @@ def find_insight(outline: Outline, selector: str, path: str, reading: bool = Fal
     ids = [insight.insight_id for insight in outline.insights]
     if selector in ids:
         return outline.insights[ids.index(selector)]
-    begins = _begins_with(selector)
-    matches = [insight for i, insight in zip(ids, outline.insights, strict=True) if begins(i)]
-    if reading and not matches and (wanted := folded(selector)):
+    begins, wanted = _begins_with(selector), folded(selector)
+    named = zip(ids, outline.insights, strict=True)
+    matches = [insight for i, insight in named if begins(i) or folded(insight.summary) == wanted]
+    if reading and not matches and wanted:
         matches = [insight for insight in outline.insights if wanted in folded(insight.summary)]
     if matches:
         return _only(matches, selector, path, "insights", partial(_insight_matches, outline))
     near = _nearest(selector, outline.insights, lambda i: i.insight_id, lambda i: i.summary)
-    also = ", or a unique part of its summary" if reading else ""
+    summary = "a unique part of its summary" if reading else "its whole summary"
     raise ItemNotFoundError(
         f"{path}: no insight matches {quoted(selector)}.",
-        hint=f"Name an insight by its id or the beginning of its id{also}.",
+        hint=f"Name an insight by its id, the beginning of its id, or {summary}.",
         path=path,
         near=_insight_matches(outline, near),
     )
@@ -204,11 +206,12 @@ def _insight_matches(outline: Outline, insights: Sequence[Insight]) -> list[Matc
 
 
 def _short_ids(outline: Outline) -> dict[str, str]:
-    """Return short ids as answers use them; one that is also a title stays whole, because it is ambiguous."""
+    """Return short ids as answers use them; one that is also a name stays whole, because it is ambiguous."""
     sections = (section.section_id for section in outline.sections)
     short = unique_starts([*sections, *(insight.insight_id for insight in outline.insights)])
-    titles = {folded(section.title) for section in outline.sections}
-    return {item_id: item_id if start in titles else start for item_id, start in short.items()}
+    names = {folded(section.title) for section in outline.sections}
+    names |= {folded(insight.summary) for insight in outline.insights}
+    return {item_id: item_id if start in names else start for item_id, start in short.items()}
 
 
 def _report_matches(entries: Sequence[IndexEntry]) -> list[Match]:

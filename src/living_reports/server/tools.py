@@ -142,7 +142,11 @@ CHANGE_FIELDS: dict[str, Schema] = {
     "position": _string("first, last, before:id, after:id"),
     "ref": STRING,
     "template": STRING,
-    "data": OBJECT,
+    "data": OBJECT
+    | {
+        "description": "metrics: {metrics:[{name,value,target?,trend?,note?}]}; "
+        "findings: {findings:[{title,description?,impact?,evidence?:[],actions?:[]}]}"
+    },
     "tags": STRINGS,
     "key": STRING,
     "value": {"description": "any JSON"},
@@ -208,6 +212,7 @@ CREATE_REPORT: Tool = {
     ),
     "outputSchema": _output(
         **{name: WRITTEN[name] for name in ("report_id", "title", "version", "action_id")},
+        tags=ARRAY,
         created=OBJECT,
         inherited=OBJECT,
         dry_run=BOOLEAN,
@@ -227,8 +232,8 @@ add_tags|remove_tags tags
 set_metadata key value (null removes)
 add_section title content? notes? content_format? citations? insights? position? ref? template? data?
 edit_section section title? content? notes? content_format? citations? clear? (replaces whole fields)
-edit_text section? find replace all? (exact text that occurs once; all: each occurrence; \
-all without section: also in all other prose, notes and summaries)
+edit_text section? find replace all? (exact text that occurs once; all: each; \
+all without section: in all prose, notes and summaries)
 append_text section text (starts a new paragraph; a table row or list item continues the one at the end)
 move_section section position
 remove_section section insights_to? (a section; else they go too)
@@ -237,7 +242,7 @@ edit_insight insight summary? importance? status? citations? as_of? review_by? c
 move_insight insight section? position?
 remove_insight insight
 add_citation|remove_citation citation insight? section? (one of the two)
-section: title or id; insight: id; a unique beginning of an id suffices (8 characters). \
+section: title or id; insight: id or whole summary; a unique beginning of an id suffices (8 characters). \
 Insight status: active, archived (outdated), killed (wrong).
 template (findings, metrics, bullet_list, executive_summary, action_items, methodology) \
 writes content from data; shapes: resource templates://sections. content_format html: for what Markdown \
@@ -289,7 +294,9 @@ GET_REPORT: Tool = {
         insights=_strings("ids, or words of summaries"),
         find=_string("a text, in any case"),
         min_importance=INTEGER,
-        status=_one_of("active", "archived", "killed", "all", description="of insights; else active"),
+        status=_one_of(
+            "active", "archived", "killed", "all", description="of insights, else active; rows name others"
+        ),
         stale=BOOLEAN,
         max_chars=_integer("else 20,000; next_cursor goes on"),
         cursor=STRING,
@@ -496,7 +503,7 @@ BY_NAME: dict[str, Tool] = {tool["name"]: tool for tool in TOOLS}
 
 INSTRUCTIONS = """\
 Living reports are documents that agents and people keep accurate for months: titled sections of prose, \
-insights (one finding each, importance 0-10), citations. Nothing is ever lost: each change makes a version \
+insights (one finding each, importance 0-10), citations. Each change makes a version \
 with an event that says who, when and why; any version can be read, any change undone.
 
 How to work on one:
@@ -505,11 +512,12 @@ the sections you need. Coming back, ask diff_report what changed since the versi
 check_report what is stale or unproven.
 2. Make small changes, what belongs together in one update_report; edit_text and append_text rather than \
 whole sections. State expected_version (a version whose content you have seen), a reason that will make \
-sense in months, and a request_id, so that the same call can be sent again safely. dry_run shows the answer \
-and writes nothing.
+sense in months, and a request_id, so that the call can be sent again safely. dry_run shows the answer, \
+writes nothing and leaves the request_id unused.
 3. Others may write at the same time. Changes to other places are merged, and `merged` shows them: read it \
 before you take the new version as seen. On version_conflict read its conflicts, decide for each place, and \
-send retry_with (yours wins), keep_both (yours after theirs) or your own words against current_version; ask \
+send (without dry_run, to write) retry_with (yours wins), keep_both (yours after theirs) or your own words \
+against current_version; ask \
 the user where you cannot tell.
 4. Give insights citations, and a review_by where they will age. Set the status of an outdated insight to \
 archived, of a wrong one to killed, rather than remove it.
@@ -517,6 +525,7 @@ archived, of a wrong one to killed, rather than remove it.
 only after a look at its source.
 
 An error changes nothing; its code, path and hint say what to do next. An answer to a change needs no read \
-to confirm it: `changed` is what was written. revert_report with undo takes one change back. A long answer \
+to confirm it: `changed` is what was written; of long texts, the part around each \
+edit: [-old-]{+new+}. revert_report with undo takes one change back. A long answer \
 goes on with next_cursor: the same call with it as cursor. report://<id> is the whole report; cite it as \
 report://<id>/v/<version>."""
