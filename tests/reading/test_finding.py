@@ -19,7 +19,9 @@ PARTS = [
     "\ufb01",
     "\r\n",
     "\n",
+    "\n\n",
     " ",
+    "end. ",
     "word ",
     "e\u0301",
 ]
@@ -31,9 +33,13 @@ def comparable(text: str) -> str:
     return unicodedata.normalize("NFC", text.casefold())
 
 
-@given(st.lists(st.sampled_from(PARTS), max_size=150).map("".join), st.sampled_from(NEEDLES))
-def test_every_hit_is_counted_and_each_window_has_one(text: str, find: str) -> None:
-    found = Finder(find).found({"content": text})
+@given(
+    st.lists(st.sampled_from(PARTS), max_size=150).map("".join),
+    st.sampled_from(NEEDLES),
+    st.sampled_from([WINDOW_CHARS, 300, 600]),
+)
+def test_every_hit_is_counted_and_each_window_has_one(text: str, find: str, chars: int) -> None:
+    found = Finder(find).found({"content": text}, chars)
     assert found.hits == comparable(text).count(comparable(find))
     shown = sum(comparable(window["text"]).count(comparable(find)) for window in found.windows)
     assert shown >= found.hits - found.hidden
@@ -42,7 +48,7 @@ def test_every_hit_is_counted_and_each_window_has_one(text: str, find: str) -> N
     for window in found.windows:
         assert comparable(find) in comparable(window["text"])
         assert window["text"].strip("…") in whole
-        assert len(window["text"]) <= max(WINDOW_CHARS, len(find)) + 2
+        assert len(window["text"]) <= max(chars, len(find)) + 2
 
 
 @pytest.mark.parametrize(
@@ -58,6 +64,36 @@ def test_every_hit_is_counted_and_each_window_has_one(text: str, find: str) -> N
 def test_a_window_is_the_text_around_a_hit(text: str, window: str) -> None:
     [shown] = Finder("Needle").found({"content": text}).windows
     assert shown == {"field": "content", "text": window}
+
+
+SENTENCES = "First of all. " * 30
+SHORT = "A paragraph with a needle."
+
+
+@pytest.mark.parametrize(
+    ("text", "window"),
+    [
+        (f"{SENTENCES}\n\n{'Words of it. ' * 30}needle.\n\n{SENTENCES}", f"{'Words of it. ' * 30}needle."),
+        (
+            "One two. " * 60 + "A needle! " + "Three. " * 60,
+            "One two. " * 32 + "A needle! " + ("Three. " * 42)[:-1],
+        ),
+        (
+            "- item\n" * 90 + "- needle\n" + "- item\n" * 90,
+            "- item\n" * 42 + "- needle\n" + ("- item\n" * 42)[:-1],
+        ),
+    ],
+)
+def test_a_larger_window_ends_with_a_paragraph_or_a_sentence(text: str, window: str) -> None:
+    [shown] = Finder("needle").found({"content": text}, 600).windows
+    assert shown["text"] == f"…{window}…"
+
+
+def test_a_short_paragraph_is_shown_with_its_neighbours() -> None:
+    [shown] = Finder("needle").found({"content": f"{SENTENCES}\n\n{SHORT}\n\n{SENTENCES}"}, 600).windows
+    assert SHORT in shown["text"]
+    assert "First of all." in shown["text"]
+    assert len(shown["text"]) <= WINDOW_CHARS + 2
 
 
 def test_a_hit_longer_than_a_window_is_whole() -> None:

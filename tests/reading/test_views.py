@@ -434,9 +434,53 @@ def test_a_hit_at_the_end_of_a_long_section_is_in_the_answer() -> None:
     }
     assert row["hits"][0]["text"].endswith("sit amet. The needle is **here**,\nat the end.")
     assert row["hits"][0]["text"].startswith("…")
-    assert len(row["hits"][0]["text"]) <= 201
+    assert 250 < len(row["hits"][0]["text"]) <= 601
     arguments = json.loads(re.findall(r"{.*}", answer["hint"])[0])
     assert view(report, **arguments, max_chars=200_000)["sections"][0]["content"] == content
+
+
+def test_the_whole_paragraph_of_a_hit_is_in_a_short_answer() -> None:
+    filler = "\n\n".join(
+        f"Paragraph {n} says nothing about it. " + "Lorem ipsum dolor. " * 25 for n in range(25)
+    )
+    paragraph = "The rule has a reason. " + "It was made long ago. " * 20 + "The needle is here. It stays."
+    content = f"{filler}\n\n{paragraph}\n\nLast words."
+    assert len(content) > 13_000
+    answer = view(outline([section(0x10, content=content)], []), find="needle", max_chars=1_500)
+    [row] = answer["sections"]
+    assert row["hits"] == [{"field": "content", "text": f"…{paragraph}…"}]
+    assert "hint" in answer
+    assert "next_cursor" not in answer
+
+
+@pytest.mark.parametrize("words", ["Lorem ipsum dolor. ", "Lorem ipsum dolor "])
+def test_many_hits_fit_into_an_answer_each_with_less(words: str) -> None:
+    content = "\n\n".join(f"{words * 40}The needle {n} is here. {words * 40}" for n in range(6))
+    report = outline([section(0x10, content=content)], [])
+    sizes = []
+    for limit in (3_000, 4_000, 20_000):
+        answer = view(report, find="needle", max_chars=limit)
+        hits = answer["sections"][0]["hits"]
+        assert [f"The needle {n} is here." in hit["text"] for n, hit in enumerate(hits)] == [True] * 6
+        assert "next_cursor" not in answer
+        sizes.append(max(len(hit["text"]) for hit in hits))
+    assert 200 < sizes[0] < sizes[1] < sizes[2] <= 602
+
+
+def test_a_cursor_keeps_the_size_of_windows() -> None:
+    content = "\n\n".join(f"{'Lorem ipsum. ' * 60}A needle {n}. {'Dolor sit. ' * 60}" for n in range(19))
+    report = outline([section(0x10, content=content)], [])
+    whole = view(report, find="needle", max_chars=6_000)["sections"][0]["hits"]
+    answer = view(report, find="needle", max_chars=1_000)
+    shown = answer["sections"][0]["hits"]
+    limits = iter([20_000, 700, 5_000, *[20_000] * 20])
+    first = len(max(hit["text"] for hit in shown))
+    while "next_cursor" in answer:
+        answer = view(report, find="needle", max_chars=next(limits), cursor=answer["next_cursor"])
+        shown += answer["sections"][0]["hits"]
+    assert len(whole) == 19
+    assert "".join(hit.get("text", "") for hit in shown).count("needle") == 19
+    assert max(len(hit.get("text", "")) for hit in shown) <= max(first, 202)
 
 
 @pytest.mark.parametrize("name", ["sections", "insights"])

@@ -3,8 +3,8 @@
 Rules:
 
 - Case, Unicode form and line ends do not count.
-- The surroundings (a window) are cut between words if possible; the hit is whole. Hits that are near each
-  other share a window.
+- The surroundings (a window) are the whole paragraph if it fits, else whole sentences or lines, else they are
+  cut between words if possible; the hit is whole. Hits that are near each other share a window.
 - A window has the text as it is, apart from line ends and Unicode form, so that an edit can quote it.
 
     >>> Finder("fails").found({"content": "One in eight orders fails."})
@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -22,9 +23,11 @@ from typing import NamedTuple
 from living_reports.model.report import normal_form
 
 WINDOW_CHARS = 200
-"""The size of a window with a short hit."""
+"""The least size of a window with a short hit; a caller with room allows more."""
 MAX_WINDOWS = 20
 """The number of windows of an item; the hits behind them are counted."""
+
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n\s*")
 
 Span = tuple[int, int]
 
@@ -43,13 +46,18 @@ class Finder:
     def __init__(self, find: str) -> None:
         self._wanted = _compared(_readable(find))
 
-    def found(self, fields: Mapping[str, str]) -> Found:
-        """Return the hits in the texts of an item, by the names of its fields."""
+    def found(self, fields: Mapping[str, str], chars: int = WINDOW_CHARS) -> Found:
+        """Return the hits in the texts of an item.
+
+        Args:
+            fields: The texts by the names of their fields.
+            chars: The greatest size of a window, unless its hit is longer.
+        """
         windows: list[dict[str, str]] = []
         count = shown = 0
         for field, text in fields.items():
             readable = _readable(text)
-            for left, right, hits in _windows(readable, self._spans(readable)):
+            for left, right, hits in _windows(readable, self._spans(readable), chars):
                 count += hits
                 if len(windows) < MAX_WINDOWS:
                     windows.append({"field": field, "text": _window(readable, left, right)})
@@ -84,7 +92,7 @@ def _compared_length(char: str) -> int:
     return len(_compared(char))
 
 
-def _windows(text: str, spans: Iterable[Span]) -> Iterator[tuple[int, int, int]]:
+def _windows(text: str, spans: Iterable[Span], chars: int) -> Iterator[tuple[int, int, int]]:
     """Yield the spans of the windows, each with the number of hits that are in it and in no earlier one."""
     left = right = hits = 0
     for begin, end in spans:
@@ -93,12 +101,46 @@ def _windows(text: str, spans: Iterable[Span]) -> Iterator[tuple[int, int, int]]
             continue
         if hits:
             yield left, right, hits
-        margin = max(0, WINDOW_CHARS - (end - begin)) // 2
-        left = _after_space(text, min(begin, max(begin - margin, right)), begin)
-        right = _before_space(text, end, min(len(text), end + margin))
+        left, right = _bounds(text, begin, end, chars, right)
         hits = 1
     if hits:
         yield left, right, hits
+
+
+def _bounds(text: str, begin: int, end: int, chars: int, taken: int) -> Span:
+    """Return the span of the window of a hit; the window before ends at `taken`."""
+    first, last = _paragraph(text, begin, end, chars)
+    least, most = (max(0, size - (end - begin)) // 2 for size in (WINDOW_CHARS, chars))
+    is_whole = last - first <= chars
+    if is_whole and (first < begin - least or last > end + least):
+        return first, last
+    margin = least if is_whole else most  # a short paragraph is shown with its neighbours
+    left = min(begin, max(begin - margin, taken))
+    return _beginning(text, left, begin), _ending(text, end, min(len(text), end + margin))
+
+
+def _paragraph(text: str, begin: int, end: int, chars: int) -> Span:
+    """Return the span of the paragraph of a hit; a longer span than `chars` may end anywhere."""
+    first = text.rfind("\n\n", max(0, begin - chars), begin)
+    last = text.find("\n\n", end, end + chars)
+    return (
+        first + 2 if first >= 0 else max(0, begin - chars - 1),
+        last if last >= 0 else min(len(text), end + chars + 1),
+    )
+
+
+def _beginning(text: str, left: int, begin: int) -> int:
+    """Return the beginning of a sentence or line near that of a window, if there is one, else of a word."""
+    found = _SENTENCE_END.search(text, left, (left + begin) // 2) if left else None
+    return found.end() if found else _after_space(text, left, begin)
+
+
+def _ending(text: str, end: int, right: int) -> int:
+    """Return the end of a sentence or line near the end of a window, if there is one, else of a word."""
+    if right == len(text):
+        return right
+    found = [match.start() for match in _SENTENCE_END.finditer(text, (end + right) // 2, right)]
+    return found[-1] if found else _before_space(text, end, right)
 
 
 def _window(text: str, left: int, right: int) -> str:

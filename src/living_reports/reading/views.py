@@ -8,8 +8,8 @@ Rules:
   active insights. A longer one is given as sizes and top insights.
 - Named sections or insights are shown with their content if no view is stated. Named sections include their
   insights.
-- A text to find is counted, and shown with its surroundings (`hits`) wherever it occurs in a long text;
-  short items are shown as they are. A stated view filters by it in addition.
+- A text to find is counted, and shown with its surroundings (`hits`) wherever it occurs in a long text: as
+  much as fits into the answer. Short items are shown as they are. A stated view filters by it in addition.
 - Active insights are shown unless `status` is stated; a named insight is always shown, and `full` contains
   everything. `left_out` counts what an answer does not show without being asked to leave it out.
 - Ids are short (see `compact`). An insight whose section is not in the answer has its `section_title`.
@@ -35,7 +35,7 @@ from living_reports.model.report import ID_CHARS, Insight, Outline, Section, out
 from living_reports.model.selectors import find_insight, find_section
 from living_reports.reading import check, cursor
 from living_reports.reading.compact import Json, Rest, cut, fit, short_ids, size, size_bytes, stated
-from living_reports.reading.finding import Finder, Found
+from living_reports.reading.finding import WINDOW_CHARS, Finder, Found
 from living_reports.reading.requests import GetReport, require_choice
 
 VIEWS = ("summary", "sections", "insights", "full", "markdown")
@@ -53,7 +53,9 @@ SUMMARY_TEXT_CHARS = (200, 160, 120, 80, 40)
 NAME_CHARS = 80
 
 FOUND_WHOLE_CHARS = 600
-"""An item of at most this many characters is found whole; of a longer one, the surroundings of the hits."""
+"""An item of at most this many characters is found whole; of a longer one, as many around each hit."""
+_HEAD_CHARS, _ROW_CHARS, _HIT_CHARS = 700, 150, 40
+"""Room beside the texts that were found: for the head and the hint, and for each item and each window."""
 HINTED_IDS = 5
 
 Renderer = Callable[[Outline, date, str], str]
@@ -84,12 +86,13 @@ def report_view(
     """
     _check_values(request)
     args = view_args(outline.report_id, request)
-    day, start = _resumed(outline, request.cursor, args, today)
-    view = _View(outline, day, request, to_markdown, last_change)
+    (day, window), start = _resumed(outline, request.cursor, args, today)
     limit = request.max_chars or MAX_CHARS
+    view = _View(outline, day, request, to_markdown, last_change, limit, window)
 
     def cursor_for(rest: Rest) -> str:
-        return cursor.encode(outline.outline_version, args, [day.isoformat(), *rest])
+        begun = f"{day.isoformat()}/{view.window_chars}" if request.find else day.isoformat()
+        return cursor.encode(outline.outline_version, args, [begun, *rest])
 
     return fit(_head(outline, limit), view.body(), start, limit, cursor_for)[0]
 
@@ -131,18 +134,22 @@ def _check_range(name: str, value: int, low: int, high: int) -> None:
         )
 
 
-def _resumed(outline: Outline, text: str, args: Json, today: date) -> tuple[date, Rest]:
-    """Return the day and the place that the cursor contains; without a cursor, today and the beginning."""
+def _resumed(outline: Outline, text: str, args: Json, today: date) -> tuple[tuple[date, int], Rest]:
+    """Return the day, the size of windows (0: not known) and the place that the cursor contains.
+
+    Without a cursor, these are today, 0 and the beginning.
+    """
     if not text:
-        return today, []
-    version, (day, *start) = cursor.decode(text, args)
+        return (today, 0), []
+    version, (begun, *start) = cursor.decode(text, args)
     if version != outline.outline_version:
         raise InvalidInputError(
             f"This cursor continues in version {version}, not in {outline.outline_version}.",
             hint="Leave the version out: the cursor contains it.",
             path="cursor",
         )
-    return date.fromisoformat(day), start
+    day, _, window = begun.partition("/")
+    return (date.fromisoformat(day), int(window or WINDOW_CHARS)), start
 
 
 def _head(outline: Outline, max_chars: int) -> Json:
@@ -172,6 +179,9 @@ class _View:
     request: GetReport
     to_markdown: Renderer
     last_change: Json | None
+    limit: int
+    window: int
+    """The size of the windows of the first answer; 0 in that answer."""
 
     def body(self) -> Json:
         """Return the view before its size is limited."""
@@ -406,9 +416,9 @@ class _View:
 
     def _surroundings(self, item: Section | Insight, item_id: str) -> Json:
         """Return the hits in a long item, each in its window; nothing of a short one."""
-        if not self.request.find or sum(map(len, _texts(item).values())) <= FOUND_WHOLE_CHARS:
+        if not self.request.find or _chars_of(item) <= FOUND_WHOLE_CHARS:
             return {}
-        found = self.found[item_id]
+        found = self.finder.found(_texts(item), self.window_chars)
         return {"hits": found.windows} | ({"hits_more": found.hidden} if found.hidden else {})
 
     def _home(self, insight: Insight, shown: Container[str]) -> Json:
@@ -469,9 +479,25 @@ class _View:
     @cached_property
     def found(self) -> dict[str, Found]:
         """The hits in each item by its id."""
-        finder = Finder(self.request.find)
-        found = {s.section_id: finder.found(_texts(s)) for s in self.outline.sections}
-        return found | {i.insight_id: finder.found(_texts(i)) for i in self.outline.insights}
+        found = {s.section_id: self.finder.found(_texts(s)) for s in self.outline.sections}
+        return found | {i.insight_id: self.finder.found(_texts(i)) for i in self.outline.insights}
+
+    @cached_property
+    def finder(self) -> Finder:
+        """The text to find."""
+        return Finder(self.request.find)
+
+    @cached_property
+    def window_chars(self) -> int:
+        """The size of windows: as much as fits; later answers keep it, because a cursor counts characters."""
+        if self.window or self.request.view:
+            return self.window or WINDOW_CHARS
+        chars = {s.section_id: _chars_of(s) for s in self.sections}
+        chars |= {i.insight_id: _chars_of(i) for i in self.insights}
+        windows = sum(len(self.found[key].windows) for key, n in chars.items() if n > FOUND_WHOLE_CHARS)
+        whole = sum(n for n in chars.values() if n <= FOUND_WHOLE_CHARS)
+        room = self.limit - _HEAD_CHARS - _ROW_CHARS * len(chars) - whole
+        return max(WINDOW_CHARS, min(FOUND_WHOLE_CHARS, room // max(1, windows) - _HIT_CHARS))
 
     def _counted(self) -> Json:
         """Return the number of hits in the items shown, and the fields that were searched."""
@@ -502,6 +528,11 @@ def ranked(insights: Iterable[Insight]) -> list[Insight]:
 
 def _prose_chars(section: Section) -> int:
     return len(section.content or "") + len(section.notes or "")
+
+
+def _chars_of(item: Section | Insight) -> int:
+    """Return the number of characters that a search sees in an item."""
+    return sum(map(len, _texts(item).values()))
 
 
 def _texts(item: Section | Insight) -> dict[str, str]:
