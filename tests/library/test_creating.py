@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -356,3 +357,12 @@ def test_a_document_cited_in_a_new_report_has_its_hash(tmp_path: Path) -> None:
         {"source": "document", "path": "/etc/hostname"},
         {"source": "document", "response_hash": "mine", "path": "run.csv"},
     ]
+
+
+def test_all_answers_name_the_tags(library: Library) -> None:
+    create_report(library, "Source", tags=["ops", "weekly"])
+    request = CreateReport("Copy", from_reports=["Source"], request_id="once")
+    tried = library.create_report(replace(request, dry_run=True), ANN)
+    first, again = (library.create_report(request, ANN) for _ in range(2))
+    assert tried["tags"] == first["tags"] == again["tags"] == ["ops", "weekly"]
+    assert "tags" not in library.create_report(CreateReport("Bare"), ANN)

@@ -58,7 +58,8 @@ def characters(answer: Row) -> int:
 
 def test_create_answers_what_the_contract_says(library: Library) -> None:
     answer = library.create_report(CreateReport("Health", SECTIONS, ["ops"], reason="begin"), author=ANN)
-    assert list(answer) == ["report_id", "title", "version", "action_id", "created"]
+    assert list(answer) == ["report_id", "title", "version", "action_id", "tags", "created"]
+    assert answer["tags"] == ["ops"]
     assert (answer["title"], answer["version"]) == ("Health", 1)
     assert uuid.UUID(answer["report_id"])
     assert uuid.UUID(answer["action_id"])

@@ -88,3 +88,25 @@ def test_both_sides_of_a_conflict_can_be_kept(library: Library, report: str) -> 
     assert content_of(library, report) == "Errors halved.\nFailures rose.\n\nFailures fell."
     assert summary_of(library, report) == "Failures doubled in May"
     assert library.get_report(GetReport(report))["version"] == 3
+
+
+def test_a_warning_counts_what_stays_in_titles_tags_and_citations(library: Library) -> None:
+    cited = {"summary": "Errors doubled", "citations": [{"url": "https://Errors.example", "title": "Errors"}]}
+    sections = [
+        {"title": "Errors, Errors", "content": "Errors rose.", "insights": [cited]},
+        {"title": "Table", "content": "0", "citations": [{"path": "Errors.csv"}]},
+    ]
+    report = create_report(library, "Errors", sections=sections, tags=["Errors-2026"])
+    for asked in ({"dry_run": True}, {"request_id": "once"}, {"request_id": "once"}):
+        answer = update_report(library, report, ORDERS, **asked)
+        assert answer["replaced"] == 2
+        assert answer["warnings"][0] == (
+            "changes[0]: 'Errors' stays 1 in the report's title (set_title), 2 in section titles "
+            "(edit_section), 1 in tags (add_tags, remove_tags), 3 in citations (add_citation, "
+            "remove_citation)"
+        )
+
+
+def test_a_title_that_the_same_call_changes_is_no_leftover(library: Library, report: str) -> None:
+    rename = {"op": "edit_section", "section": "Errors", "title": "Failures"}
+    assert "warnings" not in update_report(library, report, ORDERS, rename, expected_version=1)

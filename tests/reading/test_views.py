@@ -166,6 +166,7 @@ def test_a_short_report_is_whole_in_its_summary(report: Outline) -> None:
         {"section_id": "00000012", "title": "Part 18", "chars": 0},
     ]
     whole = view(report, view="insights")["insights"]
+    assert view(report, view="insights")["insight_count"] == len(whole)
     assert answer["top_insights"] == [
         {name: value for name, value in row.items() if name != "section_title"} for row in whole
     ]

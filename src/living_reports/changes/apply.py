@@ -47,7 +47,7 @@ from living_reports.changes.parse import (
 )
 from living_reports.errors import AmbiguousSelectorError, ItemNotFoundError
 from living_reports.model.event import ActionType
-from living_reports.model.fields import DAYS, ID_FIELDS, PROSE
+from living_reports.model.fields import DAYS, ID_FIELDS, PROSE, SEARCHED
 from living_reports.model.report import Citation, Insight, Outline, Section, canonical, normalised
 from living_reports.model.selectors import cut, find_insight, find_section, quoted
 
@@ -89,7 +89,8 @@ class Outcome:
             that were stated relatively.
         applied: The number of changes that altered something; 0 if the outline is the given one.
         action_type: The kind of event that the changes make.
-        warnings: The changes that have no field to change.
+        warnings: The changes that have no field to change, and the texts that were replaced everywhere and
+            stay in titles, tags and citations.
         replaced: The number of places in which `edit_text` with `all` replaced a text.
     """
 
@@ -131,7 +132,10 @@ def apply_changes(
         created=_created(result, run.new_sections, run.new_insights, run.new_days),
         applied=0 if result is start else applied,
         action_type=_action_type({change.op for change in changes}),
-        warnings=[_empty_edit_warning(change) for change in changes if _is_empty_edit(change)],
+        warnings=[
+            *(_empty_edit_warning(change) for change in changes if _is_empty_edit(change)),
+            *filter(None, (_left_over(result, change) for change in changes if change.is_everywhere)),
+        ],
         replaced=run.replaced,
     )
 
@@ -326,6 +330,24 @@ def still_there(before: Outline, after: Outline, changes: Iterable[Change]) -> I
             if new > old:
                 more = f"occurrences: {new - old}"
                 yield f"{change.path}: {quoted(find)} stays in what others wrote since ({more})"
+
+
+def _left_over(outline: Outline, change: Change) -> str:
+    """Return a warning where a text that was replaced everywhere stays in what is no prose; else empty."""
+    find = change.fields["find"]
+    items: Iterable[Section | Insight] = chain(outline.sections, outline.insights)
+    citations = [citation for item in items for citation in item.citations]
+    holders: dict[str, Iterable[str | None]] = {
+        "in the report's title (set_title)": [outline.title],
+        "in section titles (edit_section)": [section.title for section in outline.sections],
+        "in tags (add_tags, remove_tags)": outline.tags,
+        "in citations (add_citation, remove_citation)": [
+            getattr(citation, name) for citation in citations for name in SEARCHED["citations"]
+        ],
+    }
+    counts = {where: sum(_count(text or "", find) for text in texts) for where, texts in holders.items()}
+    places = ", ".join(f"{count} {where}" for where, count in counts.items() if count)
+    return f"{change.path}: {quoted(find)} stays {places}" if places else ""
 
 
 def _least_growth(content: str, find: str, replace: str) -> int:

@@ -20,16 +20,18 @@ from typing import Any
 from living_reports.changes import Change, Outcome, citation_source, parse_text
 from living_reports.errors import RequestIdReusedError, TooLargeError
 from living_reports.library.sources import Sources
-from living_reports.model.delta import diff
+from living_reports.model.delta import Edit, diff
 from living_reports.model.event import ActionType, AuditEvent, Author
-from living_reports.model.report import Outline, sha256_hex
+from living_reports.model.fields import ITEMS, SOURCES
+from living_reports.model.report import Citation, Outline, sha256_hex
 from living_reports.reading.compact import (
     MAX_ANSWER_CHARS,
+    EditRow,
     cut,
-    edit_rows,
     first_fitting,
     item_name,
     items_of,
+    placed_rows,
     size,
     size_bytes,
 )
@@ -44,6 +46,9 @@ _LEAST_MERGED_BYTES = 400
 _CREATED_TITLE_CHARS = 80
 _WARNINGS_SHOWN = 20
 _WARNING_CHARS = 400
+_NOW_CHARS = 120
+"""The size up to which a row about tags has the whole list of tags after the change."""
+_SOURCES_SHOWN, _SOURCE_CHARS = 3, 80
 _SPARE_CHARS = 300
 """Room for the warning that something was left out."""
 _NEW_IDS = "new items get other ids when this is done and not only tried"
@@ -218,13 +223,15 @@ def bare_event(action_type: ActionType, report_id: str, reason: str, author: Aut
 def created_answer(record: Event, outline: Outline, warnings: Iterable[str] = ()) -> Json:
     """Return the answer of `create_report`."""
     inherited = record.payload.get("inherited")
-    answer = _head(record, outline.title) | _created(record.payload.get("created"), outline)
+    answer = _head(record, outline.title) | _tags(outline)
+    answer |= _created(record.payload.get("created"), outline)
     return _fitted(answer | ({"inherited": inherited} if inherited else {}), list(warnings))
 
 
 def planned_answer(outcome: Outcome, inherited: Json) -> Json:
     """Return the answer of `create_report` for a dry run: the report has no id yet."""
-    answer: Json = {"title": outcome.outline.title} | _created(outcome.created, outcome.outline)
+    outline = outcome.outline
+    answer: Json = {"title": outline.title} | _tags(outline) | _created(outcome.created, outline)
     answer |= ({"inherited": inherited} if inherited else {}) | {"dry_run": True}
     return _fitted(answer, [*outcome.warnings, _NEW_IDS] if outcome.created else outcome.warnings)
 
@@ -249,7 +256,7 @@ def changed_answer(
     """
     answer = _head(record, after.title) | {"applied": applied} | _replaced(record.payload.get("replaced"))
     answer |= _created(record.payload.get("created"), after)
-    answer["changed"] = edit_rows(record.delta, before, after)
+    answer["changed"] = _changed_rows(record.delta, before, after)
     answer |= {"kept": kept} if (kept := record.payload.get("kept")) else {}
     return _fitted(answer, [*warnings, *_show_merged(answer, merged)])
 
@@ -290,7 +297,7 @@ def preview_answer(
     notes = list(warnings)
     if dry_run:
         answer |= _replaced(outcome.replaced) | _created(outcome.created, outcome.outline)
-        answer["changed"] = edit_rows(diff(outline, outcome.outline), outline, outcome.outline)
+        answer["changed"] = _changed_rows(diff(outline, outcome.outline), outline, outcome.outline)
         notes += _show_merged(answer, merged)
         answer["dry_run"] = True
         notes += [_NEW_IDS] if outcome.created else []
@@ -320,6 +327,42 @@ def _head(record: Event, title: str) -> Json:
         "version": record.version,
         "action_id": record.event.action_id,
     }
+
+
+def _tags(outline: Outline) -> Json:
+    return {"tags": outline.tags} if outline.tags else {}
+
+
+def _changed_rows(delta: Sequence[Edit], before: Outline | None, after: Outline) -> list[Json]:
+    """Return the rows of `changed` with what the report has now: its tags, and the citations of new items."""
+    found = placed_rows(delta, before, after)
+    items = items_of(after, {row.place[1] for row in found if _is_new_item(row)})
+    rows = []
+    for each in found:
+        more: Json = {}
+        if each.place == ("metadata", "tags") and size(after.tags) <= _NOW_CHARS:
+            more = {"now": after.tags}
+        elif _is_new_item(each) and each.place[1] in items:
+            more = _cited(items[each.place[1]].citations)
+        rows.append(each.row | more)
+    return rows
+
+
+def _is_new_item(row: EditRow) -> bool:
+    return len(row.edited) == 2 and row.edited[0] in ITEMS and "old" not in row.row
+
+
+def _cited(citations: Sequence[Citation]) -> Json:
+    """Return the field with the first sources of the citations of a new item, if it has any."""
+    sources = [cut(_source_of(citation), _SOURCE_CHARS) for citation in citations[:_SOURCES_SHOWN]]
+    more = len(citations) - len(sources)
+    return {"citations": [*sources, f"… {more} more"] if more else sources} if sources else {}
+
+
+def _source_of(citation: Citation) -> str:
+    """Return the address, path or name of a citation's source, else its description or its kind."""
+    named = (getattr(citation, field) for field in SOURCES)
+    return next(filter(None, named), citation.description or citation.source)
 
 
 def _replaced(number: Any) -> Json:

@@ -193,7 +193,7 @@ class _View:
                 return found | {"sections": [self._section_row(section) for section in self.sections]}
             case "insights":
                 rows = [self._insight_item(insight) for insight in ranked(self.insights)]
-                return found | self._left_out() | {"insights": rows}
+                return found | self._left_out() | {"insight_count": len(rows), "insights": rows}
             case "full":
                 return found | self._full()
             case "markdown":
