@@ -633,3 +633,44 @@ def test_a_damaged_report_is_only_brought_back_whole(library: Library, report: s
         with pytest.raises(CorruptReportError):
             library.revert_report(RevertReport(report, **arguments), author=ANN)
     assert library.revert_report(RevertReport(report, 2), author=ANN)["version"] == 3
+
+
+# --- Undoing what was made after the version read -----------------------------------------
+
+
+def test_the_newest_change_is_undone_by_who_has_not_seen_it(library: Library, report: str) -> None:
+    update_report(library, report, append_text("four", section="Errors"))
+    update_report(library, report, append_text("slow", section="Latency"), author=BEN)
+    tried = undo(library, report, 3, expected_version=2, dry_run=True)
+    answer = undo(library, report, 3, expected_version=2)
+    assert (answer["version"], answer["rebased_over"]) == (4, [3])
+    assert tried["merged"] == answer["merged"]
+    assert content_of(library, report, "Latency") == "fast"
+
+
+def test_an_undo_shows_every_version_that_its_caller_has_not_seen(library: Library, report: str) -> None:
+    update_report(library, report, append_text("four", section="Errors"))
+    for section, author in (("Latency", BEN), ("Errors", ANN), ("Costs", BEN)):
+        update_report(library, report, append_text("more", section=section), author=author)
+    answer = undo(library, report, 4, expected_version=2)
+    assert answer["rebased_over"] == [3, 4, 5]
+    assert [row["version"] for row in answer["merged"]] == [3, 4, 5]
+
+
+def test_a_refused_undo_names_the_author_of_what_stands_now(library: Library, report: str) -> None:
+    for old, new, author in (("two", "TWO", ANN), ("TWO", "2", BEN), ("one", "ONE more", ANN)):
+        edit = {"op": "edit_text", "section": "Errors", "find": old, "replace": new}
+        update_report(library, report, edit, author=author)
+    with pytest.raises(VersionConflictError) as caught:
+        undo(library, report, 2, expected_version=3)
+    [conflict] = caught.value.details["conflicts"]
+    assert (conflict["by"]["version"], conflict["by"]["client"]) == (3, BEN.client)
+
+
+def test_a_refused_undo_names_a_range_that_can_be_undone(library: Library, report: str) -> None:
+    for texts in ({"Errors": "a2"}, {"Errors": "a3", "Costs": "c3"}, {"Costs": "c4"}):
+        update_report(library, report, *(replace_content(text, name) for name, text in texts.items()))
+    with pytest.raises(VersionConflictError) as caught:
+        undo(library, report, 2)
+    assert 'undo="2-4"' in caught.value.hint
+    assert undo(library, report, "2-4")["applied"] == 2

@@ -69,7 +69,7 @@ class Proposal:
         retry: The arguments that ask for the same again.
         changes: The parsed changes of an update.
         make_with: Returns the outcome of other changes for an outline.
-        least_version: The oldest version that the proposal makes sense for.
+        merges: Whether `make` merges by itself, so that it is always made on the current outline: an undo.
         extra: The fields that the event records beside the delta.
     """
 
@@ -77,7 +77,7 @@ class Proposal:
     retry: Json
     changes: tuple[Change, ...] = ()
     make_with: Callable[[Outline, Sequence[Change]], Outcome] | None = None
-    least_version: int = 0
+    merges: bool = False
     extra: Json = field(default_factory=dict)
 
 
@@ -123,23 +123,38 @@ def version_conflict(
     return error
 
 
-def undo_conflict(edit: Transaction, undone: str, clashing: Clashing) -> VersionConflictError:
-    """Return the refusal to undo a change that later ones depend on; `yours` is the result of the undo."""
+def undo_conflict(
+    edit: Transaction, undone: str, clashing: Clashing, can_undo_to: Callable[[int], bool]
+) -> VersionConflictError:
+    """Return the refusal to undo a change that later ones depend on; `yours` is the result of the undo.
+
+    Args:
+        edit: The report.
+        undone: The version, or the range, that cannot be undone.
+        clashing: The failed merge.
+        can_undo_to: Returns whether all from the first undone version to a later one can be undone.
+    """
     message = f"Version {undone} cannot be undone alone: later changes touch the same; nothing was changed."
     details: Json = {"expected_version": clashing.since, "current_version": edit.snapshot.version}
     rows = _Rows(edit, clashing, ())
-    together = _undone_together(undone, rows, clashing.conflicts)
+    together = _undone_together(undone, rows, clashing.conflicts, can_undo_to)
     hint = f"Undo the change that `by` names first{together}; or change the place with update_report."
     return _fitted(rows, message, hint, details)
 
 
-def _undone_together(undone: str, rows: _Rows, conflicts: Sequence[Conflict]) -> str:
-    """Return a hint at the range whose undo includes the later changes; empty if one of them is unknown."""
+def _undone_together(
+    undone: str, rows: _Rows, conflicts: Sequence[Conflict], can_undo_to: Callable[[int], bool]
+) -> str:
+    """Return a hint at the range whose undo includes the later changes; empty if none is known."""
     makers = [rows.maker(conflict) for conflict in conflicts[: _CONFLICTS_SHOWN + 1]]
     known = [maker.version for maker in makers if maker]
     if not _CONFLICTS_SHOWN >= len(makers) == len(known):
         return ""
-    return f', or all up to it with undo="{undone.partition("-")[0]}-{max(known)}"'
+    last = max(known)
+    first = undone.partition("-")[0]
+    if can_undo_to(last):
+        return f', or all up to it with undo="{first}-{last}"'
+    return f', or all up to now with undo="{first}-{rows.current_version}"'
 
 
 def _fitted(rows: _Rows, message: str, hint: str, details: Json) -> VersionConflictError:
@@ -279,6 +294,7 @@ class _Rows:
         recent = takewhile(
             lambda record: not record.is_ours or record.version > clashing.since, edit.events()
         )
+        self.current_version = edit.snapshot.version
         self._chars_left = _CHARS_COMPARED
         self._events = [record for record, _ in zip(recent, range(_EVENTS_LOOKED_AT), strict=False)]
         self._aims = [(at, change.path) for change in changes for at in aims(change, clashing.base)]

@@ -56,22 +56,29 @@ def carried_over(edit: Transaction, expected_version: int, proposal: Proposal) -
         return proposal.make(current), Merged()
     if not 0 < expected_version < edit.snapshot.version:
         raise version_conflict(edit, expected_version, proposal, None)
+    outcome = proposal.make(current) if proposal.merges else _merged(edit, expected_version, proposal)
+    if not content_edits(diff(current, outcome.outline)):
+        return replace(outcome, created={}, applied=0, replaced=0), Merged()
+    _require_limits(current, outcome.outline)
+    versions = versions_since(edit, expected_version)[-MAX_REBASED_OVER:]
+    return outcome, merged(edit.events(), versions, current)
+
+
+def _merged(edit: Transaction, expected_version: int, proposal: Proposal) -> Outcome:
+    """Return the outcome of a proposal for the version that its caller saw, merged with the current one."""
+    current = edit.snapshot.outline
     try:
-        seen = edit.outline_at(max(expected_version, proposal.least_version))
+        seen = edit.outline_at(expected_version)
     except ReportError:
         raise version_conflict(edit, expected_version, proposal, None) from None
     outcome = _apply_to_seen(edit, proposal, seen)
     both = three_way(seen, current, outcome.outline)
     if both.conflicts:
-        clashing = Clashing(seen, current, outcome.outline, both.conflicts, seen.outline_version)
+        clashing = Clashing(seen, current, outcome.outline, both.conflicts, expected_version)
         raise version_conflict(edit, expected_version, proposal, clashing)
     outline = as_current(both.outline, edit.snapshot)
-    if not content_edits(diff(current, outline)):
-        return replace(outcome, outline=outline, created={}, applied=0, replaced=0), Merged()
-    _require_limits(current, outline)
     warnings = [*outcome.warnings, *still_there(outcome.outline, outline, proposal.changes)]
-    versions = versions_since(edit, seen.outline_version)[-MAX_REBASED_OVER:]
-    return replace(outcome, outline=outline, warnings=warnings), merged(edit.events(), versions, current)
+    return replace(outcome, outline=outline, warnings=warnings)
 
 
 def as_current(outline: Outline, snapshot: Snapshot) -> Outline:

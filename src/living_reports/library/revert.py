@@ -167,16 +167,19 @@ def _proposed_undo(edit: Transaction, request: RevertReport, retry: Json) -> Pro
         extra |= {"item": place.name}
         notes += _left_by(undone, before, place)
 
+    def can_undo_to(last: int) -> bool:
+        return not three_way(edit.outline_at(last), edit.snapshot.outline, undone.before).conflicts
+
     def make(outline: Outline) -> Outcome:
         merged = three_way(undone.after, outline, before)
         if merged.conflicts:
             clashing = Clashing(undone.after, outline, before, merged.conflicts, undone.last)
-            raise undo_conflict(edit, undone.name, clashing)
+            raise undo_conflict(edit, undone.name, clashing, can_undo_to)
         outcome = _reverted(edit.snapshot, outline, merged.outline)
         return replace(outcome, warnings=[*outcome.warnings, *notes])
 
     stated = {name: extra[name] for name in ("undo", "item") if name in extra}
-    return Proposal(make, retry | stated, least_version=undone.last, extra=extra)
+    return Proposal(make, retry | stated, merges=True, extra=extra)
 
 
 def _limited(undone: UndoRange, place: Place) -> Outline:
