@@ -194,6 +194,21 @@ def test_a_revert_is_refused_in_the_same_way(library: Library) -> None:
     assert size(error) < 2_000
 
 
+@pytest.mark.parametrize("what", [{"undo": 2}, {"to_version": 1}, {"to_version": 1, "item": "Errors"}])
+def test_a_revert_that_would_not_keep_the_rest_is_not_offered_again(library: Library, what: Row) -> None:
+    report = create_report(library)
+    update_report(library, report, replace_content("First.\n\nMost of them at night."))
+    late = replace_content("Ben first.\n\nMost of them at night.\n\nBen's.")
+    update_report(library, report, late, append_text("Ben's.", "Latency"), author=BEN)
+    with pytest.raises(VersionConflictError) as caught:
+        library.revert_report(RevertReport(report, expected_version=2, **what), author=ANN)
+    error = caught.value.answer()["error"]
+    assert "retry_with" not in error
+    assert "retry_with" not in error["hint"]
+    assert "update_report" in error["hint"]
+    assert error["conflicts"][0]["by"]["version"] == 3
+
+
 # --- Calls that are ready to send ----------------------------------------------------------
 
 
@@ -310,6 +325,71 @@ def test_both_sides_of_a_chart_are_not_offered(library: Library) -> None:
     update_report(library, report, edit | {"find": "month", "replace": "week"}, author=BEN)
     mine = edit | {"find": "month", "replace": "day"}
     assert "keep_both" in refused_update(library, report, mine, expected_version=2)
+
+
+def test_what_merged_stays_where_an_appended_text_is_kept_beside_another(library: Library) -> None:
+    lines = "b1\nb2\nb3\nb4\nb5"
+    sections = [
+        {"title": "Errors", "content": "a"},
+        {"title": "Costs", "content": lines, "citations": [{"url": "https://1"}]},
+    ]
+    report = create_report(library, sections=sections)
+    theirs = (
+        append_text("Ben's."),
+        {"op": "edit_text", "section": "Costs", "find": "b1", "replace": "b1 Ben"},
+        {"op": "add_citation", "section": "Costs", "citation": {"url": "https://ben"}},
+    )
+    update_report(library, report, *theirs, author=BEN)
+    cited_by_ann = {"citations": [{"url": "https://1"}, {"url": "https://ann"}]}
+    keep_both(library, report, append_text("Ann's."), replace_content(f"{lines} Ann", "Costs") | cited_by_ann)
+    assert content_of(library, report) == "a\n\nBen's.\n\nAnn's."
+    costs = library.store.read(report).outline.sections[1]
+    assert costs.content == "b1 Ben\nb2\nb3\nb4\nb5 Ann"
+    assert [citation.url for citation in costs.citations] == ["https://1", "https://ben", "https://ann"]
+
+
+def test_a_line_that_one_side_replaced_does_not_come_back(library: Library) -> None:
+    report = create_report(library, sections=[{"title": "Errors", "content": "l1\nl2\nl3"}])
+    update_report(library, report, replace_content("l1\nl2 ben\nl3"), author=BEN)
+    keep_both(library, report, replace_content("l1\nl3 ann"))
+    assert content_of(library, report) == "l1\nl2 ben\nl3 ann"
+
+
+PYTHON = "```python\nprint({})\n```"
+
+
+@pytest.mark.parametrize(
+    ("base", "theirs", "mine"),
+    [
+        ("intro", *(f'intro\n\n```vega-lite\n{{"data": {{"values": [{n}]}}}}\n```' for n in (1, 2))),
+        ("intro", *(f"intro\n\n{PYTHON.format(n)}" for n in (1, 2))),
+        ("intro", *(f"intro\n\n> ```\n> {n}\n> ```" for n in (1, 2))),
+        ("intro", *(f"intro\n\n- ~~~\n  {n}\n  ~~~" for n in (1, 2))),
+        ("intro", *(f"intro\n\n$$\n{n}\n$$" for n in (1, 2))),
+        ("$$\na\n$$", "$$\nb\n$$", "$$\nc\n$$"),
+        ("intro", *(f"intro\n\n| a |\n|---|\n| {n} |" for n in (1, 2))),
+        ("| a |\n|---|\n| 0 |", "| a |\n|---|\n| 1 |", "| a |\n|---|\n| 2 |"),
+        ("~~~\n```\n~~~\na", "~~~\n```\nb\n~~~\na", "~~~\n```\nc\n~~~\na"),
+        ("one\n\ntwo\n\nthree", "```\none\n\ntwo b\n\nthree\n```", "one\n\ntwo c\n\nthree"),
+    ],
+)
+def test_both_sides_of_code_formulas_and_tables_are_not_offered(
+    library: Library, base: str, theirs: str, mine: str
+) -> None:
+    report = create_report(library, sections=[{"title": "Errors", "content": base}])
+    update_report(library, report, replace_content(theirs), author=BEN)
+    error = refused_update(library, report, replace_content(mine))
+    assert "keep_both" not in error
+    assert "keep_both" not in error["hint"]
+    library.update_report(UpdateReport(**error["retry_with"]), author=ANN)
+
+
+def test_prose_beside_blocks_can_be_kept_of_both_sides(library: Library) -> None:
+    blocks = f"{PYTHON.format(1)}\n\n$$\nx\n$$\n\n| a |\n|---|\n\n~~~\n```\n~~~\n\n"
+    report = create_report(library, sections=[{"title": "Errors", "content": f"{blocks}old"}])
+    update_report(library, report, replace_content(f"First.\n\n{blocks}theirs"), author=BEN)
+    keep_both(library, report, replace_content(f"{blocks}mine"))
+    assert content_of(library, report) == f"First.\n\n{blocks}theirs\nmine"
 
 
 def test_an_item_that_both_moved_has_one_place_and_both_names(library: Library) -> None:

@@ -12,6 +12,8 @@ Rules:
   so that the caller's side wins where the two conflict, or the words and values of both stand there, theirs
   first. The other side stays everywhere else. Each is left out where it is long, or where no such changes
   are found. Whether to send one is the caller's decision.
+- `keep_both` is left out where the lines that conflict are in a code block, a formula or a table of a side.
+- A revert is only offered again where it gives just that: the merge in which it wins.
 - A call ready to send keeps `dry_run`. It gets a `request_id` of its own if the refused one had one: the old
   one may be recorded, and the content differs.
 - The hint compares times only where both sides state one for the same item, and never guesses.
@@ -27,13 +29,13 @@ from typing import Any
 
 from living_reports.changes import Change, Outcome
 from living_reports.errors import ReportError, VersionConflictError
-from living_reports.library.restated import aims, is_at, related, restated
+from living_reports.library.restated import aims, differ_only_in_bookkeeping, is_at, related, restated
 from living_reports.library.writing import new_id
 from living_reports.model import splices
 from living_reports.model.delta import address, is_bookkeeping, item_of, parts
 from living_reports.model.fields import ID_FIELDS, ITEMS, ORDERS
 from living_reports.model.merge import Conflict, keeps_both, three_way
-from living_reports.model.merge_values import merged_lines
+from living_reports.model.merge_values import clashes_in_blocks, merged_lines
 from living_reports.model.report import Insight, Outline, Section, utc_day
 from living_reports.model.selectors import quoted
 from living_reports.reading.compact import author_row, brief_address, cut, short_ids, size_bytes
@@ -91,6 +93,11 @@ class Clashing:
     conflicts: Sequence[Conflict]
     since: int
 
+    @property
+    def sides(self) -> tuple[Outline, Outline, Outline]:
+        """The outlines in the order of a merge."""
+        return self.base, self.current, self.yours
+
 
 def version_conflict(
     edit: Transaction, expected: int, proposal: Proposal, clashing: Clashing | None
@@ -116,6 +123,8 @@ def version_conflict(
         return VersionConflictError(message, hint=hint, **details, conflicts=[])
     rows = _Rows(edit, clashing, proposal.changes)
     offers = _offers(proposal, clashing, version)
+    if not proposal.make_with and not offers:
+        return _fitted(rows, message, _instead_of_revert(proposal, version), details)
     error = _fitted(rows, message, _choices(offers, clashing, version), details | offers)
     if "keep_both" in offers and not rows.fits(error):
         del offers["keep_both"]
@@ -140,6 +149,15 @@ def undo_conflict(
     together = _undone_together(undone, rows, clashing.conflicts, can_undo_to)
     hint = f"Undo the change that `by` names first{together}; or change the place with update_report."
     return _fitted(rows, message, hint, details)
+
+
+def _instead_of_revert(proposal: Proposal, version: int) -> str:
+    """Return the hint for a revert that would not give the merge in which it wins."""
+    one = "" if "item" in proposal.retry else "bring one place back with item, or "
+    return (
+        f"With expected_version={version}, the same call takes back all later changes there too. To keep "
+        f"them, {one}change the places with update_report."
+    )
 
 
 def _undone_together(
@@ -250,19 +268,30 @@ def _with_both(proposal: Proposal, clashing: Clashing) -> Outline | None:
     if not proposal.make_with or sum(map(len, texts)) > MAX_RETRY_BYTES:
         return None
     both = three_way(base, current, clashing.yours, keep_both=True)
-    if not all(keeps_both(both.outline, one) and not _is_in_code(base, one) for one in both.conflicts):
+    if not all(keeps_both(both.outline, one) for one in both.conflicts):
         return None
-    places = [_place(conflict) for conflict in conflicts]
-    if {change.op for change in proposal.changes if is_at(change, base, places)} == {"append_text"}:
-        with suppress(ReportError):
-            return proposal.make_with(current, proposal.changes).outline
-    return both.outline
+    places = {conflict.at for conflict in conflicts}
+    if any(clashes_in_blocks(*(_text_at(side, at) for side in clashing.sides)) for at in places):
+        return None
+    outline = both.outline
+    for at in places:
+        changes = [change for change in proposal.changes if is_at(change, base, [at])]
+        if {change.op for change in changes} == {"append_text"}:
+            with suppress(ReportError):
+                outline = _with_content(outline, proposal.make_with(current, changes).outline, at)
+    return outline
 
 
-def _is_in_code(base: Outline, conflict: Conflict) -> bool:
-    """Return True for lines within a code block, such as a chart, which is broken if lines are added."""
-    lines = _text_at(base, conflict.at).split("\n")[: conflict.line or 0]
-    return sum(line.lstrip().startswith(("```", "~~~")) for line in lines) % 2 == 1
+def _with_content(outline: Outline, other: Outline, at: str) -> Outline:
+    """Return the outline with the content that a section has in another one."""
+    content = _text_at(other, at)
+    sections = [
+        section.model_copy(update={"content": content})
+        if address("sections", section.section_id, "content") == at
+        else section
+        for section in outline.sections
+    ]
+    return outline.model_copy(update={"sections": sections})
 
 
 def _call(proposal: Proposal, clashing: Clashing, version: int, wanted: Outline) -> Json | None:
@@ -272,7 +301,11 @@ def _call(proposal: Proposal, clashing: Clashing, version: int, wanted: Outline)
         again["request_id"] = new_id()
     make_with = proposal.make_with
     if make_with is None:
-        return again
+        try:
+            made = proposal.make(clashing.current).outline
+        except ReportError:
+            return None
+        return again if differ_only_in_bookkeeping(made, wanted) else None
 
     def make(changes: Sequence[Change]) -> Outline:
         return make_with(clashing.current, changes).outline

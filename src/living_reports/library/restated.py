@@ -87,7 +87,12 @@ def _leads_to(wanted: Outline, changes: Sequence[Change], make: Make) -> bool:
         outline = make(changes)
     except ReportError:
         return False
-    return all(is_bookkeeping(edit["at"]) for edit in diff(outline, wanted))
+    return differ_only_in_bookkeeping(outline, wanted)
+
+
+def differ_only_in_bookkeeping(one: Outline, other: Outline) -> bool:
+    """Return whether two outlines have the same content."""
+    return all(is_bookkeeping(edit["at"]) for edit in diff(one, other))
 
 
 # --- The places of changes -----------------------------------------------------------------

@@ -9,7 +9,8 @@ Texts:
   removes (two rows of a table, two items of a list), or if one of them inserts a paragraph with
   a blank line towards the other, and the other replaces lines one for one.
 - Two insertions at the same place clash: no rule says which comes first.
-- With `keep_both`, the lines of a clash are ours followed by theirs.
+- With `keep_both`, a clash has the lines that either side added, ours first; a line of the base that one
+  side removed does not come back. Blocks (code, formulas, tables) break: see `clashes_in_blocks`.
 - A line is the text between two "\n", so that appending does not change the last line.
 
 Lists:
@@ -61,34 +62,89 @@ class _Hunk(NamedTuple):
     lines: Lines
 
 
+class _Region(NamedTuple):
+    """The lines `start` to `stop` of the base, and the changes of one or both sides to them."""
+
+    start: int
+    stop: int
+    hunks: list[_Hunk]
+    is_clash: bool
+
+
 def merged_lines(base: str, ours: str, theirs: str, *, keep_both: bool = False) -> tuple[str, list[Clash]]:
     """Return the text with the changes of both sides, and the clashes.
 
-    In a clash ours is used; with `keep_both`, ours followed by theirs.
+    In a clash ours is used; with `keep_both`, what ours added followed by what theirs added.
     """
     old = base.split("\n")
-    hunks = [*_hunks(0, old, ours.split("\n")), *_hunks(1, old, theirs.split("\n"))]
-    pieces: list[tuple[Lines, Lines]] = []  # the lines, and where both sides clash also theirs
-    clashing: list[list[_Hunk]] = []
-    last_clash = -1
+    regions = _regions(old, ours.split("\n"), theirs.split("\n"))
+    merged: Lines = []
     done = 0
-    for group in _groups(sorted(hunks)):
-        start, stop = _span(group)
-        one, other = (_as_changed(old, _of(side, group), start, stop) for side in (0, 1))
-        if not (one != other and _of(0, group) and _of(1, group)):
-            pieces.append(([*old[done:start], *(one if _of(0, group) else other)], []))
-        elif last_clash == start:
-            clashing[-1] += group
-            pieces[-1] = pieces[-1][0] + one, pieces[-1][1] + other
-            last_clash = stop
+    for start, stop, hunks, is_clash in regions:
+        merged += old[done:start]
+        if is_clash and keep_both:
+            merged += _both(*(_added(_of(side, hunks)) for side in (0, 1)))
         else:
-            clashing.append(group)
-            pieces += (old[done:start], []), (one, other)
-            last_clash = stop
+            merged += _as_changed(old, _of(0, hunks) or hunks, start, stop)
         done = stop
-    pieces.append((old[done:], []))
-    merged = [line for one, other in pieces for line in (_both(one, other) if keep_both else one)]
-    return "\n".join(merged), [_clash(old, group) for group in clashing]
+    text = "\n".join([*merged, *old[done:]])
+    return text, [_clash(old, region.hunks) for region in regions if region.is_clash]
+
+
+def clashes_in_blocks(base: str, ours: str, theirs: str) -> bool:
+    """Return whether lines that clash are in a block, which is broken where lines of both sides are kept."""
+    texts = [text.split("\n") for text in (base, ours, theirs)]
+    flags = [_in_blocks(lines) for lines in texts]
+    longer = [0, 0]
+    for start, stop, hunks, is_clash in _regions(*texts):
+        spans = [(start, stop)]
+        for side in (0, 1):
+            first = start + longer[side]
+            longer[side] += sum(len(hunk.lines) - hunk.stop + hunk.start for hunk in _of(side, hunks))
+            spans.append((first, stop + longer[side]))
+        if is_clash and any(any(of[first:last]) for of, (first, last) in zip(flags, spans, strict=True)):
+            return True
+    return False
+
+
+def _in_blocks(lines: Lines) -> list[bool]:
+    """Return for each line whether it is in a code block, a formula or a table, or begins or ends one."""
+    flags = []
+    fence, is_formula = "", False
+    for line in lines:
+        bare = line.lstrip(" \t>-*+0123456789.)")  # also in a quotation or an item of a list
+        mark = bare[: len(bare) - len(bare.lstrip(bare[0]))] if bare.startswith(("```", "~~~")) else ""
+        flags.append(bool(fence or is_formula or mark or "$$" in line or bare.startswith("|")))
+        if fence:
+            closing = line.strip(" \t\r>")
+            fence = "" if closing.startswith(fence) and not closing.strip(fence[0]) else fence
+        elif mark and "`" not in bare[len(mark) :]:
+            fence = mark
+        else:
+            is_formula ^= line.count("$$") % 2 == 1
+    return flags
+
+
+def _regions(old: Lines, ours: Lines, theirs: Lines) -> list[_Region]:
+    """Return the changed regions of the base in order; clashes that touch are one region."""
+    regions: list[_Region] = []
+    for group in _groups(sorted([*_hunks(0, old, ours), *_hunks(1, old, theirs)])):
+        start, stop = _span(group)
+        sides = [_of(side, group) for side in (0, 1)]
+        one, other = (_as_changed(old, side, start, stop) for side in sides)
+        is_clash = all(sides) and one != other
+        last = regions[-1] if regions else None
+        if last and last.is_clash and is_clash and last.stop == start:
+            last.hunks.extend(group)
+            regions[-1] = last._replace(stop=stop)
+        else:
+            regions.append(_Region(start, stop, group, is_clash))
+    return regions
+
+
+def _added(hunks: list[_Hunk]) -> Lines:
+    """Return the lines that the hunks of a side add; in a clash, both sides together leave no other."""
+    return [line for hunk in hunks for line in hunk.lines]
 
 
 def _both(ours: Lines, theirs: Lines) -> Lines:
