@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -450,6 +451,90 @@ def test_only_the_conflicting_change_is_restated(library: Library) -> None:
     outline = library.store.read(report).outline
     assert (outline.insights[-1].summary, outline.insights[-1].importance) == ("Slow", 9)
     assert content_of(library, report, "Latency").endswith("x")
+
+
+# --- Calls that are ready to send, compared with the words of both sides --------------------
+
+
+def lines_changed(rng: random.Random, base: list[str], word: str) -> list[str]:
+    """Return lines with some prose replaced or removed, and lines or a code block of new words inserted."""
+    lines: list[str] = []
+    for number, line in enumerate([*base, ""]):
+        in_code = line == "code" or lines[-1:] == ["code"]
+        if not in_code and rng.random() < 0.25:
+            new = [f"{word}{number}{letter}" for letter in "ab"[: rng.randint(1, 2)]]
+            lines += ["```", *new, "```"] if rng.random() < 0.2 else new
+        is_prose = line.startswith("base")
+        if is_prose and rng.random() < 0.4:
+            lines += [f"{word}{number}r"] if rng.random() < 0.6 else []
+        elif line:
+            lines.append(line)
+    return lines
+
+
+def code_blocks(lines: list[str]) -> list[str]:
+    return "\n".join(lines).split("```")[1::2]
+
+
+def sections_of(library: Library, report: str) -> list[list[str]]:
+    outline = library.store.read(report).outline
+    return [[line for line in (s.content or "").split("\n") if line] for s in outline.sections]
+
+
+def in_order(lines: list[str], others: list[str]) -> bool:
+    words, known = ([line for line in side if line != "```"] for side in (lines, others))
+    return [line for line in words if line in known] == [line for line in known if line in words]
+
+
+@pytest.mark.parametrize("choice", ["retry_with", "keep_both"])
+@pytest.mark.parametrize("seed", range(4))
+def test_an_offered_call_gives_what_it_says_and_the_merge_elsewhere(
+    library: Library, choice: str, seed: int
+) -> None:
+    rng, offered = random.Random(seed), 0
+    for _ in range(30):
+        base = [*(f"base{n}" for n in range(3)), "```", "code", "```", *(f"base{n}" for n in range(3, 6))]
+        theirs, mine = lines_changed(rng, base, "theirs"), lines_changed(rng, base, "mine")
+        elsewhere = [f"other{n}" for n in range(5)]
+        sections = [
+            {"title": title, "content": "\n".join(lines), "citations": [{"url": "https://base"}]}
+            for title, lines in (("Errors", base), ("Costs", elsewhere))
+        ]
+        report = create_report(library, sections=sections)
+        by_theirs = replace_content("\n".join(["theirs", *elsewhere[1:]]), "Costs")
+        cite = {"op": "add_citation", "section": "Costs", "citation": {"url": "https://theirs"}}
+        theirs += ["theirs at the end"]
+        update_report(library, report, replace_content("\n".join(theirs)), by_theirs, cite, author=BEN)
+        by_mine = replace_content("\n".join([*elsewhere[:4], "mine"]), "Costs")
+        by_mine["citations"] = [{"url": "https://base"}, {"url": "https://mine"}]
+        appended = rng.random() < 0.3
+        mine = [*base, "mine at the end"] if appended else [*mine, "mine at the end"]
+        change = append_text("mine at the end") if appended else replace_content("\n".join(mine))
+        try:
+            update_report(library, report, change, by_mine, expected_version=1)
+            continue
+        except VersionConflictError as refused:
+            if choice not in refused.details:
+                continue
+            library.update_report(UpdateReport(**refused.details[choice]), author=ANN)
+        offered += 1
+        text, costs = sections_of(library, report)
+        assert costs == ["theirs", *elsewhere[1:4], "mine"]
+        cited = [citation.url for citation in library.store.read(report).outline.sections[1].citations]
+        assert len(cited) == 3
+        assert set(cited) == {"https://base", "https://mine", "https://theirs"}
+        added = {line for line in mine if line.startswith("mine")}
+        kept = {line for line in base if line in theirs and line in mine}
+        if choice == "keep_both":
+            added |= {line for line in theirs if line.startswith("theirs")}
+            assert set(text) - {"```"} == (added | kept) - {"```"}
+            assert in_order(text, theirs)
+        assert added | kept <= set(text)
+        assert set(text).isdisjoint(set(base) - set(mine))
+        assert in_order(text, mine)
+        assert len([line for line in text if line != "```"]) == len(set(text) - {"```"})
+        assert set(code_blocks(text)) <= {*code_blocks(theirs), *code_blocks(mine)}
+    assert offered
 
 
 # --- Which side is newer -------------------------------------------------------------------
