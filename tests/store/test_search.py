@@ -21,6 +21,7 @@ from living_reports.model.report import Insight, review_day
 from living_reports.reading.check import is_stale
 from living_reports.store.files.search.content import compared
 from living_reports.store.files.search.words import (
+    MAX_WORDS,
     TOKENIZER,
     Words,
     best_matches,
@@ -236,6 +237,24 @@ def test_any_query_made_of_the_words_of_a_text_finds_it(pair: tuple[str, str]) -
         connection.close()
     assert found is not None
     assert best_matches([text], found.wanted, 1)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "a " + "*a" * 2_000,
+        "-".join(map(str, range(800))),
+        "( " + "-".join(map(str, range(800))),
+        "a-a OR " * 99 + "b",
+    ],
+    ids=["joined", "different", "no query", "repeated"],
+)
+def test_a_search_has_a_limited_number_of_terms(query: str) -> None:
+    """FTS5 takes the product of the number of terms and that of their occurrences."""
+    words: Words | None = parse_query(query)
+    while words is not None:
+        assert 0 < words.expression.count('"') <= 2 * MAX_WORDS
+        words = words.otherwise
 
 
 def matching(connection: sqlite3.Connection, words: Words | None) -> Words | None:

@@ -174,7 +174,9 @@ def calls(library: Library, text: str) -> Iterator[tuple[str, Call]]:
     yield "get_report", lambda: library.get_report(GetReport("Worst", sections=[f"{text[:500]}!"]))
     yield "get_report", lambda: library.get_report(GetReport("Worst", insights=[f"{text[:5000]}!"]))
     yield "get_report", lambda: library.get_report(GetReport(f"{text[:-1]}!"))
-    for query in (text[:10], text[:20] + " z", f'"{text[:3000]}!"', text[:4000], f"{text[:400]}* OR a"):
+    joined = "*".join(text[:10].split() or "a") + "*"
+    queries = (text[:10], text[:20] + " z", f'"{text[:3000]}!"', text[:4000], f"{text[:400]}* OR a")
+    for query in (*queries, "a " + joined * (3_900 // len(joined)), f"{text[:10]} OR " * 190 + "a"):
         yield "list_reports", lambda query=query: library.list_reports(ListReports(query=query))  # type: ignore[misc]
     yield "list_reports", lambda: library.list_reports(ListReports(cites=text[:2000], tags=[text[:100]]))
     yield "diff_report", lambda: library.diff_report(DiffReport("Worst", since=1))

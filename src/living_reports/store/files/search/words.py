@@ -12,8 +12,8 @@ Rules:
   words of one or two characters are found, too.
 - A query consists of words that must all occur, `"quoted phrases"`, `prefixes*`, and the operators
   `AND`, `OR` and `NOT` in capitals (`NOT` excludes texts that contain everything after it), with
-  brackets. Brackets that do not group are ignored. A query that does not parse is searched as plain
-  words, without its operators: only one of too many words is an error.
+  brackets. Brackets that do not group are ignored. A query that does not parse, or is too long to be
+  parsed, is searched as plain words, without its operators: only one of too many words is an error.
 - Words that punctuation joins (`log4j-core`, `title:foo`) are a phrase; if nothing contains that, words.
 
     >>> parse_query('log4j "remote code" jndi*').expression
@@ -25,10 +25,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from itertools import accumulate, pairwise
+from itertools import accumulate, islice, pairwise
 from typing import NamedTuple
 
 from living_reports.errors import TooLargeError
@@ -68,7 +68,11 @@ _BETWEEN = rf"(?:(?![{_EMOJI}])[\W_])"
 _OPERATOR = re.compile(f"{_BETWEEN}*+(AND|OR|NOT){_BETWEEN}*+")
 _QUOTES = re.compile("[“”„«»]")
 MAX_WORDS = 200
-"""The different words of a query: a search may take the product of these and those of a text."""
+"""The different words of a query. One that repeats them so that there are more is searched as plain words.
+
+FTS5 compares each occurrence in a text with the next one of every term, so that the time of a search is the
+product of the number of terms and the number of their occurrences.
+"""
 _PHRASE_WORDS = 32
 """The first words of a phrase that it is found by."""
 _SHOWN_TERMS = 32
@@ -112,10 +116,12 @@ class Term:
 
     @property
     def words(self) -> list[Term]:
-        """The words that punctuation joins, each as a term."""
+        """The first words of those that punctuation joins, each as a term."""
         spaced = "".join(char if _is_in_word(char) else " " for char in self.text)
         words = [replace(self, text=word, is_prefix=False) for word in spaced.split() if _TOKEN.search(word)]
-        return [*words[:-1], *(replace(word, is_prefix=self.is_prefix) for word in words[-1:])]
+        if self.is_prefix and 0 < len(words) <= _PHRASE_WORDS:
+            words[-1] = replace(words[-1], is_prefix=True)
+        return words[:_PHRASE_WORDS]
 
     @property
     def expression(self) -> str:
@@ -180,7 +186,8 @@ def parse_query(query: str) -> Words:
         TooLargeError: It has too many words.
     """
     pieces = list(_without_repeats(_pieces(query)))
-    if sum(len(term.shown) for term in {piece for piece in pieces if isinstance(piece, Term)}) > MAX_WORDS:
+    terms = [piece for piece in pieces if isinstance(piece, Term)]
+    if _number_of_words(dict.fromkeys(terms)) > MAX_WORDS:
         raise TooLargeError(
             f"query: the limit is {MAX_WORDS} different words, or characters in scripts without spaces.",
             hint="Search for fewer words at once.",
@@ -188,12 +195,16 @@ def parse_query(query: str) -> Words:
             limit=MAX_WORDS,
         )
     for grouped in (pieces, [piece for piece in pieces if piece not in ("(", ")")]):
-        if exact := _expression(grouped, _phrases):
-            loose = Words(_expression(grouped, _loose), _wanted(pieces, _loose))
-            return Words(exact, _wanted(pieces, _phrases), loose if loose.expression != exact else None)
-    plain = [replace(piece, is_excluded=False) for piece in pieces if isinstance(piece, Term)]
+        if _number_of_words(terms) <= MAX_WORDS and (exact := _expression(grouped)):
+            loose = Words(_expression(_without_repeats(_loosened(grouped))), _wanted(_loosened(pieces)))
+            return Words(exact, _wanted(pieces), loose if loose.expression != exact else None)
+    plain = [replace(term, is_excluded=False) for term in terms]
     words = list(dict.fromkeys(word for term in plain for word in term.words))
-    return Words(" ".join(word.expression for word in words), _wanted(words, _phrases))
+    return Words(" ".join(word.expression for word in words), _wanted(words))
+
+
+def _number_of_words(terms: Iterable[Term]) -> int:
+    return sum(len(term.shown) for term in terms)
 
 
 def _without_repeats(pieces: Iterable[Term | str]) -> Iterator[Term | str]:
@@ -229,20 +240,18 @@ def _pieces(query: str) -> Iterator[Term | str]:
                 yield term
 
 
-def _phrases(term: Term) -> list[Term]:
-    return [term]
+def _loosened(pieces: Iterable[Term | str]) -> Iterator[Term | str]:
+    """Yield the pieces, each word of a term on its own that is not quoted."""
+    for piece in pieces:
+        yield from [piece] if isinstance(piece, str) or piece.is_quoted else piece.words
 
 
-def _loose(term: Term) -> list[Term]:
-    return [term] if term.is_quoted else term.words
-
-
-def _wanted(pieces: Iterable[Term | str], terms_of: Callable[[Term], list[Term]]) -> tuple[Term, ...]:
+def _wanted(pieces: Iterable[Term | str]) -> tuple[Term, ...]:
     terms = (piece for piece in pieces if isinstance(piece, Term) and not piece.is_excluded)
-    return tuple(dict.fromkeys(each for term in terms for each in terms_of(term)))[:_SHOWN_TERMS]
+    return tuple(islice(dict.fromkeys(terms), _SHOWN_TERMS))
 
 
-def _expression(pieces: Iterable[Term | str], terms_of: Callable[[Term], list[Term]]) -> str:
+def _expression(pieces: Iterable[Term | str]) -> str:
     """Return the pieces in FTS5 syntax; empty if they do not parse."""
     parts: list[str] = []
     depth = nots = 0
@@ -259,7 +268,7 @@ def _expression(pieces: Iterable[Term | str], terms_of: Callable[[Term], list[Te
         nots += piece == "NOT"
         if not 0 <= depth <= _MAX_DEPTH or nots > _MAX_NOTS:
             return ""
-        parts += [piece] if isinstance(piece, str) else [term.expression for term in terms_of(piece)]
+        parts.append(piece if isinstance(piece, str) else piece.expression)
     return "" if needs_term or depth else " ".join(parts)
 
 
