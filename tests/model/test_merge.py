@@ -511,6 +511,15 @@ def test_with_one_side_unchanged_the_other_is_the_result(data: st.DataObject, ba
     assert outline_bytes(three_way(fresh(base), side, base).outline) == outline_bytes(side)
 
 
+def test_clashes_of_lines_do_not_depend_on_which_side_is_first() -> None:
+    rule = "| --- | --- | --- |"
+    base, table = f"\n\n{rule}\n0", f"| a | b | c |\n{rule}\n\n"
+    clashes = merged_lines(base, "", table)[1]
+    assert [clash._replace(ours=clash.theirs, theirs=clash.ours) for clash in clashes] == merged_lines(
+        base, table, ""
+    )[1]
+
+
 @given(cases())
 def test_conflicts_are_symmetric(case: tuple[Outline, Outline, Outline]) -> None:
     base, ours, theirs = case

@@ -346,7 +346,7 @@ def test_a_server_writes_nothing_but_answers_while_workers_read(tmp_path: Path) 
             assert not refused
             if "warnings" not in answer:
                 break
-        assert (answer["total"], number > 1) == (1200, True)
+        assert answer["total"] == 1200
 
 
 def test_many_changes_and_long_lines_of_few_reports_are_waited_for(tmp_path: Path) -> None:

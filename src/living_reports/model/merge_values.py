@@ -36,6 +36,7 @@ Lists:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from living_reports.model import splices
@@ -178,17 +179,21 @@ def _hunks(side: int, old: Lines, new: Lines) -> Iterator[_Hunk]:
 
 
 def _groups(hunks: list[_Hunk]) -> Iterator[list[_Hunk]]:
-    """Group the sorted hunks that overlap or depend on each other."""
+    """Group the sorted hunks that overlap or depend on each other.
+
+    Hunks of both sides at one place are looked at together: the groups do not depend on which side is first.
+    """
     group: list[_Hunk] = []
     last: dict[int, _Hunk] = {}
     stop = 0
-    for hunk in hunks:
-        if group and hunk.start >= stop and not _touches(hunk, last.get(1 - hunk.side)):
+    for (start, _), alike in groupby(hunks, key=lambda hunk: (hunk.start, hunk.stop)):
+        same = list(alike)
+        if group and start >= stop and not any(_touches(hunk, last.get(1 - hunk.side)) for hunk in same):
             yield group
             group, last = [], {}
-        group.append(hunk)
-        last[hunk.side] = hunk
-        stop = max(stop, hunk.stop)
+        group += same
+        last |= {hunk.side: hunk for hunk in same}
+        stop = max(stop, same[-1].stop)
     if group:
         yield group
 
