@@ -68,11 +68,12 @@ _BETWEEN = rf"(?:(?![{_EMOJI}])[\W_])"
 _OPERATOR = re.compile(f"{_BETWEEN}*+(AND|OR|NOT){_BETWEEN}*+")
 _QUOTES = re.compile("[“”„«»]")
 MAX_WORDS = 200
-"""The different words of a query. One that repeats them so that there are more is searched as plain words.
+"""The different words of a query. One that repeats many between operators is searched as plain words.
 
 FTS5 compares each occurrence in a text with the next one of every term, so that the time of a search is the
 product of the number of terms and the number of their occurrences.
 """
+_MAX_REPEATS = 20
 _PHRASE_WORDS = 32
 """The first words of a phrase that it is found by."""
 _SHOWN_TERMS = 32
@@ -187,7 +188,9 @@ def parse_query(query: str) -> Words:
     """
     pieces = list(_without_repeats(_pieces(query)))
     terms = [piece for piece in pieces if isinstance(piece, Term)]
-    if _number_of_words(dict.fromkeys(terms)) > MAX_WORDS:
+    different = _number_of_words(dict.fromkeys(terms))
+    repeats = _number_of_words(terms) - different
+    if different > MAX_WORDS:
         raise TooLargeError(
             f"query: the limit is {MAX_WORDS} different words, or characters in scripts without spaces.",
             hint="Search for fewer words at once.",
@@ -195,7 +198,7 @@ def parse_query(query: str) -> Words:
             limit=MAX_WORDS,
         )
     for grouped in (pieces, [piece for piece in pieces if piece not in ("(", ")")]):
-        if _number_of_words(terms) <= MAX_WORDS and (exact := _expression(grouped)):
+        if repeats <= _MAX_REPEATS and (exact := _expression(grouped)):
             loose = Words(_expression(_without_repeats(_loosened(grouped))), _wanted(_loosened(pieces)))
             return Words(exact, _wanted(pieces), loose if loose.expression != exact else None)
     plain = [replace(term, is_excluded=False) for term in terms]
