@@ -181,7 +181,7 @@ def test_the_actor_is_an_agent_with_the_name_of_its_client(
     ],
 )
 def test_the_user_is_the_login_unless_the_settings_state_one(
-    tmp_path: Path, mode: str, variables: dict[str, str], recorded: str
+    tmp_path: Path, mode: str, variables: dict[str, Any], recorded: str
 ) -> None:
     async def test() -> None:
         async with connect(tmp_path, mode=mode, name="editor", **variables) as client:
