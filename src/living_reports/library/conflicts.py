@@ -29,10 +29,10 @@ from typing import Any
 
 from living_reports.changes import Change, Outcome
 from living_reports.errors import ReportError, VersionConflictError
-from living_reports.library.restated import aims, differ_only_in_bookkeeping, is_at, related, restated
+from living_reports.library.restated import aims, is_at, related, restated
 from living_reports.library.writing import new_id
 from living_reports.model import splices
-from living_reports.model.delta import address, is_bookkeeping, item_of, parts
+from living_reports.model.delta import address, content_edits, diff, is_bookkeeping, item_of, parts
 from living_reports.model.fields import ID_FIELDS, ITEMS, ORDERS
 from living_reports.model.merge import Conflict, keeps_both, three_way
 from living_reports.model.merge_values import clashes_in_blocks, merged_lines
@@ -305,7 +305,7 @@ def _call(proposal: Proposal, clashing: Clashing, version: int, wanted: Outline)
             made = proposal.make(clashing.current).outline
         except ReportError:
             return None
-        return again if differ_only_in_bookkeeping(made, wanted) else None
+        return None if content_edits(diff(made, wanted)) else again
 
     def make(changes: Sequence[Change]) -> Outline:
         return make_with(clashing.current, changes).outline

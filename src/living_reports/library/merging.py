@@ -23,7 +23,7 @@ from living_reports.errors import (
     TooLargeError,
 )
 from living_reports.library.conflicts import Clashing, Proposal, version_conflict
-from living_reports.model.delta import Delta, address, diff, is_bookkeeping
+from living_reports.model.delta import address, content_edits, diff
 from living_reports.model.merge import three_way
 from living_reports.model.report import Outline
 from living_reports.model.selectors import find_insight, find_section, quoted
@@ -87,11 +87,6 @@ def as_current(outline: Outline, snapshot: Snapshot) -> Outline:
     return outline.model_copy(
         update={"outline_version": current.outline_version, "updated_at": current.updated_at}
     )
-
-
-def content_edits(delta: Delta) -> Delta:
-    """Return a delta without the fields that every version changes."""
-    return [edit for edit in delta if not is_bookkeeping(edit["at"])]
 
 
 def versions_since(edit: Transaction, version: int) -> list[int]:

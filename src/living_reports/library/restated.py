@@ -17,7 +17,7 @@ from typing import Any
 from living_reports.changes import Change, parse_changes
 from living_reports.errors import ReportError
 from living_reports.model import splices
-from living_reports.model.delta import address, diff, is_bookkeeping
+from living_reports.model.delta import address, content_edits, diff
 from living_reports.model.fields import DAYS, PROSE
 from living_reports.model.report import Citation, Insight, Outline, Section
 from living_reports.model.selectors import find_insight, find_section
@@ -87,12 +87,7 @@ def _leads_to(wanted: Outline, changes: Sequence[Change], make: Make) -> bool:
         outline = make(changes)
     except ReportError:
         return False
-    return differ_only_in_bookkeeping(outline, wanted)
-
-
-def differ_only_in_bookkeeping(one: Outline, other: Outline) -> bool:
-    """Return whether two outlines have the same content."""
-    return all(is_bookkeeping(edit["at"]) for edit in diff(one, other))
+    return not content_edits(diff(outline, wanted))
 
 
 # --- The places of changes -----------------------------------------------------------------

@@ -22,11 +22,11 @@ from living_reports.changes import Outcome
 from living_reports.errors import InvalidInputError, ItemNotFoundError, NoSuchVersionError
 from living_reports.library.conflicts import Clashing, Proposal, undo_conflict
 from living_reports.library.context import Context
-from living_reports.library.merging import as_current, carried_over, content_edits, versions_since
+from living_reports.library.merging import as_current, carried_over, versions_since
 from living_reports.library.places import Place, find_place, require_separable, with_place
 from living_reports.library.requests import RevertReport
 from living_reports.library.writing import WriteCall, changed_answer, preview_answer
-from living_reports.model.delta import DeltaError, apply, diff, invert
+from living_reports.model.delta import DeltaError, apply, content_edits, diff, invert
 from living_reports.model.event import Author
 from living_reports.model.merge import three_way
 from living_reports.model.report import Outline, parse_uuid

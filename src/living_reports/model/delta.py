@@ -95,6 +95,11 @@ def is_bookkeeping(at: str) -> bool:
     return len(place) == 1 and place[0] in BOOKKEEPING
 
 
+def content_edits(delta: Sequence[Edit]) -> Delta:
+    """Return a delta without the fields that every version changes."""
+    return [edit for edit in delta if not is_bookkeeping(edit["at"])]
+
+
 def field_of(place: Sequence[str]) -> tuple[str, str]:
     """Return the table and the name of the field at the parts of an address, as `fields.RULES` has them.
 

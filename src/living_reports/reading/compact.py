@@ -47,7 +47,7 @@ from typing import Any, NamedTuple
 
 from living_reports.errors import InvalidInputError
 from living_reports.model import splices
-from living_reports.model.delta import DeltaError, Edit, Place, address, is_bookkeeping, parts
+from living_reports.model.delta import DeltaError, Edit, Place, address, content_edits, parts
 from living_reports.model.event import AuditEvent
 from living_reports.model.fields import DERIVED, ID_FIELDS, ITEMS, LABELS, ORDERS
 from living_reports.model.report import ID_CHARS, Insight, Outline, Section, unique_starts
@@ -172,7 +172,7 @@ def placed_rows(
         after: The outline after it.
         excerpt_chars: The length of the excerpts of long texts.
     """
-    content = [(tuple(parts(edit["at"])), edit) for edit in delta if not is_bookkeeping(edit["at"])]
+    content = [(tuple(parts(edit["at"])), edit) for edit in content_edits(delta)]
     edits = [(path, edit) for path, edit in content if DERIVED.isdisjoint(path[-1:])]
     shown = _Shown(edits, before, after, excerpt_chars)
     return [row for path, edit in edits for row in shown.rows(path, edit)]
